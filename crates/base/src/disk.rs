@@ -1,0 +1,56 @@
+//! The port to a data directory. `os` implements it with real files, `sim` with files that
+//! lose, tear and rot. Paths are relative to the data directory and use `/`.
+
+use std::io;
+use std::sync::Arc;
+
+/// How to open a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Open {
+    /// It must exist.
+    Existing,
+    /// It is made if it doesn't exist.
+    OrCreate,
+}
+
+/// A data directory. Names of new files are durable once their directory is synced.
+pub trait Disk: Send + Sync {
+    /// Opens a file for reading and writing.
+    fn open(&self, path: &str, how: Open) -> io::Result<Arc<dyn File>>;
+    /// Removes a file; a missing one is an error of kind `NotFound`.
+    fn remove(&self, path: &str) -> io::Result<()>;
+    /// Renames a file over another, atomically.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// The names in a directory, sorted.
+    fn list(&self, dir: &str) -> io::Result<Vec<String>>;
+    /// Makes a directory and its parents.
+    fn create_dir(&self, dir: &str) -> io::Result<()>;
+    /// Removes a directory and everything in it.
+    fn remove_dir(&self, dir: &str) -> io::Result<()>;
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, dir: &str) -> io::Result<()>;
+    /// Bytes that can still be written.
+    fn free_bytes(&self) -> io::Result<u64>;
+}
+
+/// An open file. Positions are absolute; no cursor is shared.
+pub trait File: Send + Sync {
+    /// Its length.
+    fn len(&self) -> io::Result<u64>;
+    /// True if it has no bytes.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+    /// Fills `buf` from `pos`; an end before that is an error of kind `UnexpectedEof`.
+    fn read_at(&self, buf: &mut [u8], pos: u64) -> io::Result<()>;
+    /// As `read_at`, but only if no device has to be waited for; false if one has.
+    fn read_at_cached(&self, buf: &mut [u8], pos: u64) -> io::Result<bool>;
+    /// Writes all pieces one after the other from `pos`. Not durable before `sync_data`.
+    fn write_at(&self, pieces: &[&[u8]], pos: u64) -> io::Result<()>;
+    /// Cuts or extends (with zeros) to `len`.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Writes real zeros up to `len` and syncs, so that later writes in place change no metadata.
+    fn preallocate(&self, len: u64) -> io::Result<()>;
+    /// Makes written bytes durable. After an error nothing may be assumed about any of them.
+    fn sync_data(&self) -> io::Result<()>;
+}

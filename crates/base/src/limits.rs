@@ -1,0 +1,54 @@
+//! Every bound has a name, and its name is here. A bound that a user may set is a key of the
+//! configuration with the value here as its default.
+
+use std::time::Duration;
+
+/// Longest name of a topic, as in Kafka.
+pub const TOPIC_NAME_BYTES_MAX: usize = 249;
+/// Largest batch a topic accepts by default (`message.max.bytes`), as in Kafka.
+pub const BATCH_BYTES_DEFAULT: u32 = 1_048_588;
+/// Largest frame a Kafka client may send (`socket.request.max.bytes`), as in Kafka.
+pub const REQUEST_BYTES_MAX: u32 = 100 * 1024 * 1024;
+/// Largest frame between nodes.
+pub const NODE_FRAME_BYTES_MAX: u32 = 256 * 1024 * 1024;
+/// Most bytes of requests in flight over all connections of a node.
+pub const REQUESTS_IN_FLIGHT_BYTES: u64 = 256 * 1024 * 1024;
+/// Most connections a node accepts.
+pub const CONNECTIONS_MAX: usize = 16_384;
+/// Most requests of one connection that may wait for their answers.
+pub const PIPELINE_MAX: usize = 64;
+/// Most partitions one topic may have.
+pub const PARTITIONS_PER_TOPIC_MAX: u32 = 10_000;
+/// Bytes of a block of a segment, the unit of the sparse index and of checksums on reads.
+pub const BLOCK_BYTES: u32 = 64 * 1024;
+/// Default size of a segment (`segment.bytes`), as in Kafka.
+pub const SEGMENT_BYTES_DEFAULT: u32 = 1024 * 1024 * 1024;
+/// Batches at least this long skip the write-ahead log and are flushed in their segment.
+pub const DIRECT_BATCH_BYTES: u32 = 256 * 1024;
+/// Most bytes of recent batches that a node keeps in memory for followers and consumers.
+pub const HOT_TAIL_BYTES: u64 = 32 * 1024 * 1024;
+/// Most bytes of batches that one group may have appended and not yet committed.
+pub const UNCOMMITTED_GROUP_BYTES: u64 = 64 * 1024 * 1024;
+/// Most bytes of batches that one node may have appended and not yet committed.
+pub const UNCOMMITTED_NODE_BYTES: u64 = 256 * 1024 * 1024;
+/// Most payload bytes in one append message to a follower.
+pub const APPEND_MESSAGE_BYTES: u64 = 1024 * 1024;
+/// Append messages to one follower of one group that may be on their way.
+pub const APPEND_MESSAGES_IN_FLIGHT: usize = 64;
+/// How often a node speaks to each peer at least.
+pub const NODE_HEARTBEAT: Duration = Duration::from_millis(100);
+/// A leader node silent for this long and a seeded part of [`ELECTION_JITTER`] is presumed lost.
+pub const LEADER_SILENCE: Duration = Duration::from_millis(400);
+/// The width of the seeded jitter on elections.
+pub const ELECTION_JITTER: Duration = Duration::from_millis(200);
+/// How often a leader with something outstanding checks that a quorum still answers it; two of
+/// these without a quorum and it steps down.
+pub const QUORUM_CHECK: Duration = Duration::from_millis(300);
+/// Producer states one partition remembers at most (`max` bounds idempotent producers).
+pub const PRODUCERS_PER_PARTITION_MAX: usize = 100_000;
+/// Batches of one producer that one partition remembers for duplicates, as in Kafka.
+pub const PRODUCER_BATCHES_REMEMBERED: usize = 5;
+/// Free bytes below which writes of data are refused, so that metadata stays writable.
+pub const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+/// Segment files a node keeps open at most.
+pub const OPEN_FILES_DEFAULT: usize = 4096;

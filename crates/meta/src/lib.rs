@@ -1,0 +1,1 @@
+//! Floor 1: the controller's pure machine and the metadata image.

@@ -1,0 +1,1 @@
+//! Floor 4: health and metrics over HTTP.

@@ -1,0 +1,1 @@
+//! Floor 5: whole clusters in one thread, with faults, checkers and replayable seeds.
