@@ -1,0 +1,102 @@
+//! A data directory on a real filesystem.
+
+use crate::file::DataFile;
+use base::{Disk, File, Open};
+use rustix::fs::{fsync, statvfs};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// A data directory. All paths are relative to its root and stay inside of it.
+pub struct DataDir {
+    root: PathBuf,
+}
+
+impl DataDir {
+    /// Makes the directory if it isn't there, durably.
+    pub fn open(root: &Path) -> io::Result<DataDir> {
+        if !root.is_dir() {
+            fs::create_dir_all(root)?;
+            let parent = root.parent().filter(|p| !p.as_os_str().is_empty());
+            sync_directory(parent.unwrap_or(Path::new(".")))?;
+        }
+        Ok(DataDir {
+            root: root.to_owned(),
+        })
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn path(&self, path: &str) -> io::Result<PathBuf> {
+        let relative = Path::new(path);
+        let inside = relative
+            .components()
+            .all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+        if inside {
+            Ok(self.root.join(relative))
+        } else {
+            let text = format!("'{path}' leads out of the data directory");
+            Err(io::Error::new(ErrorKind::InvalidInput, text))
+        }
+    }
+}
+
+impl Disk for DataDir {
+    fn open(&self, path: &str, how: Open) -> io::Result<Arc<dyn File>> {
+        let file = fs::File::options()
+            .read(true)
+            .write(true)
+            .create(how == Open::OrCreate)
+            .truncate(false)
+            .open(self.path(path)?)?;
+        Ok(Arc::new(DataFile::new(file)))
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        fs::remove_file(self.path(path)?)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from)?, self.path(to)?)
+    }
+
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.path(dir)?)? {
+            // Names that aren't text can't be ours.
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn create_dir(&self, dir: &str) -> io::Result<()> {
+        fs::create_dir_all(self.path(dir)?)
+    }
+
+    fn remove_dir(&self, dir: &str) -> io::Result<()> {
+        fs::remove_dir_all(self.path(dir)?)
+    }
+
+    fn sync_dir(&self, dir: &str) -> io::Result<()> {
+        sync_directory(&self.path(dir)?)
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let stat = statvfs(&self.root)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    Ok(fsync(fs::File::open(path)?)?)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
