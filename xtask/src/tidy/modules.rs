@@ -1,0 +1,78 @@
+//! No dead files: every Rust file is reached from a crate root by `mod`.
+
+use super::{Breach, TextFile};
+use std::collections::BTreeMap;
+
+/// Checks that each file's parent declares it.
+pub fn check(files: &[TextFile]) -> Vec<Breach> {
+    let rust: BTreeMap<&str, &TextFile> = files
+        .iter()
+        .filter(|f| f.source.is_some())
+        .map(|f| (f.path.as_str(), f))
+        .collect();
+    rust.keys()
+        .filter(|path| !is_root(path) && !is_declared(path, &rust))
+        .map(|path| {
+            Breach::new(
+                path,
+                0,
+                "no `mod` reaches this file; declare it or delete it",
+            )
+        })
+        .collect()
+}
+
+/// Files that cargo finds by itself.
+fn is_root(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    let (name, folder) = (
+        parts[parts.len() - 1],
+        parts.get(parts.len().wrapping_sub(2)),
+    );
+    let found = ["bin", "tests", "benches", "examples"];
+    match folder {
+        Some(&"src") => ["lib.rs", "main.rs"].contains(&name),
+        Some(folder) if found.contains(folder) => parts[..parts.len() - 2].last() != Some(&"tests"),
+        _ => name == "build.rs",
+    }
+}
+
+fn is_declared(path: &str, rust: &BTreeMap<&str, &TextFile>) -> bool {
+    let Some((folder, name)) = path.rsplit_once('/') else {
+        return false;
+    };
+    let stem = name.trim_end_matches(".rs");
+    let (folder, module) = match stem {
+        "mod" => folder.rsplit_once('/').unwrap_or(("", folder)),
+        _ => (folder, stem),
+    };
+    let parents = [
+        format!("{folder}.rs"),
+        format!("{folder}/mod.rs"),
+        format!("{folder}/lib.rs"),
+        format!("{folder}/main.rs"),
+    ];
+    let declares = |file: &TextFile| {
+        let code = file
+            .source
+            .as_ref()
+            .map_or("", |source| source.code.as_str());
+        code.lines().any(|line| declared(line) == Some(module))
+    };
+    let in_tests = folder.ends_with("/tests");
+    parents
+        .iter()
+        .any(|parent| rust.get(parent.as_str()).is_some_and(|file| declares(file)))
+        || (in_tests
+            && rust
+                .iter()
+                .any(|(p, f)| p.starts_with(folder) && declares(f)))
+}
+
+/// The module that a line like `pub(crate) mod name;` declares.
+fn declared(line: &str) -> Option<&str> {
+    let (before, after) = line.split_once("mod ")?;
+    let starts = before.is_empty() || before.ends_with([' ', ']']);
+    let name = after.trim_end().strip_suffix(';')?;
+    starts.then_some(name.trim())
+}
