@@ -1,0 +1,135 @@
+//! What kills, power losses and time leave of a data directory.
+
+use super::file::{Inode, Old};
+use super::{SECTOR, SimDisk};
+use base::Random;
+
+/// How much of what wasn't synced a power loss leaves.
+#[derive(Clone, Copy)]
+enum Leaves {
+    Nothing,
+    Everything,
+    Percent(u64),
+}
+
+impl Inode {
+    fn restore(&mut self, sector: usize, old: &Old) {
+        let start = sector * SECTOR;
+        let end = start + SECTOR;
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        match old {
+            Some(old) => self.bytes[start..end].copy_from_slice(&old[..]),
+            None => self.bytes[start..end].fill(0),
+        }
+    }
+
+    fn power_loss(&mut self, random: &mut Random, leaves: Leaves) {
+        let mut keep = || match leaves {
+            Leaves::Nothing => false,
+            Leaves::Everything => true,
+            Leaves::Percent(percent) => random.percent(percent),
+        };
+        let (written, durable) = (self.bytes.len(), self.durable_len);
+        let new_length = keep();
+        for (sector, old) in std::mem::take(&mut self.unsynced) {
+            if !keep() || sector * SECTOR >= written {
+                self.restore(sector, &old);
+            }
+        }
+        for (sector, old) in std::mem::take(&mut self.forgotten) {
+            self.restore(sector, &old);
+        }
+        let len = match (new_length, leaves) {
+            (true, _) => written,
+            (false, Leaves::Percent(_)) if written > durable && random.percent(50) => {
+                random.between(durable as u64, written as u64) as usize
+            }
+            (false, _) => durable,
+        };
+        self.bytes.resize(len, 0);
+        self.durable_len = len;
+        self.show_rot();
+    }
+
+    /// The process is gone, the machine runs on: what a failed sync gave up may leave the cache.
+    fn killed(&mut self) {
+        for (sector, old) in std::mem::take(&mut self.forgotten) {
+            if sector * SECTOR < self.bytes.len() {
+                let len = self.bytes.len();
+                self.restore(sector, &old);
+                self.bytes.truncate(len);
+            }
+        }
+        self.show_rot();
+    }
+}
+
+impl SimDisk {
+    /// `kill -9`: what was written stays, synced or not.
+    pub(crate) fn kill(&self) {
+        let mut state = self.lock();
+        state.dead = true;
+        state.inodes.iter_mut().for_each(Inode::killed);
+    }
+
+    /// The power goes.
+    pub(crate) fn power_loss(&self) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.dead = true;
+        let leaves = match state.random.below(4) {
+            0 => Leaves::Nothing,
+            1 => Leaves::Everything,
+            _ => Leaves::Percent(state.random.between(10, 90)),
+        };
+        state.names.power_loss(&mut state.random);
+        let reachable = state.names.reachable();
+        for (at, inode) in state.inodes.iter_mut().enumerate() {
+            if reachable.contains(&at) {
+                inode.power_loss(&mut state.random, leaves);
+            } else {
+                *inode = Inode::default();
+            }
+        }
+    }
+
+    /// Flips a bit of durable data in one of the files that `of` picks; says where. While the
+    /// node runs, an open file's cache hides it.
+    pub(crate) fn rot(&self, of: impl Fn(&str) -> bool) -> Option<String> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let files: Vec<(String, usize)> = state
+            .names
+            .files()
+            .filter(|(path, inode)| of(path) && !state.inodes[*inode].bytes.is_empty())
+            .map(|(path, inode)| (path.to_string(), inode))
+            .collect();
+        if files.is_empty() {
+            return None;
+        }
+        let (path, inode) = &files[state.random.below(files.len() as u64) as usize];
+        let len = state.inodes[*inode].bytes.len();
+        // Zeros are most often room that was written ahead; a flip there tells nothing.
+        let mut pos = state.random.below(len as u64) as usize;
+        for _ in 0..16 {
+            if state.inodes[*inode].bytes[pos] != 0 {
+                break;
+            }
+            pos = state.random.below(len as u64) as usize;
+        }
+        let mask = 1u8 << state.random.below(8);
+        let file = &mut state.inodes[*inode];
+        if file.unsynced.contains_key(&(pos / SECTOR)) {
+            return None;
+        }
+        file.rot.push((pos, mask));
+        if state.dead {
+            file.show_rot();
+        }
+        let what = format!("a bit of {path} at {pos} of {len}");
+        state.damage.destroyed.push(what.clone());
+        Some(what)
+    }
+}
