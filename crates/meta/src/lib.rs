@@ -1,1 +1,29 @@
 //! Floor 1: the controller's pure machine and the metadata image.
+//!
+//! The machine lives in group 0. The leader of group 0 decides ([`Meta::handle`]) and logs facts;
+//! every node replays them ([`Meta::replay`]) and publishes an [`Image`], which the broker reads
+//! and from which each shard learns which replicas it must have. Who leads a partition is soft
+//! state and not in here.
+//!
+//! [`Meta::handle`]: base::Machine::handle
+//! [`Meta::replay`]: base::Machine::replay
+
+mod codec;
+pub mod command;
+pub mod config;
+mod create;
+pub mod image;
+mod machine;
+mod names;
+mod placement;
+mod records;
+mod refusal;
+mod settings;
+mod wire;
+
+pub use codec::Malformed;
+pub use command::{Command, NewTopic, Placement, Reply, TopicCreated, TopicRef};
+pub use image::{Image, NodeInfo, PartitionInfo, Topic};
+pub use machine::{Defaults, Meta};
+pub use settings::{Cleanup, Compression, Durability, TopicSettings};
+pub use wire::{decode_answer, encode_answer};

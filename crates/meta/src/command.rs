@@ -1,0 +1,98 @@
+//! What the controller may be asked, and what it answers.
+
+use crate::NodeInfo;
+use base::{GroupId, NodeId, ProducerId, Refusal, Uuid};
+use std::collections::BTreeMap;
+
+/// A change or a question for the controller. Random values were chosen by the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Make topics; answered with [`Reply::TopicsCreated`], in order.
+    CreateTopics {
+        /// The topics.
+        topics: Vec<NewTopic>,
+        /// Decide and answer, but change nothing.
+        validate_only: bool,
+    },
+    /// Delete topics; answered with [`Reply::TopicsDeleted`], in order.
+    DeleteTopics {
+        /// By name or id.
+        topics: Vec<TopicRef>,
+    },
+    /// A node says how it is reached; answered with [`Reply::Done`].
+    RegisterNode {
+        /// The node.
+        node: NodeId,
+        /// How it is reached.
+        info: NodeInfo,
+    },
+    /// A block of producer ids; answered with [`Reply::ProducerIds`].
+    AllocateProducerIds {
+        /// How many.
+        count: u32,
+    },
+}
+
+/// A topic to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTopic {
+    /// Its name.
+    pub name: String,
+    /// Its id, chosen by the caller.
+    pub id: Uuid,
+    /// Where its replicas go.
+    pub placement: Placement,
+    /// Its configuration where it differs from the defaults.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// Where replicas go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// The controller spreads them.
+    Spread {
+        /// Partitions; `None` for the cluster's default.
+        partitions: Option<u32>,
+        /// Replicas of each; `None` for the cluster's default.
+        replicas: Option<u32>,
+    },
+    /// By hand: for each partition its replicas, the preferred leader first.
+    Manual(Vec<Vec<NodeId>>),
+}
+
+/// A topic by name or by id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TopicRef {
+    /// By name.
+    Name(String),
+    /// By id.
+    Id(Uuid),
+}
+
+/// What was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicCreated {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: Uuid,
+    /// Partitions.
+    pub partitions: u32,
+    /// Replicas of each.
+    pub replicas: u32,
+    /// The groups of its partitions, in order; empty if only validated.
+    pub groups: Vec<GroupId>,
+}
+
+/// The controller's answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To [`Command::CreateTopics`].
+    TopicsCreated(Vec<Result<TopicCreated, Refusal>>),
+    /// To [`Command::DeleteTopics`]: name and id of each.
+    TopicsDeleted(Vec<Result<(String, Uuid), Refusal>>),
+    /// To [`Command::AllocateProducerIds`]: the first of the block.
+    ProducerIds(ProducerId),
+    /// Done.
+    Done,
+}

@@ -1,0 +1,75 @@
+//! The committed metadata, as everybody but the controller sees it: an immutable value, swapped
+//! whole, sharing unchanged topics with the image before it.
+
+use crate::TopicSettings;
+use base::{GroupId, NodeId, Partition, Uuid};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How a node is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct NodeInfo {
+    /// Host that clients are told.
+    pub host: String,
+    /// Port that clients are told.
+    pub port: u16,
+    /// Rack, if any.
+    pub rack: Option<String>,
+}
+
+/// One partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionInfo {
+    /// Its Raft group.
+    pub group: GroupId,
+    /// Its replicas, the preferred leader first.
+    pub replicas: Vec<NodeId>,
+}
+
+/// One topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Its partitions, in order.
+    pub partitions: Vec<PartitionInfo>,
+    /// Its configuration where it differs from the defaults.
+    pub configs: BTreeMap<String, String>,
+    /// What the configuration and this node's defaults come to.
+    pub settings: Arc<TopicSettings>,
+}
+
+/// The committed metadata.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Image {
+    /// Grows with every change; the Raft index of the last one.
+    pub version: u64,
+    /// Registered nodes.
+    pub nodes: BTreeMap<NodeId, NodeInfo>,
+    /// Topics by name.
+    pub topics: BTreeMap<String, Arc<Topic>>,
+    /// Names by id.
+    pub names: BTreeMap<Uuid, String>,
+    /// Topic and partition of each group.
+    pub groups: BTreeMap<GroupId, (Arc<Topic>, Partition)>,
+}
+
+impl Image {
+    /// The topic of this name.
+    pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.topics.get(name)
+    }
+
+    /// The topic with this id.
+    pub fn topic_by_id(&self, id: &Uuid) -> Option<&Arc<Topic>> {
+        self.topics.get(self.names.get(id)?)
+    }
+
+    /// A group's replicas.
+    pub fn partition(&self, group: GroupId) -> Option<&PartitionInfo> {
+        let (topic, partition) = self.groups.get(&group)?;
+        topic.partitions.get(partition.0 as usize)
+    }
+}

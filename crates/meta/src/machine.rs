@@ -1,0 +1,243 @@
+//! The controller's machine: its state is what its records say, nothing else. Deciding is in
+//! `create` (topics) and here (the rest); replaying is here.
+//!
+//! Group ids start at 1 and, like producer ids, are never given twice, also not after a deletion.
+
+use crate::create::Draft;
+use crate::placement::Load;
+use crate::records::Record;
+use crate::{
+    Command, Image, NodeInfo, PartitionInfo, Reply, Topic, TopicRef, TopicSettings, names,
+};
+use base::{
+    Decision, GroupId, Machine, Mark, NodeId, Now, Partition, ProducerId, Refusal, Uuid, WallMs,
+};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What a node's configuration says about topics whose makers don't say it. It may differ between
+/// nodes: the leader of the controller's group uses its own when it decides, and each node its
+/// own for the settings it shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defaults {
+    /// Partitions of a topic (`num.partitions`).
+    pub partitions: u32,
+    /// Replicas of a partition (`default.replication.factor`); `None`: three, or as many as there
+    /// are nodes.
+    pub replicas: Option<u32>,
+    /// Topic keys whose default this node's configuration overrides.
+    pub topic: BTreeMap<String, String>,
+}
+
+impl Default for Defaults {
+    fn default() -> Defaults {
+        Defaults {
+            partitions: 1,
+            replicas: None,
+            topic: BTreeMap::new(),
+        }
+    }
+}
+
+/// The controller's state. A clone shares all topics with its original.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    pub(crate) defaults: Defaults,
+    pub(crate) image: Image,
+    /// Names of topics by the form in which they collide.
+    pub(crate) collisions: BTreeMap<String, BTreeSet<String>>,
+    /// Replicas and preferred leaders by node.
+    pub(crate) load: Load,
+    pub(crate) next_group: GroupId,
+    next_producer: ProducerId,
+}
+
+impl Meta {
+    /// An empty cluster.
+    pub fn new(defaults: Defaults) -> Meta {
+        Meta {
+            defaults,
+            image: Image::default(),
+            collisions: BTreeMap::new(),
+            load: Load::default(),
+            next_group: GroupId(1),
+            next_producer: ProducerId(0),
+        }
+    }
+
+    /// What everybody else may see, as of `version` (the Raft index of the last record).
+    pub fn image(&self, version: u64) -> Arc<Image> {
+        Arc::new(Image {
+            version,
+            ..self.image.clone()
+        })
+    }
+
+    fn register(&self, node: NodeId, info: NodeInfo) -> Decision<Reply> {
+        let known = self.image.nodes.get(&node) == Some(&info);
+        let record = Record::NodeRegistered { node, info };
+        Decision {
+            records: if known {
+                Vec::new()
+            } else {
+                vec![record.encode()]
+            },
+            reply: Reply::Done,
+        }
+    }
+
+    fn allocate(&self, count: u32) -> Decision<Reply> {
+        let next = ProducerId(self.next_producer.0.saturating_add(i64::from(count)));
+        Decision {
+            records: vec![Record::ProducerIdsAllocated { next }.encode()],
+            reply: Reply::ProducerIds(self.next_producer),
+        }
+    }
+
+    fn delete(&self, topics: &[TopicRef]) -> Decision<Reply> {
+        let mut gone = BTreeSet::new();
+        let mut records: Vec<Bytes> = Vec::new();
+        let mut parts = Vec::new();
+        for wanted in topics {
+            let part = self.delete_one(wanted, &mut gone);
+            if let Ok((_, id)) = &part {
+                records.push(Record::TopicDeleted { id: *id }.encode());
+            }
+            parts.push(part);
+        }
+        Decision {
+            records,
+            reply: Reply::TopicsDeleted(parts),
+        }
+    }
+
+    fn delete_one(
+        &self,
+        wanted: &TopicRef,
+        gone: &mut BTreeSet<Uuid>,
+    ) -> Result<(String, Uuid), Refusal> {
+        let (topic, twice) = match wanted {
+            TopicRef::Name(name) => (
+                self.image.topic(name).ok_or(Refusal::UnknownTopic)?,
+                "Duplicate topic name.",
+            ),
+            TopicRef::Id(id) => (
+                self.image.topic_by_id(id).ok_or(Refusal::UnknownTopicId)?,
+                "Duplicate topic id.",
+            ),
+        };
+        if !gone.insert(topic.id) {
+            return Err(Refusal::InvalidRequest(twice.to_owned()));
+        }
+        Ok((topic.name.clone(), topic.id))
+    }
+
+    fn apply(&mut self, record: Record) {
+        match record {
+            Record::NodeRegistered { node, info } => {
+                self.image.nodes.insert(node, info);
+            }
+            Record::TopicCreated {
+                name,
+                id,
+                partitions,
+                configs,
+            } => {
+                let settings = Arc::new(TopicSettings::parse(&configs, &self.defaults.topic));
+                self.insert(Topic {
+                    id,
+                    name,
+                    partitions,
+                    configs,
+                    settings,
+                });
+            }
+            Record::TopicDeleted { id } => self.remove(&id),
+            Record::ProducerIdsAllocated { next } => {
+                self.next_producer = self.next_producer.max(next);
+            }
+        }
+    }
+
+    /// The decision saw to it that name and id are new; replay is total all the same.
+    fn insert(&mut self, topic: Topic) {
+        if let Some(id) = self.image.topic(&topic.name).map(|old| old.id) {
+            self.remove(&id);
+        }
+        self.remove(&topic.id);
+        let topic = Arc::new(topic);
+        for (at, PartitionInfo { group, replicas }) in topic.partitions.iter().enumerate() {
+            self.next_group = self.next_group.max(GroupId(group.0.saturating_add(1)));
+            self.load.add(replicas);
+            self.image
+                .groups
+                .insert(*group, (topic.clone(), Partition(at as u32)));
+        }
+        if let Some(form) = names::collision_form(&topic.name) {
+            self.collisions
+                .entry(form)
+                .or_default()
+                .insert(topic.name.clone());
+        }
+        self.image.names.insert(topic.id, topic.name.clone());
+        self.image.topics.insert(topic.name.clone(), topic);
+    }
+
+    fn remove(&mut self, id: &Uuid) {
+        let Some(name) = self.image.names.remove(id) else {
+            return;
+        };
+        let Some(topic) = self.image.topics.remove(&name) else {
+            return;
+        };
+        for partition in &topic.partitions {
+            self.load.subtract(&partition.replicas);
+            self.image.groups.remove(&partition.group);
+        }
+        if let Some(form) = names::collision_form(&name)
+            && let Some(same) = self.collisions.get_mut(&form)
+        {
+            same.remove(&name);
+            if same.is_empty() {
+                self.collisions.remove(&form);
+            }
+        }
+    }
+}
+
+impl Machine for Meta {
+    type Command = Command;
+    type Reply = Reply;
+
+    fn handle(&self, _now: Now, command: Command) -> Decision<Reply> {
+        match command {
+            Command::CreateTopics {
+                topics,
+                validate_only,
+            } => Draft::new(self, validate_only).decide(topics),
+            Command::DeleteTopics { topics } => self.delete(&topics),
+            Command::RegisterNode { node, info } => self.register(node, info),
+            Command::AllocateProducerIds { count } => self.allocate(count),
+        }
+    }
+
+    fn replay(&mut self, record: &[u8]) {
+        let Ok(record) = Record::decode(record) else {
+            return;
+        };
+        match &record {
+            Record::TopicCreated { .. } => base::mark(Mark::TopicCreated),
+            Record::TopicDeleted { .. } => base::mark(Mark::TopicDeleted),
+            _ => {}
+        }
+        self.apply(record);
+    }
+
+    fn due(&self) -> Option<(WallMs, Command)> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+//! Commands and replies in binary: they travel between the node that was asked and the one that
+//! leads the controller's group. The first byte is the kind; kinds are never reused.
+
+use crate::codec::{Malformed, Reader, Writer};
+use crate::{Command, NewTopic, NodeInfo, Placement, Reply, TopicCreated, TopicRef, refusal};
+use base::{GroupId, ProducerId, Refusal};
+
+impl Command {
+    /// The command as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::default();
+        match self {
+            Command::CreateTopics {
+                topics,
+                validate_only,
+            } => {
+                w.byte(1);
+                w.bool(*validate_only);
+                w.list(topics, write_topic);
+            }
+            Command::DeleteTopics { topics } => {
+                w.byte(2);
+                w.list(topics, write_ref);
+            }
+            Command::RegisterNode { node, info } => {
+                w.byte(3);
+                w.number(u64::from(node.0));
+                write_node(&mut w, info);
+            }
+            Command::AllocateProducerIds { count } => {
+                w.byte(4);
+                w.number(u64::from(*count));
+            }
+        }
+        w.0
+    }
+
+    /// Reads what [`Command::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Command, Malformed> {
+        let mut r = Reader::new(bytes);
+        let command = match r.byte()? {
+            1 => {
+                let validate_only = r.bool()?;
+                Command::CreateTopics {
+                    topics: r.list(read_topic)?,
+                    validate_only,
+                }
+            }
+            2 => Command::DeleteTopics {
+                topics: r.list(read_ref)?,
+            },
+            3 => Command::RegisterNode {
+                node: r.node()?,
+                info: read_node(&mut r)?,
+            },
+            4 => Command::AllocateProducerIds { count: r.small()? },
+            _ => return Err(Malformed),
+        };
+        r.end()?;
+        Ok(command)
+    }
+}
+
+impl Reply {
+    /// The reply as bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer::default();
+        write_reply(&mut w, self);
+        w.0
+    }
+
+    /// Reads what [`Reply::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Reply, Malformed> {
+        let mut r = Reader::new(bytes);
+        let reply = read_reply(&mut r)?;
+        r.end()?;
+        Ok(reply)
+    }
+}
+
+/// A reply or the refusal of the whole command, as bytes.
+pub fn encode_answer(answer: &Result<Reply, Refusal>) -> Vec<u8> {
+    let mut w = Writer::default();
+    write_result(&mut w, answer, write_reply);
+    w.0
+}
+
+/// Reads what [`encode_answer`] wrote.
+pub fn decode_answer(bytes: &[u8]) -> Result<Result<Reply, Refusal>, Malformed> {
+    let mut r = Reader::new(bytes);
+    let answer = read_result(&mut r, read_reply)?;
+    r.end()?;
+    Ok(answer)
+}
+
+fn write_result<T>(
+    w: &mut Writer,
+    result: &Result<T, Refusal>,
+    write: impl FnOnce(&mut Writer, &T),
+) {
+    w.bool(result.is_ok());
+    match result {
+        Ok(value) => write(w, value),
+        Err(no) => refusal::write(w, no),
+    }
+}
+
+fn read_result<T>(
+    r: &mut Reader<'_>,
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T, Malformed>,
+) -> Result<Result<T, Refusal>, Malformed> {
+    Ok(if r.bool()? {
+        Ok(read(r)?)
+    } else {
+        Err(refusal::read(r)?)
+    })
+}
+
+fn write_reply(w: &mut Writer, reply: &Reply) {
+    match reply {
+        Reply::TopicsCreated(parts) => {
+            w.byte(1);
+            w.list(parts, |w, part| write_result(w, part, write_created));
+        }
+        Reply::TopicsDeleted(parts) => {
+            w.byte(2);
+            w.list(parts, |w, part| {
+                write_result(w, part, |w, (name, id)| {
+                    w.text(name);
+                    w.uuid(id);
+                });
+            });
+        }
+        Reply::ProducerIds(first) => {
+            w.byte(3);
+            w.signed(first.0);
+        }
+        Reply::Done => w.byte(4),
+    }
+}
+
+fn read_reply(r: &mut Reader<'_>) -> Result<Reply, Malformed> {
+    Ok(match r.byte()? {
+        1 => Reply::TopicsCreated(r.list(|r| read_result(r, read_created))?),
+        2 => Reply::TopicsDeleted(r.list(|r| read_result(r, |r| Ok((r.text()?, r.uuid()?))))?),
+        3 => Reply::ProducerIds(ProducerId(r.signed()?)),
+        4 => Reply::Done,
+        _ => return Err(Malformed),
+    })
+}
+
+fn write_created(w: &mut Writer, created: &TopicCreated) {
+    w.text(&created.name);
+    w.uuid(&created.id);
+    w.number(u64::from(created.partitions));
+    w.number(u64::from(created.replicas));
+    w.list(&created.groups, |w, group| w.number(group.0));
+}
+
+fn read_created(r: &mut Reader<'_>) -> Result<TopicCreated, Malformed> {
+    Ok(TopicCreated {
+        name: r.text()?,
+        id: r.uuid()?,
+        partitions: r.small()?,
+        replicas: r.small()?,
+        groups: r.list(|r| Ok(GroupId(r.number()?)))?,
+    })
+}
+
+fn write_topic(w: &mut Writer, topic: &NewTopic) {
+    w.text(&topic.name);
+    w.uuid(&topic.id);
+    match &topic.placement {
+        Placement::Spread {
+            partitions,
+            replicas,
+        } => {
+            w.byte(0);
+            w.option(*partitions, |w, n| w.number(u64::from(n)));
+            w.option(*replicas, |w, n| w.number(u64::from(n)));
+        }
+        Placement::Manual(parts) => {
+            w.byte(1);
+            w.list(parts, |w, nodes| w.nodes(nodes));
+        }
+    }
+    w.pairs(&topic.configs);
+}
+
+fn read_topic(r: &mut Reader<'_>) -> Result<NewTopic, Malformed> {
+    Ok(NewTopic {
+        name: r.text()?,
+        id: r.uuid()?,
+        placement: match r.byte()? {
+            0 => Placement::Spread {
+                partitions: r.option(Reader::small)?,
+                replicas: r.option(Reader::small)?,
+            },
+            1 => Placement::Manual(r.list(Reader::nodes)?),
+            _ => return Err(Malformed),
+        },
+        configs: r.pairs()?,
+    })
+}
+
+fn write_ref(w: &mut Writer, topic: &TopicRef) {
+    match topic {
+        TopicRef::Name(name) => {
+            w.byte(0);
+            w.text(name);
+        }
+        TopicRef::Id(id) => {
+            w.byte(1);
+            w.uuid(id);
+        }
+    }
+}
+
+fn read_ref(r: &mut Reader<'_>) -> Result<TopicRef, Malformed> {
+    Ok(match r.byte()? {
+        0 => TopicRef::Name(r.text()?),
+        1 => TopicRef::Id(r.uuid()?),
+        _ => return Err(Malformed),
+    })
+}
+
+/// A node's description; records use it too, so its layout is frozen.
+pub(crate) fn write_node(w: &mut Writer, info: &NodeInfo) {
+    w.text(&info.host);
+    w.number(u64::from(info.port));
+    w.option(info.rack.as_deref(), |w, rack| w.text(rack));
+}
+
+pub(crate) fn read_node(r: &mut Reader<'_>) -> Result<NodeInfo, Malformed> {
+    Ok(NodeInfo {
+        host: r.text()?,
+        port: r.small()?,
+        rack: r.option(|r| r.text())?,
+    })
+}
+
+#[cfg(test)]
+mod tests;
