@@ -116,7 +116,10 @@ impl SimDisk {
             cold_percent: 0,
             damage: Damage::default(),
         };
-        SimDisk { state: Arc::new(Mutex::new(state)), life: 0 }
+        SimDisk {
+            state: Arc::new(Mutex::new(state)),
+            life: 0,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -137,8 +140,14 @@ impl SimDisk {
         state.fuse = None;
         state.armed.clear();
         let destroyed = std::mem::take(&mut state.damage.destroyed);
-        state.damage = Damage { destroyed, ..Damage::default() };
-        SimDisk { state: self.state.clone(), life: state.life }
+        state.damage = Damage {
+            destroyed,
+            ..Damage::default()
+        };
+        SimDisk {
+            state: self.state.clone(),
+            life: state.life,
+        }
     }
 
     /// After `operations` more changes the disk stops answering this process.
@@ -183,7 +192,11 @@ impl SimDisk {
 
     /// Paths of all files, sorted.
     pub(crate) fn files(&self) -> Vec<String> {
-        self.lock().names.files().map(|(path, _)| path.to_string()).collect()
+        self.lock()
+            .names
+            .files()
+            .map(|(path, _)| path.to_string())
+            .collect()
     }
 
     /// A file's bytes as a process would read them; for checkers, past all faults.
@@ -232,11 +245,15 @@ impl State {
     }
 
     fn used(&self) -> u64 {
-        self.names.files().map(|(_, inode)| self.inodes[inode].bytes.len() as u64).sum()
+        self.names
+            .files()
+            .map(|(_, inode)| self.inodes[inode].bytes.len() as u64)
+            .sum()
     }
 
     fn room(&self) -> u64 {
-        self.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(self.used()))
+        self.capacity
+            .map_or(u64::MAX, |capacity| capacity.saturating_sub(self.used()))
     }
 }
 
@@ -255,7 +272,10 @@ impl Disk for SimDisk {
             }
         };
         state.inodes[inode].show_rot();
-        Ok(Arc::new(SimFile { disk: self.clone(), inode }))
+        Ok(Arc::new(SimFile {
+            disk: self.clone(),
+            inode,
+        }))
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {

@@ -16,7 +16,11 @@ pub(crate) struct Scheduler<E> {
 impl<E> Scheduler<E> {
     /// An empty queue at time 0.
     pub(crate) fn new() -> Scheduler<E> {
-        Scheduler { now: 0, asked: 0, queue: BTreeMap::new() }
+        Scheduler {
+            now: 0,
+            asked: 0,
+            queue: BTreeMap::new(),
+        }
     }
 
     /// The time.

@@ -129,7 +129,9 @@ impl State {
     fn astray(&mut self, inode: usize, pos: usize, len: usize) -> usize {
         let sectors = (self.inodes[inode].bytes.len() / SECTOR) as u64;
         let to = self.random.below(sectors.max(1)) as usize * SECTOR;
-        self.damage.destroyed.push(format!("{len} bytes for {pos} went to {to}"));
+        self.damage
+            .destroyed
+            .push(format!("{len} bytes for {pos} went to {to}"));
         to
     }
 
@@ -157,7 +159,9 @@ impl File for SimFile {
         }
         let bytes = &state.inodes[self.inode].bytes;
         let start = usize::try_from(pos).unwrap_or(usize::MAX);
-        let from = start.checked_add(buf.len()).and_then(|end| bytes.get(start..end));
+        let from = start
+            .checked_add(buf.len())
+            .and_then(|end| bytes.get(start..end));
         buf.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }

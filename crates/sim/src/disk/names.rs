@@ -36,7 +36,10 @@ fn parent(path: &str) -> &str {
 }
 
 fn under(dir: &str, path: &str) -> bool {
-    dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'))
+    dir.is_empty()
+        || path
+            .strip_prefix(dir)
+            .is_some_and(|rest| rest.starts_with('/'))
 }
 
 impl Tree {
@@ -92,7 +95,10 @@ impl Names {
     }
 
     pub(super) fn files(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.now.files.iter().map(|(path, inode)| (path.as_str(), *inode))
+        self.now
+            .files
+            .iter()
+            .map(|(path, inode)| (path.as_str(), *inode))
     }
 
     fn change(&mut self, dir: &str, change: Change) {
@@ -104,7 +110,13 @@ impl Names {
         if !self.now.has_dir(parent(path)) || self.now.dirs.contains(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        self.change(parent(path), Change::Create { path: path.to_string(), inode });
+        self.change(
+            parent(path),
+            Change::Create {
+                path: path.to_string(),
+                inode,
+            },
+        );
         Ok(())
     }
 
@@ -113,7 +125,12 @@ impl Names {
         for end in ends.collect::<Vec<_>>() {
             let path = &dir[..end];
             if !self.now.has_dir(path) {
-                self.change(parent(path), Change::MakeDir { path: path.to_string() });
+                self.change(
+                    parent(path),
+                    Change::MakeDir {
+                        path: path.to_string(),
+                    },
+                );
             }
         }
     }
@@ -122,7 +139,12 @@ impl Names {
         if !self.now.files.contains_key(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        self.change(parent(path), Change::Remove { path: path.to_string() });
+        self.change(
+            parent(path),
+            Change::Remove {
+                path: path.to_string(),
+            },
+        );
         Ok(())
     }
 
@@ -130,7 +152,13 @@ impl Names {
         if !self.now.files.contains_key(from) || !self.now.has_dir(parent(to)) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        self.change(parent(to), Change::Rename { from: from.to_string(), to: to.to_string() });
+        self.change(
+            parent(to),
+            Change::Rename {
+                from: from.to_string(),
+                to: to.to_string(),
+            },
+        );
         Ok(())
     }
 
@@ -138,7 +166,12 @@ impl Names {
         if !self.now.dirs.contains(dir) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        self.change(parent(dir), Change::RemoveTree { path: dir.to_string() });
+        self.change(
+            parent(dir),
+            Change::RemoveTree {
+                path: dir.to_string(),
+            },
+        );
         Ok(())
     }
 
@@ -195,7 +228,12 @@ impl Names {
             Change::Create { inode, .. } => Some(*inode),
             _ => None,
         });
-        let named = self.now.files.values().chain(self.durable.files.values()).copied();
+        let named = self
+            .now
+            .files
+            .values()
+            .chain(self.durable.files.values())
+            .copied();
         named.chain(pending).collect()
     }
 }

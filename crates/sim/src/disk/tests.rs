@@ -35,12 +35,18 @@ fn synced_data_and_names_survive_a_power_loss() {
 fn unsynced_sectors_are_old_or_new_each_by_itself() {
     let all = outcomes(|disk| {
         durable_file(disk, "a", &[1; 4 * SECTOR]);
-        disk.open("a", Open::Existing).unwrap().write_at(&[&[2; 4 * SECTOR]], 0).unwrap();
+        disk.open("a", Open::Existing)
+            .unwrap()
+            .write_at(&[&[2; 4 * SECTOR]], 0)
+            .unwrap();
     });
     let all: Vec<Vec<u8>> = all.into_iter().map(Option::unwrap).collect();
     for left in &all {
         for sector in left.chunks(SECTOR) {
-            assert!(sector.iter().all(|byte| *byte == sector[0]), "a torn sector");
+            assert!(
+                sector.iter().all(|byte| *byte == sector[0]),
+                "a torn sector"
+            );
         }
     }
     assert!(all.iter().any(|left| left.iter().all(|byte| *byte == 1)));
@@ -53,7 +59,10 @@ fn unsynced_sectors_are_old_or_new_each_by_itself() {
 fn an_unsynced_length_may_be_old_new_or_between() {
     let all = outcomes(|disk| {
         durable_file(disk, "a", &[1; 100]);
-        disk.open("a", Open::Existing).unwrap().write_at(&[&[2; 5000]], 100).unwrap();
+        disk.open("a", Open::Existing)
+            .unwrap()
+            .write_at(&[&[2; 5000]], 100)
+            .unwrap();
     });
     let lens: Vec<usize> = all.into_iter().map(|left| left.unwrap().len()).collect();
     assert!(lens.contains(&100) && lens.contains(&5100));
@@ -110,9 +119,15 @@ fn a_kill_keeps_what_was_written_but_does_not_sync_it() {
     for seed in 0..50 {
         let disk = disk(seed);
         durable_file(&disk, "a", &[1; SECTOR]);
-        disk.open("a", Open::Existing).unwrap().write_at(&[&[2; SECTOR]], 0).unwrap();
+        disk.open("a", Open::Existing)
+            .unwrap()
+            .write_at(&[&[2; SECTOR]], 0)
+            .unwrap();
         disk.kill();
-        assert!(disk.open("a", Open::Existing).is_err(), "a dead process writes on");
+        assert!(
+            disk.open("a", Open::Existing).is_err(),
+            "a dead process writes on"
+        );
         assert_eq!(disk.peek("a").unwrap(), vec![2; SECTOR]);
         disk.boot();
         disk.power_loss();
@@ -194,7 +209,9 @@ fn a_misdirected_write_lands_elsewhere() {
     disk.arm(Fails::Misdirect, 0);
     file.write_at(&[&[2; SECTOR]], 9 * SECTOR as u64).unwrap();
     let bytes = disk.peek("a").unwrap();
-    let hit: Vec<usize> = (0..16).filter(|sector| bytes[sector * SECTOR] == 2).collect();
+    let hit: Vec<usize> = (0..16)
+        .filter(|sector| bytes[sector * SECTOR] == 2)
+        .collect();
     assert_eq!(hit.len(), 1);
     assert_ne!(hit, [9]);
 }
@@ -204,8 +221,14 @@ fn reads_past_the_end_and_missing_names_are_told_apart() {
     let disk = disk(1);
     durable_file(&disk, "a", &[1; 10]);
     let file = disk.open("a", Open::Existing).unwrap();
-    assert_eq!(file.read_at(&mut [0; 11], 0).unwrap_err().kind(), ErrorKind::UnexpectedEof);
-    assert_eq!(disk.open("b", Open::Existing).err().unwrap().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        file.read_at(&mut [0; 11], 0).unwrap_err().kind(),
+        ErrorKind::UnexpectedEof
+    );
+    assert_eq!(
+        disk.open("b", Open::Existing).err().unwrap().kind(),
+        ErrorKind::NotFound
+    );
     assert_eq!(disk.remove("b").unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(disk.list("x").unwrap_err().kind(), ErrorKind::NotFound);
     disk.create_dir("x").unwrap();
