@@ -3,13 +3,14 @@
 
 use crate::run::{cargo, checked, exists, metadata, root};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What `deny.toml` says, as far as the own check reads it.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Policy {
     licences: BTreeSet<String>,
-    banned: BTreeSet<String>,
+    /// A banned crate, and the crates that may bring it along all the same.
+    banned: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Runs whichever check there is and says which.
@@ -33,7 +34,7 @@ pub fn check() -> Result<(), String> {
 }
 
 impl Policy {
-    /// Reads `allow = [...]` of `[licenses]` and `crate = "..."` of `[bans]`.
+    /// Reads `allow = [...]` of `[licenses]`, `crate = "..."` and `wrappers = [...]` of `[bans]`.
     fn parse(text: &str) -> Policy {
         let mut policy = Policy::default();
         let mut section = "";
@@ -45,15 +46,14 @@ impl Policy {
             if line.starts_with('[') {
                 section = line;
             }
-            let quoted: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
             match section {
-                "[licenses]" => policy
-                    .licences
-                    .extend(quoted.iter().map(|s| (*s).to_owned())),
+                "[licenses]" => policy.licences.extend(quoted(line)),
                 "[bans]" if line.contains("crate = ") => {
+                    let wrappers = line.split("wrappers = [").nth(1).unwrap_or_default();
+                    let wrappers = quoted(wrappers.split(']').next().unwrap_or_default()).collect();
                     policy
                         .banned
-                        .extend(quoted.first().map(|s| (*s).to_owned()));
+                        .extend(quoted(line).next().map(|name| (name, wrappers)));
                 }
                 _ => {}
             }
@@ -62,15 +62,17 @@ impl Policy {
     }
 }
 
+/// The quoted words of a line.
+fn quoted(line: &str) -> impl Iterator<Item = String> {
+    line.split('"').skip(1).step_by(2).map(str::to_owned)
+}
+
 /// Everything in the resolved graph that the policy refuses.
 fn judge(policy: &Policy, metadata: &Value) -> Vec<String> {
-    let mut problems = Vec::new();
+    let mut problems = bans(policy, metadata);
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let name = package["name"].as_str().unwrap_or_default();
         let licence = package["license"].as_str().unwrap_or_default();
-        if policy.banned.contains(name) {
-            problems.push(format!("{name} is banned; deny.toml says why"));
-        }
         if !is_allowed(licence, &policy.licences) {
             problems.push(format!(
                 "{name} has the licence {licence:?}, which is not allowed"
@@ -80,6 +82,45 @@ fn judge(policy: &Policy, metadata: &Value) -> Vec<String> {
             None | Some("registry+https://github.com/rust-lang/crates.io-index") => {}
             Some(source) => {
                 problems.push(format!("{name} comes from {source}, not from crates.io"))
+            }
+        }
+    }
+    problems
+}
+
+/// Every edge of the graph to a banned crate that no wrapper excuses.
+fn bans(policy: &Policy, metadata: &Value) -> Vec<String> {
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let name = |of: &Value| of["name"].as_str().unwrap_or_default().to_owned();
+    let names: BTreeMap<&str, String> = packages
+        .map(|p| (p["id"].as_str().unwrap_or_default(), name(p)))
+        .collect();
+    let mut problems = Vec::new();
+    for node in metadata["resolve"]["nodes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        let user = node["id"]
+            .as_str()
+            .and_then(|id| names.get(id))
+            .cloned()
+            .unwrap_or_default();
+        for id in node["dependencies"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
+            let used = names.get(id).cloned().unwrap_or_default();
+            if policy
+                .banned
+                .get(&used)
+                .is_some_and(|wrappers| !wrappers.contains(&user))
+            {
+                problems.push(format!(
+                    "{user} depends on {used}, which is banned; deny.toml says why"
+                ));
             }
         }
     }
