@@ -1,1 +1,31 @@
 //! Floor 1: segments, block index, shared write-ahead log, checkpoints, recovery, read plans.
+//!
+//! Two halves. The pure half ([`GroupLog`], [`Turn`]) lives in the shard and decides where every
+//! entry goes, without IO. The other half ([`Storage`], [`Flush`], [`Files`]) carries turns out
+//! over [`base::Disk`], and [`Storage::open`] brings both back after a crash. Plans
+//! ([`ReadPlan`], [`EntriesPlan`], [`TimePlan`]) are made by the first and run on the second.
+//!
+//! The formats on disk are described byte by byte in `docs/formats/`.
+
+mod block;
+mod checkpoint;
+mod fault;
+mod field;
+mod files;
+mod flush;
+mod group;
+mod read;
+mod recovered;
+mod storage;
+mod turn;
+
+pub use block::Block;
+pub use checkpoint::checkpoint;
+pub use fault::{Fault, ReadFault};
+pub use files::Files;
+pub use flush::Flush;
+pub use group::GroupLog;
+pub use read::{EntriesPlan, ReadPlan, TimePlan, TimeQuery, Unpack};
+pub use recovered::{Entry, EntryBody, Recovered, RecoveredGroup};
+pub use storage::{Storage, StorageSettings};
+pub use turn::{HardState, Place, Record, Settings, Turn};

@@ -1,0 +1,114 @@
+//! What can go wrong with files, in words that an operator can act on.
+
+use std::io;
+
+/// An effect on the data directory failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The device or file system failed. After this nothing may be assumed about unsynced bytes:
+    /// the process stops.
+    #[error("{op} of {path} failed: {source}; check the device, then restart the node")]
+    Io {
+        /// The file or directory.
+        path: String,
+        /// What was tried.
+        op: &'static str,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// No room. Nothing was acknowledged; the same work can be tried again.
+    #[error("no space left while writing {path}; free some space, the node goes on by itself")]
+    Full {
+        /// The file.
+        path: String,
+    },
+    /// Bytes that were durable are not what was written.
+    #[error("{file} is corrupt at byte {offset}: {what}; {remedy}")]
+    Corrupt {
+        /// The file.
+        file: String,
+        /// Where in it.
+        offset: u64,
+        /// What was found.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The directory was written by a later version.
+    #[error(
+        "the data directory has format {found}, this version knows formats up to {known}; start the version that wrote it"
+    )]
+    NewerFormat {
+        /// Its format.
+        found: u32,
+        /// The latest format known here.
+        known: u32,
+    },
+    /// Another process has the directory.
+    #[error(
+        "the data directory {path} is in use by another process; stop it or choose another directory"
+    )]
+    InUse {
+        /// The directory.
+        path: String,
+    },
+}
+
+/// What an operator does about a corrupt file that the whole node depends on.
+pub(crate) const RESTORE: &str =
+    "restore this data directory from a copy, or empty it and let the node rejoin as a new replica";
+
+impl Fault {
+    /// Sorts an error of the system: out of room is one thing, the rest another.
+    pub(crate) fn from_io(path: &str, op: &'static str, source: io::Error) -> Fault {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded if op != "sync" => {
+                Fault::Full {
+                    path: path.to_string(),
+                }
+            }
+            _ => Fault::Io {
+                path: path.to_string(),
+                op,
+                source,
+            },
+        }
+    }
+
+    pub(crate) fn corrupt(file: &str, offset: u64, what: impl Into<String>) -> Fault {
+        Fault::Corrupt {
+            file: file.to_string(),
+            offset,
+            what: what.into(),
+            remedy: RESTORE.to_string(),
+        }
+    }
+}
+
+/// A read from segments failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadFault {
+    /// The bytes are not what was written. Nothing of the block was served.
+    #[error("{file} is corrupt at byte {offset}: {what}; {remedy}")]
+    Corrupt {
+        /// The file.
+        file: String,
+        /// Where the block starts.
+        offset: u64,
+        /// What was found.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The device failed.
+    #[error("reading {path} failed: {source}; check the device")]
+    Io {
+        /// The file.
+        path: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The group was removed, or what was planned has been cut off since. Plan again.
+    #[error("the group or the entries are gone")]
+    Gone,
+}

@@ -1,0 +1,174 @@
+//! The segment files that are open: a bounded, shared set. Readers and the storage thread find
+//! them here; the least recently used ones are closed.
+
+use crate::fault::{Fault, ReadFault};
+use base::{Disk, File, GroupId, Offset, Open};
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// A segment has two files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Kind {
+    /// The batches.
+    Data,
+    /// The sidecar of closed blocks.
+    Index,
+}
+
+/// Names a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key {
+    pub(crate) group: GroupId,
+    pub(crate) segment: Offset,
+    pub(crate) kind: Kind,
+}
+
+impl Key {
+    pub(crate) fn path(&self) -> String {
+        let ending = match self.kind {
+            Kind::Data => "log",
+            Kind::Index => "idx",
+        };
+        format!("{}/{:020}.{ending}", group_dir(self.group), self.segment.0)
+    }
+}
+
+/// The directory of a group's segments.
+pub(crate) fn group_dir(group: GroupId) -> String {
+    format!("groups/{}", group.0)
+}
+
+struct Slot {
+    file: Arc<dyn File>,
+    used: u64,
+}
+
+#[derive(Default)]
+struct State {
+    slots: HashMap<Key, Slot>,
+    /// The groups that exist, and how often each was cut.
+    groups: HashMap<GroupId, u64>,
+    clock: u64,
+}
+
+/// The open segment files of a data directory.
+pub struct Files {
+    disk: Arc<dyn Disk>,
+    open_max: usize,
+    state: Mutex<State>,
+}
+
+impl Files {
+    pub(crate) fn new(disk: Arc<dyn Disk>, open_max: usize) -> Files {
+        Files {
+            disk,
+            open_max: open_max.max(1),
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of this lock panics")
+    }
+
+    /// How often a group was cut; `None` if it doesn't exist.
+    pub(crate) fn cuts(&self, group: GroupId) -> Option<u64> {
+        self.state().groups.get(&group).copied()
+    }
+
+    /// A group exists, or was cut. Said before anything that was cut off is written over.
+    pub(crate) fn set_cuts(&self, group: GroupId, cuts: u64) {
+        self.state().groups.insert(group, cuts);
+    }
+
+    /// A group is gone: its files are closed here.
+    pub(crate) fn forget(&self, group: GroupId) {
+        let mut state = self.state();
+        state.groups.remove(&group);
+        state.slots.retain(|key, _| key.group != group);
+    }
+
+    pub(crate) fn path(&self, group: GroupId, segment: Offset, kind: Kind) -> String {
+        Key {
+            group,
+            segment,
+            kind,
+        }
+        .path()
+    }
+
+    /// A segment's batches, to read.
+    pub(crate) fn existing(
+        &self,
+        group: GroupId,
+        segment: Offset,
+    ) -> Result<Arc<dyn File>, ReadFault> {
+        if self.cuts(group).is_none() {
+            return Err(ReadFault::Gone);
+        }
+        let key = Key {
+            group,
+            segment,
+            kind: Kind::Data,
+        };
+        self.open(key, Open::Existing)
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::NotFound if self.cuts(group).is_none() => ReadFault::Gone,
+                io::ErrorKind::NotFound => ReadFault::Corrupt {
+                    file: key.path(),
+                    offset: 0,
+                    what: "the file is missing".to_string(),
+                    remedy: crate::fault::RESTORE.to_string(),
+                },
+                _ => ReadFault::Io {
+                    path: key.path(),
+                    source,
+                },
+            })
+    }
+
+    /// A file to write, made if it isn't there.
+    pub(crate) fn writable(&self, key: Key) -> Result<Arc<dyn File>, Fault> {
+        self.open(key, Open::OrCreate)
+            .map_err(|e| Fault::from_io(&key.path(), "open", e))
+    }
+
+    pub(crate) fn open(&self, key: Key, how: Open) -> io::Result<Arc<dyn File>> {
+        let mut state = self.state();
+        state.clock += 1;
+        let now = state.clock;
+        if let Some(slot) = state.slots.get_mut(&key) {
+            slot.used = now;
+            return Ok(Arc::clone(&slot.file));
+        }
+        // The system is asked without the lock, so that one slow open doesn't hold up all reads.
+        drop(state);
+        let file = self.disk.open(&key.path(), how)?;
+        let mut state = self.state();
+        if state.slots.len() >= self.open_max {
+            state.evict(self.open_max);
+        }
+        let slot = Slot {
+            file: Arc::clone(&file),
+            used: now,
+        };
+        // A group removed meanwhile must not leave a file open for its next incarnation.
+        if how == Open::OrCreate || state.groups.contains_key(&key.group) {
+            state.slots.insert(key, slot);
+        }
+        Ok(file)
+    }
+}
+
+impl State {
+    /// Closes the least recently used eighth, so that the search for them is rare.
+    fn evict(&mut self, open_max: usize) {
+        let mut used: Vec<u64> = self.slots.values().map(|slot| slot.used).collect();
+        let kept = open_max - open_max.div_ceil(8);
+        let cut = used.len().saturating_sub(kept).clamp(1, used.len());
+        let (_, oldest_kept, _) = used.select_nth_unstable(cut - 1);
+        let oldest_kept = *oldest_kept;
+        self.slots.retain(|_, slot| slot.used > oldest_kept);
+    }
+}

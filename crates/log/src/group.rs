@@ -1,0 +1,433 @@
+//! The bookkeeping of one group's log: where every entry lies, in memory, without IO.
+//!
+//! A [`GroupLog`] decides all positions: when a segment is rolled, where a batch goes, when a
+//! block closes. It depends on nothing but the sequence of calls, so recovery, which replays the
+//! write-ahead log through the same calls, arrives at the same state. Commits don't change any
+//! position; they only drop undo marks.
+//!
+//! It is not the storage: it pushes records onto a [`Turn`], and [`crate::Storage`] writes them.
+
+mod image;
+mod plan;
+
+use crate::block::Block;
+use crate::turn::{Place, Record, Settings, Turn};
+use base::batch::HEADER_BYTES;
+use base::{Batch, Bug, GroupId, Mark, Offset, RaftIndex, Term, limits, mark, planted};
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// A segment: its closed blocks. The last one of a log may have an open block besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    pub(crate) base: Offset,
+    pub(crate) blocks: Vec<Block>,
+    /// Largest timestamp of the closed blocks, so that a search by time skips whole segments.
+    max_timestamp: i64,
+}
+
+impl Segment {
+    fn new(base: Offset) -> Segment {
+        Segment {
+            base,
+            blocks: Vec::new(),
+            max_timestamp: i64::MIN,
+        }
+    }
+
+    fn push(&mut self, block: Block) {
+        self.max_timestamp = self.max_timestamp.max(block.max_timestamp);
+        self.blocks.push(block);
+    }
+
+    fn cut(&mut self, blocks: usize) {
+        self.blocks.truncate(blocks);
+        self.max_timestamp = self
+            .blocks
+            .iter()
+            .map(|block| block.max_timestamp)
+            .max()
+            .unwrap_or(i64::MIN);
+    }
+
+    /// Bytes in closed blocks.
+    fn closed_len(&self) -> u32 {
+        self.blocks.last().map_or(0, Block::end)
+    }
+}
+
+/// The entries of one term: where they begin. A term may have entries but no offset of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct TermRun {
+    term: Term,
+    index: RaftIndex,
+    offset: Offset,
+}
+
+/// An entry that may still be cut off, and the state before it, to go back to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Undo {
+    last_term: Term,
+    end_offset: Offset,
+    segments: u32,
+    /// Closed blocks of the last segment.
+    blocks: u32,
+    open: Option<Block>,
+    /// The header, if the entry is a batch: recovery hands it to the shard without a read.
+    head: Option<[u8; HEADER_BYTES]>,
+}
+
+/// An internal entry; they stay in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Internal {
+    index: RaftIndex,
+    data: Bytes,
+}
+
+/// The bookkeeping of one group's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupLog {
+    group: GroupId,
+    settings: Settings,
+    start_offset: Offset,
+    end_offset: Offset,
+    last_index: RaftIndex,
+    last_term: Term,
+    committed: RaftIndex,
+    cuts: u64,
+    segments: Vec<Segment>,
+    open: Option<Block>,
+    terms: Vec<TermRun>,
+    internals: Vec<Internal>,
+    /// One per entry after `committed`.
+    tail: VecDeque<Undo>,
+}
+
+impl GroupLog {
+    /// The empty log of a new group.
+    pub fn new(group: GroupId, settings: Settings) -> GroupLog {
+        GroupLog {
+            group,
+            settings,
+            start_offset: Offset(0),
+            end_offset: Offset(0),
+            last_index: RaftIndex(0),
+            last_term: Term(0),
+            committed: RaftIndex(0),
+            cuts: 0,
+            segments: Vec::new(),
+            open: None,
+            terms: Vec::new(),
+            internals: Vec::new(),
+            tail: VecDeque::new(),
+        }
+    }
+
+    /// Whose log it is.
+    pub fn group(&self) -> GroupId {
+        self.group
+    }
+
+    /// What was fixed when it was made.
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    /// Index of the last entry; 0 if there is none.
+    pub fn last_index(&self) -> RaftIndex {
+        self.last_index
+    }
+
+    /// Term of the last entry; 0 if there is none.
+    pub fn last_term(&self) -> Term {
+        self.last_term
+    }
+
+    /// The first offset that can be read.
+    pub fn start_offset(&self) -> Offset {
+        self.start_offset
+    }
+
+    /// The next offset to give.
+    pub fn end_offset(&self) -> Offset {
+        self.end_offset
+    }
+
+    /// Entries up to here can't be cut off any more.
+    pub fn committed(&self) -> RaftIndex {
+        self.committed
+    }
+
+    /// Adds a stamped batch: its base offset is [`GroupLog::end_offset`], its epoch is `term`.
+    pub fn append_batch(&mut self, turn: &mut Turn, index: RaftIndex, term: Term, batch: &Batch) {
+        let header = batch.header();
+        assert_eq!(
+            header.base_offset, self.end_offset,
+            "a batch is stamped with the log's end"
+        );
+        assert_eq!(
+            header.leader_epoch,
+            term.epoch(),
+            "a batch is stamped with its term"
+        );
+        self.begin_entry(index, term, Some(*batch.head()));
+        let place = self.place_batch(turn, term, batch.len());
+        match &mut self.open {
+            Some(open) => open.grow(batch),
+            None => self.open = Some(Block::start(place.pos, index, term, batch)),
+        }
+        self.end_offset = header.next_offset();
+        let group = self.group;
+        turn.records.push(Record::Batch {
+            group,
+            index,
+            term,
+            batch: batch.clone(),
+            place,
+        });
+        if self
+            .open
+            .is_some_and(|open| open.len >= limits::BLOCK_BYTES)
+        {
+            self.close_block(turn);
+        }
+    }
+
+    /// Adds an entry that takes no offset.
+    pub fn append_internal(&mut self, turn: &mut Turn, index: RaftIndex, term: Term, data: Bytes) {
+        self.begin_entry(index, term, None);
+        self.close_block(turn);
+        self.internals.push(Internal {
+            index,
+            data: data.clone(),
+        });
+        turn.records.push(Record::Internal {
+            group: self.group,
+            index,
+            term,
+            data,
+        });
+    }
+
+    /// What every entry does first: checks its place in order, leaves an undo mark.
+    fn begin_entry(&mut self, index: RaftIndex, term: Term, head: Option<[u8; HEADER_BYTES]>) {
+        assert_eq!(index, self.last_index.next(), "entries follow one another");
+        assert!(term >= self.last_term && term.0 > 0, "terms don't go back");
+        self.tail.push_back(Undo {
+            last_term: self.last_term,
+            end_offset: self.end_offset,
+            segments: self.segments.len() as u32,
+            blocks: self
+                .segments
+                .last()
+                .map_or(0, |segment| segment.blocks.len() as u32),
+            open: self.open,
+            head,
+        });
+        if term > self.last_term {
+            self.terms.push(TermRun {
+                term,
+                index,
+                offset: self.end_offset,
+            });
+        }
+        self.last_index = index;
+        self.last_term = term;
+    }
+
+    /// Finds the place of the next batch: closes the block at a change of term, rolls the segment
+    /// if it would grow too long.
+    fn place_batch(&mut self, turn: &mut Turn, term: Term, len: usize) -> Place {
+        if self.open.is_some_and(|open| open.term != term) {
+            self.close_block(turn);
+        }
+        let used = self.segment_len();
+        let fits = used as usize + len <= self.settings.segment_bytes as usize;
+        if self.segments.is_empty() || (used > 0 && !fits) {
+            if !self.segments.is_empty() {
+                mark(Mark::SegmentRolled);
+            }
+            self.close_block(turn);
+            self.segments.push(Segment::new(self.end_offset));
+        }
+        let segment = self
+            .segments
+            .last()
+            .expect("one was just made if there was none");
+        Place {
+            segment: segment.base,
+            pos: self.segment_len(),
+        }
+    }
+
+    /// Bytes in the last segment.
+    fn segment_len(&self) -> u32 {
+        match (&self.open, self.segments.last()) {
+            (Some(open), _) => open.end(),
+            (None, Some(segment)) => segment.closed_len(),
+            (None, None) => 0,
+        }
+    }
+
+    fn close_block(&mut self, turn: &mut Turn) {
+        let Some(block) = self.open.take() else {
+            return;
+        };
+        let segment = self
+            .segments
+            .last_mut()
+            .expect("an open block lies in a segment");
+        let nth = segment.blocks.len() as u32;
+        segment.push(block);
+        let segment = segment.base;
+        turn.records.push(Record::Block {
+            group: self.group,
+            segment,
+            nth,
+            block,
+        });
+    }
+
+    /// Cuts everything from `from` on. `from` lies above [`GroupLog::committed`]; past the end
+    /// nothing happens.
+    pub fn truncate(&mut self, turn: &mut Turn, from: RaftIndex) {
+        assert!(from > self.committed, "a committed entry can't be cut off");
+        if from > self.last_index {
+            return;
+        }
+        let kept = (from.0 - self.committed.0 - 1) as usize;
+        let undo = self
+            .tail
+            .drain(kept..)
+            .next()
+            .expect("there is a mark for every entry cut");
+        self.segments.truncate(undo.segments as usize);
+        if let Some(segment) = self.segments.last_mut() {
+            segment.cut(undo.blocks as usize);
+        }
+        self.open = undo.open;
+        if !planted(Bug::TruncateKeepsOffsets) {
+            self.end_offset = undo.end_offset;
+        }
+        self.last_index = from.prev();
+        self.last_term = undo.last_term;
+        while self.terms.last().is_some_and(|run| run.index >= from) {
+            self.terms.pop();
+        }
+        while self
+            .internals
+            .last()
+            .is_some_and(|entry| entry.index >= from)
+        {
+            self.internals.pop();
+        }
+        self.cuts += 1;
+        mark(Mark::Truncated);
+        if !planted(Bug::ForgetTruncation) {
+            let (group, cuts) = (self.group, self.cuts);
+            turn.records.push(Record::Truncate { group, from, cuts });
+        }
+    }
+
+    /// Entries up to `index` can't be cut any more. Going back is ignored.
+    pub fn commit(&mut self, index: RaftIndex) {
+        assert!(
+            index <= self.last_index,
+            "what isn't here can't be committed here"
+        );
+        while self.committed < index {
+            self.tail
+                .pop_front()
+                .expect("there is a mark for every uncommitted entry");
+            self.committed = self.committed.next();
+        }
+    }
+
+    /// The term of an entry, 0 for index 0; `None` past the end.
+    pub fn term_of(&self, index: RaftIndex) -> Option<Term> {
+        if index > self.last_index {
+            return None;
+        }
+        let runs = self.terms.partition_point(|run| run.index <= index);
+        Some(
+            runs.checked_sub(1)
+                .map_or(Term(0), |last| self.terms[last].term),
+        )
+    }
+
+    /// The next offset after an entry. Exact for every index from [`GroupLog::committed`] on; for
+    /// earlier ones only where a block ends, else `None`.
+    pub fn next_offset_of(&self, index: RaftIndex) -> Option<Offset> {
+        if index > self.last_index {
+            return None;
+        }
+        if index == self.last_index {
+            return Some(self.end_offset);
+        }
+        if index >= self.committed {
+            let after = (index.0 - self.committed.0) as usize;
+            return Some(self.tail[after].end_offset);
+        }
+        if index.0 == 0 {
+            return Some(Offset(0));
+        }
+        match self.block_at_or_before(index) {
+            Some(block) if index >= block.last_index() => Some(block.next_offset),
+            Some(_) => None,
+            None => Some(Offset(0)),
+        }
+    }
+
+    /// The last block that begins at or before an index.
+    fn block_at_or_before(&self, index: RaftIndex) -> Option<&Block> {
+        if let Some(open) = self.open.as_ref().filter(|open| open.first_index <= index) {
+            return Some(open);
+        }
+        let begun = |segment: &Segment| {
+            segment
+                .blocks
+                .first()
+                .is_some_and(|block| block.first_index <= index)
+        };
+        let blocks = &self.segments[self.segments.partition_point(begun).checked_sub(1)?].blocks;
+        blocks.get(
+            blocks
+                .partition_point(|block| block.first_index <= index)
+                .checked_sub(1)?,
+        )
+    }
+
+    /// Data of an internal entry; `None` if the entry is a batch or isn't there.
+    pub fn internal(&self, index: RaftIndex) -> Option<&Bytes> {
+        let at = self
+            .internals
+            .binary_search_by_key(&index, |entry| entry.index)
+            .ok()?;
+        Some(&self.internals[at].data)
+    }
+
+    /// The leader epoch of the batch at an offset; `None` from the end on.
+    pub fn epoch_of(&self, offset: Offset) -> Option<Term> {
+        if offset < Offset(0) || offset >= self.end_offset {
+            return None;
+        }
+        let runs = self.terms.partition_point(|run| run.offset <= offset);
+        runs.checked_sub(1).map(|last| self.terms[last].term)
+    }
+
+    /// The largest epoch up to `epoch` and the offset where it ended; -1 and -1 if there is none.
+    pub fn epoch_end(&self, epoch: i32) -> (i32, Offset) {
+        let runs = self.terms.partition_point(|run| run.term.epoch() <= epoch);
+        let Some(last) = runs.checked_sub(1) else {
+            return (-1, Offset(-1));
+        };
+        let end = self
+            .terms
+            .get(runs)
+            .map_or(self.end_offset, |next| next.offset);
+        (self.terms[last].term.epoch(), end)
+    }
+}
+
+#[cfg(test)]
+mod tests;

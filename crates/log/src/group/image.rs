@@ -1,0 +1,256 @@
+//! A group's part of a checkpoint: everything its bookkeeping can't take from sidecars.
+
+use super::{GroupLog, Internal, Segment, TermRun, Undo};
+use crate::block::Block;
+use crate::field::{Fields, put_count, put_i64, put_sized, put_u32, put_u64};
+use crate::turn::Settings;
+use base::batch::HEADER_BYTES;
+use base::{BatchHeader, GroupId, Offset, RaftIndex, Term};
+use bytes::Bytes;
+
+/// What a checkpoint knows about a segment; its blocks are in the sidecar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentImage {
+    pub(crate) base: Offset,
+    /// Offset after its closed blocks.
+    pub(crate) next: Offset,
+    /// Bytes of its closed blocks.
+    pub(crate) closed_len: u32,
+    /// Number of its closed blocks.
+    pub(crate) blocks: u32,
+}
+
+/// A log read from a checkpoint, before its segments' blocks are loaded.
+pub(crate) struct GroupImage {
+    log: GroupLog,
+    pub(crate) segments: Vec<SegmentImage>,
+}
+
+impl GroupLog {
+    /// Appends this log's part of a checkpoint.
+    pub fn checkpoint(&self, out: &mut Vec<u8>) {
+        put_u64(out, self.group.0);
+        put_u32(out, self.settings.segment_bytes);
+        put_i64(out, self.start_offset.0);
+        put_i64(out, self.end_offset.0);
+        put_u64(out, self.last_index.0);
+        put_u32(out, self.last_term.0);
+        put_u64(out, self.committed.0);
+        put_u64(out, self.cuts);
+        put_count(out, self.segments.len());
+        for segment in &self.segments {
+            put_i64(out, segment.base.0);
+            put_i64(
+                out,
+                segment
+                    .blocks
+                    .last()
+                    .map_or(segment.base.0, |b| b.next_offset.0),
+            );
+            put_u32(out, segment.closed_len());
+            put_count(out, segment.blocks.len());
+        }
+        put_block(out, self.open.as_ref());
+        put_count(out, self.terms.len());
+        for run in &self.terms {
+            put_u32(out, run.term.0);
+            put_u64(out, run.index.0);
+            put_i64(out, run.offset.0);
+        }
+        put_count(out, self.internals.len());
+        for entry in &self.internals {
+            put_u64(out, entry.index.0);
+            put_sized(out, &entry.data);
+        }
+        put_count(out, self.tail.len());
+        for undo in &self.tail {
+            undo.put(out);
+        }
+    }
+
+    /// Reads it back; `None` if it can't be one. `whole` is what the fields borrow from.
+    pub(crate) fn from_checkpoint(fields: &mut Fields<'_>, whole: &Bytes) -> Option<GroupImage> {
+        let group = GroupId(fields.u64()?);
+        let mut log = GroupLog::new(
+            group,
+            Settings {
+                segment_bytes: fields.u32()?,
+            },
+        );
+        log.start_offset = Offset(fields.i64()?);
+        log.end_offset = Offset(fields.i64()?);
+        log.last_index = RaftIndex(fields.u64()?);
+        log.last_term = Term(fields.u32()?);
+        log.committed = RaftIndex(fields.u64()?);
+        log.cuts = fields.u64()?;
+        let segments = read_many(fields, 24, SegmentImage::read)?;
+        log.open = read_block(fields)?;
+        log.terms = read_many(fields, 20, TermRun::read)?;
+        log.internals = read_many(fields, 12, |fields| {
+            let index = RaftIndex(fields.u64()?);
+            Some(Internal {
+                index,
+                data: whole.slice_ref(fields.sized()?),
+            })
+        })?;
+        log.tail = read_many(fields, 22, Undo::read)?.into();
+        let uncommitted = log.last_index.0.checked_sub(log.committed.0)?;
+        (uncommitted == log.tail.len() as u64 && (log.open.is_none() || !segments.is_empty()))
+            .then_some(GroupImage { log, segments })
+    }
+
+    /// Every entry after the committed one: index, term, and the header of a batch or the data of
+    /// an internal entry.
+    pub(crate) fn uncommitted(&self) -> Vec<crate::Entry> {
+        let indexes = self.committed.0 + 1..;
+        let entry = |(index, undo): (u64, &Undo)| {
+            let index = RaftIndex(index);
+            let body = match &undo.head {
+                Some(head) => {
+                    let header = BatchHeader::parse(head).ok()?;
+                    crate::EntryBody::Batch(header, header.total_len() as u32)
+                }
+                None => crate::EntryBody::Internal(self.internal(index)?.clone()),
+            };
+            Some(crate::Entry {
+                index,
+                term: self.term_of(index)?,
+                body,
+            })
+        };
+        indexes.zip(&self.tail).filter_map(entry).collect()
+    }
+
+    /// How many cuts there have been.
+    pub(crate) fn cuts(&self) -> u64 {
+        self.cuts
+    }
+
+    /// The open block and its segment.
+    pub(crate) fn open_block(&self) -> Option<(Offset, Block)> {
+        Some((self.segments.last()?.base, self.open?))
+    }
+
+    /// Base offsets of all segments, and their lengths.
+    pub(crate) fn segment_files(&self) -> impl Iterator<Item = (Offset, u32)> + '_ {
+        let last = self.segments.len().wrapping_sub(1);
+        self.segments.iter().enumerate().map(move |(i, segment)| {
+            let len = if i == last {
+                self.segment_len()
+            } else {
+                segment.closed_len()
+            };
+            (segment.base, len)
+        })
+    }
+}
+
+impl GroupImage {
+    pub(crate) fn group(&self) -> GroupId {
+        self.log.group
+    }
+
+    /// The whole log, once the blocks of every segment are known, in the order of `segments`.
+    /// `None` if they don't fit together.
+    pub(crate) fn with_blocks(mut self, blocks: Vec<Vec<Block>>) -> Option<GroupLog> {
+        if blocks.len() != self.segments.len() {
+            return None;
+        }
+        for (image, blocks) in self.segments.iter().zip(blocks) {
+            let mut segment = Segment::new(image.base);
+            blocks.into_iter().for_each(|block| segment.push(block));
+            self.log.segments.push(segment);
+        }
+        let (open, segments) = (self.log.open, &self.log.segments);
+        let joined = open.is_none_or(|o| segments.last().is_some_and(|s| s.closed_len() == o.pos));
+        let undo_fits = self
+            .log
+            .tail
+            .iter()
+            .all(|undo| match undo.segments.checked_sub(1) {
+                Some(last) => segments
+                    .get(last as usize)
+                    .is_some_and(|segment| undo.blocks as usize <= segment.blocks.len()),
+                None => undo.blocks == 0,
+            });
+        (joined && undo_fits).then_some(self.log)
+    }
+}
+
+impl SegmentImage {
+    fn read(fields: &mut Fields<'_>) -> Option<SegmentImage> {
+        Some(SegmentImage {
+            base: Offset(fields.i64()?),
+            next: Offset(fields.i64()?),
+            closed_len: fields.u32()?,
+            blocks: fields.u32()?,
+        })
+    }
+}
+
+impl TermRun {
+    fn read(fields: &mut Fields<'_>) -> Option<TermRun> {
+        Some(TermRun {
+            term: Term(fields.u32()?),
+            index: RaftIndex(fields.u64()?),
+            offset: Offset(fields.i64()?),
+        })
+    }
+}
+
+impl Undo {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.last_term.0);
+        put_i64(out, self.end_offset.0);
+        put_u32(out, self.segments);
+        put_u32(out, self.blocks);
+        put_block(out, self.open.as_ref());
+        out.push(u8::from(self.head.is_some()));
+        out.extend_from_slice(self.head.as_ref().map_or(&[], |head| &head[..]));
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Option<Undo> {
+        Some(Undo {
+            last_term: Term(fields.u32()?),
+            end_offset: Offset(fields.i64()?),
+            segments: fields.u32()?,
+            blocks: fields.u32()?,
+            open: read_block(fields)?,
+            head: match fields.u8()? {
+                0 => None,
+                1 => Some(read_head(fields)?),
+                _ => return None,
+            },
+        })
+    }
+}
+
+fn read_head(fields: &mut Fields<'_>) -> Option<[u8; HEADER_BYTES]> {
+    let head: [u8; HEADER_BYTES] = fields.take(HEADER_BYTES)?.try_into().ok()?;
+    BatchHeader::parse(&head).ok()?;
+    Some(head)
+}
+
+fn put_block(out: &mut Vec<u8>, block: Option<&Block>) {
+    out.push(u8::from(block.is_some()));
+    if let Some(block) = block {
+        block.put(out);
+    }
+}
+
+fn read_block(fields: &mut Fields<'_>) -> Option<Option<Block>> {
+    match fields.u8()? {
+        0 => Some(None),
+        1 => Block::read(fields).map(Some),
+        _ => None,
+    }
+}
+
+fn read_many<T>(
+    fields: &mut Fields<'_>,
+    least: usize,
+    read: impl Fn(&mut Fields<'_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let count = fields.count(least)?;
+    (0..count).map(|_| read(fields)).collect()
+}

@@ -1,0 +1,141 @@
+//! Plans: which blocks answer a read. Made in the shard, run elsewhere.
+
+use super::{GroupLog, Segment};
+use crate::block::{Block, Located};
+use crate::read::{EntriesPlan, ReadPlan, TimePlan, TimeQuery};
+use base::{Offset, RaftIndex};
+
+impl GroupLog {
+    /// The blocks from block `nth` of segment `at` on, the open one last.
+    fn blocks_from(&self, at: usize, nth: usize) -> impl Iterator<Item = Located> + '_ {
+        let segments = self.segments.get(at..).unwrap_or(&[]).iter().enumerate();
+        let closed = segments.flat_map(move |(i, segment)| {
+            let skip = if i == 0 { nth } else { 0 };
+            let blocks = segment.blocks.iter().skip(skip);
+            blocks.map(|block| Located {
+                segment: segment.base,
+                block: *block,
+            })
+        });
+        let open = self.open.zip(self.segments.last());
+        closed.chain(open.map(|(block, segment)| Located {
+            segment: segment.base,
+            block,
+        }))
+    }
+
+    /// The blocks from the first one on for which `before` no longer holds. `before` holds for a
+    /// run of blocks at the beginning of the log.
+    fn blocks_after(&self, before: impl Fn(&Block) -> bool) -> impl Iterator<Item = Located> + '_ {
+        let passed = |segment: &Segment| segment.blocks.last().is_some_and(&before);
+        let at = self.segments.partition_point(passed);
+        let nth = match self.segments.get(at) {
+            Some(segment) => segment.blocks.partition_point(&before),
+            None => 0,
+        };
+        let skip_open = self.open.as_ref().is_some_and(before);
+        self.blocks_from(at, nth)
+            .take(if skip_open { 0 } else { usize::MAX })
+    }
+
+    /// What to read for a fetch from `from`: committed data only, below `upto`.
+    pub fn plan_read(&self, from: Offset, upto: Offset, bytes_max: u32) -> ReadPlan {
+        let mut blocks = Vec::new();
+        let mut beyond_first = 0u64;
+        let passed = |block: &Block| block.next_offset <= from;
+        for located in self
+            .blocks_after(passed)
+            .take_while(|l| l.block.base_offset < upto)
+        {
+            // The first block may hold as little as its last batch for us.
+            if !blocks.is_empty() {
+                beyond_first += u64::from(located.block.len);
+            }
+            blocks.push(located);
+            if beyond_first >= u64::from(bytes_max) {
+                break;
+            }
+        }
+        ReadPlan {
+            group: self.group,
+            cuts: self.cuts,
+            blocks,
+            from,
+            upto,
+            bytes_max,
+        }
+    }
+
+    /// What to read for the batches with `from <= index <= upto`; internal entries are skipped.
+    pub fn plan_entries(&self, from: RaftIndex, upto: RaftIndex, bytes_max: u64) -> EntriesPlan {
+        let mut blocks = Vec::new();
+        let mut beyond_first = 0u64;
+        let passed = |block: &Block| block.last_index() < from;
+        for located in self
+            .blocks_after(passed)
+            .take_while(|l| l.block.first_index <= upto)
+        {
+            if !blocks.is_empty() {
+                beyond_first += u64::from(located.block.len);
+            }
+            blocks.push(located);
+            if beyond_first >= bytes_max {
+                break;
+            }
+        }
+        EntriesPlan {
+            group: self.group,
+            cuts: self.cuts,
+            blocks,
+            from,
+            upto,
+            bytes_max,
+        }
+    }
+
+    /// Where to look for a record by its timestamp, below `upto`.
+    pub fn plan_time(&self, at: TimeQuery, upto: Offset) -> TimePlan {
+        let blocks = match at {
+            TimeQuery::At(time) => self.first_block_at(time, upto).into_iter().collect(),
+            TimeQuery::Max => self.latest_blocks(upto),
+        };
+        TimePlan {
+            group: self.group,
+            cuts: self.cuts,
+            blocks,
+            at,
+            upto,
+        }
+    }
+
+    /// The first block with a timestamp of at least `time`.
+    fn first_block_at(&self, time: i64, upto: Offset) -> Option<Located> {
+        let late = |located: &Located| located.block.max_timestamp >= time;
+        let at = self
+            .segments
+            .iter()
+            .position(|segment| segment.max_timestamp >= time);
+        // If no closed block is late enough, only the open one can be.
+        let at = at.unwrap_or(self.segments.len());
+        let found = self.blocks_from(at, 0).find(late)?;
+        (found.block.base_offset < upto).then_some(found)
+    }
+
+    /// The block with the largest timestamp among those wholly below `upto`, and the one that
+    /// `upto` cuts.
+    fn latest_blocks(&self, upto: Offset) -> Vec<Located> {
+        let mut best: Option<Located> = None;
+        let mut cut = None;
+        for located in self
+            .blocks_from(0, 0)
+            .take_while(|l| l.block.base_offset < upto)
+        {
+            if located.block.next_offset > upto {
+                cut = Some(located);
+            } else if best.is_none_or(|b| located.block.max_timestamp > b.block.max_timestamp) {
+                best = Some(located);
+            }
+        }
+        best.into_iter().chain(cut).collect()
+    }
+}
