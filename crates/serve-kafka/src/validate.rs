@@ -1,0 +1,329 @@
+//! What the record bytes of a produce request must be before they may be appended.
+//!
+//! Two steps, as in Kafka: [`admit`] needs only the request's version and comes before the
+//! question who leads the partition; [`check`] knows the topic's rules and comes after it. The
+//! order of the checks inside each is Kafka's too, because clients act on the code that they get.
+//!
+//! Compressed records are never unpacked here: what is told about them comes from the batch's
+//! header. What this is not: duplicates and sequences, which need the partition's state.
+
+use base::batch::{Compression, HEADER_BYTES, LENGTH_PREFIX_BYTES, UNCOVERED_BYTES};
+use base::{Batch, BatchHeader, Invalid, Refusal, WallMs, checksum, record};
+use bytes::Bytes;
+
+/// Most record errors that one partition's answer lists; the message tells how many there were.
+pub const RECORD_ERRORS_MAX: usize = 256;
+
+/// Bytes of the smallest record of the oldest format, which a length field must cover.
+const RECORD_BYTES_MIN: i32 = 14;
+/// Bytes up to and with the magic byte, which has the same place in every format.
+const MAGIC_END: usize = 17;
+/// A record without a timestamp.
+const NO_TIMESTAMP: i64 = -1;
+/// Attribute bit: the timestamps are the broker's.
+const APPEND_TIME_BIT: i16 = 0x08;
+
+/// What a topic demands of the batches it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// `max.message.bytes`.
+    pub batch_bytes_max: u32,
+    /// True if `cleanup.policy` has `compact`: each record needs a key.
+    pub compacted: bool,
+    /// True if `message.timestamp.type` is `LogAppendTime`.
+    pub append_time: bool,
+    /// `message.timestamp.before.max.ms`.
+    pub before_max_ms: i64,
+    /// `message.timestamp.after.max.ms`.
+    pub after_max_ms: i64,
+}
+
+/// Why a batch is refused, and which of its records are to blame where that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// The refusal of the whole batch.
+    pub refusal: Refusal,
+    /// Records by their index in the batch, and what is wrong with each.
+    pub records: Vec<(i32, String)>,
+}
+
+impl From<Refusal> for Rejected {
+    fn from(refusal: Refusal) -> Rejected {
+        Rejected {
+            refusal,
+            records: Vec::new(),
+        }
+    }
+}
+
+fn invalid(what: impl Into<String>) -> Refusal {
+    Refusal::InvalidRecord(what.into())
+}
+
+fn corrupt(what: impl Into<String>) -> Refusal {
+    Refusal::CorruptMessage(what.into())
+}
+
+/// The length of the batch at the head of `bytes`, in any format; `None` if it isn't all there.
+fn batch_len(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+    let Some(length) = bytes.get(8..LENGTH_PREFIX_BYTES) else {
+        return Ok(None);
+    };
+    let length = i32::from_be_bytes(length.try_into().expect("the range has 4 bytes"));
+    if length < RECORD_BYTES_MIN {
+        return Err(corrupt(format!("a batch can't be {length} bytes long")));
+    }
+    if bytes.len() < MAGIC_END {
+        return Ok(None);
+    }
+    let magic = bytes[MAGIC_END - 1] as i8;
+    if !(0..=2).contains(&magic) {
+        return Err(corrupt(format!("no batch has magic {magic}")));
+    }
+    let whole = LENGTH_PREFIX_BYTES + length as usize;
+    Ok((bytes.len() >= whole).then_some(whole))
+}
+
+/// Takes the one batch that a partition's share of a produce request of `version` carries.
+pub fn admit(version: i16, records: Option<Bytes>) -> Result<Batch, Refusal> {
+    let mut bytes = records.unwrap_or_default();
+    let Some(len) = batch_len(&bytes)? else {
+        return Err(invalid(
+            "a partition of a produce request carries one whole batch, not none",
+        ));
+    };
+    let magic = bytes[MAGIC_END - 1];
+    if magic != 2 && version >= 3 {
+        return Err(invalid(format!(
+            "produce version {version} carries magic 2, not {magic}"
+        )));
+    }
+    if magic != 2 {
+        let what = format!("message sets of magic {magic} are not taken, send magic 2");
+        return Err(Refusal::UnsupportedForMessageFormat(what));
+    }
+    if len < HEADER_BYTES {
+        return Err(corrupt("the batch is shorter than its header"));
+    }
+    if version < 7 && bytes[22] & 0x7 == 4 {
+        let what = format!("produce version {version} can't carry Zstandard, version 7 can");
+        return Err(Refusal::UnsupportedCompression(what));
+    }
+    if version >= 3 && batch_len(&bytes[len..])?.is_some() {
+        return Err(invalid(
+            "a partition of a produce request carries one batch, not more",
+        ));
+    }
+    Batch::split_from(&mut bytes).map_err(refusal_of)
+}
+
+fn refusal_of(found: Invalid) -> Refusal {
+    match found {
+        Invalid::Short | Invalid::Length | Invalid::Magic(_) | Invalid::Checksum => {
+            corrupt(found.to_string())
+        }
+        Invalid::Count | Invalid::Record => invalid(found.to_string()),
+        Invalid::Compression => Refusal::UnsupportedCompression(found.to_string()),
+    }
+}
+
+/// Checks a batch against the rules of its topic, and brings the timestamps in its header in
+/// line with its records and with the topic, as Kafka does. The records stay as they are.
+pub fn check(batch: &mut Batch, rules: &Rules, now: WallMs) -> Result<(), Rejected> {
+    let header = batch.header();
+    let compression = check_header(batch, &header, rules)?;
+    let walk = match compression {
+        Compression::None => walk(batch, &header, rules, now)?,
+        _ => judge_compressed(batch, &header, rules, now)?,
+    };
+    if walk.bad > 0 {
+        return Err(walk.rejected());
+    }
+    let attributes = header.attributes & !APPEND_TIME_BIT;
+    if !rules.append_time
+        && (attributes != header.attributes || walk.max_timestamp != header.max_timestamp)
+    {
+        restamp(batch, attributes, walk.max_timestamp);
+    }
+    Ok(())
+}
+
+/// What the header alone tells.
+fn check_header(
+    batch: &Batch,
+    header: &BatchHeader,
+    rules: &Rules,
+) -> Result<Compression, Refusal> {
+    if header.base_offset.0 != 0 {
+        let what = format!(
+            "the base offset is {}, a producer sends 0",
+            header.base_offset
+        );
+        return Err(invalid(what));
+    }
+    if batch.len() > rules.batch_bytes_max as usize {
+        let (bytes, limit) = (batch.len() as u64, u64::from(rules.batch_bytes_max));
+        return Err(Refusal::MessageTooLarge { bytes, limit });
+    }
+    batch.verify().map_err(refusal_of)?;
+    let compression = header.compression().map_err(refusal_of)?;
+    if header.records <= 0 || i64::from(header.records) != i64::from(header.last_offset_delta) + 1 {
+        let (count, last) = (header.records, header.last_offset_delta);
+        return Err(invalid(format!(
+            "{count} records can't end at offset delta {last}"
+        )));
+    }
+    if header.is_control() {
+        return Err(invalid("a producer can't write control batches"));
+    }
+    if header.is_idempotent() && (header.base_sequence < 0 || header.producer_epoch < 0) {
+        let (id, epoch, first) = (
+            header.producer_id,
+            header.producer_epoch,
+            header.base_sequence,
+        );
+        let what = format!("producer {id} sent epoch {epoch} and sequence {first}");
+        return Err(invalid(what));
+    }
+    Ok(compression)
+}
+
+/// What a walk through the records found.
+struct Walk {
+    max_timestamp: i64,
+    bad: usize,
+    bad_timestamp: bool,
+    records: Vec<(i32, String)>,
+}
+
+impl Walk {
+    fn blame(&mut self, index: i32, timestamp: bool, what: String) {
+        self.bad += 1;
+        self.bad_timestamp |= timestamp;
+        if self.records.len() < RECORD_ERRORS_MAX {
+            self.records.push((index, what));
+        }
+    }
+
+    fn rejected(self) -> Rejected {
+        let first = self.records.first().map_or("", |(_, what)| what.as_str());
+        let refusal = if self.bad_timestamp {
+            Refusal::InvalidTimestamp(format!("records have timestamps out of range: {first}"))
+        } else {
+            invalid(format!(
+                "{} records break the rules of the topic: {first}",
+                self.bad
+            ))
+        };
+        Rejected {
+            refusal,
+            records: self.records,
+        }
+    }
+}
+
+fn timestamp_fault(
+    timestamp: i64,
+    append_time_bit: bool,
+    rules: &Rules,
+    now: WallMs,
+) -> Option<String> {
+    if rules.append_time || timestamp == NO_TIMESTAMP {
+        let what = "the topic stamps records itself, a producer can't claim that it did";
+        return append_time_bit.then(|| what.to_owned());
+    }
+    let behind = now.0.saturating_sub(timestamp);
+    let ahead = timestamp.saturating_sub(now.0);
+    if behind <= rules.before_max_ms && ahead <= rules.after_max_ms {
+        return None;
+    }
+    let from = now.0.saturating_sub(rules.before_max_ms);
+    let to = now.0.saturating_add(rules.after_max_ms);
+    Some(format!(
+        "timestamp {timestamp} is not within [{from}, {to}]"
+    ))
+}
+
+/// Reads each record of an uncompressed batch.
+fn walk(batch: &Batch, header: &BatchHeader, rules: &Rules, now: WallMs) -> Result<Walk, Refusal> {
+    let body = batch.body();
+    let bit = header.attributes & APPEND_TIME_BIT != 0;
+    let mut walk = Walk {
+        max_timestamp: NO_TIMESTAMP,
+        bad: 0,
+        bad_timestamp: false,
+        records: Vec::new(),
+    };
+    let mut pos = 0;
+    for index in 0..header.records {
+        let record = record::read(body, &mut pos).map_err(refusal_of)?;
+        if record.offset_delta != index {
+            return Err(refusal_of(Invalid::Count));
+        }
+        let timestamp = match bit {
+            true => header.max_timestamp,
+            false => header.base_timestamp.wrapping_add(record.timestamp_delta),
+        };
+        if rules.compacted && record.key.is_none() {
+            walk.blame(
+                index,
+                false,
+                "a compacted topic takes no record without a key".into(),
+            );
+        } else if let Some(what) = timestamp_fault(timestamp, bit, rules, now) {
+            walk.blame(index, true, what);
+        }
+        walk.max_timestamp = walk.max_timestamp.max(timestamp);
+    }
+    if pos != body.len() {
+        Err(refusal_of(Invalid::Record))
+    } else {
+        Ok(walk)
+    }
+}
+
+/// Judges a compressed batch by the timestamps in its header.
+fn judge_compressed(
+    batch: &Batch,
+    header: &BatchHeader,
+    rules: &Rules,
+    now: WallMs,
+) -> Result<Walk, Refusal> {
+    if batch.body().is_empty() {
+        return Err(refusal_of(Invalid::Record));
+    }
+    let bit = header.attributes & APPEND_TIME_BIT != 0;
+    let max_timestamp = header.max_timestamp;
+    let mut walk = Walk {
+        max_timestamp,
+        bad: 0,
+        bad_timestamp: false,
+        records: Vec::new(),
+    };
+    let first = if bit {
+        max_timestamp
+    } else {
+        header.base_timestamp
+    };
+    if let Some(what) = timestamp_fault(first, bit, rules, now) {
+        walk.blame(0, true, what);
+    } else if let Some(what) = timestamp_fault(max_timestamp, bit, rules, now) {
+        walk.blame(header.records - 1, true, what);
+    }
+    Ok(walk)
+}
+
+/// Writes attributes and the largest timestamp into the header, and the checksum over them.
+fn restamp(batch: &mut Batch, attributes: i16, max_timestamp: i64) {
+    let mut head = *batch.head();
+    head[21..23].copy_from_slice(&attributes.to_be_bytes());
+    head[35..43].copy_from_slice(&max_timestamp.to_be_bytes());
+    let body = batch.body().clone();
+    let covered = checksum::crc32c(&head[UNCOVERED_BYTES..]);
+    let crc = checksum::combine(covered, checksum::crc32c(&body), body.len() as u64);
+    head[17..21].copy_from_slice(&crc.to_be_bytes());
+    *batch = Batch::from_parts(head, body).expect("only stamps of a valid header changed");
+}
+
+#[cfg(test)]
+mod tests;
