@@ -1,0 +1,194 @@
+//! What must hold, whatever happens. A checker sees what clients were answered, what shards
+//! announce and what lies on the disks; it never reaches into the code under test. Each lives
+//! in a file of its own, with a test that feeds it a bad history.
+
+pub(crate) mod acked;
+pub(crate) mod answers;
+pub(crate) mod committed;
+pub(crate) mod contiguous;
+pub(crate) mod elections;
+pub(crate) mod epochs;
+pub(crate) mod monotone;
+pub(crate) mod one_value;
+pub(crate) mod producer_ids;
+pub(crate) mod replicas;
+pub(crate) mod topics;
+pub(crate) mod twice;
+pub(crate) mod visible;
+
+use crate::payload::{self, Ident};
+use base::{Batch, record};
+use bytes::Bytes;
+use std::fmt;
+
+/// A partition of a topic; a topic's number is its place in the order in which the run made them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Part {
+    pub(crate) topic: u32,
+    pub(crate) partition: u32,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "t{}-{}", self.topic, self.partition)
+    }
+}
+
+/// A promise that was broken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Violation {
+    /// Which promise.
+    pub(crate) checker: &'static str,
+    /// How.
+    pub(crate) what: String,
+}
+
+pub(crate) type Checked = Result<(), Violation>;
+
+pub(crate) fn violation(checker: &'static str, what: impl Into<String>) -> Violation {
+    Violation {
+        checker,
+        what: what.into(),
+    }
+}
+
+/// A batch that somebody saw, read to the last record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Seen {
+    pub(crate) base: i64,
+    pub(crate) next: i64,
+    pub(crate) epoch: i32,
+    /// Over all its bytes, those that the leader stamps too.
+    pub(crate) fingerprint: u32,
+    pub(crate) producer: (i64, i16, i32),
+    pub(crate) idents: Vec<Ident>,
+}
+
+const CORRUPT: &str = "corrupted bytes are never served";
+
+/// Reads batches that lie one after the other; `cut` allows the last to be cut off.
+pub(crate) fn read_batches(mut bytes: Bytes, cut: bool) -> Result<Vec<Seen>, Violation> {
+    let mut all = Vec::new();
+    while !bytes.is_empty() {
+        let at = bytes.len();
+        let batch = match Batch::split_from(&mut bytes) {
+            Ok(batch) => batch,
+            Err(base::Invalid::Short) if cut => break,
+            Err(invalid) => {
+                return Err(violation(
+                    CORRUPT,
+                    format!("{invalid}, {at} bytes before the end"),
+                ));
+            }
+        };
+        batch
+            .verify()
+            .map_err(|e| violation(CORRUPT, format!("{e}: {batch:?}")))?;
+        all.push(read_batch(&batch)?);
+    }
+    Ok(all)
+}
+
+fn read_batch(batch: &Batch) -> Result<Seen, Violation> {
+    let header = batch.header();
+    let mut idents = Vec::with_capacity(header.records.min(1024) as usize);
+    let mut pos = 0;
+    while pos < batch.body().len() {
+        let record = record::read(batch.body(), &mut pos)
+            .map_err(|e| violation(CORRUPT, format!("{e}: {batch:?}")))?;
+        let ident = payload::read(record.value.unwrap_or_default())
+            .map_err(|e| violation(CORRUPT, format!("{e}: {batch:?}")))?;
+        idents.push(ident);
+    }
+    if idents.len() != header.offsets() as usize {
+        return Err(violation(
+            CORRUPT,
+            format!("{} records: {batch:?}", idents.len()),
+        ));
+    }
+    Ok(Seen {
+        base: header.base_offset.0,
+        next: header.next_offset().0,
+        epoch: header.leader_epoch,
+        fingerprint: batch.full_checksum(),
+        producer: (
+            header.producer_id.0,
+            header.producer_epoch,
+            header.base_sequence,
+        ),
+        idents,
+    })
+}
+
+/// All of them.
+#[derive(Default)]
+pub(crate) struct Checkers {
+    pub(crate) acked: acked::Acked,
+    pub(crate) answers: answers::Answers,
+    pub(crate) committed: committed::Committed,
+    pub(crate) elections: elections::Elections,
+    pub(crate) epochs: epochs::Epochs,
+    pub(crate) monotone: monotone::Monotone,
+    pub(crate) one_value: one_value::OneValue,
+    pub(crate) producer_ids: producer_ids::ProducerIds,
+    pub(crate) topics: topics::Topics,
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Bad histories are built from these.
+
+    use super::{Part, Seen};
+    use crate::payload::Ident;
+
+    pub(crate) const PART: Part = Part {
+        topic: 1,
+        partition: 0,
+    };
+
+    /// A batch of records with the identities `idents` at `base`, of no idempotent producer.
+    pub(crate) fn seen(base: i64, idents: std::ops::Range<u64>) -> Seen {
+        let next = base + (idents.end - idents.start) as i64;
+        let fingerprint = (idents.start * 31 + base as u64) as u32;
+        let idents = idents.map(Ident).collect();
+        Seen {
+            base,
+            next,
+            epoch: 1,
+            fingerprint,
+            producer: (-1, -1, -1),
+            idents,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base::record::Builder;
+
+    fn batch() -> Batch {
+        let mut builder = Builder::new(5);
+        for ident in 0..3 {
+            builder.push(5, None, Some(&payload::value(Ident(ident), 40)), &[]);
+        }
+        builder.build()
+    }
+
+    #[test]
+    fn whole_batches_are_read_and_corrupted_ones_caught() {
+        let whole = batch().to_bytes();
+        let seen = read_batches(whole.clone(), false).unwrap();
+        assert_eq!((seen[0].base, seen[0].next), (0, 3));
+        assert_eq!(seen[0].idents, [Ident(0), Ident(1), Ident(2)]);
+
+        let mut flipped = whole.to_vec();
+        flipped[100] ^= 1;
+        assert_eq!(
+            read_batches(flipped.into(), false).unwrap_err().checker,
+            CORRUPT
+        );
+        assert!(read_batches(whole.slice(..90), false).is_err());
+        assert_eq!(read_batches(whole.slice(..90), true), Ok(vec![]));
+    }
+}

@@ -1,0 +1,102 @@
+//! What was acknowledged is never lost: a batch answered with an offset is at that offset in the
+//! log that the cluster converges to.
+
+use super::{Checked, Part, Seen, violation};
+use crate::payload::Ident;
+use std::collections::BTreeMap;
+
+struct Ack {
+    /// `None` where the answer gives no offset (a duplicate older than those remembered).
+    base: Option<i64>,
+    first: Ident,
+    records: usize,
+    /// Time of the answer, for the report.
+    at_us: u64,
+}
+
+/// The acknowledged batches.
+#[derive(Default)]
+pub(crate) struct Acked {
+    acks: BTreeMap<Part, Vec<Ack>>,
+}
+
+const NAME: &str = "acked is never lost";
+
+impl Acked {
+    /// A batch whose first record is `first` was acknowledged.
+    pub(crate) fn ack(
+        &mut self,
+        part: Part,
+        base: Option<i64>,
+        first: Ident,
+        records: usize,
+        at_us: u64,
+    ) {
+        self.acks.entry(part).or_default().push(Ack {
+            base,
+            first,
+            records,
+            at_us,
+        });
+    }
+
+    /// Acknowledged batches so far.
+    pub(crate) fn count(&self) -> usize {
+        self.acks.values().map(Vec::len).sum()
+    }
+
+    /// The log of a partition when everything has converged.
+    pub(crate) fn verify(&self, part: Part, log: &[Seen]) -> Checked {
+        let place: BTreeMap<Ident, (i64, usize)> = log
+            .iter()
+            .filter_map(|batch| Some((*batch.idents.first()?, (batch.base, batch.idents.len()))))
+            .collect();
+        for ack in self.acks.get(&part).into_iter().flatten() {
+            let told = ack
+                .base
+                .map_or("somewhere".to_string(), |base| format!("at {base}"));
+            let promise = format!(
+                "{part}: records {}..+{} were acknowledged {told} at {} us",
+                ack.first.0, ack.records, ack.at_us
+            );
+            let Some((base, records)) = place.get(&ack.first) else {
+                return Err(violation(NAME, format!("{promise}, and are gone")));
+            };
+            if ack.base.is_some_and(|told| told != *base) || *records != ack.records {
+                let what = format!("{promise}, and are {records} at {base}");
+                return Err(violation(NAME, what));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{PART, seen};
+    use super::*;
+
+    #[test]
+    fn a_lost_or_moved_batch_is_caught() {
+        let mut acked = Acked::default();
+        acked.ack(PART, Some(3), Ident(10), 2, 0);
+        acked.ack(PART, None, Ident(0), 3, 0);
+        assert_eq!(
+            acked.verify(PART, &[seen(0, 0..3), seen(3, 10..12)]),
+            Ok(())
+        );
+        assert!(acked.verify(PART, &[seen(0, 0..3)]).is_err(), "lost");
+        assert!(
+            acked
+                .verify(PART, &[seen(0, 10..12), seen(2, 0..3)])
+                .is_err(),
+            "moved"
+        );
+        assert!(
+            acked
+                .verify(PART, &[seen(0, 0..3), seen(3, 10..11)])
+                .is_err(),
+            "cut"
+        );
+    }
+}

@@ -1,0 +1,57 @@
+//! Nothing is there twice: a record is in the log at most once, and the batches of an idempotent
+//! producer follow on each other by their sequences.
+
+use super::{Checked, Part, Seen, violation};
+use crate::payload::Ident;
+use std::collections::BTreeMap;
+
+/// The log of a partition.
+pub(crate) fn log(part: Part, batches: &[Seen]) -> Checked {
+    let mut places: BTreeMap<Ident, i64> = BTreeMap::new();
+    let mut due: BTreeMap<(i64, i16), i32> = BTreeMap::new();
+    for batch in batches {
+        for (ident, offset) in batch.idents.iter().zip(batch.base..) {
+            if let Some(first) = places.insert(*ident, offset) {
+                let what = format!("{part}: record {} is at {first} and at {offset}", ident.0);
+                return Err(violation("nothing is there twice", what));
+            }
+        }
+        let (id, epoch, sequence) = batch.producer;
+        if id < 0 {
+            continue;
+        }
+        let due = due.entry((id, epoch)).or_insert(0);
+        if *due != sequence {
+            let what = format!(
+                "{part} at {}: producer {id} epoch {epoch} has sequence {sequence} after {due}",
+                batch.base
+            );
+            return Err(violation("sequences follow on each other", what));
+        }
+        *due = sequence + batch.idents.len() as i32;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{PART, seen};
+    use super::*;
+
+    fn of(producer: (i64, i16, i32), batch: Seen) -> Seen {
+        Seen { producer, ..batch }
+    }
+
+    #[test]
+    fn doubles_and_holes_are_caught() {
+        let good = [
+            of((1, 0, 0), seen(0, 0..3)),
+            of((2, 0, 0), seen(3, 3..4)),
+            of((1, 0, 3), seen(4, 4..6)),
+            of((1, 1, 0), seen(6, 6..7)),
+        ];
+        assert_eq!(log(PART, &good), Ok(()));
+        assert!(log(PART, &[seen(0, 0..3), seen(3, 2..4)]).is_err());
+        assert!(log(PART, &[good[0].clone(), of((1, 0, 4), seen(3, 5..6))]).is_err());
+    }
+}
