@@ -1,0 +1,141 @@
+//! The connections that peers dial to this node: frames arrive on them.
+
+use super::frames::Splitter;
+use super::hello::{self, Card, Message, Purpose};
+use super::{HALF_BREAK, HANDSHAKES_MAX, HELLO_TIMEOUT, Link, RECEIVED_BYTES, Shared};
+use base::NodeId;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+/// Pause after the kernel could not hand out a connection (too many open files).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts for ever.
+pub async fn run(shared: Arc<Shared>, listener: TcpListener) {
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    loop {
+        let permit = Arc::clone(&handshakes)
+            .acquire_owned()
+            .await
+            .expect("the semaphore stays open");
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!("can't accept a peer's connection: {error}");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            let mut stream = stream;
+            let greeted = timeout(HELLO_TIMEOUT, greet(&shared, &mut stream)).await;
+            drop(permit);
+            match greeted {
+                Ok(Ok(Some(link))) => receive(&shared, &link, stream).await,
+                Ok(Ok(None)) => {}
+                Ok(Err(error)) => tracing::debug!("a peer's connection was left: {error}"),
+                Err(_) => tracing::debug!("a peer's connection was left: no hello"),
+            }
+        });
+    }
+}
+
+/// Says hello; a link if frames are to come.
+async fn greet(shared: &Shared, stream: &mut TcpStream) -> io::Result<Option<Arc<Link>>> {
+    os::socket::tune_peer(&*stream)?;
+    let (card, link) = match hello::read(stream).await? {
+        Message::Hello { card, to } => match known(shared, &card, NodeId(to)) {
+            Ok(link) => (card, link),
+            Err(reason) => return refuse(stream, reason).await,
+        },
+        other => return Err(io::Error::other(format!("expected a hello, got {other:?}"))),
+    };
+    // One look at our own standing: what we say and what we decide must be the same.
+    let mine = shared.standing.formed().borrow().clone();
+    let mut own = shared.standing.card();
+    own.cluster = mine.as_ref().map(|cluster| cluster.id.to_string());
+    let purpose = match hello::judge(mine.as_deref(), &card) {
+        Ok(purpose) => purpose,
+        Err(reason) => return refuse(stream, reason).await,
+    };
+    hello::write(stream, &Message::Welcome { card: own }).await?;
+    if purpose == Purpose::Frames {
+        return Ok(Some(link));
+    }
+    if let Message::Form { cluster } = hello::read(stream).await? {
+        match shared.standing.told(card.node(), cluster) {
+            Ok(()) => hello::write(stream, &Message::Formed).await?,
+            Err(reason) => return refuse(stream, reason).await,
+        }
+    }
+    Ok(None)
+}
+
+fn known(shared: &Shared, card: &Card, to: NodeId) -> Result<Arc<Link>, String> {
+    let me = shared.standing.me();
+    if to != me {
+        return Err(format!("this is node {me}, not node {to}"));
+    }
+    let link = shared.links.get(&card.node());
+    link.cloned()
+        .ok_or_else(|| format!("node {} is not among the peers of node {me}", card.node))
+}
+
+async fn refuse<T>(stream: &mut TcpStream, reason: String) -> io::Result<Option<T>> {
+    tracing::debug!("a peer's connection is refused: {reason}");
+    hello::write(stream, &Message::Refused { reason }).await?;
+    Ok(None)
+}
+
+/// Hands frames on until the connection breaks or a newer one of the same peer takes over.
+async fn receive(shared: &Shared, link: &Link, mut stream: TcpStream) {
+    let mut number = 0;
+    link.accepted.send_modify(|newest| {
+        *newest += 1;
+        number = *newest;
+    });
+    let mut newest = link.accepted.subscribe();
+    let error = tokio::select! {
+        error = read_frames(shared, link, &mut stream) => error,
+        _ = newest.wait_for(|newest| *newest != number) => return,
+    };
+    tracing::debug!("the connection from node {} broke: {error}", link.node);
+    drop(stream);
+    shared.sink.down(link.node);
+    if link.up.load(Ordering::Acquire) {
+        // Half of it broke. If the peer is gone our half breaks at once too; else it is up.
+        sleep(HALF_BREAK).await;
+        if link.up.load(Ordering::Acquire) {
+            shared.sink.up(link.node);
+        }
+    }
+}
+
+async fn read_frames(shared: &Shared, link: &Link, stream: &mut TcpStream) -> io::Error {
+    let mut splitter = Splitter::default();
+    loop {
+        match stream.read_buf(splitter.room()).await {
+            Ok(0) => return io::ErrorKind::UnexpectedEof.into(),
+            Ok(_) => {}
+            Err(error) => return error,
+        }
+        loop {
+            let frame = match splitter.next() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => return io::Error::other(error),
+            };
+            let cost = frame.len().clamp(1, RECEIVED_BYTES) as u32;
+            let permit = Arc::clone(&shared.received).acquire_many_owned(cost).await;
+            let permit = permit.expect("the semaphore stays open");
+            shared.sink.frame(link.node, frame, permit);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The connection that this node dials to a peer: frames leave on it.
+
+use super::hello::{self, Message, Purpose};
+use super::{BACKOFF_MAX, BACKOFF_MIN, DIAL_TIMEOUT, HELLO_TIMEOUT, Link, Shared, frames};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+/// What came of one attempt.
+enum Outcome {
+    /// Frames could be sent until it broke.
+    Broke(io::Error),
+    /// Both ends know each other, but one is without a cluster.
+    Forming,
+    /// The other end now belongs to our cluster: dial again at once.
+    Formed,
+}
+
+/// How a hello went.
+enum Greeted {
+    /// Both belong to the cluster.
+    Together,
+    /// The other end was told that it belongs to our cluster and is to answer.
+    Told,
+    /// One is without a cluster, and there is nothing to tell.
+    Strange,
+}
+
+/// Dials for ever.
+pub async fn keep(shared: Arc<Shared>, link: Arc<Link>) {
+    let mut formed = shared.standing.formed();
+    let mut accepted = link.accepted.subscribe();
+    let mut backoff = BACKOFF_MIN;
+    let mut reported = false;
+    loop {
+        match attempt(&shared, &link).await {
+            Ok(Outcome::Broke(error)) => {
+                tracing::info!("the connection to node {} broke: {error}", link.node);
+                (backoff, reported) = (BACKOFF_MIN, true);
+            }
+            Ok(Outcome::Forming) => reported = false,
+            Ok(Outcome::Formed) => {
+                (backoff, reported) = (BACKOFF_MIN, false);
+                continue;
+            }
+            Err(error) => {
+                shared.standing.silent(link.node);
+                if !reported {
+                    tracing::info!("node {} at {}: {error}", link.node, link.address);
+                    reported = true;
+                }
+            }
+        }
+        tokio::select! {
+            () = sleep(backoff) => backoff = (backoff * 2).min(BACKOFF_MAX),
+            _ = formed.changed() => backoff = BACKOFF_MIN,
+            // The peer reached us, so it is there.
+            _ = accepted.changed() => backoff = BACKOFF_MIN,
+        }
+    }
+}
+
+async fn attempt(shared: &Shared, link: &Link) -> io::Result<Outcome> {
+    let mut stream = within(DIAL_TIMEOUT, TcpStream::connect(&link.address)).await?;
+    os::socket::tune_peer(&stream)?;
+    match within(HELLO_TIMEOUT, greet(shared, link, &mut stream)).await? {
+        Greeted::Strange => Ok(Outcome::Forming),
+        Greeted::Told => within(HELLO_TIMEOUT, await_answer(shared, link, &mut stream)).await,
+        Greeted::Together => Ok(Outcome::Broke(session(shared, link, stream).await)),
+    }
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(limit, work)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn greet(shared: &Shared, link: &Link, stream: &mut TcpStream) -> io::Result<Greeted> {
+    let card = shared.standing.card();
+    let mine = shared.standing.formed().borrow().clone();
+    hello::write(
+        stream,
+        &Message::Hello {
+            card,
+            to: link.node.0,
+        },
+    )
+    .await?;
+    let card = match hello::read(stream).await? {
+        Message::Welcome { card } if card.node() == link.node => card,
+        Message::Welcome { card } => {
+            return Err(io::Error::other(format!("that is node {}", card.node)));
+        }
+        Message::Refused { reason } => return Err(io::Error::other(reason)),
+        other => return Err(io::Error::other(format!("unexpected answer {other:?}"))),
+    };
+    match hello::judge(mine.as_deref(), &card).map_err(io::Error::other)? {
+        Purpose::Frames => Ok(Greeted::Together),
+        Purpose::Forming => match shared.standing.heard(&card) {
+            Some(cluster) => {
+                hello::write(stream, &Message::Form { cluster }).await?;
+                Ok(Greeted::Told)
+            }
+            None => Ok(Greeted::Strange),
+        },
+    }
+}
+
+async fn await_answer(shared: &Shared, link: &Link, stream: &mut TcpStream) -> io::Result<Outcome> {
+    match hello::read(stream).await? {
+        Message::Formed => {
+            shared.standing.acknowledged(link.node);
+            Ok(Outcome::Formed)
+        }
+        Message::Refused { reason } => Err(io::Error::other(reason)),
+        other => Err(io::Error::other(format!("unexpected answer {other:?}"))),
+    }
+}
+
+/// Sends frames until the connection breaks, and tells why it did.
+async fn session(shared: &Shared, link: &Link, stream: TcpStream) -> io::Error {
+    let (mut reader, mut writer) = stream.into_split();
+    link.outbox.clear();
+    link.up.store(true, Ordering::Release);
+    shared.sink.up(link.node);
+    let send = async {
+        loop {
+            let frames = link.outbox.take().await;
+            if let Err(error) = frames::write(&mut writer, frames).await {
+                return error;
+            }
+        }
+    };
+    // Nothing is ever said in this direction: a read ends when the connection does.
+    let closed = async {
+        match reader.read_u8().await {
+            Ok(_) => io::ErrorKind::InvalidData.into(),
+            Err(error) => error,
+        }
+    };
+    let error = tokio::select! {
+        error = send => error,
+        error = closed => error,
+    };
+    link.up.store(false, Ordering::Release);
+    link.outbox.clear();
+    shared.sink.down(link.node);
+    error
+}

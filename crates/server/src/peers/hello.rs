@@ -1,0 +1,154 @@
+//! What two nodes say first: who they are, and whether they belong together.
+//!
+//! A message is the magic, a version, a length and a JSON text; it is read before anything about
+//! the other end is known, so its length is bounded and everything in it is checked.
+
+use crate::cluster::{Cluster, uuid};
+use base::{NodeId, Uuid};
+use serde::{Deserialize, Serialize};
+use std::io;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// First bytes of a message.
+const MAGIC: [u8; 4] = *b"FLTP";
+/// Version of the messages and of the frames behind them.
+pub const VERSION: u16 = 1;
+/// Longest text of a message.
+const TEXT_BYTES_MAX: u32 = 1024 * 1024;
+
+/// Who a node is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Card {
+    /// The node.
+    pub node: u32,
+    /// Of its data directory.
+    #[serde(with = "uuid")]
+    pub incarnation: Uuid,
+    /// Its cluster, if it is formed.
+    pub cluster: Option<String>,
+}
+
+impl Card {
+    /// The card of a node.
+    pub fn new(node: NodeId, incarnation: Uuid, cluster: Option<Uuid>) -> Card {
+        Card {
+            node: node.0,
+            incarnation,
+            cluster: cluster.map(|id| id.to_string()),
+        }
+    }
+
+    /// The node.
+    pub fn node(&self) -> NodeId {
+        NodeId(self.node)
+    }
+
+    /// Its cluster, if it is formed.
+    pub fn cluster(&self) -> Option<Uuid> {
+        self.cluster
+            .as_deref()
+            .map(|text| Uuid::parse(text).unwrap_or(Uuid::ZERO))
+    }
+}
+
+/// What is said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Message {
+    /// The dialler says who it is and whom it wants.
+    Hello {
+        /// The dialler.
+        card: Card,
+        /// Whom it wants.
+        to: u32,
+    },
+    /// The other end says who it is.
+    Welcome {
+        /// The other end.
+        card: Card,
+    },
+    /// The other end doesn't want the connection, or the news.
+    Refused {
+        /// For people.
+        reason: String,
+    },
+    /// The dialler says that the other end belongs to its cluster.
+    Form {
+        /// The cluster.
+        cluster: Cluster,
+    },
+    /// The other end has made that durable.
+    Formed,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Both belong to the same cluster.
+    Frames,
+    /// One or both don't belong to any yet.
+    Forming,
+}
+
+/// Whether two nodes belong together. `mine` lists this node's cluster.
+pub fn judge(mine: Option<&Cluster>, other: &Card) -> Result<Purpose, String> {
+    let (Some(mine), Some(theirs)) = (mine, other.cluster()) else {
+        return Ok(Purpose::Forming);
+    };
+    if mine.id != theirs {
+        return Err(format!(
+            "node {} belongs to cluster {theirs}, this node to {}",
+            other.node, mine.id
+        ));
+    }
+    if !mine.lists(other.node(), other.incarnation) {
+        return Err(format!(
+            "cluster {} does not list node {} with incarnation {}",
+            mine.id, other.node, other.incarnation
+        ));
+    }
+    Ok(Purpose::Frames)
+}
+
+/// Writes a message.
+pub async fn write(stream: &mut (impl AsyncWrite + Unpin), message: &Message) -> io::Result<()> {
+    let text = serde_json::to_vec(message)?;
+    let len = u32::try_from(text.len())
+        .ok()
+        .filter(|len| *len <= TEXT_BYTES_MAX);
+    let len = len.ok_or_else(|| wrong("a hello that is too long".to_owned()))?;
+    let mut bytes = Vec::with_capacity(10 + text.len());
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&VERSION.to_be_bytes());
+    bytes.extend_from_slice(&len.to_be_bytes());
+    bytes.extend_from_slice(&text);
+    stream.write_all(&bytes).await
+}
+
+/// Reads a message, and no byte behind it.
+pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Message> {
+    let mut magic = [0; 4];
+    stream.read_exact(&mut magic).await?;
+    if magic != MAGIC {
+        return Err(wrong(
+            "the other end is no Flotilla node's peer port".to_owned(),
+        ));
+    }
+    let version = stream.read_u16().await?;
+    if version != VERSION {
+        return Err(wrong(format!(
+            "the other end speaks version {version} between nodes, this node {VERSION}"
+        )));
+    }
+    let len = stream.read_u32().await?;
+    if len > TEXT_BYTES_MAX {
+        return Err(wrong(format!("a hello of {len} bytes was announced")));
+    }
+    let mut text = Vec::new();
+    stream.take(u64::from(len)).read_to_end(&mut text).await?;
+    serde_json::from_slice(&text).map_err(|error| wrong(format!("a hello is damaged: {error}")))
+}
+
+fn wrong(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}

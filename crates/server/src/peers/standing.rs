@@ -1,0 +1,156 @@
+//! This node's standing while connections come and go: the formation machine with its hands.
+//! What the machine wants durable is written here; what it wants said is told to the connection
+//! that asked.
+
+use super::hello::Card;
+use crate::cluster::{Cluster, Identity};
+use crate::formation::{Action, Event, Formation};
+use base::{Disk, NodeId, Uuid};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+/// The standing.
+pub struct Standing {
+    me: NodeId,
+    incarnation: Uuid,
+    disk: Arc<dyn Disk>,
+    machine: Mutex<Formation>,
+    formed: watch::Sender<Option<Arc<Cluster>>>,
+}
+
+impl Standing {
+    /// The standing of a directory. `named` holds every node with this one; `chosen` is the
+    /// cluster's id should this node be the one to choose.
+    pub fn new(
+        disk: Arc<dyn Disk>,
+        identity: Identity,
+        named: BTreeMap<NodeId, String>,
+        chosen: Uuid,
+    ) -> Standing {
+        let Identity {
+            node: me,
+            incarnation,
+            cluster,
+            ..
+        } = identity;
+        let formed = watch::Sender::new(cluster.clone().map(Arc::new));
+        let machine = Formation::new(me, incarnation, named, cluster, chosen);
+        let standing = Standing {
+            me,
+            incarnation,
+            disk,
+            machine: Mutex::new(machine),
+            formed,
+        };
+        let actions = standing.lock().start();
+        standing.carry_out(me, actions);
+        standing
+    }
+
+    /// This node.
+    pub fn me(&self) -> NodeId {
+        self.me
+    }
+
+    /// Who this node says it is.
+    pub fn card(&self) -> Card {
+        let cluster = self.formed.borrow().as_ref().map(|cluster| cluster.id);
+        Card::new(self.me, self.incarnation, cluster)
+    }
+
+    /// The cluster, once formed; also tells of the change.
+    pub fn formed(&self) -> watch::Receiver<Option<Arc<Cluster>>> {
+        self.formed.subscribe()
+    }
+
+    /// What is waited for; none once the cluster is formed.
+    pub fn waits_for(&self) -> Option<String> {
+        self.lock().waits_for()
+    }
+
+    /// A peer said who it is. Returns what it should be told.
+    pub fn heard(&self, card: &Card) -> Option<Cluster> {
+        let (from, incarnation) = (card.node(), card.incarnation);
+        let event = Event::Heard {
+            from,
+            incarnation,
+            cluster: card.cluster(),
+        };
+        self.feed(from, event).tell
+    }
+
+    /// A peer can't be reached.
+    pub fn silent(&self, node: NodeId) {
+        self.feed(node, Event::Silent(node));
+    }
+
+    /// A peer said that this directory belongs to its cluster. `Ok` once that is durable.
+    pub fn told(&self, from: NodeId, cluster: Cluster) -> Result<(), String> {
+        let outcome = self.feed(from, Event::Form { from, cluster });
+        match (outcome.acknowledged, outcome.refused) {
+            (true, None) => Ok(()),
+            (_, refused) => Err(refused.unwrap_or_else(|| "not now".to_owned())),
+        }
+    }
+
+    /// A peer has made durable that it belongs to our cluster.
+    pub fn acknowledged(&self, node: NodeId) {
+        self.feed(node, Event::Acknowledged(node));
+    }
+
+    fn feed(&self, with: NodeId, event: Event) -> Outcome {
+        let actions = self.lock().on(event);
+        self.carry_out(with, actions)
+    }
+
+    /// Does what the machine wants, in order. News for others than `with` reaches them when they
+    /// are dialled next, which a change of the standing brings about at once.
+    fn carry_out(&self, with: NodeId, actions: Vec<Action>) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut left = std::collections::VecDeque::from(actions);
+        while let Some(action) = left.pop_front() {
+            match action {
+                Action::Persist(cluster) => {
+                    self.persist(cluster);
+                    left.extend(self.lock().on(Event::Persisted));
+                }
+                Action::Form(to, cluster) if to == with => outcome.tell = Some(cluster),
+                Action::Acknowledge(to) if to == with => outcome.acknowledged = true,
+                Action::Refuse(to, why) if to == with => outcome.refused = Some(why),
+                Action::Form(..) | Action::Acknowledge(..) | Action::Refuse(..) => {}
+                Action::Report(text) => tracing::info!("{text}"),
+            }
+        }
+        let cluster = self.lock().cluster().cloned();
+        self.formed.send_if_modified(|formed| {
+            let news = formed.is_none() && cluster.is_some();
+            if news {
+                *formed = cluster.map(Arc::new);
+            }
+            news
+        });
+        outcome
+    }
+
+    fn persist(&self, cluster: Cluster) {
+        let mut identity = Identity::new(self.me, self.incarnation);
+        identity.cluster = Some(cluster);
+        if let Err(error) = identity.write(&*self.disk) {
+            // Whether it is durable is unknown, so nothing can be said to anybody.
+            crate::stop::on_fault(&error);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Formation> {
+        self.machine.lock().expect("the machine doesn't panic")
+    }
+}
+
+/// What the one spoken with is to be told.
+#[derive(Default)]
+struct Outcome {
+    tell: Option<Cluster>,
+    acknowledged: bool,
+    refused: Option<String>,
+}
