@@ -1,1 +1,45 @@
 //! Floor 4: the command line tool: a Kafka client for people.
+//!
+//! A synchronous client on `std::net` over `wire-kafka`, so it works against any broker that
+//! speaks Kafka's protocol. It knows nothing of the engine: what it can do, any client can.
+
+mod args;
+pub mod client;
+mod consume;
+mod output;
+mod produce;
+mod topic;
+
+pub use args::Command;
+
+use client::Trouble;
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+/// Runs a command to its end. What went wrong goes to stderr with what can be done about it.
+pub fn run(command: Command) -> ExitCode {
+    let outcome = match command {
+        Command::Topic(command) => topic::run(command),
+        Command::Produce(command) => produce::run(command),
+        Command::Consume(command) => consume::run(command),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reader of a pipe went away: nobody is left to read an error.
+        Err(Trouble::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(trouble) => {
+            eprintln!("error: {trouble}");
+            if let Some(remedy) = trouble.remedy() {
+                eprintln!("  try: {remedy}");
+            }
+            ExitCode::from(if matches!(trouble, Trouble::Usage { .. }) {
+                2
+            } else {
+                1
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! The cluster as a client sees it: who is where, who leads what. The map is asked for again
+//! whenever an answer shows that it is stale.
+
+use crate::client::call::Call;
+use crate::client::deadline::Pauses;
+use crate::client::{Code, Connection, Deadline, Trouble};
+use std::collections::BTreeMap;
+use wire_kafka::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use wire_kafka::messages::metadata_response::MetadataResponseTopic;
+
+/// A client's view of a cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    bootstrap: Vec<String>,
+    addresses: BTreeMap<i32, String>,
+    connections: BTreeMap<i32, Connection>,
+    /// To whichever node answered first.
+    any: Option<Connection>,
+    controller: i32,
+}
+
+impl Cluster {
+    /// A cluster behind these addresses; nothing is connected yet.
+    pub fn new(bootstrap: &str) -> Result<Cluster, Trouble> {
+        let bootstrap: Vec<String> = bootstrap
+            .split(',')
+            .map(str::trim)
+            .filter(|a| !a.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let well_formed = |a: &String| {
+            a.rsplit_once(':')
+                .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        };
+        match bootstrap.iter().find(|address| !well_formed(address)) {
+            Some(bad) => Err(Trouble::Usage {
+                what: format!("{bad:?} is not HOST:PORT (--bootstrap)"),
+            }),
+            None if bootstrap.is_empty() => Err(Trouble::Usage {
+                what: "--bootstrap names no node".into(),
+            }),
+            None => Ok(Cluster {
+                bootstrap,
+                addresses: BTreeMap::new(),
+                connections: BTreeMap::new(),
+                any: None,
+                controller: -1,
+            }),
+        }
+    }
+
+    /// The nodes known, by id.
+    pub fn addresses(&self) -> &BTreeMap<i32, String> {
+        &self.addresses
+    }
+
+    /// Makes a call to any node, and to the next one if that fails.
+    pub fn call_any<C: Call>(
+        &mut self,
+        call: &C,
+        deadline: Deadline,
+    ) -> Result<C::Response, Trouble> {
+        let mut pauses = Pauses::until(deadline);
+        loop {
+            let outcome = self
+                .any(deadline)
+                .and_then(|node| node.call(call, deadline));
+            match outcome {
+                Err(trouble) if trouble.is_retriable() => {
+                    self.any = None;
+                    // Nobody there at all is worth telling at once.
+                    if matches!(trouble, Trouble::Unreachable { .. }) || !pauses.wait() {
+                        return Err(trouble);
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Makes a call to the controller, where it is known, else to any node.
+    pub fn call_controller<C: Call>(
+        &mut self,
+        call: &C,
+        deadline: Deadline,
+    ) -> Result<C::Response, Trouble> {
+        self.topics(Some(&[]), deadline)?;
+        let controller = self.controller;
+        if self.addresses.contains_key(&controller) {
+            self.call_node(controller, call, deadline)
+        } else {
+            self.call_any(call, deadline)
+        }
+    }
+
+    /// Makes a call to one node, once.
+    pub fn call_node<C: Call>(
+        &mut self,
+        id: i32,
+        call: &C,
+        deadline: Deadline,
+    ) -> Result<C::Response, Trouble> {
+        let outcome = self.node(id, deadline)?.call(call, deadline);
+        self.judged(id, outcome)
+    }
+
+    /// Forgets the connection to a node if `outcome` shows that it is of no use.
+    pub fn judged<T>(&mut self, id: i32, outcome: Result<T, Trouble>) -> Result<T, Trouble> {
+        if outcome.as_ref().is_err_and(Trouble::breaks_connection) {
+            self.connections.remove(&id);
+        }
+        outcome
+    }
+
+    /// The connection to a node that the map names.
+    pub fn node(&mut self, id: i32, deadline: Deadline) -> Result<&mut Connection, Trouble> {
+        if !self.connections.contains_key(&id) {
+            let Some(address) = self.addresses.get(&id) else {
+                return Err(Trouble::refused(
+                    format!("finding node {id}"),
+                    Code(5),
+                    None,
+                ));
+            };
+            self.connections
+                .insert(id, Connection::open(address, deadline)?);
+        }
+        Ok(self
+            .connections
+            .get_mut(&id)
+            .expect("it was put there if it was missing"))
+    }
+
+    fn any(&mut self, deadline: Deadline) -> Result<&mut Connection, Trouble> {
+        if self.any.is_none() {
+            let known: Vec<String> = self
+                .bootstrap
+                .iter()
+                .chain(self.addresses.values())
+                .cloned()
+                .collect();
+            let mut last = None;
+            for address in known {
+                match Connection::open(&address, deadline) {
+                    Ok(connection) => {
+                        self.any = Some(connection);
+                        break;
+                    }
+                    Err(trouble) => last = Some(trouble),
+                }
+            }
+            if let Some(trouble) = last.filter(|_| self.any.is_none()) {
+                return Err(trouble);
+            }
+        }
+        Ok(self
+            .any
+            .as_mut()
+            .expect("one of the addresses was connected"))
+    }
+
+    /// Asks for topics, all of them with `None`, and learns the nodes on the way. Creates none.
+    pub fn topics(
+        &mut self,
+        names: Option<&[&str]>,
+        deadline: Deadline,
+    ) -> Result<Vec<MetadataResponseTopic>, Trouble> {
+        self.learn(&question(names, false), deadline)
+    }
+
+    /// Asks for one topic and waits until all its partitions have leaders. A missing topic is
+    /// created if `create` says so and the cluster does that.
+    pub fn topic(
+        &mut self,
+        name: &str,
+        create: bool,
+        deadline: Deadline,
+    ) -> Result<MetadataResponseTopic, Trouble> {
+        let mut pauses = Pauses::until(deadline);
+        loop {
+            let topics = self.learn(&question(Some(&[name]), create), deadline)?;
+            let Some(topic) = topics.into_iter().next() else {
+                let code = Code::UNKNOWN_TOPIC_OR_PARTITION;
+                return Err(Trouble::refused(format!("topic {name}"), code, None));
+            };
+            let code = Code(topic.error_code);
+            let missing = code == Code::UNKNOWN_TOPIC_OR_PARTITION && !create;
+            let trouble = match code {
+                code if !code.is_ok() => Trouble::refused(format!("topic {name}"), code, None),
+                _ => match topic
+                    .partitions
+                    .iter()
+                    .find(|p| p.leader_id < 0 || p.error_code != 0)
+                {
+                    None => return Ok(topic),
+                    Some(p) => Trouble::refused(
+                        format!("partition {} of {name}", p.partition_index),
+                        Code(if p.error_code != 0 { p.error_code } else { 5 }),
+                        None,
+                    ),
+                },
+            };
+            if missing || !trouble.is_retriable() || !pauses.wait() {
+                return Err(trouble);
+            }
+        }
+    }
+
+    /// Asks for one topic once; partitions may be without a leader.
+    pub fn topic_as_known(
+        &mut self,
+        name: &str,
+        deadline: Deadline,
+    ) -> Result<MetadataResponseTopic, Trouble> {
+        let topics = self.topics(Some(&[name]), deadline)?;
+        let missing = Code::UNKNOWN_TOPIC_OR_PARTITION;
+        match topics.into_iter().next() {
+            Some(topic) if topic.error_code == 0 => Ok(topic),
+            other => {
+                let code = other.map_or(missing, |topic| Code(topic.error_code));
+                Err(Trouble::refused(format!("topic {name}"), code, None))
+            }
+        }
+    }
+
+    fn learn(
+        &mut self,
+        question: &MetadataRequest,
+        deadline: Deadline,
+    ) -> Result<Vec<MetadataResponseTopic>, Trouble> {
+        let answer = self.call_any(question, deadline)?;
+        let addresses: BTreeMap<i32, String> = answer
+            .brokers
+            .iter()
+            .map(|b| (b.node_id, format!("{}:{}", b.host, b.port)))
+            .collect();
+        // A node that moved is connected anew.
+        self.connections.retain(|id, connection| {
+            addresses
+                .get(id)
+                .is_some_and(|address| address == connection.address())
+        });
+        self.addresses = addresses;
+        self.controller = answer.controller_id;
+        Ok(answer.topics)
+    }
+}
+
+fn question(names: Option<&[&str]>, create: bool) -> MetadataRequest {
+    let topic = |name: &&str| MetadataRequestTopic {
+        name: Some((*name).into()),
+        ..MetadataRequestTopic::default()
+    };
+    MetadataRequest {
+        topics: names.map(|names| names.iter().map(topic).collect()),
+        allow_auto_topic_creation: create,
+        ..MetadataRequest::default()
+    }
+}

@@ -1,0 +1,190 @@
+//! Kafka's error codes, as far as a client meets them: name, whether another attempt helps, and
+//! what a person can do.
+
+use std::fmt;
+
+/// An error code of an answer. 0 is success.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Code(pub i16);
+
+struct Known {
+    code: i16,
+    name: &'static str,
+    retriable: bool,
+    remedy: &'static str,
+}
+
+const fn known(code: i16, name: &'static str, retriable: bool, remedy: &'static str) -> Known {
+    Known {
+        code,
+        name,
+        retriable,
+        remedy,
+    }
+}
+
+const CODES: &[Known] = &[
+    known(-1, "UNKNOWN_SERVER_ERROR", false, "look at the node's log"),
+    known(
+        1,
+        "OFFSET_OUT_OF_RANGE",
+        false,
+        "begin with --from earliest or --from latest",
+    ),
+    known(2, "CORRUPT_MESSAGE", true, ""),
+    known(
+        3,
+        "UNKNOWN_TOPIC_OR_PARTITION",
+        true,
+        "see `flotilla topic list`, or make it with `flotilla topic create`",
+    ),
+    known(
+        5,
+        "LEADER_NOT_AVAILABLE",
+        true,
+        "check that a majority of the nodes runs",
+    ),
+    known(6, "NOT_LEADER_OR_FOLLOWER", true, ""),
+    known(
+        7,
+        "REQUEST_TIMED_OUT",
+        true,
+        "check that a majority of the nodes runs",
+    ),
+    known(9, "REPLICA_NOT_AVAILABLE", true, ""),
+    known(
+        10,
+        "MESSAGE_TOO_LARGE",
+        false,
+        "send smaller batches (--batch-bytes) or raise max.message.bytes of the topic",
+    ),
+    known(13, "NETWORK_EXCEPTION", true, ""),
+    known(
+        17,
+        "INVALID_TOPIC_EXCEPTION",
+        false,
+        "use 1 to 249 of the characters a-z A-Z 0-9 . _ -",
+    ),
+    known(
+        19,
+        "NOT_ENOUGH_REPLICAS",
+        true,
+        "start the missing nodes, or lower min.insync.replicas of the topic",
+    ),
+    known(
+        20,
+        "NOT_ENOUGH_REPLICAS_AFTER_APPEND",
+        true,
+        "start the missing nodes",
+    ),
+    known(
+        35,
+        "UNSUPPORTED_VERSION",
+        false,
+        "use a tool of the cluster's version",
+    ),
+    known(
+        36,
+        "TOPIC_ALREADY_EXISTS",
+        false,
+        "choose another name or add --if-not-exists",
+    ),
+    known(
+        37,
+        "INVALID_PARTITIONS",
+        false,
+        "ask for another number of --partitions",
+    ),
+    known(
+        38,
+        "INVALID_REPLICATION_FACTOR",
+        false,
+        "ask for at most as many --replicas as there are nodes",
+    ),
+    known(39, "INVALID_REPLICA_ASSIGNMENT", false, ""),
+    known(40, "INVALID_CONFIG", false, "correct the --config named"),
+    known(41, "NOT_CONTROLLER", true, ""),
+    known(42, "INVALID_REQUEST", false, ""),
+    known(44, "POLICY_VIOLATION", false, ""),
+    known(
+        45,
+        "OUT_OF_ORDER_SEQUENCE_NUMBER",
+        false,
+        "run the command again; some records may be there already",
+    ),
+    known(46, "DUPLICATE_SEQUENCE_NUMBER", false, ""),
+    known(
+        56,
+        "KAFKA_STORAGE_ERROR",
+        true,
+        "look at the node's log and at the room on its disk",
+    ),
+    known(
+        59,
+        "UNKNOWN_PRODUCER_ID",
+        false,
+        "run the command again; some records may be there already",
+    ),
+    known(74, "FENCED_LEADER_EPOCH", true, ""),
+    known(75, "UNKNOWN_LEADER_EPOCH", true, ""),
+    known(
+        76,
+        "UNSUPPORTED_COMPRESSION_TYPE",
+        false,
+        "choose another --compression",
+    ),
+    known(78, "OFFSET_NOT_AVAILABLE", true, ""),
+    known(87, "INVALID_RECORD", false, ""),
+    known(89, "THROTTLING_QUOTA_EXCEEDED", true, ""),
+    known(100, "UNKNOWN_TOPIC_ID", true, ""),
+    known(103, "INCONSISTENT_TOPIC_ID", true, ""),
+];
+
+impl Code {
+    /// Success.
+    pub const NONE: Code = Code(0);
+    /// The topic or partition isn't there.
+    pub const UNKNOWN_TOPIC_OR_PARTITION: Code = Code(3);
+    /// A topic of this name is there.
+    pub const TOPIC_ALREADY_EXISTS: Code = Code(36);
+    /// The version isn't spoken.
+    pub const UNSUPPORTED_VERSION: Code = Code(35);
+    /// The batch is in the log already.
+    pub const DUPLICATE_SEQUENCE_NUMBER: Code = Code(46);
+
+    fn known(self) -> Option<&'static Known> {
+        CODES.iter().find(|known| known.code == self.0)
+    }
+
+    /// True for success.
+    pub fn is_ok(self) -> bool {
+        self == Code::NONE
+    }
+
+    /// True if the same call may succeed later or elsewhere.
+    pub fn is_retriable(self) -> bool {
+        self.known().is_some_and(|known| known.retriable)
+    }
+
+    /// What a person can do.
+    pub fn remedy(self) -> Option<&'static str> {
+        self.known()
+            .map(|known| known.remedy)
+            .filter(|remedy| !remedy.is_empty())
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.known() {
+            Some(known) => f.write_str(known.name),
+            None => write!(f, "error code {}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Code({}, {self})", self.0)
+    }
+}

@@ -1,0 +1,349 @@
+//! Reads partitions from an offset on: one Fetch at a time to each leader, batches unpacked to
+//! records.
+
+use crate::client::deadline::Pauses;
+use crate::client::{Cluster, Code, Deadline, Trouble};
+use base::record;
+use base::{Batch, Offset};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use wire_kafka::compress;
+use wire_kafka::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use wire_kafka::messages::fetch_response::PartitionData;
+use wire_kafka::messages::list_offsets_request::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
+};
+
+/// Most bytes asked for in one Fetch, and of one partition.
+const FETCH_BYTES: i32 = 8 * 1024 * 1024;
+/// Most bytes that one batch may unpack to.
+const UNPACKED_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Time beyond the wait asked for after which a leader counts as silent.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A record that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// Milliseconds since 1970.
+    pub timestamp: i64,
+    /// Its key, if any.
+    pub key: Option<Bytes>,
+    /// Its value, if any.
+    pub value: Option<Bytes>,
+    /// Its headers.
+    pub headers: Vec<(Bytes, Option<Bytes>)>,
+    /// The leader epoch under which it was appended.
+    pub epoch: i32,
+}
+
+/// Which offset a reader asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// The first record there is.
+    Earliest,
+    /// After the last committed record.
+    Latest,
+}
+
+/// A reader of one topic.
+#[derive(Debug)]
+pub struct TopicReader {
+    topic: String,
+    leaders: BTreeMap<i32, i32>,
+    /// Where each partition goes on.
+    next: BTreeMap<i32, i64>,
+}
+
+impl TopicReader {
+    /// A reader of these partitions; all of them if none is named.
+    pub fn open(
+        cluster: &mut Cluster,
+        topic: &str,
+        only: Option<i32>,
+        deadline: Deadline,
+    ) -> Result<TopicReader, Trouble> {
+        let known = cluster.topic(topic, false, deadline)?;
+        let leaders: BTreeMap<i32, i32> = known
+            .partitions
+            .iter()
+            .filter(|p| only.is_none_or(|only| only == p.partition_index))
+            .map(|p| (p.partition_index, p.leader_id))
+            .collect();
+        if leaders.is_empty() {
+            let only = only.unwrap_or_default();
+            let last = known.partitions.len() as i64 - 1;
+            let what = format!("{topic} has no partition {only}; it has 0 to {last}");
+            return Err(Trouble::Input { what });
+        }
+        Ok(TopicReader {
+            topic: topic.into(),
+            leaders,
+            next: BTreeMap::new(),
+        })
+    }
+
+    /// Asks where the partitions begin or end.
+    pub fn offsets(
+        &mut self,
+        cluster: &mut Cluster,
+        bound: Bound,
+        deadline: Deadline,
+    ) -> Result<BTreeMap<i32, i64>, Trouble> {
+        let mut found = BTreeMap::new();
+        let mut pauses = Pauses::until(deadline);
+        loop {
+            let last = self.ask_offsets(cluster, bound, &mut found, deadline)?;
+            match last {
+                None => return Ok(found),
+                Some(trouble) if !pauses.wait() => return Err(trouble),
+                Some(_) => self.find_leaders(cluster, deadline)?,
+            }
+        }
+    }
+
+    fn ask_offsets(
+        &self,
+        cluster: &mut Cluster,
+        bound: Bound,
+        found: &mut BTreeMap<i32, i64>,
+        deadline: Deadline,
+    ) -> Result<Option<Trouble>, Trouble> {
+        let mut last = None;
+        for (leader, mut partitions) in self.by_leader() {
+            partitions.retain(|partition| !found.contains_key(partition));
+            let request = self.offsets_request(&partitions, bound);
+            let answer = match cluster.call_node(leader, &request, deadline) {
+                Err(trouble) if trouble.is_retriable() => {
+                    last = Some(trouble);
+                    continue;
+                }
+                answer => answer?,
+            };
+            for part in answer.topics.iter().flat_map(|topic| &topic.partitions) {
+                match self.refusal(part.partition_index, part.error_code) {
+                    None => {
+                        found.insert(part.partition_index, part.offset);
+                    }
+                    Some(trouble) if trouble.is_retriable() => last = Some(trouble),
+                    Some(trouble) => return Err(trouble),
+                }
+            }
+        }
+        Ok(last)
+    }
+
+    fn offsets_request(&self, partitions: &[i32], bound: Bound) -> ListOffsetsRequest {
+        let timestamp = match bound {
+            Bound::Earliest => -2,
+            Bound::Latest => -1,
+        };
+        let part = |partition: &i32| ListOffsetsPartition {
+            partition_index: *partition,
+            timestamp,
+            ..ListOffsetsPartition::default()
+        };
+        let partitions = partitions.iter().map(part).collect();
+        ListOffsetsRequest {
+            topics: vec![ListOffsetsTopic {
+                name: self.topic.clone(),
+                partitions,
+            }],
+            ..ListOffsetsRequest::default()
+        }
+    }
+
+    /// Sets where a partition goes on.
+    pub fn seek(&mut self, partition: i32, offset: i64) {
+        self.next.insert(partition, offset);
+    }
+
+    /// Where a partition goes on.
+    pub fn position(&self, partition: i32) -> i64 {
+        self.next.get(&partition).copied().unwrap_or(0)
+    }
+
+    /// Stops reading a partition.
+    pub fn leave(&mut self, partition: i32) {
+        self.next.remove(&partition);
+    }
+
+    /// The partitions being read.
+    pub fn partitions(&self) -> Vec<i32> {
+        self.next.keys().copied().collect()
+    }
+
+    /// Reads what there is, waiting up to `wait` for something. Empty if nothing came, or if a
+    /// leader is being looked for.
+    pub fn poll(
+        &mut self,
+        cluster: &mut Cluster,
+        wait: Duration,
+        deadline: Deadline,
+    ) -> Result<Vec<Received>, Trouble> {
+        let mut received = Vec::new();
+        let mut lost = None;
+        let leaders: Vec<_> = self.by_leader().into_iter().collect();
+        let mut sent = Vec::new();
+        for (leader, partitions) in &leaders {
+            let request = self.fetch_request(partitions, wait);
+            let outcome = cluster
+                .node(*leader, deadline)
+                .and_then(|node| node.send(&request, deadline));
+            match cluster.judged(*leader, outcome) {
+                Ok(call) => sent.push((*leader, call)),
+                Err(trouble) if trouble.is_retriable() => lost = Some(trouble),
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        for (leader, call) in sent {
+            let within = deadline.within(wait + GRACE);
+            let outcome = cluster
+                .node(leader, deadline)
+                .and_then(|node| node.receive::<FetchRequest>(call, within));
+            match cluster.judged(leader, outcome) {
+                Ok(answer) => {
+                    for part in answer
+                        .responses
+                        .into_iter()
+                        .flat_map(|topic| topic.partitions)
+                    {
+                        lost = self.take(part, &mut received)?.or(lost);
+                    }
+                }
+                Err(trouble) if trouble.is_retriable() => lost = Some(trouble),
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        if let Some(trouble) = lost.filter(|_| received.is_empty()) {
+            if !Pauses::until(deadline).wait() {
+                return Err(trouble);
+            }
+            self.find_leaders(cluster, deadline)?;
+        }
+        Ok(received)
+    }
+
+    /// Unpacks one partition's answer; gives what stands in the way if it may go away.
+    fn take(
+        &mut self,
+        part: PartitionData,
+        out: &mut Vec<Received>,
+    ) -> Result<Option<Trouble>, Trouble> {
+        let partition = part.partition_index;
+        if let Some(trouble) = self.refusal(partition, part.error_code) {
+            return if trouble.is_retriable() {
+                Ok(Some(trouble))
+            } else {
+                Err(trouble)
+            };
+        }
+        let mut bytes = part
+            .records
+            .map(|records| records.to_bytes())
+            .unwrap_or_default();
+        let mut next = self.position(partition);
+        while !bytes.is_empty() {
+            // The last batch may be cut off by the size that was asked for.
+            let Ok(batch) = Batch::split_from(&mut bytes) else {
+                break;
+            };
+            unpack(&batch, partition, next, out).map_err(|what| Trouble::Input {
+                what: format!("{} partition {partition} offset {next}: {what}", self.topic),
+            })?;
+            next = next.max(batch.header().next_offset().0);
+        }
+        self.next.insert(partition, next);
+        Ok(None)
+    }
+
+    fn refusal(&self, partition: i32, code: i16) -> Option<Trouble> {
+        let what = || format!("partition {partition} of {}", self.topic);
+        (code != 0).then(|| Trouble::refused(what(), Code(code), None))
+    }
+
+    fn fetch_request(&self, partitions: &[i32], wait: Duration) -> FetchRequest {
+        let part = |partition: &i32| FetchPartition {
+            partition: *partition,
+            fetch_offset: self.position(*partition),
+            partition_max_bytes: FETCH_BYTES,
+            ..FetchPartition::default()
+        };
+        FetchRequest {
+            max_wait_ms: wait.as_millis() as i32,
+            min_bytes: 1,
+            max_bytes: FETCH_BYTES,
+            topics: vec![FetchTopic {
+                topic: self.topic.clone(),
+                partitions: partitions.iter().map(part).collect(),
+                ..FetchTopic::default()
+            }],
+            ..FetchRequest::default()
+        }
+    }
+
+    /// The partitions being read (all of them before the first seek), by leader.
+    fn by_leader(&self) -> BTreeMap<i32, Vec<i32>> {
+        let mut by_leader: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+        for (partition, leader) in &self.leaders {
+            if self.next.is_empty() || self.next.contains_key(partition) {
+                by_leader.entry(*leader).or_default().push(*partition);
+            }
+        }
+        by_leader
+    }
+
+    fn find_leaders(&mut self, cluster: &mut Cluster, deadline: Deadline) -> Result<(), Trouble> {
+        let topic = match cluster.topic_as_known(&self.topic, deadline) {
+            Err(trouble) if trouble.is_retriable() => return Ok(()),
+            topic => topic?,
+        };
+        for partition in &topic.partitions {
+            if let Some(leader) = self.leaders.get_mut(&partition.partition_index) {
+                *leader = partition.leader_id;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds the records of a batch from `from` on.
+fn unpack(batch: &Batch, partition: i32, from: i64, out: &mut Vec<Received>) -> Result<(), String> {
+    let header = batch.header();
+    batch.verify().map_err(|e| e.to_string())?;
+    if header.is_control() {
+        return Ok(());
+    }
+    let compression = header.compression().map_err(|e| e.to_string())?;
+    let plain = compress::decompress(compression, batch.body(), UNPACKED_BYTES_MAX)
+        .map_err(|e| e.to_string())?;
+    let plain = Bytes::from(plain);
+    let mut pos = 0;
+    for _ in 0..header.records {
+        let record = record::read(&plain, &mut pos).map_err(|e| e.to_string())?;
+        let Offset(base) = header.base_offset;
+        let offset = base + i64::from(record.offset_delta);
+        if offset < from {
+            continue;
+        }
+        let owned = |bytes: &[u8]| plain.slice_ref(bytes);
+        let headers = record.headers();
+        out.push(Received {
+            partition,
+            offset,
+            timestamp: header.base_timestamp + record.timestamp_delta,
+            key: record.key.map(owned),
+            value: record.value.map(owned),
+            headers: headers
+                .into_iter()
+                .map(|(name, value)| (owned(name), value.map(owned)))
+                .collect(),
+            epoch: header.leader_epoch,
+        });
+    }
+    Ok(())
+}

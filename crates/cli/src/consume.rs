@@ -1,0 +1,87 @@
+//! `flotilla consume`: records in, lines out.
+
+mod print;
+
+use crate::args::{Consume, Start};
+use crate::client::reader::{Bound, Received, TopicReader};
+use crate::client::{Cluster, Deadline, Trouble, code::Code};
+use print::Printer;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long one Fetch waits for something new.
+const WAIT: Duration = Duration::from_millis(500);
+
+/// Runs the command.
+pub fn run(args: Consume) -> Result<(), Trouble> {
+    let mut cluster = Cluster::new(&args.target.bootstrap)?;
+    let until = || Deadline::after(args.target.timeout);
+    let mut reader = TopicReader::open(&mut cluster, &args.topic, args.partition, until())?;
+    let first = reader.offsets(&mut cluster, Bound::Earliest, until())?;
+    let ends = reader.offsets(&mut cluster, Bound::Latest, until())?;
+    begin(&args, &mut reader, &first, &ends)?;
+    let mut left = args.count.unwrap_or(u64::MAX);
+    let mut printer = Printer::new(&args);
+    loop {
+        if !args.follow {
+            leave_finished(&mut reader, &ends);
+        }
+        if left == 0 || reader.partitions().is_empty() {
+            return printer.finish();
+        }
+        let received = reader.poll(&mut cluster, WAIT, until())?;
+        for record in
+            wanted(received, &args, &ends).take(usize::try_from(left).unwrap_or(usize::MAX))
+        {
+            printer.record(&record)?;
+            left -= 1;
+        }
+        printer.flush()?;
+    }
+}
+
+/// Puts the reader where the command begins.
+fn begin(
+    args: &Consume,
+    reader: &mut TopicReader,
+    first: &BTreeMap<i32, i64>,
+    ends: &BTreeMap<i32, i64>,
+) -> Result<(), Trouble> {
+    for (partition, end) in ends {
+        let earliest = first.get(partition).copied().unwrap_or(0);
+        let offset = match args.from {
+            Start::Earliest => earliest,
+            Start::Latest => *end,
+            Start::Offset(offset) => offset,
+        };
+        if offset < earliest || offset > *end {
+            let what = format!(
+                "partition {partition} of {} has offsets {earliest} to {end}, not {offset}",
+                args.topic
+            );
+            return Err(Trouble::refused(what, Code(1), None));
+        }
+        reader.seek(*partition, offset);
+    }
+    Ok(())
+}
+
+/// Leaves the partitions that are read to where they ended when the command began.
+fn leave_finished(reader: &mut TopicReader, ends: &BTreeMap<i32, i64>) {
+    for partition in reader.partitions() {
+        if reader.position(partition) >= ends.get(&partition).copied().unwrap_or(0) {
+            reader.leave(partition);
+        }
+    }
+}
+
+fn wanted<'a>(
+    received: Vec<Received>,
+    args: &'a Consume,
+    ends: &'a BTreeMap<i32, i64>,
+) -> impl Iterator<Item = Received> + 'a {
+    let end = |partition| ends.get(&partition).copied().unwrap_or(0);
+    received
+        .into_iter()
+        .filter(move |r| args.follow || r.offset < end(r.partition))
+}

@@ -1,0 +1,89 @@
+//! What is printed: tables for people, JSON for scripts. A reader that goes away is no error.
+
+use crate::client::Trouble;
+use serde_json::Value;
+use std::io::Write;
+
+/// Rows under headings, in columns as wide as their widest cell.
+#[derive(Debug)]
+pub struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these headings.
+    pub fn new(headings: &[&str]) -> Table {
+        Table {
+            rows: vec![
+                headings
+                    .iter()
+                    .map(|heading| heading.to_uppercase())
+                    .collect(),
+            ],
+        }
+    }
+
+    /// Adds a row; it has as many cells as there are headings.
+    pub fn row(&mut self, cells: Vec<String>) {
+        assert_eq!(
+            cells.len(),
+            self.rows[0].len(),
+            "a row has a cell under each heading"
+        );
+        self.rows.push(cells);
+    }
+
+    /// The table as text. Columns of numbers stand to the right.
+    pub fn text(&self) -> String {
+        let columns = self.rows[0].len();
+        let width = |at: usize| {
+            self.rows
+                .iter()
+                .map(|r| r[at].chars().count())
+                .max()
+                .unwrap_or(0)
+        };
+        let numeric = |at: usize| self.rows[1..].iter().all(|r| r[at].parse::<f64>().is_ok());
+        let forms: Vec<(usize, bool)> = (0..columns).map(|at| (width(at), numeric(at))).collect();
+        let mut text = String::new();
+        for row in &self.rows {
+            let cells = row.iter().zip(&forms).map(|(cell, (width, right))| {
+                if *right {
+                    format!("{cell:>width$}")
+                } else {
+                    format!("{cell:<width$}")
+                }
+            });
+            text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Prints text as it is.
+pub fn text(text: &str) -> Result<(), Trouble> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// Prints a JSON value on a line.
+pub fn json(value: &Value) -> Result<(), Trouble> {
+    text(&format!("{value}\n"))
+}
+
+/// `1 record`, `2 records`.
+pub fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Numbers in a row, as people write them.
+pub fn list(numbers: &[i32]) -> String {
+    let texts: Vec<String> = numbers.iter().map(i32::to_string).collect();
+    if texts.is_empty() {
+        "-".into()
+    } else {
+        texts.join(",")
+    }
+}

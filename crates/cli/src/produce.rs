@@ -1,0 +1,194 @@
+//! `flotilla produce`: lines in, records out.
+
+mod lines;
+
+use crate::args::{self, Output};
+use crate::client::producer::{Outgoing, Placed, Producer, Record};
+use crate::client::{Cluster, Deadline, Trouble, deadline, partitioner};
+use crate::output;
+use base::batch::Compression;
+use bytes::Bytes;
+use lines::{Lines, Next};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Records that wait for their batch, by partition.
+#[derive(Debug)]
+struct Gathered {
+    batches: BTreeMap<i32, Vec<Record>>,
+    bytes: usize,
+    /// The partition that records without a key go to until the next send.
+    turn: i32,
+    partitions: i32,
+}
+
+/// Runs the command.
+pub fn run(args: args::Produce) -> Result<(), Trouble> {
+    let mut lines = Lines::open(args.file.as_deref())?;
+    let mut cluster = Cluster::new(&args.target.bootstrap)?;
+    let until = || Deadline::after(args.target.timeout);
+    let compression = compression(args.compression);
+    let mut producer = Producer::open(&mut cluster, &args.topic, compression, until())?;
+    let partitions = producer.partitions();
+    if let Some(asked) = args.partition.filter(|asked| *asked >= partitions) {
+        let last = partitions - 1;
+        let what = format!(
+            "{} has no partition {asked}; it has 0 to {last}",
+            args.topic
+        );
+        return Err(Trouble::Input { what });
+    }
+    let turn = i32::try_from(deadline::wall_ms().rem_euclid(i64::from(partitions.max(1))));
+    let mut gathered = Gathered {
+        batches: BTreeMap::new(),
+        bytes: 0,
+        turn: turn.unwrap_or(0),
+        partitions,
+    };
+    let mut totals: BTreeMap<i32, Total> = BTreeMap::new();
+    loop {
+        let next = lines.next(gathered.bytes > 0)?;
+        let ended = matches!(next, Next::End);
+        let idle = matches!(next, Next::Idle);
+        if let Next::Line(line) = next {
+            gathered.add(&args, line)?;
+        }
+        if gathered.bytes > 0 && (ended || idle || gathered.bytes >= args.batch_bytes as usize) {
+            let placed = producer.send(&mut cluster, &gathered.take(), until())?;
+            placed.iter().for_each(|placed| count(&mut totals, placed));
+        }
+        if ended {
+            return report(&args, &totals);
+        }
+    }
+}
+
+fn compression(asked: args::Compression) -> Compression {
+    match asked {
+        args::Compression::None => Compression::None,
+        args::Compression::Gzip => Compression::Gzip,
+        args::Compression::Snappy => Compression::Snappy,
+        args::Compression::Lz4 => Compression::Lz4,
+        args::Compression::Zstd => Compression::Zstd,
+    }
+}
+
+impl Gathered {
+    fn add(&mut self, args: &args::Produce, line: Bytes) -> Result<(), Trouble> {
+        let record = record(args, line)?;
+        let partition = match (args.partition, &record.key) {
+            (Some(partition), _) => partition,
+            (None, Some(key)) => partitioner::of_key(key, self.partitions),
+            (None, None) => self.turn,
+        };
+        let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        let headers: usize = record
+            .headers
+            .iter()
+            .map(|(n, v)| n.len() + v.len() + 4)
+            .sum();
+        // What a record takes beside its bytes is at most about this.
+        self.bytes += length(&record.key) + length(&record.value) + headers + 24;
+        self.batches.entry(partition).or_default().push(record);
+        Ok(())
+    }
+
+    fn take(&mut self) -> Vec<Outgoing> {
+        self.bytes = 0;
+        self.turn = (self.turn + 1) % self.partitions.max(1);
+        let batches = std::mem::take(&mut self.batches);
+        let outgoing = |(partition, records)| Outgoing { partition, records };
+        batches.into_iter().map(outgoing).collect()
+    }
+}
+
+fn record(args: &args::Produce, line: Bytes) -> Result<Record, Trouble> {
+    let (key, value) = match &args.key_separator {
+        None => (None, line),
+        Some(separator) => {
+            let (key, value) =
+                split(&line, separator.as_bytes()).ok_or_else(|| Trouble::Input {
+                    what: format!(
+                        "the line {:?} has no {separator:?} between key and value",
+                        String::from_utf8_lossy(&line)
+                    ),
+                })?;
+            (Some(key), value)
+        }
+    };
+    let owned = |(name, value): &(String, String)| {
+        (
+            Bytes::from(name.clone().into_bytes()),
+            Bytes::from(value.clone().into_bytes()),
+        )
+    };
+    Ok(Record {
+        timestamp: deadline::wall_ms(),
+        key,
+        value: Some(value),
+        headers: args.header.iter().map(owned).collect(),
+    })
+}
+
+/// What stands before and after the first `separator`.
+fn split(line: &Bytes, separator: &[u8]) -> Option<(Bytes, Bytes)> {
+    if separator.is_empty() {
+        return None;
+    }
+    let at = line
+        .windows(separator.len())
+        .position(|window| window == separator)?;
+    Some((line.slice(..at), line.slice(at + separator.len()..)))
+}
+
+#[derive(Debug)]
+struct Total {
+    records: u64,
+    first: i64,
+    last: i64,
+}
+
+fn count(totals: &mut BTreeMap<i32, Total>, placed: &Placed) {
+    let last = placed.base_offset + i64::from(placed.records) - 1;
+    let fresh = || Total {
+        records: 0,
+        first: placed.base_offset,
+        last,
+    };
+    let total = totals.entry(placed.partition).or_insert_with(fresh);
+    total.records += u64::from(placed.records);
+    total.last = last;
+}
+
+fn report(args: &args::Produce, totals: &BTreeMap<i32, Total>) -> Result<(), Trouble> {
+    let records: u64 = totals.values().map(|total| total.records).sum();
+    if args.target.output == Output::Json {
+        let part = |(partition, total): (&i32, &Total)| {
+            json!({
+                "partition": partition,
+                "records": total.records,
+                "first": total.first,
+                "last": total.last,
+            })
+        };
+        let partitions: Vec<_> = totals.iter().map(part).collect();
+        return output::json(
+            &json!({ "topic": args.topic, "records": records, "partitions": partitions }),
+        );
+    }
+    let mut text = format!(
+        "produced {} to {}\n",
+        output::counted(records, "record"),
+        args.topic
+    );
+    for (partition, total) in totals {
+        let (first, last) = (total.first, total.last);
+        text.push_str(&format!(
+            "  partition {partition}: offsets {first} to {last}\n"
+        ));
+    }
+    output::text(&text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Lines of a file or of standard input. A thread reads them, so that what was typed goes out
+//! when the input pauses and not only when a batch is full.
+
+use crate::client::Trouble;
+use bytes::Bytes;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+
+/// Lines that are read ahead at most.
+const AHEAD: usize = 4096;
+/// Longest line; a record has to fit a batch.
+const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// A pause of the input after which gathered records go out.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The lines of an input.
+#[derive(Debug)]
+pub struct Lines {
+    lines: Receiver<io::Result<Bytes>>,
+    name: String,
+}
+
+/// What comes next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A line without its end.
+    Line(Bytes),
+    /// Nothing at the moment.
+    Idle,
+    /// Nothing any more.
+    End,
+}
+
+impl Lines {
+    /// Opens a file, or standard input.
+    pub fn open(path: Option<&Path>) -> Result<Lines, Trouble> {
+        match path {
+            None => Ok(Lines::read(io::stdin(), "standard input".into())),
+            Some(path) => {
+                let name = path.display().to_string();
+                let file = File::open(path).map_err(|e| Trouble::Input {
+                    what: format!("can't open {name}: {e}"),
+                })?;
+                Ok(Lines::read(file, name))
+            }
+        }
+    }
+
+    fn read(input: impl Read + Send + 'static, name: String) -> Lines {
+        let (sender, lines) = sync_channel(AHEAD);
+        // It ends with its input, or with the process.
+        std::thread::spawn(move || forward(BufReader::with_capacity(1 << 16, input), &sender));
+        Lines { lines, name }
+    }
+
+    /// The next line. Waits for it, with `gathered` only for a moment.
+    pub fn next(&mut self, gathered: bool) -> Result<Next, Trouble> {
+        let received = if gathered {
+            self.lines.recv_timeout(PAUSE)
+        } else {
+            self.lines
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected)
+        };
+        match received {
+            Ok(Ok(line)) => Ok(Next::Line(line)),
+            Ok(Err(e)) => Err(Trouble::Input {
+                what: format!("can't read {}: {e}", self.name),
+            }),
+            Err(RecvTimeoutError::Timeout) => Ok(Next::Idle),
+            Err(RecvTimeoutError::Disconnected) => Ok(Next::End),
+        }
+    }
+}
+
+fn forward(mut input: impl BufRead, lines: &SyncSender<io::Result<Bytes>>) {
+    loop {
+        let mut line = Vec::new();
+        let read = (&mut input)
+            .take(LINE_BYTES_MAX + 1)
+            .read_until(b'\n', &mut line);
+        let next = match read {
+            Ok(0) => return,
+            Ok(read) if read as u64 > LINE_BYTES_MAX => Err(io::Error::other(format!(
+                "a line has more than {LINE_BYTES_MAX} bytes"
+            ))),
+            Ok(_) => Ok(without_end(line)),
+            Err(error) => Err(error),
+        };
+        let failed = next.is_err();
+        if lines.send(next).is_err() || failed {
+            return;
+        }
+    }
+}
+
+fn without_end(mut line: Vec<u8>) -> Bytes {
+    if line.last() == Some(&b'\n') {
+        line.pop();
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+    }
+    line.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_without_their_ends_and_the_last_needs_none() {
+        let mut lines = Lines::read(&b"one\r\n\ntwo\rx\nlast"[..], "test".into());
+        let mut seen = Vec::new();
+        while let Next::Line(line) = lines.next(false).expect("readable") {
+            seen.push(line);
+        }
+        assert_eq!(seen, ["one", "", "two\rx", "last"]);
+    }
+}

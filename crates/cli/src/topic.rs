@@ -1,0 +1,319 @@
+//! `flotilla topic`: create, list, describe and delete topics.
+
+use crate::args::{Create, Delete, Describe, List, Output, Target, TopicCommand};
+use crate::client::deadline::Pauses;
+use crate::client::reader::{Bound, TopicReader};
+use crate::client::{Cluster, Code, Deadline, Trouble};
+use crate::output::{self, Table};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use wire_kafka::messages::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
+use wire_kafka::messages::create_topics_response::CreatableTopicResult;
+use wire_kafka::messages::delete_topics_request::DeleteTopicsRequest;
+use wire_kafka::messages::describe_configs_request::{
+    DescribeConfigsRequest, DescribeConfigsResource,
+};
+use wire_kafka::messages::metadata_response::MetadataResponseTopic;
+
+/// DescribeConfigs' word for a topic.
+const TOPIC_RESOURCE: i8 = 2;
+/// Where a setting comes from if it is the topic's own.
+const OWN_SETTING: i8 = 1;
+
+/// Runs the command.
+pub fn run(command: TopicCommand) -> Result<(), Trouble> {
+    match command {
+        TopicCommand::Create(args) => create(&args),
+        TopicCommand::List(args) => list(&args),
+        TopicCommand::Describe(args) => {
+            args.names.iter().try_for_each(|name| describe(&args, name))
+        }
+        TopicCommand::Delete(args) => delete(&args),
+    }
+}
+
+fn open(target: &Target) -> Result<(Cluster, Deadline), Trouble> {
+    Ok((
+        Cluster::new(&target.bootstrap)?,
+        Deadline::after(target.timeout),
+    ))
+}
+
+fn timeout_ms(target: &Target) -> i32 {
+    i32::try_from(target.timeout.as_millis()).unwrap_or(i32::MAX)
+}
+
+/// Makes the topic, and returns once it can be used: every partition has a leader.
+fn create(args: &Create) -> Result<(), Trouble> {
+    let (mut cluster, deadline) = open(&args.target)?;
+    let config = |(name, value): &(String, String)| CreatableTopicConfig {
+        name: name.clone(),
+        value: Some(value.clone()),
+    };
+    let request = CreateTopicsRequest {
+        topics: vec![CreatableTopic {
+            name: args.name.clone(),
+            num_partitions: args.partitions.unwrap_or(-1),
+            replication_factor: args.replicas.unwrap_or(-1),
+            configs: args.config.iter().map(config).collect(),
+            ..CreatableTopic::default()
+        }],
+        timeout_ms: timeout_ms(&args.target),
+        ..CreateTopicsRequest::default()
+    };
+    let made = ask_to_create(&mut cluster, &request, args, deadline)?;
+    let topic = cluster.topic(&args.name, false, deadline)?;
+    let partitions = topic.partitions.len();
+    let replicas = topic
+        .partitions
+        .first()
+        .map_or(0, |p| p.replica_nodes.len());
+    match args.target.output {
+        Output::Json => output::json(&json!({
+            "name": args.name,
+            "id": topic.topic_id.to_string(),
+            "partitions": partitions,
+            "replicas": replicas,
+            "created": made,
+        })),
+        Output::Text => output::text(&format!(
+            "{} {}: {}, {} each\n",
+            if made { "created" } else { "there is already" },
+            args.name,
+            output::counted(partitions as u64, "partition"),
+            if replicas == 1 {
+                "1 replica".into()
+            } else {
+                format!("{replicas} replicas")
+            },
+        )),
+    }
+}
+
+/// True if the topic was made, false if it was there.
+fn ask_to_create(
+    cluster: &mut Cluster,
+    request: &CreateTopicsRequest,
+    args: &Create,
+    deadline: Deadline,
+) -> Result<bool, Trouble> {
+    let mut pauses = Pauses::until(deadline);
+    loop {
+        let answer = cluster.call_controller(request, deadline)?;
+        let result: CreatableTopicResult = answer.topics.into_iter().next().unwrap_or_default();
+        let code = Code(result.error_code);
+        if code.is_ok() {
+            return Ok(true);
+        }
+        if code == Code::TOPIC_ALREADY_EXISTS && args.if_not_exists {
+            return Ok(false);
+        }
+        let what = format!("creating topic {}", args.name);
+        let trouble = Trouble::refused(what, code, result.error_message);
+        if !trouble.is_retriable() || !pauses.wait() {
+            return Err(trouble);
+        }
+    }
+}
+
+fn list(args: &List) -> Result<(), Trouble> {
+    let (mut cluster, deadline) = open(&args.target)?;
+    let mut topics = cluster.topics(None, deadline)?;
+    topics.retain(|topic| args.internal || !topic.is_internal);
+    topics.sort_by(|a, b| a.name.cmp(&b.name));
+    let replicas = |topic: &MetadataResponseTopic| {
+        topic
+            .partitions
+            .iter()
+            .map(|p| p.replica_nodes.len())
+            .max()
+            .unwrap_or(0)
+    };
+    if args.target.output == Output::Json {
+        let row = |topic: &MetadataResponseTopic| {
+            json!({
+                "name": topic.name,
+                "id": topic.topic_id.to_string(),
+                "partitions": topic.partitions.len(),
+                "replicas": replicas(topic),
+                "internal": topic.is_internal,
+            })
+        };
+        return output::json(&topics.iter().map(row).collect());
+    }
+    if topics.is_empty() {
+        return output::text("no topics; make one with `flotilla topic create NAME`\n");
+    }
+    let mut table = Table::new(&["topic", "partitions", "replicas"]);
+    for topic in &topics {
+        table.row(vec![
+            topic.name.clone().unwrap_or_default(),
+            topic.partitions.len().to_string(),
+            replicas(topic).to_string(),
+        ]);
+    }
+    output::text(&table.text())
+}
+
+fn describe(args: &Describe, name: &str) -> Result<(), Trouble> {
+    let (mut cluster, deadline) = open(&args.target)?;
+    let mut topic = cluster.topic_as_known(name, deadline)?;
+    topic.partitions.sort_by_key(|p| p.partition_index);
+    let settings = own_settings(&mut cluster, name, deadline)?;
+    // A partition without a leader has no offsets to tell; the rest is worth showing.
+    let led = topic.partitions.iter().all(|p| p.leader_id >= 0);
+    let (mut first, mut end) = (BTreeMap::new(), BTreeMap::new());
+    if led {
+        let mut reader = TopicReader::open(&mut cluster, name, None, deadline)?;
+        first = reader.offsets(&mut cluster, Bound::Earliest, deadline)?;
+        end = reader.offsets(&mut cluster, Bound::Latest, deadline)?;
+    }
+    match args.target.output {
+        Output::Json => output::json(&described(&topic, &settings, &first, &end)),
+        Output::Text => output::text(&description(&topic, &settings, &first, &end)),
+    }
+}
+
+fn described(
+    topic: &MetadataResponseTopic,
+    settings: &BTreeMap<String, String>,
+    first: &BTreeMap<i32, i64>,
+    end: &BTreeMap<i32, i64>,
+) -> Value {
+    let partitions = topic.partitions.iter().map(|p| {
+        json!({
+            "partition": p.partition_index,
+            "leader": p.leader_id,
+            "epoch": p.leader_epoch,
+            "replicas": p.replica_nodes,
+            "in_sync": p.isr_nodes,
+            "first": first.get(&p.partition_index),
+            "end": end.get(&p.partition_index),
+        })
+    });
+    json!({
+        "name": topic.name,
+        "id": topic.topic_id.to_string(),
+        "settings": settings,
+        "partitions": partitions.collect::<Vec<_>>(),
+    })
+}
+
+fn description(
+    topic: &MetadataResponseTopic,
+    settings: &BTreeMap<String, String>,
+    first: &BTreeMap<i32, i64>,
+    end: &BTreeMap<i32, i64>,
+) -> String {
+    let mut text = format!(
+        "{}  id {}\n",
+        topic.name.as_deref().unwrap_or(""),
+        topic.topic_id
+    );
+    for (key, value) in settings {
+        text.push_str(&format!("  {key} = {value}\n"));
+    }
+    let headings = [
+        "partition",
+        "leader",
+        "epoch",
+        "replicas",
+        "in sync",
+        "first",
+        "end",
+    ];
+    let mut table = Table::new(&headings);
+    let offset = |of: &BTreeMap<i32, i64>, partition| {
+        of.get(&partition)
+            .map_or_else(|| "-".to_owned(), i64::to_string)
+    };
+    for p in &topic.partitions {
+        table.row(vec![
+            p.partition_index.to_string(),
+            if p.leader_id < 0 {
+                "none".into()
+            } else {
+                p.leader_id.to_string()
+            },
+            p.leader_epoch.to_string(),
+            output::list(&p.replica_nodes),
+            output::list(&p.isr_nodes),
+            offset(first, p.partition_index),
+            offset(end, p.partition_index),
+        ]);
+    }
+    text + &table.text()
+}
+
+/// The settings that were made for the topic itself.
+fn own_settings(
+    cluster: &mut Cluster,
+    name: &str,
+    deadline: Deadline,
+) -> Result<BTreeMap<String, String>, Trouble> {
+    let request = DescribeConfigsRequest {
+        resources: vec![DescribeConfigsResource {
+            resource_type: TOPIC_RESOURCE,
+            resource_name: name.into(),
+            configuration_keys: None,
+        }],
+        ..DescribeConfigsRequest::default()
+    };
+    let answer = cluster.call_any(&request, deadline)?;
+    let mut settings = BTreeMap::new();
+    for result in answer.results {
+        let code = Code(result.error_code);
+        if !code.is_ok() {
+            let what = format!("the settings of topic {name}");
+            return Err(Trouble::refused(what, code, result.error_message));
+        }
+        let own = result
+            .configs
+            .into_iter()
+            .filter(|c| c.config_source == OWN_SETTING);
+        settings.extend(own.map(|c| (c.name, c.value.unwrap_or_default())));
+    }
+    Ok(settings)
+}
+
+fn delete(args: &Delete) -> Result<(), Trouble> {
+    let (mut cluster, deadline) = open(&args.target)?;
+    let mut left: Vec<String> = args.names.clone();
+    let mut deleted = Vec::new();
+    let mut pauses = Pauses::until(deadline);
+    while !left.is_empty() {
+        let request = DeleteTopicsRequest {
+            topic_names: left.clone(),
+            timeout_ms: timeout_ms(&args.target),
+            ..DeleteTopicsRequest::default()
+        };
+        let answer = cluster.call_controller(&request, deadline)?;
+        let mut last = None;
+        for result in answer.responses {
+            let name = result.name.unwrap_or_default();
+            let code = Code(result.error_code);
+            let missing = code == Code::UNKNOWN_TOPIC_OR_PARTITION;
+            let trouble =
+                || Trouble::refused(format!("deleting topic {name}"), code, result.error_message);
+            if code.is_ok() || (missing && args.if_exists) {
+                left.retain(|open| *open != name);
+                deleted.extend(code.is_ok().then_some(name));
+            } else if missing || !code.is_retriable() {
+                return Err(trouble());
+            } else {
+                last = Some(trouble());
+            }
+        }
+        if let Some(trouble) = last.filter(|_| !pauses.wait()) {
+            return Err(trouble);
+        }
+    }
+    match args.target.output {
+        Output::Json => output::json(&json!({ "deleted": deleted })),
+        Output::Text => deleted
+            .iter()
+            .try_for_each(|n| output::text(&format!("deleted {n}\n"))),
+    }
+}
