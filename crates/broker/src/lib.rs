@@ -1,1 +1,189 @@
 //! Floor 3: one core API over shards and metadata: routing, authorisation, quotas, settings.
+//!
+//! A [`Broker`] is a handle that doors clone. It holds no protocol and no log: it finds the group
+//! of a topic and partition in the published image, refuses at once what can be refused, and
+//! posts the rest to the shard. Answers go to the caller's own inbox; where some parts were
+//! refused here, they are put in their places on the way.
+//!
+//! Nothing here blocks, reads a clock or draws a random number that isn't seeded.
+
+mod append;
+mod ask;
+mod authorise;
+mod budget;
+mod describe;
+mod leaders;
+mod merge;
+mod producers;
+mod read;
+mod routing;
+pub mod settings;
+mod stats;
+mod topics;
+
+pub use append::Append;
+pub use ask::{EpochEnds, Offsets};
+pub use authorise::{Action, Principal, Resource, authorise};
+pub use budget::{Budget, Share};
+pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym};
+pub use meta::TopicRef;
+pub use read::{Read, ReadFrom};
+pub use routing::{Target, TopicKey};
+pub use settings::{Settings, SettingsError};
+pub use stats::{Stats, Verb};
+pub use topics::TopicSpec;
+
+use arc_swap::ArcSwap;
+use base::{GroupId, NodeId, Random, Refusal, Term, Uuid};
+use meta::Image;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// The way into the shard.
+pub trait Mailbox: Send + Sync {
+    /// Leaves an event. Never blocks: a full mailbox refuses.
+    fn post(&self, event: shard::Event) -> Result<(), Refusal>;
+}
+
+/// The handle. Clones share everything.
+#[derive(Clone)]
+pub struct Broker(Arc<Inner>);
+
+struct Inner {
+    node: NodeId,
+    cluster_id: Uuid,
+    settings: Settings,
+    files: Arc<log::Files>,
+    mailbox: Arc<dyn Mailbox>,
+    image: ArcSwap<Image>,
+    leaders: leaders::Leaders,
+    producers: Arc<producers::Pool>,
+    chance: Mutex<Random>,
+    budget: Arc<Budget>,
+    stats: Stats,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Broker(node {})", self.0.node)
+    }
+}
+
+/// Nobody panics while holding one of this room's locks; if it happens the state is still whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl Broker {
+    /// The broker of a node, before it knows any metadata.
+    pub fn new(
+        node: NodeId,
+        cluster_id: Uuid,
+        settings: Settings,
+        files: Arc<log::Files>,
+        mailbox: Arc<dyn Mailbox>,
+        seed: u64,
+    ) -> Broker {
+        let budget = Arc::new(Budget::new(settings.requests_in_flight_bytes));
+        Broker(Arc::new(Inner {
+            node,
+            cluster_id,
+            settings,
+            files,
+            producers: Arc::new(producers::Pool::new(mailbox.clone())),
+            mailbox,
+            image: ArcSwap::default(),
+            leaders: leaders::Leaders::default(),
+            chance: Mutex::new(Random::new(seed)),
+            budget,
+            stats: Stats::default(),
+        }))
+    }
+
+    /// This node.
+    pub fn node(&self) -> NodeId {
+        self.0.node
+    }
+
+    /// The cluster.
+    pub fn cluster_id(&self) -> Uuid {
+        self.0.cluster_id
+    }
+
+    /// This node's configuration.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The open segment files, for reads that the shard planned.
+    pub fn files(&self) -> &Arc<log::Files> {
+        &self.0.files
+    }
+
+    /// The committed metadata as this node knows it.
+    pub fn image(&self) -> Arc<Image> {
+        self.0.image.load_full()
+    }
+
+    /// Who leads a group, if anybody is known to.
+    pub fn leader(&self, group: GroupId) -> Option<(NodeId, Term)> {
+        self.0.leaders.leader(group)
+    }
+
+    /// The newest term heard of for a group, whether or not it has a leader. Never goes back.
+    pub fn leader_epoch(&self, group: GroupId) -> Option<Term> {
+        self.0.leaders.term(group)
+    }
+
+    /// The node that leads the controller's group.
+    pub fn controller(&self) -> Option<NodeId> {
+        self.leader(GroupId::META).map(|(node, _)| node)
+    }
+
+    /// Whether a principal may do something; for lists that leave out what it may not see.
+    pub fn allows(&self, principal: &Principal, action: Action, on: Resource<'_>) -> bool {
+        authorise(principal, action, on).is_ok()
+    }
+
+    /// The memory that requests in flight may take.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.0.budget
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> &Stats {
+        &self.0.stats
+    }
+
+    /// Takes a newer image; an older one is ignored.
+    pub fn publish(&self, image: Arc<Image>) {
+        let old = self.image();
+        if image.version < old.version {
+            return;
+        }
+        let gone: BTreeSet<GroupId> = old
+            .names
+            .iter()
+            .filter(|(id, _)| !image.names.contains_key(id))
+            .filter_map(|(_, name)| old.topics.get(name))
+            .flat_map(|topic| topic.partitions.iter().map(|partition| partition.group))
+            .collect();
+        self.0.image.store(image);
+        self.0.leaders.forget(&gone);
+    }
+
+    /// Takes news of who leads; older terms are ignored.
+    pub fn publish_leaders(&self, news: &[(GroupId, Term, Option<NodeId>)]) {
+        self.0.leaders.publish(news);
+    }
+
+    pub(crate) fn draw_id(&self) -> Uuid {
+        let mut chance = lock(&self.0.chance);
+        Uuid::from_random(chance.next(), chance.next())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ mod keys;
 mod rule;
 
 pub use keys::KEYS;
-pub use rule::{Kind, Rule};
+pub use rule::{Kind, Rule, check, items};
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,138 @@
+//! A node's configuration: one table of keys, Kafka's names where the meaning is Kafka's. Every
+//! key is declared once; reading, showing and the reference all follow from the table. A node
+//! doesn't start with a key that it doesn't know or a value that it can't use.
+
+mod foreign;
+mod keys;
+mod listeners;
+mod nearest;
+mod parse;
+mod reference;
+
+pub use keys::{Key, key, keys};
+pub use listeners::{HostPort, Listener, Peer};
+pub use reference::reference;
+
+use base::NodeId;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A node's configuration, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `node.id`.
+    pub node: NodeId,
+    /// `data.dir`.
+    pub data_dir: String,
+    /// `broker.rack`.
+    pub rack: Option<String>,
+    /// `listeners` with what is advertised for them; at least one.
+    pub listeners: Vec<Listener>,
+    /// `http.listener`; none: no HTTP.
+    pub http: Option<HostPort>,
+    /// `peer.listener`, or this node's own place in `peers`; none on a single node.
+    pub peer_listener: Option<HostPort>,
+    /// `peers`: all nodes that form the cluster, this one among them; empty on a single node.
+    pub peers: Vec<Peer>,
+    /// `auto.create.topics.enable`.
+    pub auto_create_topics: bool,
+    /// `delete.topic.enable`.
+    pub delete_topics: bool,
+    /// `replica.lag.time.max.ms`.
+    pub replica_lag_max: Duration,
+    /// `socket.request.max.bytes`.
+    pub request_bytes_max: u32,
+    /// `connections.max.idle.ms`; none: no bound.
+    pub connections_idle_max: Option<Duration>,
+    /// `max.connections`.
+    pub connections_max: usize,
+    /// `queued.max.request.bytes`.
+    pub requests_in_flight_bytes: u64,
+    /// `wal.file.bytes`.
+    pub wal_file_bytes: u64,
+    /// `hot.tail.bytes`.
+    pub hot_tail_bytes: u64,
+    /// `disk.reserve.bytes`.
+    pub disk_reserve_bytes: u64,
+    /// `direct.batch.bytes`.
+    pub direct_batch_bytes: u32,
+    /// `open.files.max`.
+    pub open_files: usize,
+    /// `reader.threads`.
+    pub reader_threads: usize,
+    /// `mailbox.events.max`.
+    pub mailbox_events: usize,
+    /// One line for each given key that has no meaning here.
+    pub warnings: Vec<String>,
+    topic_defaults: meta::Defaults,
+    given: BTreeMap<&'static str, String>,
+}
+
+/// Why a configuration can't be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsError {
+    /// The key.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+    /// What is wrong.
+    pub why: String,
+    /// What would be right.
+    pub allowed: Option<String>,
+    /// The known key that looks most like it.
+    pub nearest: Option<&'static str>,
+}
+
+impl std::fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} = '{}': {}", self.key, self.value, self.why)?;
+        if let Some(allowed) = &self.allowed {
+            write!(f, "; allowed: {allowed}")?;
+        }
+        if let Some(nearest) = self.nearest {
+            write!(f, "; did you mean '{nearest}'?")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings::parse::<&str, &str>(&[]).expect("the defaults of the table are valid")
+    }
+}
+
+impl Settings {
+    /// Reads keys and values; of two values for one key the later wins.
+    pub fn parse<K: AsRef<str>, V: AsRef<str>>(
+        pairs: &[(K, V)],
+    ) -> Result<Settings, SettingsError> {
+        parse::parse(
+            pairs
+                .iter()
+                .map(|(key, value)| (key.as_ref(), value.as_ref())),
+        )
+    }
+
+    /// What this node says about topics whose makers don't say it.
+    pub fn topic_defaults(&self) -> &meta::Defaults {
+        &self.topic_defaults
+    }
+
+    /// The value that was given for a key of the table.
+    pub fn given(&self, name: &str) -> Option<&str> {
+        self.given.get(name).map(String::as_str)
+    }
+}
+
+/// The key that a variable of the environment stands for, known or not:
+/// `FLOTILLA_NUM_PARTITIONS` is `num.partitions`.
+pub fn key_of_env(variable: &str) -> Option<String> {
+    let name = variable.strip_prefix("FLOTILLA_")?;
+    Some(name.to_ascii_lowercase().replace('_', "."))
+}
+
+#[cfg(test)]
+mod tests;

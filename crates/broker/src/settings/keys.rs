@@ -1,0 +1,263 @@
+//! The table. Keys that are a node's default of a topic key come from the topic table, so that
+//! type, bounds and default are the same there and here.
+
+use base::limits;
+use meta::config::{Kind, Rule};
+use std::sync::LazyLock;
+
+/// One key of a node's configuration.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// The type of its value.
+    pub kind: Kind,
+    /// Its default; none if unset means something of its own.
+    pub default: Option<&'static str>,
+    /// Which values it takes.
+    pub rule: Rule,
+    /// True if a change takes effect without a restart.
+    pub dynamic: bool,
+    /// The topic key whose default it is.
+    pub topic: Option<&'static str>,
+    /// Its meaning, in few words.
+    pub doc: &'static str,
+}
+
+/// Every key, sorted by name.
+pub fn keys() -> &'static [Key] {
+    static ALL: LazyLock<Vec<Key>> = LazyLock::new(|| {
+        let mut all = OWN.to_vec();
+        all.extend(meta::config::KEYS.iter().filter_map(of_topic));
+        all.sort_by_key(|key| key.name);
+        all
+    });
+    &ALL
+}
+
+/// The key of this name.
+pub fn key(name: &str) -> Option<&'static Key> {
+    let all = keys();
+    all.binary_search_by_key(&name, |key| key.name)
+        .ok()
+        .map(|at| &all[at])
+}
+
+fn of_topic(topic: &meta::config::Key) -> Option<Key> {
+    Some(Key {
+        name: topic.synonym?,
+        kind: topic.kind,
+        default: topic.default,
+        rule: topic.rule,
+        dynamic: false,
+        topic: Some(topic.name),
+        doc: topic.doc,
+    })
+}
+
+const fn row(
+    name: &'static str,
+    kind: Kind,
+    default: Option<&'static str>,
+    rule: Rule,
+    doc: &'static str,
+) -> Key {
+    Key {
+        name,
+        kind,
+        default,
+        rule,
+        dynamic: false,
+        topic: None,
+        doc,
+    }
+}
+
+const MIB: i64 = 1024 * 1024;
+const PORT_MAP: &str =
+    "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL";
+
+const OWN: &[Key] = &[
+    row(
+        "advertised.listeners",
+        Kind::List,
+        None,
+        Rule::Any,
+        "Addresses that clients are told, NAME://HOST:PORT; unset: those of listeners.",
+    ),
+    row(
+        "auto.create.topics.enable",
+        Kind::Boolean,
+        Some("true"),
+        Rule::Any,
+        "Make a topic when a client that allows it asks about one that doesn't exist.",
+    ),
+    row(
+        "broker.rack",
+        Kind::Text,
+        None,
+        Rule::Any,
+        "Where the node stands; replicas are spread.",
+    ),
+    row(
+        "connections.max.idle.ms",
+        Kind::Long,
+        Some("600000"),
+        Rule::AtLeast(-1),
+        "Connections silent for this long are closed; -1: never.",
+    ),
+    row(
+        "controller.listener.names",
+        Kind::List,
+        None,
+        Rule::Any,
+        "Listeners of Kafka's controller; those of these names are left out here.",
+    ),
+    row(
+        "data.dir",
+        Kind::Text,
+        Some("./flotilla-data"),
+        Rule::Any,
+        "Directory of all data.",
+    ),
+    row(
+        "default.replication.factor",
+        Kind::Int,
+        Some("-1"),
+        Rule::BetweenOr(1, i16::MAX as i64, -1),
+        "Replicas of a topic made without a number; -1: three, or as many as there are nodes.",
+    ),
+    row(
+        "delete.topic.enable",
+        Kind::Boolean,
+        Some("true"),
+        Rule::Any,
+        "Whether topics can be deleted.",
+    ),
+    row(
+        "direct.batch.bytes",
+        Kind::Int,
+        Some("262144"),
+        Rule::AtLeast(4096),
+        "Batches at least this long go to their segment only, past the write-ahead log.",
+    ),
+    row(
+        "disk.reserve.bytes",
+        Kind::Long,
+        Some("67108864"),
+        Rule::AtLeast(0),
+        "Free bytes below which data is refused, so that metadata stays writable.",
+    ),
+    row(
+        "hot.tail.bytes",
+        Kind::Long,
+        Some("33554432"),
+        Rule::AtLeast(MIB),
+        "Bytes of recent batches kept in memory for consumers and followers.",
+    ),
+    row(
+        "http.listener",
+        Kind::Text,
+        Some("127.0.0.1:9640"),
+        Rule::Any,
+        "Address of health and metrics, HOST:PORT; empty: none.",
+    ),
+    row(
+        "listener.security.protocol.map",
+        Kind::List,
+        Some(PORT_MAP),
+        Rule::Any,
+        "Which protocol a listener's name stands for, NAME:PROTOCOL.",
+    ),
+    row(
+        "listeners",
+        Kind::List,
+        Some("PLAINTEXT://127.0.0.1:9092"),
+        Rule::Any,
+        "Addresses for Kafka clients, NAME://HOST:PORT; no host: all; port 0: a free one.",
+    ),
+    row(
+        "mailbox.events.max",
+        Kind::Int,
+        Some("65536"),
+        Rule::AtLeast(64),
+        "Calls that may wait for the node's shard; more are refused.",
+    ),
+    row(
+        "max.connections",
+        Kind::Int,
+        Some("16384"),
+        Rule::AtLeast(1),
+        "Connections that the node accepts at a time.",
+    ),
+    row(
+        "node.id",
+        Kind::Int,
+        Some("1"),
+        Rule::AtLeast(1),
+        "This node's number, different from all others in the cluster.",
+    ),
+    row(
+        "num.partitions",
+        Kind::Int,
+        Some("1"),
+        Rule::Between(1, limits::PARTITIONS_PER_TOPIC_MAX as i64),
+        "Partitions of a topic made without a number.",
+    ),
+    row(
+        "open.files.max",
+        Kind::Int,
+        Some("4096"),
+        Rule::AtLeast(16),
+        "Segment files kept open at most.",
+    ),
+    row(
+        "peer.listener",
+        Kind::Text,
+        None,
+        Rule::Any,
+        "Address for the other nodes, HOST:PORT; unset: this node's in peers.",
+    ),
+    row(
+        "peers",
+        Kind::List,
+        Some(""),
+        Rule::Any,
+        "All nodes that form the cluster, ID@HOST:PORT, this one among them; empty: one node.",
+    ),
+    row(
+        "queued.max.request.bytes",
+        Kind::Long,
+        Some("268435456"),
+        Rule::BetweenOr(MIB, i64::MAX, -1),
+        "Memory for requests in flight over all connections; -1: the default.",
+    ),
+    row(
+        "reader.threads",
+        Kind::Int,
+        Some("2"),
+        Rule::Between(1, 256),
+        "Threads that read old records from files.",
+    ),
+    row(
+        "replica.lag.time.max.ms",
+        Kind::Long,
+        Some("30000"),
+        Rule::AtLeast(1),
+        "A replica is in sync if it had caught up within this time.",
+    ),
+    row(
+        "socket.request.max.bytes",
+        Kind::Int,
+        Some("104857600"),
+        Rule::AtLeast(1024),
+        "Largest request of a client.",
+    ),
+    row(
+        "wal.file.bytes",
+        Kind::Long,
+        Some("67108864"),
+        Rule::Between(4 * MIB, 1024 * MIB),
+        "Size of a file of the write-ahead log.",
+    ),
+];

@@ -1,0 +1,254 @@
+//! From keys and values to [`Settings`].
+
+use super::listeners::{self, Given, HostPort, Wrong};
+use super::{Key, Settings, SettingsError, foreign, key, nearest};
+use base::{NodeId, limits};
+use meta::config;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Other names for a key.
+const ALIASES: &[(&str, &str)] = &[("log.dirs", "data.dir"), ("log.dir", "data.dir")];
+
+/// Kafka's keys in coarser units: the key that has the same meaning in milliseconds, which wins
+/// over them, and the factor. Of two, the one listed first wins.
+const COARSER: &[(&str, &str, i64)] = &[
+    ("log.retention.minutes", "log.retention.ms", 60_000),
+    ("log.retention.hours", "log.retention.ms", 3_600_000),
+    ("log.roll.hours", "log.roll.ms", 3_600_000),
+    ("log.roll.jitter.hours", "log.roll.jitter.ms", 3_600_000),
+];
+
+/// Keys that may be given, beside those of the table.
+pub(super) fn other_names() -> impl Iterator<Item = &'static str> {
+    ALIASES
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(COARSER.iter().map(|(name, ..)| *name))
+}
+
+pub(super) fn parse<'a>(
+    pairs: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<Settings, SettingsError> {
+    let mut given = BTreeMap::new();
+    let mut coarser: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut warnings = BTreeMap::new();
+    for (name, value) in pairs {
+        let canonical = ALIASES
+            .iter()
+            .find(|(alias, _)| *alias == name)
+            .map_or(name, |a| a.1);
+        if let Some(key) = key(canonical) {
+            check(key, name, value)?;
+            given.insert(key.name, value.trim().to_owned());
+        } else if COARSER.iter().any(|(other, ..)| *other == name) {
+            coarser.insert(name, number(name, value)?);
+        } else if foreign::is_known(name) {
+            let line = format!("{name}: a key of Kafka without a meaning here, ignored");
+            warnings.insert(name, line);
+        } else {
+            return Err(unknown(name, value));
+        }
+    }
+    for (name, target, factor) in COARSER {
+        if let (Some(amount), Some(target)) = (coarser.get(name), key(target)) {
+            let amount = if *amount < 0 {
+                -1
+            } else {
+                amount.saturating_mul(*factor)
+            };
+            let value = amount.to_string();
+            if !given.contains_key(target.name) {
+                check(target, name, &value)?;
+                given.insert(target.name, value);
+            }
+        }
+    }
+    Values(given).settings(warnings.into_values().collect())
+}
+
+fn check(key: &Key, name: &str, value: &str) -> Result<(), SettingsError> {
+    config::check(key.name, key.kind, key.rule, value).map_err(|text| {
+        let prefix = format!(
+            "Invalid value {} for configuration {}: ",
+            value.trim(),
+            key.name
+        );
+        let rule = key.rule.describe();
+        SettingsError {
+            key: name.to_owned(),
+            value: value.to_owned(),
+            why: text.strip_prefix(&prefix).unwrap_or(&text).to_owned(),
+            allowed: Some(if rule.is_empty() {
+                key.kind.name().to_owned()
+            } else {
+                rule
+            }),
+            nearest: None,
+        }
+    })
+}
+
+fn number(name: &str, value: &str) -> Result<i64, SettingsError> {
+    value
+        .trim()
+        .parse::<i32>()
+        .map(i64::from)
+        .map_err(|_| SettingsError {
+            key: name.to_owned(),
+            value: value.to_owned(),
+            why: "Not a number of type INT".to_owned(),
+            allowed: Some("INT".to_owned()),
+            nearest: None,
+        })
+}
+
+fn unknown(name: &str, value: &str) -> SettingsError {
+    SettingsError {
+        key: name.to_owned(),
+        value: value.to_owned(),
+        why: "unknown key".to_owned(),
+        allowed: None,
+        nearest: nearest::nearest(name),
+    }
+}
+
+/// Checked values of the table's keys.
+struct Values(BTreeMap<&'static str, String>);
+
+impl Values {
+    /// The value in force; empty for a key that is unset and has no default.
+    fn text(&self, name: &'static str) -> &str {
+        let key = key(name).expect("a setting is read from a key of the table");
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .or(key.default)
+            .unwrap_or("")
+    }
+
+    fn number(&self, name: &'static str) -> i64 {
+        self.text(name).parse().expect("a checked number parses")
+    }
+
+    fn count<T: TryFrom<i64>>(&self, name: &'static str) -> T {
+        let fits = T::try_from(self.number(name)).ok();
+        fits.expect("the bounds in the table are those of the field")
+    }
+
+    fn flag(&self, name: &'static str) -> bool {
+        self.text(name).eq_ignore_ascii_case("true")
+    }
+
+    fn wrong(&self, name: &'static str, (why, allowed): Wrong) -> SettingsError {
+        let value = self.text(name).to_owned();
+        SettingsError {
+            key: name.to_owned(),
+            value,
+            why,
+            allowed,
+            nearest: None,
+        }
+    }
+
+    fn settings(self, mut warnings: Vec<String>) -> Result<Settings, SettingsError> {
+        let node = NodeId(self.count("node.id"));
+        let peers =
+            listeners::peers(self.text("peers"), node).map_err(|e| self.wrong("peers", e))?;
+        let own = peers
+            .iter()
+            .find(|peer| peer.node == node)
+            .map(|peer| peer.address.clone());
+        let idle = self.number("connections.max.idle.ms");
+        warnings.extend(self.left_out());
+        Ok(Settings {
+            node,
+            data_dir: self.data_dir()?,
+            rack: Some(self.text("broker.rack"))
+                .filter(|r| !r.is_empty())
+                .map(str::to_owned),
+            listeners: self.listeners()?,
+            http: self.address("http.listener")?,
+            peer_listener: self.address("peer.listener")?.or(own),
+            peers,
+            auto_create_topics: self.flag("auto.create.topics.enable"),
+            delete_topics: self.flag("delete.topic.enable"),
+            replica_lag_max: Duration::from_millis(self.count("replica.lag.time.max.ms")),
+            request_bytes_max: self.count("socket.request.max.bytes"),
+            connections_idle_max: u64::try_from(idle).ok().map(Duration::from_millis),
+            connections_max: self.count("max.connections"),
+            requests_in_flight_bytes: match self.number("queued.max.request.bytes") {
+                -1 => limits::REQUESTS_IN_FLIGHT_BYTES,
+                _ => self.count("queued.max.request.bytes"),
+            },
+            wal_file_bytes: self.count("wal.file.bytes"),
+            hot_tail_bytes: self.count("hot.tail.bytes"),
+            disk_reserve_bytes: self.count("disk.reserve.bytes"),
+            direct_batch_bytes: self.count("direct.batch.bytes"),
+            open_files: self.count("open.files.max"),
+            reader_threads: self.count("reader.threads"),
+            mailbox_events: self.count("mailbox.events.max"),
+            warnings,
+            topic_defaults: self.topic_defaults()?,
+            given: self.0,
+        })
+    }
+
+    /// Names the listeners that belong to Kafka's controller.
+    fn left_out(&self) -> Option<String> {
+        let names = self.text("controller.listener.names");
+        (!names.is_empty())
+            .then(|| format!("controller.listener.names: listeners named {names} are left out"))
+    }
+
+    fn listeners(&self) -> Result<Vec<listeners::Listener>, SettingsError> {
+        let given = Given {
+            listeners: self.text("listeners"),
+            advertised: Some(self.text("advertised.listeners")),
+            protocols: self.text("listener.security.protocol.map"),
+            controllers: self.text("controller.listener.names"),
+        };
+        listeners::listeners(&given).map_err(|(name, wrong)| self.wrong(name, wrong))
+    }
+
+    fn address(&self, name: &'static str) -> Result<Option<HostPort>, SettingsError> {
+        let text = self.text(name);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let no = || {
+            (
+                format!("'{text}' is not an address"),
+                Some("HOST:PORT".to_owned()),
+            )
+        };
+        HostPort::parse(text)
+            .map(Some)
+            .ok_or_else(|| self.wrong(name, no()))
+    }
+
+    fn data_dir(&self) -> Result<String, SettingsError> {
+        let dir = self.text("data.dir");
+        if dir.is_empty() || dir.contains(',') {
+            let allowed = Some("one directory".to_owned());
+            return Err(self.wrong("data.dir", ("not one directory".to_owned(), allowed)));
+        }
+        Ok(dir.to_owned())
+    }
+
+    fn topic_defaults(&self) -> Result<meta::Defaults, SettingsError> {
+        let topic: BTreeMap<String, String> = self
+            .0
+            .iter()
+            .filter_map(|(name, value)| Some((key(name)?.topic?.to_owned(), value.clone())))
+            .collect();
+        config::validate(&topic, &BTreeMap::new())
+            .map_err(|why| self.wrong("log.cleaner.min.compaction.lag.ms", (why, None)))?;
+        let replicas = self.number("default.replication.factor");
+        Ok(meta::Defaults {
+            partitions: self.count("num.partitions"),
+            replicas: u32::try_from(replicas).ok(),
+            topic,
+        })
+    }
+}

@@ -1,0 +1,73 @@
+//! What was asked and what was refused here, counted for the metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! verbs {
+    ($($(#[$doc:meta])* $verb:ident = $name:literal,)*) => {
+        /// What a broker can be asked.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Verb { $($(#[$doc])* $verb,)* }
+
+        impl Verb {
+            /// All of them.
+            pub const ALL: &'static [Verb] = &[$(Verb::$verb,)*];
+
+            /// The name in metrics.
+            pub fn name(self) -> &'static str {
+                match self { $(Verb::$verb => $name,)* }
+            }
+        }
+    };
+}
+
+verbs! {
+    /// Append batches.
+    Append = "append",
+    /// Read batches.
+    Read = "read",
+    /// Find offsets.
+    Offsets = "offsets",
+    /// Find where epochs ended.
+    EpochEnds = "epoch_ends",
+    /// Ask where replicas stand.
+    Replicas = "replicas",
+    /// Make topics.
+    CreateTopics = "create_topics",
+    /// Make topics because somebody asked about them.
+    AutoCreateTopics = "auto_create_topics",
+    /// Delete topics.
+    DeleteTopics = "delete_topics",
+    /// Hand out a producer id.
+    InitProducer = "init_producer",
+}
+
+const VERBS: usize = Verb::ALL.len();
+
+/// The counters. They only grow.
+#[derive(Debug, Default)]
+pub struct Stats {
+    calls: [AtomicU64; VERBS],
+    refusals: [AtomicU64; VERBS],
+}
+
+impl Stats {
+    pub(crate) fn called(&self, verb: Verb) {
+        self.calls[verb as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refused(&self, verb: Verb, parts: usize) {
+        if parts > 0 {
+            self.refusals[verb as usize].fetch_add(parts as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Calls of a verb.
+    pub fn calls(&self, verb: Verb) -> u64 {
+        self.calls[verb as usize].load(Ordering::Relaxed)
+    }
+
+    /// Parts of calls of a verb that were refused before they reached the shard.
+    pub fn refusals(&self, verb: Verb) -> u64 {
+        self.refusals[verb as usize].load(Ordering::Relaxed)
+    }
+}
