@@ -19,6 +19,19 @@ impl Answers {
             .push_back(correlation);
     }
 
+    /// The newest request, which was reported as asked, wants no answer.
+    pub(crate) fn not_due(&mut self, connection: u64, correlation: i32) {
+        let last = self
+            .waiting
+            .get_mut(&connection)
+            .and_then(VecDeque::pop_back);
+        assert_eq!(
+            last,
+            Some(correlation),
+            "only the newest request is taken back"
+        );
+    }
+
     /// An answer came.
     pub(crate) fn answered(&mut self, connection: u64, correlation: i32) -> Checked {
         let expected = self

@@ -1,0 +1,382 @@
+//! A client that makes and deletes topics and asks questions: offsets, epochs.
+
+use super::links::Ask;
+use super::producer::unexpected;
+use super::{Common, Reach, codes, decode};
+use crate::book::topic_name;
+use crate::checkers::{Checked, Part, violation};
+use crate::scheduler::Micros;
+use wire_kafka::Reader;
+use wire_kafka::messages::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
+use wire_kafka::messages::create_topics_response::CreateTopicsResponse;
+use wire_kafka::messages::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
+use wire_kafka::messages::delete_topics_response::DeleteTopicsResponse;
+use wire_kafka::messages::list_offsets_request::{
+    ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
+};
+use wire_kafka::messages::list_offsets_response::ListOffsetsResponse;
+use wire_kafka::messages::offset_for_leader_epoch_request::{
+    OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
+};
+use wire_kafka::messages::offset_for_leader_epoch_response::OffsetForLeaderEpochResponse;
+
+/// How an admin works.
+#[derive(Clone, Debug)]
+pub(crate) struct Habits {
+    pub(crate) pause: Micros,
+    /// Topics it makes at once, and at most.
+    pub(crate) topics_first: u32,
+    pub(crate) topics_max: u32,
+    pub(crate) partitions_max: u64,
+    pub(crate) replicas: i16,
+    pub(crate) segment_bytes: Vec<u32>,
+    pub(crate) min_in_sync: u64,
+    pub(crate) delete_percent: u64,
+}
+
+/// The admin.
+pub(crate) struct Admin {
+    habits: Habits,
+    next_at: Micros,
+    /// Topics whose creation isn't answered.
+    making: Vec<u32>,
+    /// Only finishes what it began.
+    pub(crate) draining: bool,
+}
+
+/// Kafka's names for special places.
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+
+impl Admin {
+    pub(crate) fn new(habits: Habits) -> Admin {
+        Admin {
+            habits,
+            next_at: 0,
+            making: Vec::new(),
+            draining: false,
+        }
+    }
+
+    pub(crate) fn act(&mut self, common: &mut Common, reach: &mut Reach<'_>) -> Micros {
+        if reach.now < self.next_at {
+            return self.next_at;
+        }
+        self.next_at = reach.now + common.random.between(1_000, 2 * self.habits.pause);
+        let made = reach.book.topics().count() as u32;
+        if let Some(topic) = self.making.pop() {
+            self.create(common, reach, topic);
+        } else if self.draining {
+        } else if made < self.habits.topics_first {
+            self.new_topic(common, reach);
+        } else {
+            self.something(common, reach, made);
+        }
+        self.next_at
+    }
+
+    fn something(&mut self, common: &mut Common, reach: &mut Reach<'_>, made: u32) {
+        let parts = common.view.parts();
+        let roll = common.random.below(100);
+        if roll < 10 && made < self.habits.topics_max {
+            self.new_topic(common, reach);
+        } else if roll < 10 + self.habits.delete_percent && made > 1 {
+            self.delete(common, reach);
+        } else if parts.is_empty() || roll >= 90 {
+            common.view.wanted = true;
+        } else {
+            let part = parts[common.random.below(parts.len() as u64) as usize];
+            if roll < 70 {
+                self.list_offsets(common, reach, part);
+            } else {
+                self.epoch_end(common, reach, part);
+            }
+        }
+    }
+
+    fn new_topic(&mut self, common: &mut Common, reach: &mut Reach<'_>) {
+        let partitions = common.random.between(1, self.habits.partitions_max) as u32;
+        let topic = reach.book.new_topic(partitions);
+        self.create(common, reach, topic);
+    }
+
+    fn create(&mut self, common: &mut Common, reach: &mut Reach<'_>, topic: u32) {
+        let Some(booked) = reach.book.topic(topic) else {
+            return;
+        };
+        let sizes = &self.habits.segment_bytes;
+        let segment = sizes[common.random.below(sizes.len() as u64) as usize];
+        let min = common.random.between(1, self.habits.min_in_sync);
+        let config = |name: &str, value: u64| CreatableTopicConfig {
+            name: name.to_string(),
+            value: Some(value.to_string()),
+        };
+        let new = CreatableTopic {
+            name: topic_name(topic),
+            num_partitions: booked.partitions as i32,
+            replication_factor: self.habits.replicas,
+            assignments: Vec::new(),
+            configs: vec![
+                config("segment.bytes", u64::from(segment)),
+                config("min.insync.replicas", min),
+            ],
+        };
+        let body = CreateTopicsRequest {
+            topics: vec![new],
+            timeout_ms: 2_000,
+            validate_only: false,
+        };
+        let node = common.any_node(reach);
+        let version = common.version::<CreateTopicsRequest>();
+        common.ask(reach, node, version, &body, Ask::Create(topic));
+    }
+
+    fn delete(&mut self, common: &mut Common, reach: &mut Reach<'_>) {
+        let there = reach
+            .book
+            .topics()
+            .filter(|(_, topic)| topic.created && !topic.deletion_asked);
+        let there: Vec<u32> = there.map(|(topic, _)| topic).collect();
+        if there.len() < 2 {
+            return;
+        }
+        let topic = there[common.random.below(there.len() as u64) as usize];
+        reach.book.topic(topic).expect("just listed").deletion_asked = true;
+        let name = topic_name(topic);
+        reach.checkers.topics.deletion_asked(&name);
+        let body = DeleteTopicsRequest {
+            topics: vec![DeleteTopicState {
+                name: Some(name.clone()),
+                ..Default::default()
+            }],
+            topic_names: vec![name],
+            timeout_ms: 2_000,
+        };
+        let node = common.any_node(reach);
+        let version = common.version::<DeleteTopicsRequest>();
+        common.ask(reach, node, version, &body, Ask::Delete(topic));
+    }
+
+    fn list_offsets(&mut self, common: &mut Common, reach: &mut Reach<'_>, part: Part) {
+        let Some((leader, epoch)) = common.view.leaders.get(&part).copied() else {
+            return;
+        };
+        let version = common.version::<ListOffsetsRequest>();
+        let timestamp = match common.random.below(4) {
+            0 => EARLIEST,
+            1 if version >= 7 => MAX_TIMESTAMP,
+            2 => reach.wall_ms - common.random.below(60_000) as i64,
+            _ => LATEST,
+        };
+        let partition = ListOffsetsPartition {
+            partition_index: part.partition as i32,
+            current_leader_epoch: if common.random.percent(50) { epoch } else { -1 },
+            timestamp,
+            ..Default::default()
+        };
+        let topic = ListOffsetsTopic {
+            name: topic_name(part.topic),
+            partitions: vec![partition],
+        };
+        let body = ListOffsetsRequest {
+            replica_id: -1,
+            topics: vec![topic],
+            ..Default::default()
+        };
+        common.ask(reach, leader, version, &body, Ask::Offsets(part, timestamp));
+    }
+
+    fn epoch_end(&mut self, common: &mut Common, reach: &mut Reach<'_>, part: Part) {
+        let Some((leader, epoch)) = common.view.leaders.get(&part).copied() else {
+            return;
+        };
+        let asked = common.random.below(epoch.max(0) as u64 + 2) as i32;
+        let partition = OffsetForLeaderPartition {
+            partition: part.partition as i32,
+            current_leader_epoch: -1,
+            leader_epoch: asked,
+        };
+        let topic = topic_name(part.topic);
+        let topics = vec![OffsetForLeaderTopic {
+            topic,
+            partitions: vec![partition],
+        }];
+        let body = OffsetForLeaderEpochRequest {
+            replica_id: -1,
+            topics,
+        };
+        let version = common.version::<OffsetForLeaderEpochRequest>();
+        common.ask(reach, leader, version, &body, Ask::EpochEnd(part, asked));
+    }
+
+    pub(crate) fn lost(&mut self, ask: Ask) {
+        if let Ask::Create(topic) = ask {
+            self.making.push(topic);
+        }
+    }
+
+    pub(crate) fn answered(
+        &mut self,
+        common: &mut Common,
+        reach: &mut Reach<'_>,
+        ask: Ask,
+        version: i16,
+        mut reader: Reader,
+    ) -> Checked {
+        match ask {
+            Ask::Create(topic) => {
+                let answer: CreateTopicsResponse = decode(version, &mut reader)?;
+                self.created(common, reach, topic, &answer)
+            }
+            Ask::Delete(topic) => {
+                let answer: DeleteTopicsResponse = decode(version, &mut reader)?;
+                deleted(reach, topic, &answer)
+            }
+            Ask::Offsets(part, at) => {
+                let answer: ListOffsetsResponse = decode(version, &mut reader)?;
+                offsets(common, reach, part, at, &answer)
+            }
+            Ask::EpochEnd(part, asked) => {
+                let answer: OffsetForLeaderEpochResponse = decode(version, &mut reader)?;
+                epoch_ends(common, part, asked, &answer)
+            }
+            other => unreachable!("an admin doesn't ask {other:?}"),
+        }
+    }
+
+    fn created(
+        &mut self,
+        common: &mut Common,
+        reach: &mut Reach<'_>,
+        topic: u32,
+        answer: &CreateTopicsResponse,
+    ) -> Checked {
+        let [result] = answer.topics.as_slice() else {
+            return Err(violation(
+                "answers fit their requests",
+                format!("{answer:?}"),
+            ));
+        };
+        match result.error_code {
+            codes::NONE | codes::TOPIC_EXISTS => {
+                let known = result.error_code == codes::NONE && result.topic_id != base::Uuid::ZERO;
+                let id = known.then_some(result.topic_id);
+                common.view.wanted = true;
+                if let Some(booked) = reach.book.topic(topic) {
+                    booked.created = true;
+                }
+                reach.checkers.topics.created(&topic_name(topic), id)
+            }
+            // Not enough nodes have registered yet.
+            38 => {
+                self.making.push(topic);
+                Ok(())
+            }
+            code if codes::retriable(code) => {
+                self.making.push(topic);
+                Ok(())
+            }
+            code => Err(unexpected("CreateTopics", code)),
+        }
+    }
+}
+
+fn deleted(reach: &mut Reach<'_>, topic: u32, answer: &DeleteTopicsResponse) -> Checked {
+    match answer.responses.first().map(|result| result.error_code) {
+        Some(codes::NONE) => {
+            reach.checkers.topics.deleted(&topic_name(topic));
+            Ok(())
+        }
+        Some(code) if codes::retriable(code) => Ok(()),
+        code => Err(unexpected("DeleteTopics", code.unwrap_or(i16::MIN))),
+    }
+}
+
+fn offsets(
+    common: &mut Common,
+    reach: &mut Reach<'_>,
+    part: Part,
+    at: i64,
+    answer: &ListOffsetsResponse,
+) -> Checked {
+    let Some(result) = answer
+        .topics
+        .first()
+        .and_then(|topic| topic.partitions.first())
+    else {
+        return Err(violation(
+            "answers fit their requests",
+            format!("{answer:?}"),
+        ));
+    };
+    match result.error_code {
+        codes::NONE => {}
+        code if codes::retriable(code) => {
+            common.view.wanted = true;
+            return Ok(());
+        }
+        code => return Err(unexpected("ListOffsets", code)),
+    }
+    let (offset, now) = (result.offset, reach.now);
+    match at {
+        EARLIEST if offset != 0 => Err(violation(
+            "the log starts at 0",
+            format!("{part}: earliest is {offset}"),
+        )),
+        LATEST => {
+            reach
+                .checkers
+                .committed
+                .told(part, offset, || format!("ListOffsets at {now} us"));
+            Ok(())
+        }
+        at if at >= 0 && offset >= 0 && result.timestamp < at => {
+            let what = format!("{part}: asked for {at}, got {}", result.timestamp);
+            Err(violation("timestamps are found", what))
+        }
+        _ => {
+            // A record that is found is a committed one.
+            reach
+                .checkers
+                .committed
+                .told(part, offset + 1, || format!("a search at {now} us"));
+            Ok(())
+        }
+    }
+}
+
+fn epoch_ends(
+    common: &mut Common,
+    part: Part,
+    asked: i32,
+    answer: &OffsetForLeaderEpochResponse,
+) -> Checked {
+    let Some(result) = answer
+        .topics
+        .first()
+        .and_then(|topic| topic.partitions.first())
+    else {
+        return Err(violation(
+            "answers fit their requests",
+            format!("{answer:?}"),
+        ));
+    };
+    match result.error_code {
+        codes::NONE if result.leader_epoch > asked => {
+            let what = format!(
+                "{part}: epoch {asked} asked, {} answered",
+                result.leader_epoch
+            );
+            Err(violation("epochs are found", what))
+        }
+        codes::NONE => Ok(()),
+        code if codes::retriable(code) => {
+            common.view.wanted = true;
+            Ok(())
+        }
+        code => Err(unexpected("OffsetForLeaderEpoch", code)),
+    }
+}

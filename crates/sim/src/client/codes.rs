@@ -1,0 +1,40 @@
+//! The error codes that a client of a cluster with faults may be answered, and what they mean to
+//! it. Any other code is a finding.
+
+/// No error.
+pub(crate) const NONE: i16 = 0;
+/// The offset lies outside the log.
+pub(crate) const OFFSET_OUT_OF_RANGE: i16 = 1;
+/// The duplicate is older than the batches remembered.
+pub(crate) const DUPLICATE_SEQUENCE: i16 = 46;
+/// A topic of this name exists: an answer that was lost said so first.
+pub(crate) const TOPIC_EXISTS: i16 = 36;
+/// No such topic.
+pub(crate) const UNKNOWN_TOPIC: i16 = 3;
+/// No such topic id.
+pub(crate) const UNKNOWN_TOPIC_ID: i16 = 100;
+
+/// True for what goes away by itself or by asking another node.
+pub(crate) fn retriable(code: i16) -> bool {
+    matches!(
+        code,
+        UNKNOWN_TOPIC
+            | 5 // leader not available
+            | 6 // not leader or follower
+            | 7 // request timed out
+            | 8 // broker not available
+            | 13 // network exception
+            | 14 // coordinator load in progress
+            | 15 // coordinator not available
+            | 19 // not enough replicas
+            | 20 // not enough replicas after append
+            | 41 // not controller
+            | 45 // out of order sequence: an earlier batch wasn't appended
+            | 56 // storage error
+            | 74 // fenced leader epoch
+            | 76 // unknown leader epoch
+            | 78 // offset not available
+            | 89 // throttled
+            | UNKNOWN_TOPIC_ID
+    )
+}

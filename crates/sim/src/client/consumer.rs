@@ -1,0 +1,248 @@
+//! A client that reads: it fetches every partition it knows from where it stands, sometimes goes
+//! back to an older place, and hands all it sees to the checkers.
+
+use super::links::Ask;
+use super::producer::unexpected;
+use super::{Common, Reach, codes, decode};
+use crate::book::{topic_name, topic_number};
+use crate::checkers::{Checked, Part, Seen, contiguous, read_batches, violation, visible};
+use crate::net::Place;
+use crate::scheduler::Micros;
+use std::collections::{BTreeMap, BTreeSet};
+use wire_kafka::Reader;
+use wire_kafka::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use wire_kafka::messages::fetch_response::{FetchResponse, PartitionData};
+
+/// How a consumer works.
+#[derive(Clone, Debug)]
+pub(crate) struct Habits {
+    pub(crate) pause: Micros,
+    pub(crate) max_wait_ms: i32,
+    pub(crate) min_bytes: i32,
+    pub(crate) max_bytes: i32,
+    /// Percent of fetches before which it goes back to an older place.
+    pub(crate) back_percent: u64,
+}
+
+/// The consumer.
+pub(crate) struct Consumer {
+    habits: Habits,
+    positions: BTreeMap<Part, i64>,
+    /// Nodes that a fetch waits at.
+    busy: BTreeSet<Place>,
+    asked: BTreeMap<Part, Place>,
+    not_before: Micros,
+}
+
+impl Consumer {
+    pub(crate) fn new(habits: Habits) -> Consumer {
+        Consumer {
+            habits,
+            positions: BTreeMap::new(),
+            busy: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            not_before: 0,
+        }
+    }
+
+    /// Where it stands in a partition.
+    pub(crate) fn position(&self, part: Part) -> i64 {
+        self.positions.get(&part).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn act(&mut self, common: &mut Common, reach: &mut Reach<'_>) -> Micros {
+        if reach.now < self.not_before {
+            return self.not_before;
+        }
+        self.not_before = reach.now + common.random.between(1_000, 2 * self.habits.pause);
+        let mut by_leader: BTreeMap<Place, Vec<Part>> = BTreeMap::new();
+        for (part, (leader, _)) in &common.view.leaders {
+            let free = !self.busy.contains(leader) && !self.asked.contains_key(part);
+            if free && !reach.book.doomed(*part) {
+                by_leader.entry(*leader).or_default().push(*part);
+            }
+        }
+        for (leader, parts) in by_leader {
+            self.fetch(common, reach, leader, &parts);
+        }
+        self.not_before
+    }
+
+    fn fetch(&mut self, common: &mut Common, reach: &mut Reach<'_>, leader: Place, parts: &[Part]) {
+        let version = common.version::<FetchRequest>();
+        let mut topics: BTreeMap<u32, FetchTopic> = BTreeMap::new();
+        let mut asked = Vec::new();
+        for part in parts {
+            if common.random.percent(self.habits.back_percent) {
+                let back = common.random.below(self.position(*part) as u64 + 1);
+                self.positions.insert(*part, back as i64);
+            }
+            let known = common
+                .view
+                .leaders
+                .get(part)
+                .map_or(-1, |(_, epoch)| *epoch);
+            // Versions before 9 have no field for it.
+            let epoch = if version >= 9 && common.random.percent(80) {
+                known
+            } else {
+                -1
+            };
+            let from = self.position(*part);
+            let topic = topics.entry(part.topic).or_insert_with(|| FetchTopic {
+                topic: topic_name(part.topic),
+                topic_id: common
+                    .view
+                    .ids
+                    .get(&part.topic)
+                    .copied()
+                    .unwrap_or_default(),
+                partitions: Vec::new(),
+            });
+            topic.partitions.push(FetchPartition {
+                partition: part.partition as i32,
+                current_leader_epoch: epoch,
+                fetch_offset: from,
+                last_fetched_epoch: -1,
+                log_start_offset: -1,
+                partition_max_bytes: self.habits.max_bytes,
+                ..FetchPartition::default()
+            });
+            asked.push((*part, from, epoch >= 0));
+            self.asked.insert(*part, leader);
+        }
+        let body = FetchRequest {
+            replica_id: -1,
+            max_wait_ms: self.habits.max_wait_ms,
+            min_bytes: self.habits.min_bytes,
+            max_bytes: self.habits.max_bytes.saturating_mul(2),
+            isolation_level: common.random.below(2) as i8,
+            session_id: 0,
+            session_epoch: -1,
+            topics: topics.into_values().collect(),
+            ..FetchRequest::default()
+        };
+        self.busy.insert(leader);
+        common.ask(reach, leader, version, &body, Ask::Fetch(asked));
+    }
+
+    fn free(&mut self, asked: &[(Part, i64, bool)]) {
+        for (part, _, _) in asked {
+            if let Some(node) = self.asked.remove(part) {
+                self.busy.remove(&node);
+            }
+        }
+    }
+
+    pub(crate) fn lost(&mut self, ask: Ask) {
+        if let Ask::Fetch(asked) = ask {
+            self.free(&asked);
+        }
+    }
+
+    pub(crate) fn answered(
+        &mut self,
+        common: &mut Common,
+        reach: &mut Reach<'_>,
+        ask: Ask,
+        (version, connection): (i16, u64),
+        mut reader: Reader,
+    ) -> Checked {
+        let Ask::Fetch(asked) = ask else {
+            unreachable!("a consumer only fetches")
+        };
+        self.free(&asked);
+        let answer: FetchResponse = decode(version, &mut reader)?;
+        if answer.error_code != codes::NONE && !codes::retriable(answer.error_code) {
+            return Err(unexpected("Fetch", answer.error_code));
+        }
+        for topic in &answer.responses {
+            let by_name = topic_number(&topic.topic);
+            let Some(number) = by_name.or_else(|| common.view.topic_of(&topic.topic_id)) else {
+                return Err(violation("answers fit their requests", topic.topic.clone()));
+            };
+            for data in &topic.partitions {
+                let part = Part {
+                    topic: number,
+                    partition: data.partition_index as u32,
+                };
+                let Some((_, from, fenced)) = asked.iter().find(|(asked, _, _)| *asked == part)
+                else {
+                    return Err(violation("answers fit their requests", format!("{part}")));
+                };
+                self.got(common, reach, (part, *from, *fenced), connection, data)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn got(
+        &mut self,
+        common: &mut Common,
+        reach: &mut Reach<'_>,
+        (part, from, fenced): (Part, i64, bool),
+        connection: u64,
+        data: &PartitionData,
+    ) -> Checked {
+        let code = data.error_code;
+        if code == codes::OFFSET_OUT_OF_RANGE {
+            return self.out_of_range(reach, part, from, fenced);
+        }
+        if code != codes::NONE {
+            let leader = &data.current_leader;
+            common
+                .view
+                .learn_leader(part, leader.leader_id, leader.leader_epoch);
+            common.view.wanted = true;
+            return if codes::retriable(code) {
+                Ok(())
+            } else {
+                Err(unexpected("Fetch", code))
+            };
+        }
+        let high = data.high_watermark;
+        let records = data
+            .records
+            .as_ref()
+            .map(|records| records.to_bytes())
+            .unwrap_or_default();
+        let batches = read_batches(records, true)?;
+        let who = format!("client {} at {} us", common.id, reach.now);
+        reach.tell(|| {
+            let end = batches.last().map_or(from, |last| last.next);
+            format!("  fetched {part} {from}..{end} of {high}")
+        });
+        contiguous::answer(part, from, &batches)?;
+        visible::answer(part, high, &batches)?;
+        reach.checkers.monotone.connection(connection, part, high)?;
+        reach.checkers.committed.told(part, high, || who.clone());
+        self.consumed(reach, part, &batches, &who)
+    }
+
+    fn consumed(
+        &mut self,
+        reach: &mut Reach<'_>,
+        part: Part,
+        batches: &[Seen],
+        who: &str,
+    ) -> Checked {
+        for batch in batches {
+            reach.checkers.one_value.seen(part, batch, who)?;
+            reach.book.consumed += batch.idents.len() as u64;
+        }
+        if let Some(last) = batches.last() {
+            self.positions.insert(part, last.next);
+        }
+        Ok(())
+    }
+
+    /// A leader that isn't out of date has everything that was ever committed.
+    fn out_of_range(&mut self, reach: &Reach<'_>, part: Part, from: i64, fenced: bool) -> Checked {
+        let high = reach.checkers.committed.high_watermark(part);
+        if fenced && from <= high && !reach.book.doomed(part) {
+            let what = format!("{part}: offset {from} is out of range; {high} was committed");
+            return Err(violation("committed stays readable", what));
+        }
+        Ok(())
+    }
+}

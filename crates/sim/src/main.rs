@@ -1,0 +1,3 @@
+//! The simulator's command; `cargo xtask sim` builds and starts it.
+
+fn main() {}
