@@ -17,3 +17,6 @@ pub use connection::Connection;
 pub use deadline::Deadline;
 pub use producer::Producer;
 pub use trouble::Trouble;
+
+#[cfg(test)]
+mod tests;

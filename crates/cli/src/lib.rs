@@ -40,6 +40,3 @@ pub fn run(command: Command) -> ExitCode {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

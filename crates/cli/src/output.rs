@@ -87,3 +87,21 @@ pub fn list(numbers: &[i32]) -> String {
         texts.join(",")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_numbers_stand_right() {
+        let mut table = Table::new(&["topic", "partitions"]);
+        table.row(vec!["a".into(), "3".into()]);
+        table.row(vec!["longer name".into(), "12".into()]);
+        let expected = "\
+TOPIC        PARTITIONS
+a                     3
+longer name          12
+";
+        assert_eq!(table.text(), expected);
+    }
+}

@@ -1,1 +1,72 @@
+use super::*;
+use crate::args::Command;
+use clap::Parser;
 
+#[derive(Parser)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn args(line: &str) -> args::Produce {
+    match Line::try_parse_from(line.split(' '))
+        .expect("a command line")
+        .command
+    {
+        Command::Produce(produce) => produce,
+        other => panic!("not produce: {other:?}"),
+    }
+}
+
+fn gathered(line: &str, lines: &[&'static str]) -> Result<Vec<Outgoing>, Trouble> {
+    let mut gathered = Gathered {
+        batches: BTreeMap::new(),
+        bytes: 0,
+        turn: 1,
+        partitions: 3,
+    };
+    for text in lines {
+        gathered.add(&args(line), Bytes::from_static(text.as_bytes()))?;
+    }
+    Ok(gathered.take())
+}
+
+#[test]
+fn a_key_ends_at_the_first_separator() {
+    let outgoing = gathered("x produce t -k ::", &["k::v::w", "::v"]).expect("both have keys");
+    let mut pairs: Vec<_> = outgoing
+        .into_iter()
+        .flat_map(|o| o.records)
+        .map(|r| (r.key.expect("a key"), r.value.expect("a value")))
+        .collect();
+    pairs.sort();
+    assert_eq!(
+        pairs,
+        [("".into(), "v".into()), ("k".into(), "v::w".into())]
+    );
+    let trouble = gathered("x produce t -k ::", &["k:v"]).expect_err("no separator");
+    assert!(trouble.to_string().contains("\"k:v\""), "{trouble}");
+}
+
+#[test]
+fn keys_choose_partitions_and_the_rest_takes_turns() {
+    let partitions = |line: &str, lines: &[&'static str]| -> Vec<i32> {
+        gathered(line, lines)
+            .expect("fine")
+            .iter()
+            .map(|o| o.partition)
+            .collect()
+    };
+    assert_eq!(
+        partitions("x produce t", &["a", "b", "c"]),
+        [1],
+        "a batch stays together"
+    );
+    assert_eq!(partitions("x produce t -p 2 -k =", &["a=1", "b=2"]), [2]);
+    let same = gathered("x produce t -k =", &["a=1", "a=2", "a=3"]).expect("fine");
+    assert_eq!(
+        (same.len(), same[0].records.len()),
+        (1, 3),
+        "one key, one partition"
+    );
+}

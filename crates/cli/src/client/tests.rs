@@ -1,0 +1,193 @@
+mod node;
+
+use super::producer::{Outgoing, Placed, Record};
+use super::*;
+use base::Batch;
+use base::batch::Compression;
+use node::{Act, Script};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::Duration;
+use wire_kafka::ApiKey;
+
+const MODERN: &[(ApiKey, i16)] = &[
+    (ApiKey::ApiVersions, 4),
+    (ApiKey::Metadata, 13),
+    (ApiKey::Produce, 13),
+    (ApiKey::InitProducerId, 6),
+];
+
+fn modern(acts: &[Act]) -> Script {
+    Script {
+        spoken: MODERN.to_vec(),
+        acts: acts.to_vec(),
+        ..Script::default()
+    }
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(20))
+}
+
+fn batch(values: &[&'static str]) -> Outgoing {
+    let record = |value: &&'static str| Record {
+        timestamp: 5,
+        key: None,
+        value: Some(value.as_bytes().into()),
+        headers: Vec::new(),
+    };
+    Outgoing {
+        partition: 0,
+        records: values.iter().map(record).collect(),
+    }
+}
+
+fn open(address: &str) -> (Cluster, Producer) {
+    let mut cluster = Cluster::new(address).expect("an address");
+    let producer = Producer::open(&mut cluster, "t", Compression::None, soon()).expect("opened");
+    (cluster, producer)
+}
+
+#[test]
+fn a_batch_keeps_its_sequence_through_all_attempts() {
+    let acts = [
+        Act::Answer(6, -1),
+        Act::Hang,
+        Act::Answer(7, -1),
+        Act::Answer(0, 40),
+        Act::Answer(0, 42),
+    ];
+    let (address, script) = node::start(modern(&acts));
+    let (mut cluster, mut producer) = open(&address);
+    let mut send = |values: &[&'static str]| producer.send(&mut cluster, &[batch(values)], soon());
+    let placed = send(&["a", "b"]).expect("placed at the fourth attempt");
+    assert_eq!(
+        placed,
+        [Placed {
+            partition: 0,
+            base_offset: 40,
+            records: 2
+        }]
+    );
+    send(&["c"]).expect("placed at once");
+    let batches = &script.lock().expect("no panic").batches;
+    assert!(
+        batches[..4].iter().all(|b| b == &batches[0]),
+        "an attempt differs from the first"
+    );
+    let header = |at: usize| {
+        Batch::split_from(&mut batches[at].clone())
+            .expect("a batch")
+            .header()
+    };
+    assert_eq!((header(0).producer_id.0, header(0).base_sequence), (7, 0));
+    assert_eq!((header(4).producer_id.0, header(4).base_sequence), (7, 2));
+}
+
+#[test]
+fn a_duplicate_counts_as_placed_and_a_refusal_ends_it() {
+    let (address, script) = node::start(modern(&[Act::Answer(46, -1), Act::Answer(10, -1)]));
+    let (mut cluster, mut producer) = open(&address);
+    let placed = producer
+        .send(&mut cluster, &[batch(&["a"])], soon())
+        .expect("it is in the log");
+    assert_eq!(placed[0].base_offset, -1);
+    let refused = producer
+        .send(&mut cluster, &[batch(&["b"])], soon())
+        .expect_err("too large");
+    assert!(
+        matches!(refused, Trouble::Refused { code: Code(10), .. }),
+        "{refused}"
+    );
+    assert!(
+        refused
+            .remedy()
+            .expect("a remedy")
+            .contains("--batch-bytes")
+    );
+    assert_eq!(script.lock().expect("no panic").batches.len(), 2);
+}
+
+#[test]
+fn attempts_end_at_the_deadline_with_the_last_obstacle() {
+    let (address, _) = node::start(modern(&[Act::Answer(19, -1); 100]));
+    let (mut cluster, mut producer) = open(&address);
+    let brief = Deadline::after(Duration::from_millis(100));
+    let trouble = producer
+        .send(&mut cluster, &[batch(&["a"])], brief)
+        .expect_err("refused");
+    assert!(
+        trouble.to_string().contains("NOT_ENOUGH_REPLICAS"),
+        "{trouble}"
+    );
+    assert!(
+        trouble
+            .remedy()
+            .expect("a remedy")
+            .contains("min.insync.replicas")
+    );
+}
+
+#[test]
+fn an_old_node_is_spoken_to_in_its_versions() {
+    let spoken = vec![
+        (ApiKey::ApiVersions, 2),
+        (ApiKey::Metadata, 5),
+        (ApiKey::Produce, 3),
+    ];
+    let script = Script {
+        spoken,
+        acts: vec![Act::Answer(0, 0)],
+        ..Script::default()
+    };
+    let (address, script) = node::start(script);
+    let (mut cluster, mut producer) = open(&address);
+    producer
+        .send(&mut cluster, &[batch(&["a"])], soon())
+        .expect("placed");
+    let script = script.lock().expect("no panic");
+    for expected in [
+        (ApiKey::ApiVersions, 4),
+        (ApiKey::ApiVersions, 0),
+        (ApiKey::Produce, 3),
+    ] {
+        assert!(
+            script.seen.contains(&expected),
+            "{expected:?} not in {:?}",
+            script.seen
+        );
+    }
+    let header = Batch::split_from(&mut script.batches[0].clone())
+        .expect("a batch")
+        .header();
+    assert_eq!(
+        header.producer_id.0, -1,
+        "there is no InitProducerId, so no identity"
+    );
+}
+
+#[test]
+fn an_answer_that_announces_too_much_is_refused_unread() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound").to_string();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("the client");
+        let _ = stream.read(&mut [0; 512]);
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    let trouble = Connection::open(&address, soon()).expect_err("this is no Kafka listener");
+    assert!(matches!(trouble, Trouble::Garbled { .. }), "{trouble}");
+    assert!(trouble.remedy().expect("a remedy").contains("--bootstrap"));
+}
+
+#[test]
+fn nobody_there_is_told_at_once() {
+    let port = {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.local_addr().expect("bound").port()
+    };
+    let mut cluster = Cluster::new(&format!("127.0.0.1:{port}")).expect("an address");
+    let trouble = cluster.topics(None, soon()).expect_err("nobody listens");
+    assert!(matches!(trouble, Trouble::Unreachable { .. }), "{trouble}");
+    assert!(Cluster::new("localhost").is_err() && Cluster::new("").is_err());
+}
