@@ -9,9 +9,8 @@ mod api;
 pub mod compress;
 mod error;
 pub mod frame;
+mod generated;
 pub mod message;
-#[path = "generated/mod.rs"]
-pub mod messages;
 mod reader;
 mod records;
 mod writer;
@@ -20,6 +19,11 @@ mod writer;
 mod dream;
 #[cfg(test)]
 mod tests;
+
+/// The messages, a module each: `messages::produce_request::ProduceRequest`.
+pub mod messages {
+    pub use crate::generated::*;
+}
 
 pub use error::WireError;
 pub use message::{Message, Request};
