@@ -52,3 +52,5 @@ pub const PRODUCER_BATCHES_REMEMBERED: usize = 5;
 pub const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 /// Segment files a node keeps open at most.
 pub const OPEN_FILES_DEFAULT: usize = 4096;
+/// How long the controller keeps a command of another node before it gives up.
+pub const FORWARD_WAIT: Duration = Duration::from_secs(30);

@@ -1,1 +1,23 @@
 //! Floor 1: one Raft group, sans-IO, and the frames between nodes.
+//!
+//! [`Group`] wraps the `raft` crate: proposals and messages go in, a [`Ready`] comes out, nothing
+//! here touches a disk, a socket, a clock or chance. Entries that the crate sees carry a small
+//! descriptor; the batch itself lies beside it in the [`Store`]'s window and, once old, only in
+//! the log's segments.
+//!
+//! Not here: when to campaign and which node is alive (`shard::liveness`), where bytes are kept
+//! (`log`).
+
+mod entry;
+mod frame;
+mod group;
+mod message;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use entry::{Body, NewEntry};
+pub use frame::{Frame, FrameError, Item, Led, LedDelta};
+pub use group::{Group, PeerProgress, ProposeError, Ready, Restored, RestoredEntry, Role};
+pub use message::Message;
+pub use store::ColdEntries;

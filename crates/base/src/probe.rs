@@ -1,0 +1,178 @@
+//! Probes for the simulator: planted bugs and coverage marks.
+//!
+//! Without the feature `probe` (the server's build) both compile to nothing. With it, the
+//! simulator turns one bug on for a run and reads which marks a run has hit. The state is per
+//! thread, because one run of the simulator is one thread.
+
+macro_rules! names {
+    ($(#[$doc:meta])* $name:ident { $($(#[$item_doc:meta])* $item:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum $name { $($(#[$item_doc])* $item,)* }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &'static [$name] = &[$($name::$item,)*];
+
+            /// The name in text.
+            pub fn name(self) -> &'static str {
+                match self { $($name::$item => stringify!($item),)* }
+            }
+        }
+    };
+}
+
+names! {
+    /// A deliberate mutation: one wrong decision at one place. The simulator must catch each.
+    Bug {
+        /// `acks=all` is answered when the leader's turn is handed to storage.
+        AckBeforeFsync,
+        /// Persistence is reported to Raft before the write is durable.
+        PersistBeforeFsync,
+        /// Votes and terms don't go to the write-ahead log.
+        VoteNotPersisted,
+        /// A follower accepts entries without comparing the entry before them.
+        SkipLogMatching,
+        /// Fetch serves up to the log end.
+        ServeAboveHighWatermark,
+        /// A truncation isn't recorded in the write-ahead log.
+        ForgetTruncation,
+        /// A truncated log keeps its end offset.
+        TruncateKeepsOffsets,
+        /// Corruption below a synced position is treated as a torn tail.
+        CorruptionAsTail,
+        /// A duplicate of an uncommitted batch is answered at once.
+        DuplicateBeforeCommit,
+        /// Duplicates aren't recognised.
+        ForgetSequences,
+        /// Producer state isn't rebuilt when an uncommitted batch is cut off.
+        ProducersSurviveTruncation,
+        /// The leader stamps offsets from its commit instead of its log end after an election.
+        OffsetsFromCommit,
+        /// Blocks are served without verification.
+        SkipVerification,
+        /// A write-ahead log file is recycled before its segments are synced.
+        RecycleBeforeSync,
+        /// The checksum of a record in the write-ahead log isn't seeded with its generation.
+        UnseededChecksum,
+        /// A checkpoint leaves out votes.
+        CheckpointWithoutVotes,
+        /// A voter counts a learner or itself twice: a quorum of one in three.
+        QuorumTooSmall,
+        /// The high watermark goes back when a leader changes.
+        HighWatermarkGoesBack,
+        /// An answer for an older request of a connection may overtake.
+        AnswersOutOfOrder,
+        /// A new leader serves its log end as the high watermark before its no-op commits.
+        NewLeaderGuessesHighWatermark,
+        /// A failed sync is tried again and believed.
+        RetryFailedSync,
+    }
+}
+
+names! {
+    /// A rare branch that a long simulation must have been through.
+    Mark {
+        /// Entries were cut off after a conflict.
+        Truncated,
+        /// A batch went to its segment only.
+        DirectBatch,
+        /// A write-ahead log file was recycled.
+        WalRecycled,
+        /// A checkpoint was written.
+        Checkpointed,
+        /// Recovery cut a torn tail.
+        TornTail,
+        /// Recovery found corruption below a synced position.
+        WalCorruption,
+        /// A read found a block whose checksum is wrong.
+        BlockCorruption,
+        /// A segment was rolled.
+        SegmentRolled,
+        /// A leader stepped down for want of a quorum.
+        SteppedDown,
+        /// A campaign was started because a leader node fell silent.
+        Campaigned,
+        /// A group became quiet.
+        BecameQuiet,
+        /// A quiet group was woken.
+        Woken,
+        /// A follower was sent entries from files.
+        ColdCatchUp,
+        /// A duplicate was answered with its first offset.
+        DuplicateAnswered,
+        /// An out-of-order sequence was refused.
+        SequenceRefused,
+        /// A duplicate waited for the commit of the first.
+        DuplicateWaited,
+        /// Data was refused for want of room.
+        DiskFullRefused,
+        /// A sync failed and the node stopped.
+        SyncFailed,
+        /// A fetch waited for data and was woken by a commit.
+        FetchParked,
+        /// A fetch was answered empty between high watermark and log end.
+        FetchAboveHighWatermark,
+        /// A read was served from files.
+        ColdRead,
+        /// A read was served from memory.
+        HotRead,
+        /// A command was forwarded to the controller.
+        Forwarded,
+        /// A topic was created.
+        TopicCreated,
+        /// A topic was deleted.
+        TopicDeleted,
+        /// An election was lost or refused.
+        VoteRefused,
+        /// A follower diverged and was told so.
+        Diverged,
+    }
+}
+
+#[cfg(feature = "probe")]
+mod live {
+    use super::{Bug, Mark};
+    use std::cell::{Cell, RefCell};
+    use std::collections::BTreeMap;
+
+    thread_local! {
+        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+        static MARKS: RefCell<BTreeMap<Mark, u64>> = const { RefCell::new(BTreeMap::new()) };
+    }
+
+    /// Plants a bug in this thread, or none.
+    pub fn plant(bug: Option<Bug>) {
+        PLANTED.set(bug);
+    }
+
+    /// True where the bug is to act.
+    pub fn planted(bug: Bug) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+
+    /// Counts a mark.
+    pub fn mark(mark: Mark) {
+        MARKS.with_borrow_mut(|marks| *marks.entry(mark).or_insert(0) += 1);
+    }
+
+    /// Takes the counts since the last call.
+    pub fn take_marks() -> BTreeMap<Mark, u64> {
+        MARKS.take()
+    }
+}
+
+#[cfg(feature = "probe")]
+pub use live::{mark, plant, planted, take_marks};
+
+/// True where the bug is to act: never in this build.
+#[cfg(not(feature = "probe"))]
+#[inline(always)]
+pub fn planted(_: Bug) -> bool {
+    false
+}
+
+/// Counts a mark: nothing in this build.
+#[cfg(not(feature = "probe"))]
+#[inline(always)]
+pub fn mark(_: Mark) {}

@@ -1,0 +1,374 @@
+//! What one node sends another in one piece: who leads what, messages of any number of groups,
+//! and calls to the controller. A frame leaves at the end of a turn, and at least every
+//! [`base::limits::NODE_HEARTBEAT`].
+//!
+//! Layout: checksum and length of the first part; the first part, with everything but the bodies
+//! of batches; the bodies, in order. Bodies carry Kafka's checksum, and the headers that the leader
+//! stamps lie in the first part, so no byte goes unsummed. A frame that doesn't add up is dropped.
+
+use crate::message::Message;
+use base::batch::{BatchHeader, HEADER_BYTES};
+use base::checksum::crc32c;
+use base::{Batch, GroupId, RaftIndex, Term};
+use bytes::Bytes;
+
+/// The layout's version; another one is refused.
+const VERSION: u8 = 1;
+/// Checksum and length of the first part.
+const PREFIX_BYTES: usize = 8;
+/// Bodies at least this long are shared, not copied, into a frame.
+const SHARE_BYTES_MIN: usize = 1024;
+
+/// Why a frame was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Cut off.
+    #[error("the frame is cut off")]
+    Short,
+    /// A field that can't be.
+    #[error("the frame's {0} is malformed")]
+    Malformed(&'static str),
+    /// The sum doesn't match.
+    #[error("the frame's checksum does not match")]
+    Checksum,
+}
+
+/// What a node says of a group that it leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Led {
+    /// It doesn't lead it any more.
+    Gone,
+    /// It leads it in this term.
+    Leads {
+        /// The term.
+        term: Term,
+        /// All replicas have everything and know it: no heartbeats are sent for it.
+        quiet: bool,
+    },
+}
+
+/// What changed in the set of groups that a node leads.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct LedDelta {
+    /// The version that this builds on; 0: forget everything before.
+    pub from: u64,
+    /// The version it leads to.
+    pub to: u64,
+    /// Groups and what is said of them.
+    pub changes: Vec<(GroupId, Led)>,
+}
+
+/// One thing in a frame.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// A Raft message of a group.
+    Raft(GroupId, Message),
+    /// "You say that you lead this group in this term; I know of a later one."
+    Disown(GroupId, Term),
+    /// A command for the controller.
+    Forward {
+        /// The sender's name for it.
+        ticket: u64,
+        /// The command, encoded by its machine.
+        command: Bytes,
+    },
+    /// The controller's answer.
+    Answer {
+        /// The asker's name for it.
+        ticket: u64,
+        /// Visible once this entry of group 0 is applied.
+        index: RaftIndex,
+        /// The answer, encoded by its machine; none if this node isn't the controller.
+        reply: Option<Bytes>,
+    },
+}
+
+/// One piece between two nodes.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Frame {
+    /// The sender's start.
+    pub boot: u64,
+    /// The receiver's start as the sender knows it, and the version of the receiver's led set
+    /// that the sender has.
+    pub seen: (u64, u64),
+    /// News of the groups that the sender leads.
+    pub led: Option<LedDelta>,
+    /// The rest.
+    pub items: Vec<Item>,
+}
+
+const ITEM_RAFT: u8 = 1;
+const ITEM_DISOWN: u8 = 2;
+const ITEM_FORWARD: u8 = 3;
+const ITEM_ANSWER: u8 = 4;
+/// Bytes of one change of a led set.
+const CHANGE_BYTES: usize = 13;
+/// The least bytes of an item.
+const ITEM_BYTES_MIN: usize = 9;
+
+impl Frame {
+    /// Lays it out. Large batch bodies stay shared slices.
+    pub fn encode(&self) -> Vec<Bytes> {
+        let mut out = Writer::default();
+        out.u8(VERSION);
+        out.u64(self.boot);
+        out.u64(self.seen.0);
+        out.u64(self.seen.1);
+        out.u8(u8::from(self.led.is_some()));
+        if let Some(led) = &self.led {
+            out.u64(led.from);
+            out.u64(led.to);
+            out.u32(led.changes.len() as u32);
+            for (group, state) in &led.changes {
+                out.u64(group.0);
+                let (tag, term) = match state {
+                    Led::Gone => (0, Term(0)),
+                    Led::Leads { term, quiet: false } => (1, *term),
+                    Led::Leads { term, quiet: true } => (2, *term),
+                };
+                out.u8(tag);
+                out.u32(term.0);
+            }
+        }
+        out.u32(self.items.len() as u32);
+        for item in &self.items {
+            encode_item(item, &mut out);
+        }
+        out.finish()
+    }
+
+    /// Reads it.
+    pub fn decode(bytes: Bytes) -> Result<Frame, FrameError> {
+        let mut r = Reader::checked(bytes)?;
+        if r.u8()? != VERSION {
+            return Err(FrameError::Malformed("version"));
+        }
+        let boot = r.u64()?;
+        let seen = (r.u64()?, r.u64()?);
+        let led = match r.u8()? {
+            0 => None,
+            _ => Some(decode_led(&mut r)?),
+        };
+        let count = r.count(ITEM_BYTES_MIN)?;
+        let mut items = Vec::with_capacity(count);
+        for _ in 0..count {
+            items.push(decode_item(&mut r)?);
+        }
+        Ok(Frame {
+            boot,
+            seen,
+            led,
+            items,
+        })
+    }
+}
+
+fn encode_item(item: &Item, out: &mut Writer) {
+    match item {
+        Item::Raft(group, message) => {
+            out.u8(ITEM_RAFT);
+            out.u64(group.0);
+            message.encode(out);
+        }
+        Item::Disown(group, term) => {
+            out.u8(ITEM_DISOWN);
+            out.u64(group.0);
+            out.u32(term.0);
+        }
+        Item::Forward { ticket, command } => {
+            out.u8(ITEM_FORWARD);
+            out.u64(*ticket);
+            out.bytes(command);
+        }
+        Item::Answer {
+            ticket,
+            index,
+            reply,
+        } => {
+            out.u8(ITEM_ANSWER);
+            out.u64(*ticket);
+            out.u64(index.0);
+            out.u8(u8::from(reply.is_some()));
+            out.bytes(reply.as_ref().unwrap_or(&Bytes::new()));
+        }
+    }
+}
+
+fn decode_led(r: &mut Reader) -> Result<LedDelta, FrameError> {
+    let (from, to) = (r.u64()?, r.u64()?);
+    let count = r.count(CHANGE_BYTES)?;
+    let mut changes = Vec::with_capacity(count);
+    for _ in 0..count {
+        let group = GroupId(r.u64()?);
+        let tag = r.u8()?;
+        let term = Term(r.u32()?);
+        let state = match tag {
+            0 => Led::Gone,
+            1 => Led::Leads { term, quiet: false },
+            2 => Led::Leads { term, quiet: true },
+            _ => return Err(FrameError::Malformed("led state")),
+        };
+        changes.push((group, state));
+    }
+    Ok(LedDelta { from, to, changes })
+}
+
+fn decode_item(r: &mut Reader) -> Result<Item, FrameError> {
+    Ok(match r.u8()? {
+        ITEM_RAFT => {
+            let group = GroupId(r.u64()?);
+            Item::Raft(group, Message::decode(r)?)
+        }
+        ITEM_DISOWN => Item::Disown(GroupId(r.u64()?), Term(r.u32()?)),
+        ITEM_FORWARD => Item::Forward {
+            ticket: r.u64()?,
+            command: r.bytes()?,
+        },
+        ITEM_ANSWER => {
+            let (ticket, index) = (r.u64()?, RaftIndex(r.u64()?));
+            let some = r.u8()? != 0;
+            let reply = r.bytes()?;
+            Item::Answer {
+                ticket,
+                index,
+                reply: some.then_some(reply),
+            }
+        }
+        _ => return Err(FrameError::Malformed("item kind")),
+    })
+}
+
+/// Collects a frame in two parts: everything but batch bodies, which is summed; and the bodies in
+/// order, large ones as shared slices, small ones copied together.
+#[derive(Default)]
+pub(crate) struct Writer {
+    meta: Vec<u8>,
+    bodies: Vec<Bytes>,
+    small: Vec<u8>,
+}
+
+impl Writer {
+    pub(crate) fn u8(&mut self, v: u8) {
+        self.meta.push(v);
+    }
+
+    pub(crate) fn u32(&mut self, v: u32) {
+        self.meta.extend_from_slice(&v.to_be_bytes());
+    }
+
+    pub(crate) fn u64(&mut self, v: u64) {
+        self.meta.extend_from_slice(&v.to_be_bytes());
+    }
+
+    pub(crate) fn bytes(&mut self, v: &[u8]) {
+        self.u32(v.len() as u32);
+        self.meta.extend_from_slice(v);
+    }
+
+    pub(crate) fn batch(&mut self, batch: &Batch) {
+        self.meta.extend_from_slice(batch.head());
+        if batch.body().len() >= SHARE_BYTES_MIN {
+            self.close_small();
+            self.bodies.push(batch.body().clone());
+        } else {
+            self.small.extend_from_slice(batch.body());
+        }
+    }
+
+    fn close_small(&mut self) {
+        if !self.small.is_empty() {
+            self.bodies.push(std::mem::take(&mut self.small).into());
+        }
+    }
+
+    /// The frame: sum and length of the first part, then both parts.
+    fn finish(mut self) -> Vec<Bytes> {
+        self.close_small();
+        let mut first = Vec::with_capacity(PREFIX_BYTES + self.meta.len());
+        first.extend_from_slice(&crc32c(&self.meta).to_be_bytes());
+        first.extend_from_slice(&(self.meta.len() as u32).to_be_bytes());
+        first.append(&mut self.meta);
+        let mut pieces = Vec::with_capacity(1 + self.bodies.len());
+        pieces.push(first.into());
+        pieces.append(&mut self.bodies);
+        pieces
+    }
+}
+
+/// Reads a frame whose first part adds up.
+pub(crate) struct Reader {
+    meta: Bytes,
+    bodies: Bytes,
+}
+
+impl Reader {
+    fn checked(mut frame: Bytes) -> Result<Reader, FrameError> {
+        if frame.len() < PREFIX_BYTES {
+            return Err(FrameError::Short);
+        }
+        let prefix = frame.split_to(PREFIX_BYTES);
+        let sum = u32::from_be_bytes(prefix[..4].try_into().expect("four bytes"));
+        let len = u32::from_be_bytes(prefix[4..].try_into().expect("four bytes")) as usize;
+        if frame.len() < len {
+            return Err(FrameError::Short);
+        }
+        let meta = frame.split_to(len);
+        if crc32c(&meta) != sum {
+            return Err(FrameError::Checksum);
+        }
+        Ok(Reader {
+            meta,
+            bodies: frame,
+        })
+    }
+
+    fn take(&mut self, n: usize) -> Result<Bytes, FrameError> {
+        if self.meta.len() < n {
+            return Err(FrameError::Short);
+        }
+        Ok(self.meta.split_to(n))
+    }
+
+    pub(crate) fn u8(&mut self) -> Result<u8, FrameError> {
+        Ok(self.take(1)?[0])
+    }
+
+    pub(crate) fn u32(&mut self) -> Result<u32, FrameError> {
+        Ok(u32::from_be_bytes(
+            self.take(4)?[..].try_into().expect("four bytes"),
+        ))
+    }
+
+    pub(crate) fn u64(&mut self) -> Result<u64, FrameError> {
+        Ok(u64::from_be_bytes(
+            self.take(8)?[..].try_into().expect("eight bytes"),
+        ))
+    }
+
+    /// A count of things of at least `least` bytes each: never more than what is left can hold.
+    pub(crate) fn count(&mut self, least: usize) -> Result<usize, FrameError> {
+        let count = self.u32()? as usize;
+        if count.saturating_mul(least) > self.meta.len() {
+            return Err(FrameError::Short);
+        }
+        Ok(count)
+    }
+
+    pub(crate) fn bytes(&mut self) -> Result<Bytes, FrameError> {
+        let n = self.u32()? as usize;
+        self.take(n)
+    }
+
+    pub(crate) fn batch(&mut self) -> Result<Batch, FrameError> {
+        let head: [u8; HEADER_BYTES] = self.take(HEADER_BYTES)?[..]
+            .try_into()
+            .expect("a header's bytes");
+        let header = BatchHeader::parse(&head).map_err(|_| FrameError::Malformed("batch"))?;
+        let body = header.total_len() - HEADER_BYTES;
+        if self.bodies.len() < body {
+            return Err(FrameError::Short);
+        }
+        let body = self.bodies.split_to(body);
+        Batch::from_parts(head, body).map_err(|_| FrameError::Malformed("batch"))
+    }
+}

@@ -1,0 +1,403 @@
+//! One replica of one Raft group, on top of the `raft` crate.
+//!
+//! The driver proposes, steps messages and ticks; then it takes [`Ready`]s: appends what they
+//! say to the log, sends `now` at once (the leader replicates before its own fsync) and `after`
+//! once the turn that carries the entries is durable, and reports that with
+//! [`Group::persisted`]. No group campaigns by itself: the crate's own timeouts are out of reach,
+//! so its random numbers have no effect.
+
+use crate::entry::{self, Body, NewEntry};
+use crate::message::Message;
+use crate::store::{ColdEntries, Store};
+use base::{Batch, BatchHeader, Bug, NodeId, RaftIndex, Term, limits, planted};
+use bytes::Bytes;
+use raft::eraftpb::{self, HardState, MessageType};
+use raft::{Config, RawNode, StateRole};
+use std::collections::BTreeMap;
+
+/// What a replica is in its group now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// It follows, or waits for a leader.
+    Follower,
+    /// It asks for votes.
+    Candidate,
+    /// It leads.
+    Leader,
+}
+
+/// Why nothing was proposed: this replica doesn't lead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ProposeError;
+
+/// What a group starts with: nothing, or what recovery found.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// Current term.
+    pub term: Term,
+    /// Voted for in this term.
+    pub vote: Option<NodeId>,
+    /// Known to be committed.
+    pub commit: RaftIndex,
+    /// Where each term of the log begins.
+    pub term_starts: Vec<(RaftIndex, Term)>,
+    /// Entries after `commit`, in order. Their batches are on disk only.
+    pub tail: Vec<RestoredEntry>,
+}
+
+/// An entry that recovery found: a batch is known by its header.
+#[derive(Debug, Clone)]
+pub struct RestoredEntry {
+    /// Its place.
+    pub index: RaftIndex,
+    /// Its term.
+    pub term: Term,
+    /// The header of its batch, or the data of an internal entry.
+    pub body: Result<BatchHeader, Bytes>,
+}
+
+/// What came of events, to be carried out in this order: cut and append to the log, state; send
+/// `now`; and, once that is durable, send `after` and report it.
+#[derive(Debug, Default)]
+pub struct Ready {
+    /// To be reported as persisted.
+    pub number: u64,
+    /// Cut the log from here first.
+    pub truncate_from: Option<RaftIndex>,
+    /// Then append these.
+    pub entries: Vec<NewEntry>,
+    /// New term or vote; the commit goes along.
+    pub state: Option<(Term, Option<NodeId>, RaftIndex)>,
+    /// True if it mustn't be answered before it is durable.
+    pub must_sync: bool,
+    /// To be sent at once.
+    pub now: Vec<Message>,
+    /// To be sent once durable.
+    pub after: Vec<Message>,
+}
+
+/// Where a leader sees one of its replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerProgress {
+    /// The replica's node.
+    pub node: NodeId,
+    /// It has everything up to here, durably.
+    pub matched: RaftIndex,
+    /// It knows that everything up to here is committed.
+    pub committed: RaftIndex,
+}
+
+/// One replica of one group.
+pub struct Group {
+    raw: RawNode<Store>,
+    /// Bodies of entries that the crate holds and hasn't handed out yet.
+    stash: BTreeMap<(RaftIndex, Term), Body>,
+}
+
+impl Group {
+    /// A replica on `node` of a group with these voters.
+    pub fn new(node: NodeId, voters: &[NodeId], restored: Restored) -> Group {
+        let config = Config {
+            id: u64::from(node.0),
+            // Ticks are ours: see `shard::liveness`. Two of them end a voter's loyalty.
+            election_tick: 2,
+            heartbeat_tick: 1,
+            min_election_tick: 1000,
+            max_election_tick: 1001,
+            applied: restored.commit.0,
+            // The crate sees descriptors; payload is bounded in `Store::entries`.
+            max_size_per_msg: u64::MAX,
+            max_inflight_msgs: limits::APPEND_MESSAGES_IN_FLIGHT,
+            check_quorum: true,
+            pre_vote: true,
+            batch_append: true,
+            ..Config::default()
+        };
+        let mut hard = HardState::default();
+        hard.term = u64::from(restored.term.0);
+        hard.vote = restored.vote.map_or(0, |n| u64::from(n.0));
+        hard.commit = restored.commit.0;
+        let voters: Vec<u64> = voters.iter().map(|n| u64::from(n.0)).collect();
+        let terms = restored.term_starts;
+        let mut store = Store::new(hard, &voters, terms, restored.commit);
+        for found in restored.tail {
+            store.restore(found);
+        }
+        let logger = slog::Logger::root(slog::Discard, slog::o!());
+        let raw = RawNode::new(&config, store, &logger).expect("the configuration is valid");
+        Group {
+            raw,
+            stash: BTreeMap::new(),
+        }
+    }
+
+    /// Appends a stamped batch, if this replica leads. Returns its index.
+    pub fn propose_batch(&mut self, batch: Batch) -> Result<RaftIndex, ProposeError> {
+        self.propose(Body::Batch(batch))
+    }
+
+    /// Appends an internal entry, if this replica leads.
+    pub fn propose_internal(&mut self, data: Bytes) -> Result<RaftIndex, ProposeError> {
+        self.propose(Body::Internal(data))
+    }
+
+    fn propose(&mut self, body: Body) -> Result<RaftIndex, ProposeError> {
+        if self.raw.raft.state != StateRole::Leader || self.raw.raft.lead_transferee.is_some() {
+            return Err(ProposeError);
+        }
+        let index = self.last_index().next();
+        let descriptor = entry::describe(&body);
+        self.stash.insert((index, self.term()), body);
+        if self.raw.propose(Vec::new(), descriptor.to_vec()).is_err() {
+            self.stash.remove(&(index, self.term()));
+            return Err(ProposeError);
+        }
+        Ok(index)
+    }
+
+    /// Takes a message of another replica. One that makes no sense now is dropped, as the
+    /// protocol allows.
+    pub fn step(&mut self, mut message: Message) {
+        if message.raft.get_msg_type() == MessageType::MsgAppend {
+            for (entry, body) in message
+                .raft
+                .entries
+                .iter()
+                .zip(std::mem::take(&mut message.bodies))
+            {
+                self.stash
+                    .insert((RaftIndex(entry.index), Term(entry.term as u32)), body);
+            }
+            if planted(Bug::SkipLogMatching) {
+                let at = message.raft.index.min(self.last_index().0);
+                let term = self.raw.raft.raft_log.term(at).unwrap_or(0);
+                if at == message.raft.index {
+                    message.forget_what_comes_before(at, term);
+                }
+            }
+        }
+        let _ = self.raw.step(message.raft);
+    }
+
+    /// Starts an election, pre-vote first.
+    pub fn campaign(&mut self) {
+        let _ = self.raw.campaign();
+    }
+
+    /// Ends this voter's loyalty to a leader whose node fell silent, so that it may vote.
+    pub fn forget_leader(&mut self) {
+        if self.role() != Role::Leader {
+            self.raw.tick();
+            self.raw.tick();
+        }
+    }
+
+    /// A leader's check that a quorum still answers; sends heartbeats too.
+    pub fn tick(&mut self) {
+        self.raw.tick();
+    }
+
+    /// Sends heartbeats.
+    pub fn ping(&mut self) {
+        self.raw.ping();
+    }
+
+    /// What is on its way to this replica is lost: probe it again.
+    pub fn unreachable(&mut self, node: NodeId) {
+        if self.role() == Role::Leader {
+            self.raw.report_unreachable(u64::from(node.0));
+        }
+    }
+
+    /// Hands the leadership to another replica.
+    pub fn transfer(&mut self, to: NodeId) {
+        self.raw.transfer_leader(u64::from(to.0));
+    }
+
+    /// What came of events since the last call, or nothing. The window holds its entries when
+    /// this returns.
+    pub fn ready(&mut self) -> Option<Ready> {
+        if !self.raw.has_ready() {
+            return None;
+        }
+        let mut raw_ready = self.raw.ready();
+        let mut ready = Ready {
+            number: raw_ready.number(),
+            must_sync: raw_ready.must_sync(),
+            ..Ready::default()
+        };
+        let entries = raw_ready.take_entries();
+        if let Some(first) = entries.first() {
+            let first = RaftIndex(first.index);
+            let store = self.raw.mut_store();
+            if first <= store.last() {
+                store.truncate(first);
+                ready.truncate_from = Some(first);
+            }
+        }
+        for entry in entries {
+            let new = self.take_body(entry);
+            self.raw.mut_store().push(new.clone());
+            ready.entries.push(new);
+        }
+        self.stash.clear();
+        if let Some(hard) = raw_ready.hs().cloned() {
+            let vote = (hard.vote != 0).then_some(NodeId(hard.vote as u32));
+            ready.state = Some((Term(hard.term as u32), vote, RaftIndex(hard.commit)));
+            self.raw.mut_store().set_hard(hard);
+        }
+        ready.now = self.with_bodies(raw_ready.take_messages());
+        ready.after = self.with_bodies(raw_ready.take_persisted_messages());
+        let applied = raw_ready.take_committed_entries().last().map(|e| e.index);
+        self.raw.advance_append_async(raw_ready);
+        if let Some(applied) = applied {
+            self.raw.advance_apply_to(applied);
+        }
+        Some(ready)
+    }
+
+    fn take_body(&mut self, entry: eraftpb::Entry) -> NewEntry {
+        let (index, term) = (RaftIndex(entry.index), Term(entry.term as u32));
+        let body = self.stash.remove(&(index, term)).unwrap_or_else(|| {
+            assert!(
+                !entry::is_batch(&entry),
+                "a batch's bytes arrive with its entry"
+            );
+            Body::Internal(entry::internal_data(&entry))
+        });
+        NewEntry { index, term, body }
+    }
+
+    fn with_bodies(&self, messages: Vec<eraftpb::Message>) -> Vec<Message> {
+        let store = self.raw.store();
+        let body = |entry: &eraftpb::Entry| {
+            if entry::is_batch(entry) {
+                let batch = store.batch(RaftIndex(entry.index));
+                Body::Batch(batch.expect("entries that are sent are in memory").clone())
+            } else {
+                Body::Internal(entry::internal_data(entry))
+            }
+        };
+        messages
+            .into_iter()
+            .map(|raft| {
+                let bodies = raft.entries.iter().map(body).collect();
+                Message { raft, bodies }
+            })
+            .collect()
+    }
+
+    /// Everything up to this [`Ready`] is durable.
+    pub fn persisted(&mut self, number: u64) {
+        self.raw.on_persist_ready(number);
+    }
+
+    /// Requests for entries that left the window, to be answered with [`Group::fetched`].
+    pub fn take_cold(&mut self) -> Vec<ColdEntries> {
+        self.raw.mut_store().take_wanted()
+    }
+
+    /// Entries that a request asked for, or none if they couldn't be read: then the follower
+    /// stays behind until it is asked for again.
+    pub fn fetched(&mut self, request: ColdEntries, entries: Vec<NewEntry>) {
+        self.raw.mut_store().set_fetched(entries);
+        if self.raw.store().has_fetched() {
+            self.raw.on_entries_fetched(request.context);
+        }
+        self.raw.mut_store().take_wanted();
+    }
+
+    /// Forgets what was fetched; once its messages are made.
+    pub fn drop_fetched(&mut self) {
+        self.raw.mut_store().drop_fetched();
+    }
+
+    /// Drops entries up to and including `upto` from memory; what isn't applied stays.
+    pub fn evict(&mut self, upto: RaftIndex) -> u64 {
+        let applied = RaftIndex(self.raw.raft.raft_log.applied);
+        self.raw.mut_store().evict(upto.min(applied))
+    }
+
+    /// What an entry in memory carries.
+    pub fn body(&self, index: RaftIndex) -> Option<Body> {
+        self.raw.store().body(index)
+    }
+
+    /// Batches in memory, in order, with their indexes.
+    pub fn batches(&self) -> impl DoubleEndedIterator<Item = (RaftIndex, &Batch)> {
+        self.raw.store().batches()
+    }
+
+    /// The first index in memory; one past the last if there is none.
+    pub fn window_start(&self) -> RaftIndex {
+        self.raw.store().window_start()
+    }
+
+    /// Its role.
+    pub fn role(&self) -> Role {
+        match self.raw.raft.state {
+            StateRole::Leader => Role::Leader,
+            StateRole::Follower => Role::Follower,
+            StateRole::Candidate | StateRole::PreCandidate => Role::Candidate,
+        }
+    }
+
+    /// True if it leads.
+    pub fn is_leader(&self) -> bool {
+        self.raw.raft.state == StateRole::Leader
+    }
+
+    /// Its term.
+    pub fn term(&self) -> Term {
+        Term(self.raw.raft.term as u32)
+    }
+
+    /// The leader that it knows.
+    pub fn leader(&self) -> Option<NodeId> {
+        let id = self.raw.raft.leader_id;
+        (id != 0).then_some(NodeId(id as u32))
+    }
+
+    /// Whom it voted for in its term.
+    pub fn vote(&self) -> Option<NodeId> {
+        let vote = self.raw.raft.vote;
+        (vote != 0).then_some(NodeId(vote as u32))
+    }
+
+    /// Everything up to here is committed.
+    pub fn committed(&self) -> RaftIndex {
+        RaftIndex(self.raw.raft.raft_log.committed)
+    }
+
+    /// True once an entry of its own term is committed: then its commit is the group's.
+    pub fn committed_in_term(&self) -> bool {
+        self.raw.raft.commit_to_current_term()
+    }
+
+    /// The last entry, durable or not.
+    pub fn last_index(&self) -> RaftIndex {
+        RaftIndex(self.raw.raft.raft_log.last_index())
+    }
+
+    /// The last entry that is durable here.
+    pub fn persisted_index(&self) -> RaftIndex {
+        RaftIndex(self.raw.raft.raft_log.persisted)
+    }
+
+    /// Where the leader sees all replicas, itself included, by node.
+    pub fn progress(&self) -> Vec<PeerProgress> {
+        let mut all: Vec<_> = self
+            .raw
+            .raft
+            .prs()
+            .iter()
+            .map(|(id, p)| PeerProgress {
+                node: NodeId(*id as u32),
+                matched: RaftIndex(p.matched),
+                committed: RaftIndex(p.committed_index),
+            })
+            .collect();
+        all.sort_by_key(|p| p.node);
+        all
+    }
+}

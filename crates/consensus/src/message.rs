@@ -1,0 +1,169 @@
+//! A Raft message with the batches that its entries stand for, and its layout inside a frame.
+//!
+//! Big-endian, fixed fields first. The receiver makes the descriptors anew from the batches, so
+//! an entry costs its payload and a few bytes. Batches are laid into the frame as shared slices.
+
+use crate::entry::{self, Body};
+use crate::frame::{FrameError, Reader, Writer};
+use base::{Batch, NodeId, RaftIndex, Term};
+use raft::eraftpb::{self, MessageType};
+
+/// One message between the replicas of a group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    pub(crate) raft: eraftpb::Message,
+    /// One body for each entry of the message.
+    pub(crate) bodies: Vec<Body>,
+}
+
+/// Message kinds that travel, by their number in a frame. Numbers are never reused.
+const KINDS: &[(u8, MessageType)] = &[
+    (1, MessageType::MsgAppend),
+    (2, MessageType::MsgAppendResponse),
+    (3, MessageType::MsgRequestVote),
+    (4, MessageType::MsgRequestVoteResponse),
+    (5, MessageType::MsgHeartbeat),
+    (6, MessageType::MsgHeartbeatResponse),
+    (7, MessageType::MsgTimeoutNow),
+    (8, MessageType::MsgRequestPreVote),
+    (9, MessageType::MsgRequestPreVoteResponse),
+    (10, MessageType::MsgTransferLeader),
+];
+
+const ENTRY_INTERNAL: u8 = 0;
+const ENTRY_BATCH: u8 = 1;
+/// An entry takes at least this many bytes, which bounds how many a count may claim.
+const ENTRY_BYTES_MIN: usize = 9;
+
+impl Message {
+    /// Whom it is for.
+    pub fn to(&self) -> NodeId {
+        NodeId(self.raft.to as u32)
+    }
+
+    /// Whom it is from.
+    pub fn from(&self) -> NodeId {
+        NodeId(self.raft.from as u32)
+    }
+
+    /// Its term.
+    pub fn term(&self) -> u64 {
+        self.raft.term
+    }
+
+    /// True for a message that only the leader of its term sends.
+    pub fn is_from_leader(&self) -> bool {
+        matches!(
+            self.raft.get_msg_type(),
+            MessageType::MsgAppend | MessageType::MsgHeartbeat | MessageType::MsgTimeoutNow
+        )
+    }
+
+    /// True for a refused vote.
+    pub fn is_vote_refusal(&self) -> bool {
+        self.raft.reject
+            && matches!(
+                self.raft.get_msg_type(),
+                MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse
+            )
+    }
+
+    /// Makes an append that any log accepts: a planted bug.
+    pub(crate) fn forget_what_comes_before(&mut self, index: u64, term: u64) {
+        if self.raft.get_msg_type() == MessageType::MsgAppend && self.raft.index <= index {
+            self.raft.log_term = term;
+        }
+    }
+
+    pub(crate) fn encode(&self, out: &mut Writer) {
+        let m = &self.raft;
+        let kind = KINDS.iter().find(|(_, t)| *t == m.get_msg_type());
+        let (kind, _) = kind.expect("only messages of the table are sent to other nodes");
+        out.u8(*kind);
+        out.u8(u8::from(m.reject));
+        out.u32(m.to as u32);
+        out.u32(m.from as u32);
+        for field in [
+            m.term,
+            m.log_term,
+            m.index,
+            m.commit,
+            m.commit_term,
+            m.reject_hint,
+        ] {
+            out.u64(field);
+        }
+        out.bytes(&m.context);
+        out.u32(self.bodies.len() as u32);
+        for (entry, body) in m.entries.iter().zip(&self.bodies) {
+            out.u32(entry.term as u32);
+            match body {
+                Body::Internal(data) => {
+                    out.u8(ENTRY_INTERNAL);
+                    out.bytes(data);
+                }
+                Body::Batch(batch) => {
+                    out.u8(ENTRY_BATCH);
+                    out.batch(batch);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn decode(r: &mut Reader) -> Result<Message, FrameError> {
+        let mut m = eraftpb::Message::default();
+        let kind = r.u8()?;
+        let known = KINDS
+            .iter()
+            .find(|(k, _)| *k == kind)
+            .ok_or(FrameError::Malformed("kind"))?;
+        m.set_msg_type(known.1);
+        m.reject = r.u8()? != 0;
+        m.to = u64::from(r.u32()?);
+        m.from = u64::from(r.u32()?);
+        m.term = r.u64()?;
+        if m.term > i32::MAX as u64 {
+            return Err(FrameError::Malformed("term"));
+        }
+        m.log_term = r.u64()?;
+        m.index = r.u64()?;
+        m.commit = r.u64()?;
+        m.commit_term = r.u64()?;
+        m.reject_hint = r.u64()?;
+        m.context = r.bytes()?;
+        let count = r.count(ENTRY_BYTES_MIN)?;
+        let mut bodies = Vec::with_capacity(count);
+        let mut entries = Vec::with_capacity(count);
+        for i in 0..count {
+            let term = Term(r.u32()?);
+            let body = match r.u8()? {
+                ENTRY_INTERNAL => Body::Internal(r.bytes()?),
+                ENTRY_BATCH => Body::Batch(checked(r.batch()?, term)?),
+                _ => return Err(FrameError::Malformed("entry kind")),
+            };
+            let index = m
+                .index
+                .checked_add(1 + i as u64)
+                .ok_or(FrameError::Malformed("index"))?;
+            entries.push(entry::entry_of(
+                RaftIndex(index),
+                term,
+                entry::describe(&body),
+            ));
+            bodies.push(body);
+        }
+        m.entries = entries.into();
+        Ok(Message { raft: m, bodies })
+    }
+}
+
+/// A batch as another node sent it: whole by Kafka's checksum, and stamped with its entry's term.
+fn checked(batch: Batch, term: Term) -> Result<Batch, FrameError> {
+    batch
+        .verify()
+        .map_err(|_| FrameError::Malformed("batch checksum"))?;
+    if i64::from(batch.header().leader_epoch) != i64::from(term.0) {
+        return Err(FrameError::Malformed("batch epoch"));
+    }
+    Ok(batch)
+}

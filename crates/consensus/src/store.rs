@@ -1,0 +1,295 @@
+//! The log as the `raft` crate sees it: hard state, where terms begin, and a window of recent
+//! entries with their batches. What is older than the window is cold: it must be read from
+//! segments, which takes a job, so the crate is told to ask again.
+
+use crate::entry::{self, Body, NewEntry};
+use crate::group::RestoredEntry;
+use base::{Batch, RaftIndex, Term, limits};
+use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
+use raft::{GetEntriesContext, RaftState, StorageError};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+/// A request for entries that left the window.
+#[derive(Debug)]
+pub struct ColdEntries {
+    /// The first that is needed.
+    pub from: RaftIndex,
+    pub(crate) context: GetEntriesContext,
+}
+
+/// An entry of the window.
+#[derive(Clone, Debug)]
+struct Held {
+    entry: Entry,
+    batch: Option<Batch>,
+}
+
+/// The crate's view of one group's log.
+pub(crate) struct Store {
+    hard: HardState,
+    conf: ConfState,
+    /// Where each term begins, oldest first.
+    terms: Vec<(RaftIndex, Term)>,
+    last: RaftIndex,
+    /// Entries from `last - window.len() + 1` to `last`.
+    window: VecDeque<Held>,
+    /// Entries of the window before this one were restored without their batches.
+    sendable: RaftIndex,
+    /// Cold entries that a job brought back, contiguous.
+    fetched: VecDeque<Held>,
+    /// Requests that met a cold entry. The trait takes `&self`, hence the cell.
+    wanted: RefCell<Vec<ColdEntries>>,
+}
+
+impl Store {
+    pub(crate) fn new(
+        hard: HardState,
+        voters: &[u64],
+        terms: Vec<(RaftIndex, Term)>,
+        last: RaftIndex,
+    ) -> Store {
+        let mut conf = ConfState::default();
+        conf.voters = voters.to_vec();
+        Store {
+            hard,
+            conf,
+            terms,
+            last,
+            window: VecDeque::new(),
+            sendable: RaftIndex(0),
+            fetched: VecDeque::new(),
+            wanted: RefCell::default(),
+        }
+    }
+
+    /// Puts an entry that is in the log already into the window, without its batch.
+    pub(crate) fn restore(&mut self, found: RestoredEntry) {
+        let descriptor = match &found.body {
+            Ok(header) => entry::describe_header(header),
+            Err(data) => entry::describe(&Body::Internal(data.clone())),
+        };
+        self.hold(
+            found.index,
+            found.term,
+            Held {
+                entry: entry::entry_of(found.index, found.term, descriptor),
+                batch: None,
+            },
+        );
+        self.sendable = self.last.next();
+    }
+
+    pub(crate) fn last(&self) -> RaftIndex {
+        self.last
+    }
+
+    pub(crate) fn set_hard(&mut self, hard: HardState) {
+        self.hard = hard;
+    }
+
+    /// The first index in the window; `last + 1` if it is empty.
+    pub(crate) fn window_start(&self) -> RaftIndex {
+        RaftIndex(self.last.0 + 1 - self.window.len() as u64)
+    }
+
+    /// Cuts everything from `from` on.
+    pub(crate) fn truncate(&mut self, from: RaftIndex) {
+        assert!(
+            from >= self.window_start(),
+            "only entries that may still change are cut"
+        );
+        self.window
+            .truncate((from.0 - self.window_start().0) as usize);
+        self.last = from.prev();
+        self.sendable = self.sendable.min(from);
+        while self.terms.last().is_some_and(|(start, _)| *start >= from) {
+            self.terms.pop();
+        }
+        self.fetched.clear();
+    }
+
+    /// Appends the next entry.
+    pub(crate) fn push(&mut self, new: NewEntry) {
+        let (index, term) = (new.index, new.term);
+        self.hold(index, term, held(new));
+    }
+
+    fn hold(&mut self, index: RaftIndex, term: Term, held: Held) {
+        assert_eq!(
+            index,
+            self.last.next(),
+            "entries are appended without a gap"
+        );
+        // The epoch cache of the log may know the term already, when the log is restored.
+        if self.terms.last().is_none_or(|(_, last)| *last < term) {
+            self.terms.push((index, term));
+        }
+        self.window.push_back(held);
+        self.last = index;
+    }
+
+    /// Drops the window up to and including `upto`. Returns the bytes that were freed.
+    pub(crate) fn evict(&mut self, upto: RaftIndex) -> u64 {
+        let mut freed = 0;
+        while self.window_start() <= upto {
+            let Some(held) = self.window.pop_front() else {
+                break;
+            };
+            freed += held.batch.map_or(0, |b| b.len() as u64);
+        }
+        freed
+    }
+
+    /// What an entry of the window carries.
+    pub(crate) fn body(&self, index: RaftIndex) -> Option<Body> {
+        let at = index.0.checked_sub(self.window_start().0)? as usize;
+        self.window.get(at).and_then(body_of)
+    }
+
+    /// The batch of an entry that may be sent: from the window or from what was fetched.
+    pub(crate) fn batch(&self, index: RaftIndex) -> Option<&Batch> {
+        if index >= self.window_start().max(self.sendable) {
+            let at = (index.0 - self.window_start().0) as usize;
+            return self.window.get(at)?.batch.as_ref();
+        }
+        let first = self.fetched.front()?.entry.index;
+        self.fetched
+            .get(index.0.checked_sub(first)? as usize)?
+            .batch
+            .as_ref()
+    }
+
+    /// Batches of the window in order, with their indexes.
+    pub(crate) fn batches(&self) -> impl DoubleEndedIterator<Item = (RaftIndex, &Batch)> {
+        self.window
+            .iter()
+            .filter_map(|h| Some((RaftIndex(h.entry.index), h.batch.as_ref()?)))
+    }
+
+    pub(crate) fn take_wanted(&mut self) -> Vec<ColdEntries> {
+        std::mem::take(self.wanted.get_mut())
+    }
+
+    pub(crate) fn set_fetched(&mut self, entries: Vec<NewEntry>) {
+        self.fetched = entries.into_iter().map(held).collect();
+    }
+
+    pub(crate) fn has_fetched(&self) -> bool {
+        !self.fetched.is_empty()
+    }
+
+    pub(crate) fn drop_fetched(&mut self) {
+        self.fetched = VecDeque::new();
+    }
+
+    /// Entries from `low` up to `high` (exclusive), cut by payload, from a run that starts at
+    /// `start`.
+    fn slice(run: &VecDeque<Held>, start: u64, low: u64, high: u64, most: u64) -> Vec<Entry> {
+        let mut bytes = 0;
+        let mut out = Vec::new();
+        for held in run.range((low - start) as usize..(high - start) as usize) {
+            bytes += entry::payload_bytes(&held.entry);
+            if !out.is_empty() && bytes > most {
+                break;
+            }
+            out.push(held.entry.clone());
+        }
+        out
+    }
+}
+
+fn held(new: NewEntry) -> Held {
+    let entry = entry::entry_of(new.index, new.term, entry::describe(&new.body));
+    match new.body {
+        Body::Batch(batch) => Held {
+            entry,
+            batch: Some(batch),
+        },
+        Body::Internal(_) => Held { entry, batch: None },
+    }
+}
+
+/// None for a batch that recovery left on disk.
+fn body_of(held: &Held) -> Option<Body> {
+    match &held.batch {
+        Some(batch) => Some(Body::Batch(batch.clone())),
+        None if entry::is_batch(&held.entry) => None,
+        None => Some(Body::Internal(entry::internal_data(&held.entry))),
+    }
+}
+
+impl raft::Storage for Store {
+    fn initial_state(&self) -> raft::Result<RaftState> {
+        Ok(RaftState::new(self.hard.clone(), self.conf.clone()))
+    }
+
+    fn entries(
+        &self,
+        low: u64,
+        high: u64,
+        _descriptor_bytes_max: impl Into<Option<u64>>,
+        context: GetEntriesContext,
+    ) -> raft::Result<Vec<Entry>> {
+        assert!(
+            high <= self.last.0 + 1,
+            "entries past the end were asked for"
+        );
+        let window = self.window_start().0;
+        let warm = if context.can_async() {
+            window.max(self.sendable.0)
+        } else {
+            window
+        };
+        // Only messages to followers are cut short; what the crate reads for itself it needs whole.
+        let most = if context.can_async() {
+            limits::APPEND_MESSAGE_BYTES
+        } else {
+            u64::MAX
+        };
+        if low >= warm {
+            return Ok(Store::slice(&self.window, window, low, high, most));
+        }
+        if let Some(first) = self.fetched.front().map(|h| h.entry.index) {
+            let end = first + self.fetched.len() as u64;
+            if low >= first && low < end {
+                return Ok(Store::slice(&self.fetched, first, low, high.min(end), most));
+            }
+        }
+        assert!(
+            context.can_async(),
+            "entries that are not applied yet stay in the window"
+        );
+        self.wanted.borrow_mut().push(ColdEntries {
+            from: RaftIndex(low),
+            context,
+        });
+        Err(raft::Error::Store(StorageError::LogTemporarilyUnavailable))
+    }
+
+    fn term(&self, index: u64) -> raft::Result<u64> {
+        if index == 0 {
+            return Ok(0);
+        }
+        if index > self.last.0 {
+            return Err(raft::Error::Store(StorageError::Unavailable));
+        }
+        let at = self.terms.partition_point(|(start, _)| start.0 <= index);
+        Ok(u64::from(self.terms[at - 1].1.0))
+    }
+
+    fn first_index(&self) -> raft::Result<u64> {
+        Ok(1)
+    }
+
+    fn last_index(&self) -> raft::Result<u64> {
+        Ok(self.last.0)
+    }
+
+    fn snapshot(&self, _request_index: u64, _to: u64) -> raft::Result<Snapshot> {
+        // The log is never cut at its front, so no follower can be behind its start.
+        Err(raft::Error::Store(
+            StorageError::SnapshotTemporarilyUnavailable,
+        ))
+    }
+}

@@ -1,0 +1,320 @@
+//! What goes into a shard and what comes out of it: plain data. The server's threads and the
+//! simulator drive the same [`crate::Shard`] with these.
+
+use base::{Batch, GroupId, Mono, NodeId, Offset, RaftIndex, Refusal, Term, WallMs};
+use bytes::Bytes;
+use log::{EntriesPlan, ReadFault, ReadPlan, TimePlan};
+use std::sync::Arc;
+
+/// Where an answer goes: a connection's inbox and the ticket that it gave to the call.
+#[derive(Clone)]
+pub struct ReplyTo {
+    /// The inbox.
+    pub sink: Arc<dyn ReplySink>,
+    /// The caller's own name for the call.
+    pub ticket: u64,
+}
+
+/// An inbox for answers. Must not block; an answer nobody waits for is dropped.
+pub trait ReplySink: Send + Sync {
+    /// Takes an answer.
+    fn reply(&self, ticket: u64, reply: Reply);
+}
+
+/// How many copies an append waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Acks {
+    /// None: no answer is sent either.
+    None,
+    /// The leader's own, durable by the topic's durability.
+    Leader,
+    /// A majority and `min.insync.replicas`.
+    All,
+}
+
+/// What a shard is asked.
+#[derive(Debug)]
+pub enum Command {
+    /// Append batches to partitions; answered with [`Reply::Appended`], in the order of `parts`.
+    Append {
+        /// How many copies the answer waits for.
+        acks: Acks,
+        /// When to give up waiting.
+        deadline: Mono,
+        /// One batch each, validated by the caller (checksum, records).
+        parts: Vec<AppendPart>,
+    },
+    /// Read from partitions; answered with [`Reply::Read`] once `bytes_min` are there or at the
+    /// deadline.
+    Read {
+        /// Answer once this many bytes can be had.
+        bytes_min: u32,
+        /// At most this many bytes over all parts (the first batch is always whole).
+        bytes_max: u32,
+        /// When to answer with what there is.
+        deadline: Mono,
+        /// In the order of the request.
+        parts: Vec<ReadPart>,
+    },
+    /// Answered with [`Reply::Offsets`].
+    Offsets {
+        /// In the order of the request.
+        parts: Vec<OffsetPart>,
+    },
+    /// Where a leader epoch ended; answered with [`Reply::EpochEnds`].
+    EpochEnds {
+        /// In the order of the request.
+        parts: Vec<EpochPart>,
+    },
+    /// A change or question for the controller, wherever it is; answered with [`Reply::Meta`]
+    /// once committed and visible in this node's own image, or at the deadline.
+    Meta {
+        /// What.
+        command: meta::Command,
+        /// When to give up waiting.
+        deadline: Mono,
+    },
+    /// Where the replicas of groups stand; answered with [`Reply::Replicas`].
+    Replicas {
+        /// Which.
+        groups: Vec<GroupId>,
+    },
+}
+
+/// One partition's share of an append.
+#[derive(Debug)]
+pub struct AppendPart {
+    /// The partition's group.
+    pub group: GroupId,
+    /// Its batch.
+    pub batch: Batch,
+}
+
+/// Where a batch went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Offset of its first record.
+    pub base_offset: Offset,
+    /// Set for topics with LogAppendTime.
+    pub append_time: Option<WallMs>,
+    /// Where the log starts now.
+    pub start_offset: Offset,
+}
+
+/// One partition's share of a read.
+#[derive(Debug, Clone)]
+pub struct ReadPart {
+    /// The partition's group.
+    pub group: GroupId,
+    /// From here.
+    pub offset: Offset,
+    /// At most this many bytes of this partition.
+    pub bytes_max: u32,
+    /// The leader epoch that the caller knows, or none.
+    pub leader_epoch: Option<i32>,
+    /// The epoch of the last record that the caller has, to find divergence; or none.
+    pub last_fetched_epoch: Option<i32>,
+}
+
+/// What a partition answers to a read.
+#[derive(Debug)]
+pub struct ReadAnswer {
+    /// Committed up to here (exclusive).
+    pub high_watermark: Offset,
+    /// Up to here no transaction is open. Equals the high watermark.
+    pub last_stable: Offset,
+    /// Where the log starts.
+    pub start_offset: Offset,
+    /// Set if the caller's log differs from ours: the epoch and end offset where they part.
+    pub diverging: Option<(i32, Offset)>,
+    /// Batches still in memory, in order, whole.
+    pub hot: Vec<Batch>,
+    /// Else: what to read from files. Never both.
+    pub cold: Option<ReadPlan>,
+}
+
+/// Which offset is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetQuery {
+    /// The first offset.
+    Earliest,
+    /// The high watermark.
+    Latest,
+    /// The record with the largest timestamp.
+    MaxTimestamp,
+    /// The first record stamped at or after this.
+    AtTime(i64),
+}
+
+/// One partition's share of an offset question.
+#[derive(Debug, Clone)]
+pub struct OffsetPart {
+    /// The partition's group.
+    pub group: GroupId,
+    /// Which offset.
+    pub query: OffsetQuery,
+    /// The leader epoch that the caller knows, or none.
+    pub leader_epoch: Option<i32>,
+}
+
+/// Answer to an offset question.
+#[derive(Debug)]
+pub enum OffsetAnswer {
+    /// Known at once.
+    Known {
+        /// The offset; -1 if there is none.
+        offset: Offset,
+        /// Its timestamp; -1 where Kafka gives none.
+        timestamp: i64,
+        /// Leader epoch of that offset; -1 if unknown.
+        leader_epoch: i32,
+    },
+    /// To be looked up in files; the plan knows the high watermark and looks no further.
+    Search {
+        /// The look-up.
+        plan: TimePlan,
+        /// The epoch to answer with.
+        leader_epoch: i32,
+    },
+}
+
+/// One partition's share of an epoch question.
+#[derive(Debug, Clone)]
+pub struct EpochPart {
+    /// The partition's group.
+    pub group: GroupId,
+    /// The leader epoch that the caller knows, or none.
+    pub current_epoch: Option<i32>,
+    /// The epoch asked for.
+    pub epoch: i32,
+}
+
+/// Where one group stands on this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaStatus {
+    /// The group.
+    pub group: GroupId,
+    /// Its leader and term, as this node knows them.
+    pub leader: Option<(NodeId, Term)>,
+    /// Replicas that are caught up, if this node leads.
+    pub in_sync: Vec<NodeId>,
+    /// Offset after the last record here.
+    pub end_offset: Offset,
+    /// Committed up to here (exclusive).
+    pub high_watermark: Offset,
+    /// The last Raft index here.
+    pub last_index: RaftIndex,
+}
+
+/// What a shard answers.
+#[derive(Debug)]
+pub enum Reply {
+    /// To [`Command::Append`].
+    Appended(Vec<Result<Appended, Refusal>>),
+    /// To [`Command::Read`].
+    Read(Vec<Result<ReadAnswer, Refusal>>),
+    /// To [`Command::Offsets`].
+    Offsets(Vec<Result<OffsetAnswer, Refusal>>),
+    /// To [`Command::EpochEnds`]: epoch and its end offset, (-1, -1) if unknown.
+    EpochEnds(Vec<Result<(i32, Offset), Refusal>>),
+    /// To [`Command::Meta`].
+    Meta(Result<meta::Reply, Refusal>),
+    /// To [`Command::Replicas`]; groups that this node has no replica of are left out.
+    Replicas(Vec<ReplicaStatus>),
+}
+
+/// What happens to a shard.
+pub enum Event {
+    /// A call. With acks 0 there is nobody to answer.
+    Command(Command, Option<ReplyTo>),
+    /// A frame from another node.
+    Frame {
+        /// From whom, as the transport's hello established it.
+        from: NodeId,
+        /// The frame's bytes.
+        bytes: Bytes,
+    },
+    /// A connection to a peer stands.
+    PeerUp(NodeId),
+    /// The connection to a peer broke.
+    PeerDown(NodeId),
+    /// All turns up to this one are durable.
+    Persisted {
+        /// The turn's number.
+        turn: u64,
+    },
+    /// All turns up to this one are readable from their segments.
+    Settled {
+        /// The turn's number.
+        turn: u64,
+    },
+    /// The log wants a checkpoint so that a file of the write-ahead log can be recycled.
+    CheckpointDue,
+    /// A job is done.
+    Done(Job, JobResult),
+    /// Free bytes of the data directory, measured every second or so.
+    DiskFree(u64),
+    /// Hand leaderships over; the process is about to stop.
+    Drain,
+}
+
+/// A chore off the loop: an owned plan, whose outcome comes back as [`Event::Done`].
+#[derive(Debug)]
+pub enum Job {
+    /// Read entries that left memory, for a follower or for a machine that catches up.
+    Entries {
+        /// The shard's own name for it.
+        ticket: u64,
+        /// The group.
+        group: GroupId,
+        /// What to read.
+        plan: EntriesPlan,
+    },
+}
+
+/// A chore's outcome.
+pub enum JobResult {
+    /// Entries in order of their index.
+    Entries(Result<Vec<(RaftIndex, Batch)>, ReadFault>),
+}
+
+/// What a turn leads to. The driver carries all of it out: the turn goes to storage in order,
+/// frames leave at once (the leader sends before its own fsync), answers go to their inboxes.
+#[derive(Default)]
+pub struct Effects {
+    /// To be made durable; answered with [`Event::Persisted`] and then [`Event::Settled`].
+    pub turn: Option<log::Turn>,
+    /// Frames to peers; lost ones are sent again by the protocol.
+    pub frames: Vec<(NodeId, Vec<Bytes>)>,
+    /// Chores.
+    pub jobs: Vec<Job>,
+    /// A new image of the metadata to publish.
+    pub image: Option<Arc<meta::Image>>,
+    /// News of who leads (group, term, leader) to publish.
+    pub leaders: Vec<(GroupId, Term, Option<NodeId>)>,
+    /// Things that an operator should read.
+    pub notes: Vec<String>,
+}
+
+/// What a shard is made with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// This node.
+    pub node: NodeId,
+    /// Voters of group 0, this node among them.
+    pub voters: Vec<NodeId>,
+    /// This process's start, so that peers see a restart. Chosen at random.
+    pub boot: u64,
+    /// Chance for jitter.
+    pub seed: u64,
+    /// How this node is reached by clients; registered with the controller.
+    pub info: meta::NodeInfo,
+    /// Bytes of recent batches kept in memory.
+    pub hot_tail_bytes: u64,
+    /// Free bytes below which data is refused.
+    pub disk_reserve_bytes: u64,
+    /// The cluster's defaults for new topics.
+    pub defaults: meta::Defaults,
+    /// A replica is in sync if it caught up within this time (`replica.lag.time.max.ms`).
+    pub replica_lag_max: std::time::Duration,
+}

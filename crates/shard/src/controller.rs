@@ -1,0 +1,401 @@
+//! The metadata's machine on this node: replays what group 0 commits, publishes images, decides
+//! where this node leads group 0, and forwards where another one does.
+//!
+//! Decisions are made one at a time, on committed state: the next command waits until the facts
+//! of the one before are applied. So nothing is speculative and nothing is rolled back.
+
+use crate::Shard;
+use crate::api::{Reply, ReplyTo, Settings};
+use crate::operation::ColdRequest;
+use base::{Batch, GroupId, Machine, Mark, Mono, NodeId, RaftIndex, Refusal, limits, mark, record};
+use bytes::Bytes;
+use consensus::{Body, Item};
+use meta::{Command, Image, Meta};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Who asked.
+enum Asker {
+    /// A client of this node.
+    Local(ReplyTo),
+    /// Another node, under its ticket.
+    Peer(NodeId, u64),
+    /// This node itself.
+    Nobody,
+}
+
+/// A command that waits for its turn, or for a controller.
+struct Ask {
+    command: Command,
+    asker: Asker,
+    deadline: Mono,
+}
+
+/// A command sent to the controller.
+struct Asked {
+    to: ReplyTo,
+    node: NodeId,
+    deadline: Mono,
+}
+
+/// An answer that is given once its facts are applied here.
+struct Answer {
+    index: RaftIndex,
+    reply: meta::Reply,
+    asker: Asker,
+}
+
+/// Commands that may wait at most.
+const ASKS_MAX: usize = 10_000;
+
+/// The machine, and what is under way on it.
+pub(crate) struct Controller {
+    meta: Meta,
+    applied: RaftIndex,
+    /// A job reads entries that left memory.
+    reading: bool,
+    image: Arc<Image>,
+    asks: VecDeque<Ask>,
+    answers: VecDeque<Answer>,
+    asked: BTreeMap<u64, Asked>,
+    next_ticket: u64,
+    /// Facts up to here are proposed by this node and not applied.
+    proposed: RaftIndex,
+    /// The leader of group 0 may have changed.
+    pub(crate) led_changed: bool,
+    /// When this node says again how it is reached.
+    register_at: Mono,
+}
+
+impl Controller {
+    pub(crate) fn new(settings: &Settings) -> Controller {
+        let meta = Meta::new(settings.defaults.clone());
+        Controller {
+            image: meta.image(0),
+            meta,
+            applied: RaftIndex(0),
+            reading: false,
+            asks: VecDeque::new(),
+            answers: VecDeque::new(),
+            asked: BTreeMap::new(),
+            next_ticket: 1,
+            proposed: RaftIndex(0),
+            led_changed: false,
+            register_at: Mono(0),
+        }
+    }
+
+    /// When something waits in vain.
+    pub(crate) fn deadline(&self) -> Option<Mono> {
+        let asks = self.asks.iter().map(|a| a.deadline);
+        let asked = self.asked.values().map(|a| a.deadline);
+        asks.chain(asked).min()
+    }
+
+    /// What was sent to a node that is lost may or may not have been done.
+    pub(crate) fn forget_asked(&mut self, node: NodeId) {
+        let lost: Vec<_> = self
+            .asked
+            .iter()
+            .filter(|(_, a)| a.node == node)
+            .map(|(t, _)| *t)
+            .collect();
+        for ticket in lost {
+            let asked = self.asked.remove(&ticket).expect("looked at just now");
+            asked
+                .to
+                .sink
+                .reply(asked.to.ticket, Reply::Meta(Err(Refusal::NoController)));
+        }
+    }
+}
+
+impl Shard {
+    /// The committed metadata as this node knows it.
+    pub fn image(&self) -> Arc<Image> {
+        self.controller.image.clone()
+    }
+
+    pub(crate) fn ask_controller(&mut self, command: Command, deadline: Mono, to: ReplyTo) {
+        if self.controller.asks.len() >= ASKS_MAX {
+            let busy = Refusal::Busy("too many commands wait for the controller".into());
+            return to.sink.reply(to.ticket, Reply::Meta(Err(busy)));
+        }
+        self.controller.asks.push_back(Ask {
+            command,
+            asker: Asker::Local(to),
+            deadline,
+        });
+    }
+
+    /// Does what can be done about commands: decides, forwards, gives up.
+    pub(crate) fn run_controller(&mut self) {
+        self.expire_asks();
+        self.register();
+        let leads = self.replicas[&GroupId::META].group.is_leader();
+        while !self.controller.asks.is_empty() {
+            let done = if leads {
+                self.decide_next()
+            } else {
+                self.forward_next()
+            };
+            if !done {
+                break;
+            }
+        }
+    }
+
+    fn expire_asks(&mut self) {
+        let now = self.now.mono;
+        let controller = &mut self.controller;
+        let (late, asks): (VecDeque<_>, _) = std::mem::take(&mut controller.asks)
+            .into_iter()
+            .partition(|a| a.deadline <= now);
+        controller.asks = asks;
+        for ask in late {
+            if let Asker::Local(to) = ask.asker {
+                to.sink.reply(to.ticket, Reply::Meta(Err(Refusal::Timeout)));
+            }
+        }
+        let late: Vec<_> = controller
+            .asked
+            .iter()
+            .filter(|(_, a)| a.deadline <= now)
+            .map(|(t, _)| *t)
+            .collect();
+        for ticket in late {
+            let asked = controller
+                .asked
+                .remove(&ticket)
+                .expect("looked at just now");
+            asked
+                .to
+                .sink
+                .reply(asked.to.ticket, Reply::Meta(Err(Refusal::Timeout)));
+        }
+    }
+
+    /// This node tells the controller how it is reached, until the image says so.
+    fn register(&mut self) {
+        let (node, info) = (self.settings.node, &self.settings.info);
+        let now = self.now.mono;
+        if self.controller.image.nodes.get(&node) == Some(info) || now < self.controller.register_at
+        {
+            return;
+        }
+        self.controller.register_at = now.after(limits::LEADER_SILENCE);
+        let command = Command::RegisterNode {
+            node,
+            info: info.clone(),
+        };
+        let deadline = self.controller.register_at;
+        self.controller.asks.push_back(Ask {
+            command,
+            asker: Asker::Nobody,
+            deadline,
+        });
+    }
+
+    /// Decides the first command, if the facts of the one before are applied. False if it can't.
+    fn decide_next(&mut self) -> bool {
+        let replica = &self.replicas[&GroupId::META];
+        let current = replica.group.committed_in_term()
+            && self.controller.applied == replica.group.last_index();
+        if !current {
+            return false;
+        }
+        let Some(ask) = self.controller.asks.pop_front() else {
+            return false;
+        };
+        let decision = self.controller.meta.handle(self.now, ask.command);
+        let index = if decision.records.is_empty() {
+            self.controller.applied
+        } else {
+            match self.append_records(GroupId::META, &decision.records) {
+                Some(index) => index,
+                None => {
+                    self.answer_ask(ask.asker, RaftIndex(0), Err(Refusal::NoController));
+                    return false;
+                }
+            }
+        };
+        self.controller.proposed = index;
+        let answer = Answer {
+            index,
+            reply: decision.reply,
+            asker: ask.asker,
+        };
+        self.controller.answers.push_back(answer);
+        self.answer_applied();
+        true
+    }
+
+    /// Sends the first command to the node that leads group 0. False if nobody does.
+    fn forward_next(&mut self) -> bool {
+        let leader = self.replicas[&GroupId::META].group.leader();
+        let Some(leader) = leader.filter(|n| self.peers.get(n).is_some_and(|p| !p.lost)) else {
+            return false;
+        };
+        let Some(ask) = self.controller.asks.pop_front() else {
+            return false;
+        };
+        let ticket = self.controller.next_ticket;
+        self.controller.next_ticket += 1;
+        let command = Bytes::from(ask.command.encode());
+        match ask.asker {
+            Asker::Local(to) => {
+                let asked = Asked {
+                    to,
+                    node: leader,
+                    deadline: ask.deadline,
+                };
+                self.controller.asked.insert(ticket, asked);
+            }
+            Asker::Nobody => {}
+            // One node forwards to the next only while it believes that it leads; tell it.
+            Asker::Peer(node, theirs) => {
+                self.answer_peer(node, theirs, RaftIndex(0), None);
+                return true;
+            }
+        }
+        mark(Mark::Forwarded);
+        if let Some(peer) = self.peers.get_mut(&leader) {
+            peer.outbox.push(Item::Forward { ticket, command });
+        }
+        true
+    }
+
+    fn answer_peer(&mut self, node: NodeId, ticket: u64, index: RaftIndex, reply: Option<Bytes>) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.outbox.push(Item::Answer {
+                ticket,
+                index,
+                reply,
+            });
+        }
+    }
+
+    fn answer_ask(&mut self, asker: Asker, index: RaftIndex, reply: Result<meta::Reply, Refusal>) {
+        match asker {
+            Asker::Nobody => {}
+            Asker::Local(to) => to.sink.reply(to.ticket, Reply::Meta(reply)),
+            Asker::Peer(node, ticket) => {
+                let reply = reply.ok().map(|r| Bytes::from(r.encode()));
+                self.answer_peer(node, ticket, index, reply);
+            }
+        }
+    }
+
+    pub(crate) fn on_forwarded(&mut self, from: NodeId, ticket: u64, command: &[u8]) {
+        let leads = self.replicas[&GroupId::META].group.is_leader();
+        let asker = Asker::Peer(from, ticket);
+        match Command::decode(command) {
+            Ok(command) if leads && self.controller.asks.len() < ASKS_MAX => {
+                let deadline = self.now.mono.after(base::limits::FORWARD_WAIT);
+                self.controller.asks.push_back(Ask {
+                    command,
+                    asker,
+                    deadline,
+                });
+            }
+            _ => self.answer_peer(from, ticket, RaftIndex(0), None),
+        }
+    }
+
+    pub(crate) fn on_answer(&mut self, ticket: u64, index: RaftIndex, reply: Option<Bytes>) {
+        let Some(asked) = self.controller.asked.remove(&ticket) else {
+            return;
+        };
+        let Some(reply) = reply.and_then(|bytes| meta::Reply::decode(&bytes).ok()) else {
+            return asked
+                .to
+                .sink
+                .reply(asked.to.ticket, Reply::Meta(Err(Refusal::NoController)));
+        };
+        let answer = Answer {
+            index,
+            reply,
+            asker: Asker::Local(asked.to),
+        };
+        self.controller.answers.push_back(answer);
+        self.answer_applied();
+    }
+
+    /// Gives the answers whose facts are applied here.
+    fn answer_applied(&mut self) {
+        let applied = self.controller.applied;
+        let answers = std::mem::take(&mut self.controller.answers);
+        for answer in answers {
+            if answer.index <= applied {
+                self.answer_ask(answer.asker, answer.index, Ok(answer.reply));
+            } else {
+                self.controller.answers.push_back(answer);
+            }
+        }
+    }
+
+    /// Replays what group 0 has committed, as far as it is in memory; the rest is read by a job.
+    pub(crate) fn apply_metadata(&mut self) {
+        let before = self.controller.applied;
+        loop {
+            let replica = &self.replicas[&GroupId::META];
+            let next = self.controller.applied.next();
+            if self.controller.reading || next > replica.high.0 {
+                break;
+            }
+            match replica.group.body(next) {
+                Some(Body::Batch(batch)) => self.replay(next, Some(&batch)),
+                Some(Body::Internal(_)) => self.replay(next, None),
+                None if replica.log.internal(next).is_some() => self.replay(next, None),
+                None => {
+                    self.controller.reading = true;
+                    self.read_cold(GroupId::META, next, ColdRequest::Metadata);
+                }
+            }
+        }
+        if self.controller.applied > before {
+            self.publish_image();
+        }
+    }
+
+    fn replay(&mut self, index: RaftIndex, batch: Option<&Batch>) {
+        if let Some(batch) = batch {
+            let mut at = 0;
+            for _ in 0..batch.header().records {
+                let Ok(record) = record::read(batch.body(), &mut at) else {
+                    break;
+                };
+                self.controller
+                    .meta
+                    .replay(record.value.unwrap_or_default());
+            }
+        }
+        self.controller.applied = index;
+    }
+
+    pub(crate) fn on_metadata_read(&mut self, batches: Vec<(RaftIndex, Batch)>) {
+        self.controller.reading = false;
+        let before = self.controller.applied;
+        for (index, batch) in batches {
+            while self.controller.applied.next() < index {
+                let skipped = self.controller.applied.next();
+                self.replay(skipped, None);
+            }
+            if index == self.controller.applied.next() {
+                self.replay(index, Some(&batch));
+            }
+        }
+        if self.controller.applied > before {
+            self.publish_image();
+            self.apply_metadata();
+        }
+    }
+
+    fn publish_image(&mut self) {
+        let image = self.controller.meta.image(self.controller.applied.0);
+        let old = std::mem::replace(&mut self.controller.image, image.clone());
+        self.reconcile(&old, &image);
+        self.effects.image = Some(image);
+        self.answer_applied();
+    }
+}

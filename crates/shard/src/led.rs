@@ -1,0 +1,152 @@
+//! Who leads what, said between nodes: the set of groups that this node leads, versioned, told to
+//! each peer by deltas; and what each peer said of its own. The same set carries the promise of
+//! quiet groups (no heartbeats are sent for them while the node itself is heard) and lets nodes
+//! without a replica find leaders.
+
+use base::{GroupId, Term};
+use consensus::{Led, LedDelta};
+use std::collections::BTreeMap;
+
+/// The groups that this node leads.
+#[derive(Debug, Default)]
+pub(crate) struct LedSet {
+    version: u64,
+    states: BTreeMap<GroupId, (Led, u64)>,
+    by_version: BTreeMap<u64, GroupId>,
+}
+
+impl LedSet {
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Says something else of a group.
+    pub(crate) fn set(&mut self, group: GroupId, led: Led) {
+        match self.states.get(&group) {
+            Some((known, _)) if *known == led => return,
+            None if led == Led::Gone => return,
+            Some((_, version)) => {
+                self.by_version.remove(version);
+            }
+            None => {}
+        }
+        self.version += 1;
+        self.states.insert(group, (led, self.version));
+        self.by_version.insert(self.version, group);
+    }
+
+    /// What a peer that has `acked` must be told.
+    pub(crate) fn delta_since(&self, acked: u64) -> LedDelta {
+        let changes = self
+            .by_version
+            .range(acked + 1..)
+            .map(|(_, g)| (*g, self.states[g].0));
+        LedDelta {
+            from: acked,
+            to: self.version,
+            changes: changes.collect(),
+        }
+    }
+
+    /// Forgets groups that it doesn't lead any more, once all peers know. A peer that starts
+    /// anew is told everything, and "everything" needs no word of them.
+    pub(crate) fn prune(&mut self, acked_by_all: u64) {
+        let gone: Vec<_> = self
+            .by_version
+            .range(..=acked_by_all)
+            .filter(|(_, g)| self.states[g].0 == Led::Gone)
+            .map(|(v, g)| (*v, *g))
+            .collect();
+        for (version, group) in gone {
+            self.by_version.remove(&version);
+            self.states.remove(&group);
+        }
+    }
+}
+
+/// What a peer said of the groups that it leads.
+#[derive(Debug, Default)]
+pub(crate) struct PeerLed {
+    version: u64,
+    groups: BTreeMap<GroupId, (Term, bool)>,
+}
+
+impl PeerLed {
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Takes a delta; one that doesn't build on what is known is left out, and the version that
+    /// goes back in the next frame makes the peer say it again.
+    pub(crate) fn apply(&mut self, delta: &LedDelta) -> bool {
+        if delta.from == 0 {
+            self.groups.clear();
+        } else if delta.from > self.version || delta.to < self.version {
+            return false;
+        }
+        self.version = delta.to;
+        for (group, led) in &delta.changes {
+            match led {
+                Led::Gone => self.groups.remove(group),
+                Led::Leads { term, quiet } => self.groups.insert(*group, (*term, *quiet)),
+            };
+        }
+        true
+    }
+
+    /// The term in which the peer leads the group, and whether it is quiet.
+    pub(crate) fn get(&self, group: GroupId) -> Option<(Term, bool)> {
+        self.groups.get(&group).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEADS: Led = Led::Leads {
+        term: Term(3),
+        quiet: false,
+    };
+    const QUIET: Led = Led::Leads {
+        term: Term(3),
+        quiet: true,
+    };
+
+    #[test]
+    fn deltas_bring_a_peer_to_the_same_set() {
+        let (mut mine, mut theirs) = (LedSet::default(), PeerLed::default());
+        mine.set(GroupId(1), LEADS);
+        mine.set(GroupId(2), QUIET);
+        assert!(theirs.apply(&mine.delta_since(theirs.version())));
+        mine.set(GroupId(1), Led::Gone);
+        mine.set(GroupId(3), LEADS);
+        let delta = mine.delta_since(theirs.version());
+        assert_eq!(delta.changes.len(), 2);
+        assert!(theirs.apply(&delta));
+        assert!(theirs.apply(&delta), "the same delta twice does no harm");
+        assert_eq!(theirs.get(GroupId(1)), None);
+        assert_eq!(theirs.get(GroupId(2)), Some((Term(3), true)));
+        assert_eq!(theirs.get(GroupId(3)), Some((Term(3), false)));
+    }
+
+    #[test]
+    fn a_gap_is_refused_and_everything_repairs_it() {
+        let (mut mine, mut theirs) = (LedSet::default(), PeerLed::default());
+        mine.set(GroupId(1), LEADS);
+        let _lost = mine.delta_since(0);
+        let version = mine.version();
+        mine.set(GroupId(2), LEADS);
+        assert!(!theirs.apply(&mine.delta_since(version)));
+        assert!(theirs.apply(&mine.delta_since(theirs.version())));
+        assert_eq!(theirs.get(GroupId(1)), Some((Term(3), false)));
+        mine.set(GroupId(1), Led::Gone);
+        mine.prune(mine.version());
+        assert!(
+            mine.delta_since(0)
+                .changes
+                .iter()
+                .all(|(g, _)| *g == GroupId(2))
+        );
+    }
+}

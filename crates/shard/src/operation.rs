@@ -1,0 +1,15 @@
+//! What happens to replicas, one file for each operation. All are methods of [`crate::Shard`].
+
+mod append;
+mod catch_up;
+mod collect;
+mod elect;
+mod lifecycle;
+mod offsets;
+mod peers;
+mod read;
+
+pub(crate) use catch_up::ColdRequest;
+pub(crate) use collect::InFlight;
+pub(crate) use peers::Peer;
+pub(crate) use read::Park;

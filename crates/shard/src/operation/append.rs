@@ -1,0 +1,256 @@
+//! Appending: admit, stamp, propose; and answer when there are enough copies.
+
+use crate::Shard;
+use crate::api::{Acks, AppendPart, Appended, ReplyTo};
+use crate::producers::Admission;
+use crate::replica::{AppendWait, Replica, Rest};
+use base::{Batch, Bug, GroupId, Mark, Mono, Refusal, WallMs, limits, mark, planted};
+
+/// What became of a part at once.
+enum Placed {
+    /// It waits for copies of this entry.
+    Waits(AppendWait),
+    /// It is answered.
+    Done(Result<Appended, Refusal>),
+}
+
+impl Shard {
+    pub(crate) fn append(
+        &mut self,
+        acks: Acks,
+        deadline: Mono,
+        parts: Vec<AppendPart>,
+        to: Option<ReplyTo>,
+    ) {
+        let call = to.map(|to| self.calls.open(to, parts.len(), deadline));
+        for (part, append) in parts.into_iter().enumerate() {
+            let group = append.group;
+            let placed = match self.admit(acks, &append) {
+                Err(refusal) => Placed::Done(Err(refusal)),
+                Ok(admission) => self.place(acks, admission, append),
+            };
+            let Some(call) = call else { continue };
+            match placed {
+                Placed::Done(result) => self.calls.answer(call, part, result),
+                Placed::Waits(wait) => {
+                    let wait = AppendWait { call, part, ..wait };
+                    let replica = self.replicas.get_mut(&group).expect("it was admitted");
+                    match acks {
+                        Acks::None => self.calls.answer(call, part, Ok(wait.appended)),
+                        Acks::Leader => push_in_order(&mut replica.waits_leader, wait),
+                        Acks::All => push_in_order(&mut replica.waits_all, wait),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Checks everything that may keep a batch out.
+    fn admit(&mut self, acks: Acks, append: &AppendPart) -> Result<Admission, Refusal> {
+        let group = append.group;
+        let Some(replica) = self.replicas.get(&group) else {
+            return Err(Refusal::NotLeader { leader: None });
+        };
+        if !replica.group.is_leader() {
+            return Err(Refusal::NotLeader {
+                leader: replica.leader(),
+            });
+        }
+        if self.disk_free < self.settings.disk_reserve_bytes && group != GroupId::META {
+            mark(Mark::DiskFullRefused);
+            return Err(Refusal::Storage(format!(
+                "the data directory has {} bytes free, below the reserve of {} \
+                 (disk.reserve.bytes); make room, writes resume by themselves",
+                self.disk_free, self.settings.disk_reserve_bytes
+            )));
+        }
+        let bytes = append.batch.len() as u64;
+        if replica.uncommitted_bytes + bytes > limits::UNCOMMITTED_GROUP_BYTES
+            || self.uncommitted_bytes + bytes > limits::UNCOMMITTED_NODE_BYTES
+        {
+            return Err(Refusal::Busy("too many bytes wait for their commit".into()));
+        }
+        let min = replica.policy.in_sync_min;
+        if acks == Acks::All && min > 1 {
+            let lag = self.settings.replica_lag_max;
+            if replica
+                .in_sync(self.settings.node, self.now.mono, lag)
+                .len()
+                < min as usize
+            {
+                return Err(Refusal::NotEnoughReplicas { min });
+            }
+        }
+        let admission = replica.producers.admit(&append.batch.header());
+        if matches!(admission, Err(Refusal::OutOfOrderSequence(_))) {
+            mark(Mark::SequenceRefused);
+        }
+        admission
+    }
+
+    fn place(&mut self, acks: Acks, admission: Admission, append: AppendPart) -> Placed {
+        match admission {
+            Admission::New => self.propose(append.group, append.batch),
+            Admission::Duplicate {
+                base_offset,
+                pending,
+            } => {
+                let start_offset = self.replicas[&append.group].log.start_offset();
+                let appended = Appended {
+                    base_offset,
+                    append_time: None,
+                    start_offset,
+                };
+                match pending {
+                    Some(index) if acks == Acks::All && !planted(Bug::DuplicateBeforeCommit) => {
+                        mark(Mark::DuplicateWaited);
+                        Placed::Waits(AppendWait {
+                            index,
+                            call: 0,
+                            part: 0,
+                            appended,
+                        })
+                    }
+                    _ => {
+                        mark(Mark::DuplicateAnswered);
+                        Placed::Done(Ok(appended))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Stamps and proposes a batch on a group that this node leads.
+    fn propose(&mut self, group: GroupId, mut batch: Batch) -> Placed {
+        let replica = self.replicas.get_mut(&group).expect("it was admitted");
+        let append_time = replica.policy.log_append_time.then_some(self.now.wall);
+        if let Some(WallMs(ms)) = append_time {
+            batch.stamp_append_time(ms);
+        }
+        let base_offset = replica.next_offset;
+        batch.stamp(base_offset, replica.group.term());
+        let header = batch.header();
+        let bytes = batch.len() as u64;
+        let Ok(index) = replica.group.propose_batch(batch) else {
+            return Placed::Done(Err(Refusal::NotLeader {
+                leader: replica.leader(),
+            }));
+        };
+        replica.next_offset = header.next_offset();
+        replica.producers.appended(index, &header);
+        replica.uncommitted.push_back((index, bytes));
+        replica.uncommitted_bytes += bytes;
+        self.uncommitted_bytes += bytes;
+        let start_offset = replica.log.start_offset();
+        let appended = Appended {
+            base_offset,
+            append_time,
+            start_offset,
+        };
+        self.stats.batches_appended += 1;
+        self.stats.bytes_appended += bytes;
+        self.wake_group(group);
+        self.touch(group);
+        if planted(Bug::AckBeforeFsync) {
+            return Placed::Done(Ok(appended));
+        }
+        Placed::Waits(AppendWait {
+            index,
+            call: 0,
+            part: 0,
+            appended,
+        })
+    }
+
+    /// Appends records of a machine that lives in a group this node leads. None if it doesn't.
+    pub(crate) fn append_records(
+        &mut self,
+        group: GroupId,
+        records: &[bytes::Bytes],
+    ) -> Option<base::RaftIndex> {
+        let wall = self.now.wall.0;
+        let mut batch = base::record::Builder::new(wall);
+        for record in records {
+            batch.push(wall, None, Some(record), &[]);
+        }
+        match self.propose(group, batch.build()) {
+            Placed::Waits(wait) => Some(wait.index),
+            Placed::Done(Ok(_)) => Some(self.replicas[&group].group.last_index()),
+            Placed::Done(Err(_)) => None,
+        }
+    }
+
+    /// A group has something to do: its followers are spoken to again.
+    pub(crate) fn wake_group(&mut self, group: GroupId) {
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        let announced = matches!(replica.rest, Rest::Announced(_) | Rest::Quiet);
+        if replica.rest == Rest::Quiet {
+            // All had everything as long as it was quiet.
+            let now = self.now.mono;
+            replica.caught_up = replica.voters.iter().map(|n| (*n, now)).collect();
+        }
+        replica.rest = Rest::Active(0);
+        if announced && replica.group.is_leader() {
+            let term = replica.group.term();
+            self.led
+                .set(group, consensus::Led::Leads { term, quiet: false });
+            mark(Mark::Woken);
+        }
+    }
+
+    /// Answers the appends of a replica that have their copies.
+    pub(crate) fn answer_appends(&mut self, group: GroupId) {
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        if replica.waits_leader.is_empty() && replica.waits_all.is_empty() {
+            return;
+        }
+        let durable_here = replica.group.persisted_index();
+        answer_upto(&mut replica.waits_leader, durable_here, &mut self.calls);
+        let copies = replica.policy.in_sync_min.min(replica.voters.len() as u32);
+        let mut safe = replica.high.0;
+        if copies as usize > replica.voters.len() / 2 + 1 {
+            safe = safe.min(replica.durable_copies(copies));
+        }
+        if planted(Bug::QuorumTooSmall) {
+            safe = durable_here;
+        }
+        answer_upto(&mut replica.waits_all, safe, &mut self.calls);
+    }
+
+    /// This node doesn't lead the group any more: what waits may or may not become committed, so
+    /// the callers must find out from the new leader.
+    pub(crate) fn refuse_appends(&mut self, replica: &mut Replica, refusal: &Refusal) {
+        let waits = replica
+            .waits_leader
+            .drain(..)
+            .chain(replica.waits_all.drain(..));
+        for wait in waits {
+            self.calls
+                .answer(wait.call, wait.part, Err(refusal.clone()));
+        }
+        self.uncommitted_bytes -= replica.uncommitted_bytes;
+        replica.uncommitted_bytes = 0;
+        replica.uncommitted.clear();
+    }
+}
+
+/// A duplicate may wait for an entry before the last one.
+fn push_in_order(waits: &mut std::collections::VecDeque<AppendWait>, wait: AppendWait) {
+    let at = waits.partition_point(|w| w.index <= wait.index);
+    waits.insert(at, wait);
+}
+
+fn answer_upto(
+    waits: &mut std::collections::VecDeque<AppendWait>,
+    upto: base::RaftIndex,
+    calls: &mut crate::calls::Calls,
+) {
+    while waits.front().is_some_and(|w| w.index <= upto) {
+        let wait = waits.pop_front().expect("looked at just now");
+        calls.answer(wait.call, wait.part, Ok(wait.appended));
+    }
+}

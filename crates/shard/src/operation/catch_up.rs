@@ -1,0 +1,102 @@
+//! Entries that left memory: read from segments by a job, for a follower that is behind or for
+//! the metadata that is read again after a start.
+
+use crate::Shard;
+use crate::api::Job;
+use base::{Batch, GroupId, Mark, RaftIndex, limits, mark};
+use consensus::{Body, ColdEntries, NewEntry};
+use log::ReadFault;
+
+/// Bytes that one job reads at most.
+const JOB_BYTES: u64 = limits::APPEND_MESSAGE_BYTES;
+
+/// For whom a job reads.
+pub(crate) enum ColdRequest {
+    /// For a follower of this group.
+    Follower(GroupId, ColdEntries),
+    /// For the metadata.
+    Metadata,
+}
+
+impl Shard {
+    /// Starts the jobs that a group's followers wait for.
+    pub(crate) fn request_cold(&mut self, group: GroupId) {
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        for wanted in replica.group.take_cold() {
+            let from = wanted.from;
+            mark(Mark::ColdCatchUp);
+            self.read_cold(group, from, ColdRequest::Follower(group, wanted));
+        }
+    }
+
+    /// Reads entries of a group from `from` on.
+    pub(crate) fn read_cold(&mut self, group: GroupId, from: RaftIndex, request: ColdRequest) {
+        let replica = &self.replicas[&group];
+        let plan = replica.log.plan_entries(from, replica.settled, JOB_BYTES);
+        let ticket = self.next_cold;
+        self.next_cold += 1;
+        self.cold.insert(ticket, request);
+        self.effects.jobs.push(Job::Entries {
+            ticket,
+            group,
+            plan,
+        });
+    }
+
+    pub(crate) fn on_cold_entries(
+        &mut self,
+        ticket: u64,
+        result: Result<Vec<(RaftIndex, Batch)>, ReadFault>,
+    ) {
+        let Some(request) = self.cold.remove(&ticket) else {
+            return;
+        };
+        let batches = match result {
+            Ok(batches) => batches,
+            Err(fault) => {
+                self.note(format!("entries could not be read for a replica: {fault}"));
+                Vec::new()
+            }
+        };
+        match request {
+            ColdRequest::Metadata => self.on_metadata_read(batches),
+            ColdRequest::Follower(group, wanted) => self.on_follower_read(group, wanted, batches),
+        }
+    }
+
+    fn on_follower_read(
+        &mut self,
+        group: GroupId,
+        wanted: ColdEntries,
+        batches: Vec<(RaftIndex, Batch)>,
+    ) {
+        let Some(mut replica) = self.replicas.remove(&group) else {
+            return;
+        };
+        let mut entries = Vec::new();
+        let mut batches = batches.into_iter().peekable();
+        let mut index = wanted.from;
+        // Internal entries lie between the batches and are in memory.
+        while index <= replica.settled {
+            let body = match replica.log.internal(index) {
+                Some(data) => Body::Internal(data.clone()),
+                None => match batches.next_if(|(at, _)| *at == index) {
+                    Some((_, batch)) => Body::Batch(batch),
+                    None => break,
+                },
+            };
+            let term = replica.log.term_of(index).expect("the entry is in the log");
+            entries.push(NewEntry { index, term, body });
+            index = index.next();
+        }
+        replica.group.fetched(wanted, entries);
+        self.replicas.insert(group, replica);
+        self.touch(group);
+        self.collect();
+        if let Some(replica) = self.replicas.get_mut(&group) {
+            replica.group.drop_fetched();
+        }
+    }
+}

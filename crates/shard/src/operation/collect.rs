@@ -1,0 +1,336 @@
+//! Collecting what Raft made of a turn's events: the log is cut and appended, state is recorded,
+//! messages go out, commits move the high watermark. And hearing back from storage.
+
+use crate::Shard;
+use crate::operation::elect::Cause;
+use crate::replica::Replica;
+use base::{Bug, GroupId, Mark, RaftIndex, Refusal, mark, planted};
+use consensus::{Body, Item, Led, Message, Ready};
+use log::HardState;
+
+/// A ready that isn't reported as durable yet, and the messages that wait for that.
+pub(crate) struct InFlight {
+    group: GroupId,
+    number: u64,
+    after: Vec<Message>,
+}
+
+impl Shard {
+    /// Collects from all replicas that were touched, until none has anything left.
+    pub(crate) fn collect(&mut self) {
+        while let Some(group) = self.dirty.pop() {
+            let Some(mut replica) = self.replicas.remove(&group) else {
+                continue;
+            };
+            replica.dirty = false;
+            while let Some(ready) = replica.group.ready() {
+                self.take_ready(&mut replica, ready);
+            }
+            self.replicas.insert(group, replica);
+            self.request_cold(group);
+            self.after_change(group);
+        }
+    }
+
+    fn take_ready(&mut self, replica: &mut Replica, ready: Ready) {
+        if let Some(from) = ready.truncate_from {
+            mark(Mark::Truncated);
+            self.stats.truncations += 1;
+            replica.log.truncate(&mut self.turn, from);
+            replica.producers.truncated(from);
+            self.unsettle(replica, from);
+        }
+        let appended = !ready.entries.is_empty();
+        for entry in ready.entries {
+            match &entry.body {
+                Body::Batch(batch) => {
+                    replica
+                        .log
+                        .append_batch(&mut self.turn, entry.index, entry.term, batch);
+                    replica.producers.appended(entry.index, &batch.header());
+                    let bytes = batch.len() as u64;
+                    self.hot.push_back((replica.id, entry.index, bytes));
+                    self.hot_bytes += bytes;
+                }
+                Body::Internal(data) => {
+                    let data = data.clone();
+                    replica
+                        .log
+                        .append_internal(&mut self.turn, entry.index, entry.term, data);
+                }
+            }
+        }
+        if appended {
+            self.written.push((replica.id, replica.log.last_index()));
+        }
+        if ready.must_sync {
+            self.record_state(replica);
+        }
+        for message in ready.now {
+            self.send(replica.id, message);
+        }
+        self.opened.push(InFlight {
+            group: replica.id,
+            number: ready.number,
+            after: ready.after,
+        });
+    }
+
+    /// What was cut and is written again settles with its own turn, not with the old one.
+    fn unsettle(&mut self, replica: &mut Replica, from: RaftIndex) {
+        replica.settled = replica.settled.min(from.prev());
+        let under_way = self.settling.iter_mut().flat_map(|(_, written)| written);
+        for (_, index) in under_way
+            .chain(&mut self.written)
+            .filter(|(g, _)| *g == replica.id)
+        {
+            *index = (*index).min(from.prev());
+        }
+    }
+
+    /// Records term, vote and commit, if the write-ahead log doesn't have them.
+    pub(crate) fn record_state(&mut self, replica: &mut Replica) {
+        let group = &replica.group;
+        let commit = group.committed().min(replica.log.last_index());
+        let state = HardState {
+            term: group.term(),
+            vote: group.vote(),
+            commit,
+        };
+        if state != replica.recorded {
+            replica.recorded = state.clone();
+            self.turn.state(replica.id, state);
+        }
+    }
+
+    fn send(&mut self, group: GroupId, message: Message) {
+        if let Some(peer) = self.peers.get_mut(&message.to()) {
+            peer.outbox.push(Item::Raft(group, message));
+        }
+    }
+
+    /// Role, commit and leader after a replica was touched.
+    fn after_change(&mut self, group: GroupId) {
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        let leads = replica.group.is_leader();
+        if leads != replica.was_leader {
+            replica.was_leader = leads;
+            if leads {
+                self.on_elected(group)
+            } else {
+                self.on_deposed(group)
+            }
+        }
+        self.advance_high_watermark(group);
+        self.publish_leader(group);
+        self.answer_appends(group);
+    }
+
+    fn on_elected(&mut self, group: GroupId) {
+        let now = self.now.mono;
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        replica.next_offset = replica.log.end_offset();
+        if planted(Bug::OffsetsFromCommit) {
+            replica.next_offset = replica.high.1;
+        }
+        if planted(Bug::NewLeaderGuessesHighWatermark) {
+            replica.high.1 = replica.log.end_offset();
+        }
+        replica.caught_up = replica.voters.iter().map(|n| (*n, now)).collect();
+        replica.end_at_beat = replica.log.last_index();
+        replica.elect_at = None;
+        replica.rest = crate::replica::Rest::Active(0);
+        let term = replica.group.term();
+        self.led.set(group, Led::Leads { term, quiet: false });
+        self.stats.elections_won += 1;
+        self.controller.led_changed |= group == GroupId::META;
+    }
+
+    fn on_deposed(&mut self, group: GroupId) {
+        mark(Mark::SteppedDown);
+        self.led.set(group, Led::Gone);
+        self.controller.led_changed |= group == GroupId::META;
+        let Some(mut replica) = self.replicas.remove(&group) else {
+            return;
+        };
+        if planted(Bug::HighWatermarkGoesBack) {
+            replica.high.1 = base::Offset((replica.high.1.0 - 1).max(0));
+        }
+        let refusal = Refusal::NotLeader {
+            leader: replica.leader(),
+        };
+        self.refuse_appends(&mut replica, &refusal);
+        replica.contact = self.now.mono;
+        self.woken.extend(replica.parked.iter());
+        self.replicas.insert(group, replica);
+        self.schedule_election(group, Cause::Leaderless);
+    }
+
+    fn publish_leader(&mut self, group: GroupId) {
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        let news = (replica.group.term(), replica.group.leader());
+        if replica.published == Some(news) {
+            return;
+        }
+        replica.published = Some(news);
+        if news.1.is_some() {
+            replica.contact = self.now.mono;
+        }
+        if news.1.is_none() {
+            self.schedule_election(group, Cause::Leaderless);
+        }
+        self.effects.leaders.push((group, news.0, news.1));
+        self.controller.led_changed |= group == GroupId::META;
+    }
+
+    /// The high watermark follows the commit: it doesn't wait for this node's own fsync once a
+    /// majority has the entry.
+    fn advance_high_watermark(&mut self, group: GroupId) {
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        let committed = replica.group.committed().min(replica.log.last_index());
+        if committed <= replica.high.0 {
+            return;
+        }
+        let offset = replica.log.next_offset_of(committed);
+        let offset = offset.expect("the offset after an entry that was not committed is known");
+        replica.log.commit(committed);
+        replica.producers.committed(committed);
+        let moved = offset > replica.high.1;
+        replica.high = (committed, offset);
+        while replica
+            .uncommitted
+            .front()
+            .is_some_and(|(i, _)| *i <= committed)
+        {
+            let (_, bytes) = replica.uncommitted.pop_front().expect("looked at just now");
+            replica.uncommitted_bytes -= bytes;
+            self.uncommitted_bytes -= bytes;
+        }
+        if moved {
+            self.woken.extend(replica.parked.iter());
+        }
+        if group == GroupId::META {
+            self.apply_metadata();
+        }
+    }
+
+    /// Ends the turn for storage: what was written gets a number, readies wait for it.
+    pub(crate) fn close_turn(&mut self) {
+        if self.checkpoint_due {
+            self.checkpoint_due = false;
+            self.write_checkpoint();
+        }
+        let opened = std::mem::take(&mut self.opened);
+        if self.turn.is_empty() {
+            match self.in_flight.back_mut() {
+                Some((_, readies)) => readies.extend(opened),
+                None if opened.is_empty() => {}
+                None => {
+                    // Nothing was written before or now, so nothing is waited for.
+                    self.report_durable(opened);
+                    self.collect();
+                    self.close_turn();
+                }
+            }
+            return;
+        }
+        let next = log::Turn::new(self.turn.number + 1);
+        let turn = std::mem::replace(&mut self.turn, next);
+        let number = turn.number;
+        self.settling
+            .push_back((number, std::mem::take(&mut self.written)));
+        self.effects.turn = Some(turn);
+        if planted(Bug::PersistBeforeFsync) {
+            self.report_durable(opened);
+            self.in_flight.push_back((number, Vec::new()));
+        } else {
+            self.in_flight.push_back((number, opened));
+        }
+    }
+
+    fn report_durable(&mut self, readies: Vec<InFlight>) {
+        for ready in readies {
+            if let Some(replica) = self.replicas.get_mut(&ready.group) {
+                replica.group.persisted(ready.number);
+                for message in ready.after {
+                    self.send(ready.group, message);
+                }
+                self.touch(ready.group);
+            }
+        }
+    }
+
+    pub(crate) fn on_persisted(&mut self, turn: u64) {
+        while self
+            .in_flight
+            .front()
+            .is_some_and(|(number, _)| *number <= turn)
+        {
+            let (_, readies) = self.in_flight.pop_front().expect("looked at just now");
+            self.report_durable(readies);
+        }
+    }
+
+    pub(crate) fn on_settled(&mut self, turn: u64) {
+        while self
+            .settling
+            .front()
+            .is_some_and(|(number, _)| *number <= turn)
+        {
+            let (_, written) = self.settling.pop_front().expect("looked at just now");
+            for (group, index) in written {
+                if let Some(replica) = self.replicas.get_mut(&group) {
+                    replica.settled = replica.settled.max(index);
+                }
+            }
+        }
+        self.answer_deferred(turn);
+    }
+
+    /// Drops the oldest batches from memory while there are too many of them.
+    pub(crate) fn evict_hot(&mut self) {
+        while self.hot_bytes > self.settings.hot_tail_bytes {
+            let Some((group, index, bytes)) = self.hot.front().copied() else {
+                break;
+            };
+            if let Some(replica) = self.replicas.get_mut(&group) {
+                let may = replica.settled.min(replica.high.0);
+                if index > may {
+                    break;
+                }
+                replica.group.evict(index);
+            }
+            self.hot.pop_front();
+            self.hot_bytes -= bytes;
+        }
+    }
+
+    fn write_checkpoint(&mut self) {
+        let live: Vec<_> = self
+            .replicas
+            .values_mut()
+            .map(|r| {
+                let app = bytes::Bytes::from(r.producers.checkpoint());
+                let state = HardState {
+                    commit: r.high.0,
+                    ..r.recorded.clone()
+                };
+                (&r.log, state, app, r.high.0)
+            })
+            .collect();
+        let stored = self.stored.values().map(|s| {
+            let app = bytes::Bytes::from(s.producers.checkpoint());
+            (&s.log, s.state.clone(), app, s.state.commit)
+        });
+        let body = log::checkpoint(live.into_iter().chain(stored), &[]);
+        self.turn.checkpoint = Some(body);
+    }
+}

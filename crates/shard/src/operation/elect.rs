@@ -1,0 +1,134 @@
+//! When a replica campaigns. No clock of its own drives it: a leader's node falls silent, its
+//! connection breaks, or nobody leads; then the group's replicas try one after the other, so that
+//! they don't split the vote.
+
+use crate::Shard;
+use crate::replica::Replica;
+use base::{GroupId, Mark, NodeId, limits, mark};
+use std::time::Duration;
+
+/// Between the campaigns of two replicas of a group whose leader was lost.
+const STAGGER: Duration = Duration::from_millis(30);
+/// Before a replica tries again, or after somebody else's try; jitter comes on top.
+const RETRY: Duration = Duration::from_millis(150);
+
+/// Why a replica is to campaign.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Cause {
+    /// The group is new: its preferred leader goes first.
+    Fresh,
+    /// The leader's node is lost, or this node just started.
+    Lost,
+    /// There is no leader, perhaps because somebody campaigns.
+    Leaderless,
+}
+
+impl Shard {
+    /// Sets a time to campaign, unless one is set.
+    pub(crate) fn schedule_election(&mut self, group: GroupId, cause: Cause) {
+        let Some(replica) = self.replicas.get(&group) else {
+            return;
+        };
+        if replica.elect_at.is_some() || replica.group.is_leader() {
+            return;
+        }
+        let delay = election_delay(replica, self.settings.node, cause);
+        self.set_election(group, delay);
+    }
+
+    fn set_election(&mut self, group: GroupId, delay: Option<Duration>) {
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        let jitter = self
+            .random
+            .below(limits::ELECTION_JITTER.as_micros() as u64);
+        let jitter = Duration::from_micros(jitter);
+        let at = match delay {
+            None => self.now.mono,
+            Some(delay) if delay < RETRY => self.now.mono.after(delay + jitter / 10),
+            Some(delay) => self.now.mono.after(delay + jitter),
+        };
+        replica.elect_at = Some(at);
+        self.elections.insert((at, group));
+    }
+
+    pub(crate) fn run_elections(&mut self) {
+        while let Some((at, group)) = self.elections.first().copied() {
+            if at > self.now.mono {
+                break;
+            }
+            self.elections.remove(&(at, group));
+            if let Some(replica) = self.replicas.get_mut(&group) {
+                if replica.elect_at == Some(at) {
+                    replica.elect_at = None;
+                    self.campaign_if_leaderless(group);
+                }
+            }
+        }
+    }
+
+    fn campaign_if_leaderless(&mut self, group: GroupId) {
+        let replica = &self.replicas[&group];
+        if replica.group.is_leader() || replica.suspect.is_some() || self.hears_leader(replica) {
+            return;
+        }
+        mark(Mark::Campaigned);
+        self.stats.campaigns += 1;
+        let replica = self.replicas.get_mut(&group).expect("looked at just now");
+        replica.group.forget_leader();
+        replica.group.campaign();
+        self.touch(group);
+        if self.replicas[&group].voters.len() > 1 {
+            self.set_election(group, Some(RETRY));
+        }
+    }
+
+    /// True if the node that this follower takes for its leader is alive and stands by it: by a
+    /// message not long ago, or by its promise for quiet groups.
+    pub(crate) fn hears_leader(&self, replica: &Replica) -> bool {
+        let Some((leader, term)) = replica.leader() else {
+            return false;
+        };
+        if leader == self.settings.node {
+            return replica.group.is_leader();
+        }
+        let Some(peer) = self.peers.get(&leader).filter(|p| !p.lost) else {
+            return false;
+        };
+        let promised = peer.led.get(replica.id) == Some((term, true));
+        promised || self.now.mono.since(replica.contact) < peer.patience
+    }
+
+    /// A leader's node is lost: its followers here may vote for others, and campaign.
+    pub(crate) fn on_leader_node_lost(&mut self, node: NodeId) {
+        let led_by = |r: &&mut Replica| r.group.leader() == Some(node);
+        let followers: Vec<_> = self
+            .replicas
+            .values_mut()
+            .filter(led_by)
+            .map(|replica| {
+                replica.group.forget_leader();
+                replica.elect_at = None;
+                replica.id
+            })
+            .collect();
+        for group in followers {
+            self.schedule_election(group, Cause::Lost);
+        }
+    }
+}
+
+/// None: at once.
+fn election_delay(replica: &Replica, node: NodeId, cause: Cause) -> Option<Duration> {
+    let lost = replica.group.leader().filter(|_| cause == Cause::Lost);
+    let order = replica.voters.iter().filter(|n| Some(**n) != lost);
+    let rank = order.take_while(|n| **n != node).count() as u32;
+    match cause {
+        _ if replica.voters.len() == 1 => None,
+        Cause::Fresh if rank == 0 => None,
+        Cause::Fresh => Some(limits::LEADER_SILENCE + STAGGER * rank),
+        Cause::Lost => Some(STAGGER * rank),
+        Cause::Leaderless => Some(RETRY),
+    }
+}

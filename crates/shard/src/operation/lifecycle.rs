@@ -1,0 +1,141 @@
+//! Replicas come and go as the metadata says.
+
+use crate::Shard;
+use crate::operation::elect::Cause;
+use crate::replica::{Policy, Replica, Stored};
+use base::{GroupId, NodeId, Refusal};
+use log::{GroupLog, Settings as LogSettings};
+use meta::{Image, Topic};
+use std::sync::Arc;
+
+impl Shard {
+    /// Brings group 0 to life.
+    pub(crate) fn open_meta(&mut self) {
+        let policy = Policy {
+            in_sync_min: 1,
+            log_append_time: false,
+        };
+        let settings = LogSettings {
+            segment_bytes: base::limits::SEGMENT_BYTES_DEFAULT,
+        };
+        let voters = self.settings.voters.clone();
+        self.open_group(GroupId::META, voters, policy, settings, Cause::Lost);
+        self.apply_metadata();
+    }
+
+    fn open_group(
+        &mut self,
+        group: GroupId,
+        voters: Vec<NodeId>,
+        policy: Policy,
+        settings: LogSettings,
+        cause: Cause,
+    ) {
+        let (stored, cause) = match self.stored.remove(&group) {
+            Some(stored) => (stored, Cause::Lost),
+            None => {
+                self.turn.create(group, settings.clone());
+                (Stored::new(GroupLog::new(group, settings)), cause)
+            }
+        };
+        if let Some(why) = &stored.suspect {
+            let note = format!("group {group} does not vote until it is repaired: {why}");
+            self.note(note);
+        }
+        let node = self.settings.node;
+        let replica = Replica::new(node, voters, policy, stored, self.now.mono);
+        self.replicas.insert(group, replica);
+        self.schedule_election(group, cause);
+        self.touch(group);
+    }
+
+    /// Makes this node's replicas those of the new image: opens what is new, retires what is gone.
+    pub(crate) fn reconcile(&mut self, old: &Image, new: &Image) {
+        for (name, topic) in &old.topics {
+            if new.topics.get(name).is_none_or(|t| t.id != topic.id) {
+                self.retire_topic(topic);
+            }
+        }
+        for (name, topic) in &new.topics {
+            if old.topics.get(name).is_none_or(|t| !Arc::ptr_eq(t, topic)) {
+                self.open_topic(topic);
+            }
+        }
+    }
+
+    fn open_topic(&mut self, topic: &Topic) {
+        let policy = Policy {
+            in_sync_min: topic.settings.min_insync_replicas,
+            log_append_time: topic.settings.log_append_time,
+        };
+        let segments = LogSettings {
+            segment_bytes: topic.settings.segment_bytes,
+        };
+        for partition in &topic.partitions {
+            if !partition.replicas.contains(&self.settings.node) {
+                continue;
+            }
+            match self.replicas.get_mut(&partition.group) {
+                Some(replica) => replica.policy = policy,
+                None => {
+                    let voters = partition.replicas.clone();
+                    self.open_group(
+                        partition.group,
+                        voters,
+                        policy,
+                        segments.clone(),
+                        Cause::Fresh,
+                    );
+                }
+            }
+        }
+    }
+
+    fn retire_topic(&mut self, topic: &Topic) {
+        for partition in &topic.partitions {
+            let group = partition.group;
+            let stored = self.stored.remove(&group).is_some();
+            if let Some(mut replica) = self.replicas.remove(&group) {
+                self.refuse_appends(&mut replica, &Refusal::UnknownTopic);
+                self.woken.extend(replica.parked.iter());
+                self.led.set(group, consensus::Led::Gone);
+                self.turn.remove(group);
+            } else if stored {
+                self.turn.remove(group);
+            }
+        }
+    }
+
+    /// Hands the leaderships over to replicas that have everything, before the process stops.
+    pub(crate) fn drain(&mut self) {
+        let node = self.settings.node;
+        let led: Vec<_> = self
+            .replicas
+            .values()
+            .filter(|r| r.was_leader)
+            .map(|r| r.id)
+            .collect();
+        for group in led {
+            let Some(replica) = self.replicas.get_mut(&group) else {
+                continue;
+            };
+            let alive = |n: &NodeId| self.peers.get(n).is_some_and(|p| !p.lost);
+            let others = replica.group.progress().into_iter();
+            let best = others
+                .filter(|p| p.node != node && alive(&p.node))
+                .max_by_key(|p| p.matched);
+            if let Some(best) = best {
+                replica.group.transfer(best.node);
+                self.touch(group);
+            }
+        }
+    }
+
+    /// Groups that this node leads and others could lead.
+    pub fn leaderships(&self) -> usize {
+        self.replicas
+            .values()
+            .filter(|r| r.was_leader && r.voters.len() > 1)
+            .count()
+    }
+}

@@ -1,0 +1,114 @@
+//! Questions about offsets: first, last, by time; where an epoch ended; where replicas stand.
+
+use crate::Shard;
+use crate::api::{
+    Command, EpochPart, OffsetAnswer, OffsetPart, OffsetQuery, ReplicaStatus, Reply, ReplyTo,
+};
+use base::{GroupId, Offset, Refusal};
+use log::TimeQuery;
+
+impl Shard {
+    pub(crate) fn offsets(&mut self, command: Command, to: ReplyTo) {
+        let Command::Offsets { parts } = &command else {
+            return;
+        };
+        if parts.iter().any(|part| self.must_settle_first(part)) {
+            let last = self.settling.back().map_or(0, |(number, _)| *number);
+            self.deferred.push_back((last, command, to));
+            return;
+        }
+        let answers = parts.iter().map(|part| self.offset(part)).collect();
+        to.sink.reply(to.ticket, Reply::Offsets(answers));
+    }
+
+    /// A search by time looks in segments only, so what is committed must be there first.
+    fn must_settle_first(&self, part: &OffsetPart) -> bool {
+        let by_time = matches!(
+            part.query,
+            OffsetQuery::AtTime(_) | OffsetQuery::MaxTimestamp
+        );
+        let replica = self.replicas.get(&part.group);
+        by_time && !self.settling.is_empty() && replica.is_some_and(|r| r.settled < r.high.0)
+    }
+
+    pub(crate) fn answer_deferred(&mut self, settled: u64) {
+        while self
+            .deferred
+            .front()
+            .is_some_and(|(turn, ..)| *turn <= settled)
+        {
+            let (_, command, to) = self.deferred.pop_front().expect("looked at just now");
+            self.offsets(command, to);
+        }
+    }
+
+    fn offset(&self, part: &OffsetPart) -> Result<OffsetAnswer, Refusal> {
+        let replica = self.led_replica(part.group, part.leader_epoch)?;
+        let epoch_of = |offset| replica.log.epoch_of(offset).map_or(-1, |t| t.epoch());
+        let known = |offset: Offset, leader_epoch| {
+            Ok(OffsetAnswer::Known {
+                offset,
+                timestamp: -1,
+                leader_epoch,
+            })
+        };
+        let start = replica.log.start_offset();
+        let high = replica.high.1;
+        match part.query {
+            OffsetQuery::Earliest => known(start, epoch_of(start)),
+            // A new leader doesn't know the group's commit before its own term's first.
+            _ if !replica.group.committed_in_term() => Err(Refusal::OffsetNotAvailable),
+            OffsetQuery::Latest => known(high, replica.group.term().epoch()),
+            OffsetQuery::AtTime(_) | OffsetQuery::MaxTimestamp if start == high => {
+                known(Offset(-1), -1)
+            }
+            OffsetQuery::AtTime(at) => Ok(OffsetAnswer::Search {
+                plan: replica.log.plan_time(TimeQuery::At(at), high),
+                leader_epoch: replica.group.term().epoch(),
+            }),
+            OffsetQuery::MaxTimestamp => Ok(OffsetAnswer::Search {
+                plan: replica.log.plan_time(TimeQuery::Max, high),
+                leader_epoch: replica.group.term().epoch(),
+            }),
+        }
+    }
+
+    pub(crate) fn epoch_ends(&mut self, parts: &[EpochPart], to: &ReplyTo) {
+        let answer = |part: &EpochPart| {
+            let replica = self.led_replica(part.group, part.current_epoch)?;
+            let (epoch, end) = replica.log.epoch_end(part.epoch);
+            Ok((epoch, end))
+        };
+        let answers = parts.iter().map(answer).collect();
+        to.sink.reply(to.ticket, Reply::EpochEnds(answers));
+    }
+
+    pub(crate) fn report_replicas(&mut self, groups: &[GroupId], to: &ReplyTo) {
+        let known = groups.iter().filter_map(|g| self.replica_status(*g));
+        to.sink.reply(to.ticket, Reply::Replicas(known.collect()));
+    }
+
+    /// Where this node's replica of a group stands.
+    pub fn replica_status(&self, group: GroupId) -> Option<ReplicaStatus> {
+        let replica = self.replicas.get(&group)?;
+        let (node, lag) = (self.settings.node, self.settings.replica_lag_max);
+        let leads = replica.group.is_leader();
+        Some(ReplicaStatus {
+            group,
+            leader: replica.leader(),
+            in_sync: if leads {
+                replica.in_sync(node, self.now.mono, lag)
+            } else {
+                Vec::new()
+            },
+            end_offset: replica.log.end_offset(),
+            high_watermark: replica.high.1,
+            last_index: replica.log.last_index(),
+        })
+    }
+
+    /// The groups that this node has a replica of.
+    pub fn groups(&self) -> impl Iterator<Item = GroupId> {
+        self.replicas.keys().copied()
+    }
+}

@@ -1,0 +1,347 @@
+//! Other nodes: frames in and out, who is alive, heartbeats, quiet groups.
+//!
+//! Liveness is by node: one frame at least every heartbeat speaks for all groups. A leader pings
+//! the followers of groups that are busy or behind; when all replicas of a group have everything
+//! and know it, the group becomes quiet: the led set says so, and nothing more is sent for it.
+
+use crate::Shard;
+use crate::led::PeerLed;
+use crate::operation::elect::Cause;
+use crate::replica::{Replica, Rest};
+use base::{GroupId, Mark, Mono, NodeId, Random, Term, limits, mark};
+use bytes::Bytes;
+use consensus::{Frame, Item, Led, LedDelta, Message};
+use std::time::Duration;
+
+/// Beats without news before a group becomes quiet.
+const BEATS_TO_QUIET: u32 = 5;
+/// A leader checks its quorum every so many beats.
+const BEATS_A_CHECK: u64 =
+    (limits::QUORUM_CHECK.as_millis() / limits::NODE_HEARTBEAT.as_millis()) as u64;
+
+/// Another node as this one sees it.
+pub(crate) struct Peer {
+    pub(crate) up: bool,
+    /// It was not heard for longer than `patience`, or its connection broke.
+    pub(crate) lost: bool,
+    /// Silence after which it is taken for lost.
+    pub(crate) patience: Duration,
+    pub(crate) heard: Mono,
+    pub(crate) boot: u64,
+    /// What it says that it leads.
+    pub(crate) led: PeerLed,
+    /// The version of this node's led set that it has.
+    pub(crate) acked: u64,
+    /// The version that it was told last.
+    told: u64,
+    pub(crate) outbox: Vec<Item>,
+    must_send: bool,
+}
+
+impl Peer {
+    pub(crate) fn new(_node: NodeId, now: Mono, random: &mut Random) -> Peer {
+        let jitter = random.below(limits::ELECTION_JITTER.as_micros() as u64);
+        Peer {
+            up: false,
+            lost: false,
+            patience: limits::LEADER_SILENCE + Duration::from_micros(jitter),
+            heard: now,
+            boot: 0,
+            led: PeerLed::default(),
+            acked: 0,
+            told: 0,
+            outbox: Vec::new(),
+            must_send: true,
+        }
+    }
+}
+
+impl Shard {
+    pub(crate) fn on_peer_up(&mut self, node: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.up = true;
+            peer.must_send = true;
+            self.probe(node);
+        }
+    }
+
+    pub(crate) fn on_peer_down(&mut self, node: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.up = false;
+            self.lose(node);
+        }
+    }
+
+    fn lose(&mut self, node: NodeId) {
+        let Some(peer) = self.peers.get_mut(&node) else {
+            return;
+        };
+        if !std::mem::replace(&mut peer.lost, true) {
+            self.on_leader_node_lost(node);
+            self.wake_groups_with(node);
+            self.controller.forget_asked(node);
+        }
+    }
+
+    /// Groups that this node leads and `node` follows need heartbeats again.
+    fn wake_groups_with(&mut self, node: NodeId) {
+        let with = |r: &&Replica| r.was_leader && r.voters.contains(&node);
+        let groups: Vec<_> = self.replicas.values().filter(with).map(|r| r.id).collect();
+        for group in groups {
+            self.wake_group(group);
+        }
+    }
+
+    /// What was on its way to `node` may be lost: ask it again where it stands.
+    fn probe(&mut self, node: NodeId) {
+        self.wake_groups_with(node);
+        let with = |r: &&mut Replica| r.was_leader && r.voters.contains(&node);
+        let mut groups = Vec::new();
+        for replica in self.replicas.values_mut().filter(with) {
+            replica.group.unreachable(node);
+            replica.group.ping();
+            groups.push(replica.id);
+        }
+        for group in groups {
+            self.touch(group);
+        }
+    }
+
+    pub(crate) fn on_frame(&mut self, from: NodeId, bytes: Bytes) {
+        if !self.peers.contains_key(&from) {
+            return;
+        }
+        let frame = match Frame::decode(bytes) {
+            Ok(frame) => frame,
+            Err(e) => return self.note(format!("a frame of node {from} was dropped: {e}")),
+        };
+        self.hear(from, &frame);
+        if let Some(delta) = &frame.led {
+            self.on_led(from, delta);
+        }
+        for item in frame.items {
+            match item {
+                Item::Raft(group, message) => self.on_message(from, group, message),
+                Item::Disown(group, term) => self.on_disowned(group, term),
+                Item::Forward { ticket, command } => self.on_forwarded(from, ticket, &command),
+                Item::Answer {
+                    ticket,
+                    index,
+                    reply,
+                } => self.on_answer(ticket, index, reply),
+            }
+        }
+    }
+
+    fn hear(&mut self, from: NodeId, frame: &Frame) {
+        let (now, boot) = (self.now.mono, self.settings.boot);
+        let Some(peer) = self.peers.get_mut(&from) else {
+            return;
+        };
+        peer.heard = now;
+        peer.acked = if frame.seen.0 == boot {
+            frame.seen.1
+        } else {
+            0
+        };
+        let returned = std::mem::replace(&mut peer.lost, false);
+        if peer.boot != frame.boot {
+            let restarted = peer.boot != 0;
+            peer.boot = frame.boot;
+            peer.led = PeerLed::default();
+            peer.told = 0;
+            if restarted {
+                self.on_leader_node_lost(from);
+            }
+            self.probe(from);
+        } else if returned {
+            self.probe(from);
+        }
+    }
+
+    fn on_led(&mut self, from: NodeId, delta: &LedDelta) {
+        let Some(peer) = self.peers.get_mut(&from) else {
+            return;
+        };
+        if !peer.led.apply(delta) {
+            return;
+        }
+        for (group, led) in &delta.changes {
+            let Led::Leads { term, .. } = led else {
+                continue;
+            };
+            if !self.replicas.contains_key(group) {
+                self.effects.leaders.push((*group, *term, Some(from)));
+            }
+            if *group == GroupId::META {
+                self.controller.led_changed = true;
+            }
+        }
+    }
+
+    fn on_message(&mut self, from: NodeId, group: GroupId, message: Message) {
+        let now = self.now.mono;
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        let strangers = message.from() != from || message.to() != self.settings.node;
+        if strangers || replica.suspect.is_some() {
+            return;
+        }
+        if message.is_vote_refusal() {
+            mark(Mark::VoteRefused);
+        }
+        if message.is_from_leader() && message.term() >= u64::from(replica.group.term().0) {
+            replica.contact = now;
+        }
+        replica.group.step(message);
+        if replica.rest == Rest::Quiet {
+            // Somebody isn't content: heartbeats will tell where the group stands.
+            self.wake_group(group);
+        }
+        self.touch(group);
+    }
+
+    /// A follower knows of a later term: speaking to it will tell.
+    fn on_disowned(&mut self, group: GroupId, term: Term) {
+        let leads = |r: &Replica| r.was_leader && r.group.term() < term;
+        if self.replicas.get(&group).is_some_and(leads) {
+            self.wake_group(group);
+        }
+    }
+
+    pub(crate) fn beat_if_due(&mut self) {
+        if self.now.mono < self.next_beat {
+            return;
+        }
+        self.next_beat = self.now.mono.after(limits::NODE_HEARTBEAT);
+        self.beats += 1;
+        let silent = |p: &Peer| !p.lost && self.now.mono.since(p.heard) > p.patience;
+        let silent: Vec<_> = self
+            .peers
+            .iter()
+            .filter(|(_, p)| silent(p))
+            .map(|(n, _)| *n)
+            .collect();
+        for node in silent {
+            self.lose(node);
+        }
+        for peer in self.peers.values_mut() {
+            peer.must_send = true;
+        }
+        let groups: Vec<_> = self.replicas.keys().copied().collect();
+        for group in groups {
+            self.beat_group(group);
+        }
+        if let Some(acked) = self.peers.values().map(|p| p.acked).min() {
+            self.led.prune(acked);
+        }
+    }
+
+    fn beat_group(&mut self, group: GroupId) {
+        let Some(replica) = self.replicas.get(&group) else {
+            return;
+        };
+        if replica.group.is_leader() {
+            if replica.voters.len() > 1 && replica.rest != Rest::Quiet {
+                self.beat_led_group(group);
+            }
+        } else if !self.hears_leader(replica) {
+            let cause = if replica.leader().is_some() {
+                Cause::Lost
+            } else {
+                Cause::Leaderless
+            };
+            self.schedule_election(group, cause);
+        } else {
+            self.disown_if_stale(group);
+        }
+    }
+
+    /// A peer promises quiet for a group of which this replica knows a later term.
+    fn disown_if_stale(&mut self, group: GroupId) {
+        let term = self.replicas[&group].group.term();
+        for peer in self.peers.values_mut() {
+            if peer
+                .led
+                .get(group)
+                .is_some_and(|(theirs, quiet)| quiet && theirs < term)
+            {
+                peer.outbox.push(Item::Disown(group, term));
+            }
+        }
+    }
+
+    fn beat_led_group(&mut self, group: GroupId) {
+        let now = self.now.mono;
+        let check = self.beats % BEATS_A_CHECK == group.0 % BEATS_A_CHECK;
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        let last = replica.group.last_index();
+        let progress = replica.group.progress();
+        for peer in &progress {
+            if peer.matched >= replica.end_at_beat {
+                replica.caught_up.insert(peer.node, now);
+            }
+        }
+        replica.end_at_beat = last;
+        let committed = replica.group.committed();
+        let whole = committed == last
+            && replica.group.committed_in_term()
+            && progress.iter().all(|p| {
+                p.matched == last && (p.committed == last || p.node == self.settings.node)
+            });
+        let all_heard = replica
+            .voters
+            .iter()
+            .all(|n| self.peers.get(n).is_none_or(|p| !p.lost));
+        replica.rest = match replica.rest {
+            Rest::Active(beats) if whole && all_heard && beats + 1 >= BEATS_TO_QUIET => {
+                mark(Mark::BecameQuiet);
+                let term = replica.group.term();
+                self.led.set(group, Led::Leads { term, quiet: true });
+                Rest::Announced(self.led.version())
+            }
+            Rest::Active(beats) if whole => Rest::Active(beats + 1),
+            Rest::Active(_) => Rest::Active(0),
+            Rest::Announced(version) => {
+                let has = |n: &NodeId| self.peers.get(n).is_none_or(|p| p.acked >= version);
+                if replica.voters.iter().all(has) {
+                    Rest::Quiet
+                } else {
+                    replica.rest
+                }
+            }
+            Rest::Quiet => Rest::Quiet,
+        };
+        match replica.rest {
+            Rest::Quiet => {}
+            _ if check => replica.group.tick(),
+            _ => replica.group.ping(),
+        }
+        self.touch(group);
+    }
+
+    /// Frames for the peers that have something coming, or are due a heartbeat.
+    pub(crate) fn address_frames(&mut self) {
+        let version = self.led.version();
+        for (node, peer) in &mut self.peers {
+            let news = peer.told < version;
+            if peer.outbox.is_empty() && !peer.must_send && !news {
+                continue;
+            }
+            let tell = news || (peer.must_send && peer.acked < version);
+            let led = tell.then(|| self.led.delta_since(peer.acked));
+            peer.told = version;
+            peer.must_send = false;
+            let frame = Frame {
+                boot: self.settings.boot,
+                seen: (peer.boot, peer.led.version()),
+                led,
+                items: std::mem::take(&mut peer.outbox),
+            };
+            self.effects.frames.push((*node, frame.encode()));
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Reading: plan what can be read now, or park until there is enough or it is time.
+
+use crate::Shard;
+use crate::api::{ReadAnswer, ReadPart, Reply, ReplyTo};
+use crate::replica::Replica;
+use base::{Batch, Bug, GroupId, Mark, Mono, Offset, Refusal, mark, planted};
+use std::cmp::Ordering;
+
+/// A read, waiting or not.
+pub(crate) struct Park {
+    pub(crate) to: ReplyTo,
+    pub(crate) parts: Vec<ReadPart>,
+    pub(crate) bytes_min: u32,
+    pub(crate) bytes_max: u32,
+    pub(crate) deadline: Mono,
+}
+
+/// What a read can get now.
+struct Planned {
+    answers: Vec<Result<ReadAnswer, Refusal>>,
+    /// Bytes that can be had; everything in files counts as enough.
+    bytes: u64,
+    /// Something that the caller must learn at once.
+    urgent: bool,
+}
+
+impl Shard {
+    pub(crate) fn read(&mut self, park: Park) {
+        let planned = self.plan(&park);
+        let enough = planned.urgent || planned.bytes >= u64::from(park.bytes_min);
+        if enough || park.deadline <= self.now.mono {
+            park.to
+                .sink
+                .reply(park.to.ticket, Reply::Read(planned.answers));
+            return;
+        }
+        mark(Mark::FetchParked);
+        let id = self.next_park;
+        self.next_park += 1;
+        for part in &park.parts {
+            if let Some(replica) = self.replicas.get_mut(&part.group) {
+                replica.parked.push(id);
+            }
+        }
+        self.parks_by_deadline.insert((park.deadline, id));
+        self.parks.insert(id, park);
+    }
+
+    fn plan(&self, park: &Park) -> Planned {
+        let mut planned = Planned {
+            answers: Vec::with_capacity(park.parts.len()),
+            bytes: 0,
+            urgent: false,
+        };
+        let mut room = u64::from(park.bytes_max);
+        for part in &park.parts {
+            let first = planned.bytes == 0;
+            let answer = self.plan_part(part, room, first);
+            match &answer {
+                Err(_) => planned.urgent = true,
+                Ok(answer) => {
+                    planned.urgent |= answer.diverging.is_some();
+                    let hot: u64 = answer.hot.iter().map(|b| b.len() as u64).sum();
+                    let cold = answer
+                        .cold
+                        .as_ref()
+                        .map_or(0, |_| u64::from(part.bytes_max).min(room));
+                    planned.bytes += hot + cold.max(u64::from(answer.cold.is_some()));
+                    planned.urgent |= answer.cold.is_some();
+                    room = room.saturating_sub(hot + cold);
+                }
+            }
+            planned.answers.push(answer);
+        }
+        planned
+    }
+
+    fn plan_part(&self, part: &ReadPart, room: u64, first: bool) -> Result<ReadAnswer, Refusal> {
+        let replica = self.led_replica(part.group, part.leader_epoch)?;
+        let high = readable_upto(replica);
+        let end = replica.log.end_offset();
+        let mut answer = ReadAnswer {
+            high_watermark: high,
+            last_stable: high,
+            start_offset: replica.log.start_offset(),
+            diverging: None,
+            hot: Vec::new(),
+            cold: None,
+        };
+        if let Some(epoch) = part.last_fetched_epoch {
+            let (ours, ends) = replica.log.epoch_end(epoch);
+            if ours < epoch || ends < part.offset {
+                mark(Mark::Diverged);
+                answer.diverging = Some((ours, ends));
+                return Ok(answer);
+            }
+        }
+        if part.offset < answer.start_offset || part.offset > end {
+            return Err(Refusal::OffsetOutOfRange);
+        }
+        if part.offset >= high {
+            if part.offset > high {
+                mark(Mark::FetchAboveHighWatermark);
+            }
+            return Ok(answer);
+        }
+        let most = u64::from(part.bytes_max).min(room);
+        if most == 0 && !first {
+            return Ok(answer);
+        }
+        let oldest_hot = replica
+            .group
+            .batches()
+            .next()
+            .map(|(_, b)| b.header().base_offset);
+        match oldest_hot.filter(|oldest| *oldest <= part.offset) {
+            Some(_) => {
+                mark(Mark::HotRead);
+                answer.hot = hot_batches(replica, part.offset, high, most, first);
+            }
+            None => {
+                mark(Mark::ColdRead);
+                let upto = oldest_hot.map_or(high, |oldest| high.min(oldest));
+                let most = u32::try_from(most).unwrap_or(u32::MAX);
+                answer.cold = Some(replica.log.plan_read(part.offset, upto, most));
+            }
+        }
+        Ok(answer)
+    }
+
+    /// The replica, if this node leads it in the epoch that the caller expects.
+    pub(crate) fn led_replica(
+        &self,
+        group: GroupId,
+        epoch: Option<i32>,
+    ) -> Result<&Replica, Refusal> {
+        let replica = self
+            .replicas
+            .get(&group)
+            .ok_or(Refusal::NotLeader { leader: None })?;
+        match epoch.map(|e| e.cmp(&replica.group.term().epoch())) {
+            Some(Ordering::Less) => return Err(Refusal::FencedLeaderEpoch),
+            Some(Ordering::Greater) => return Err(Refusal::UnknownLeaderEpoch),
+            _ => {}
+        }
+        if !replica.group.is_leader() {
+            return Err(Refusal::NotLeader {
+                leader: replica.leader(),
+            });
+        }
+        Ok(replica)
+    }
+
+    /// Looks again at the reads whose partitions got news.
+    pub(crate) fn answer_woken_reads(&mut self) {
+        for id in std::mem::take(&mut self.woken) {
+            let Some(park) = self.parks.get(&id) else {
+                continue;
+            };
+            let planned = self.plan(park);
+            if planned.urgent || planned.bytes >= u64::from(park.bytes_min) {
+                self.unpark(id, planned.answers);
+            }
+        }
+    }
+
+    /// Answers the reads whose time is up with what there is.
+    pub(crate) fn expire_reads(&mut self) {
+        while let Some((deadline, id)) = self.parks_by_deadline.first().copied() {
+            if deadline > self.now.mono {
+                break;
+            }
+            let planned = self.plan(&self.parks[&id]);
+            self.unpark(id, planned.answers);
+        }
+    }
+
+    fn unpark(&mut self, id: u64, answers: Vec<Result<ReadAnswer, Refusal>>) {
+        let park = self.parks.remove(&id).expect("the caller looked it up");
+        self.parks_by_deadline.remove(&(park.deadline, id));
+        for part in &park.parts {
+            if let Some(replica) = self.replicas.get_mut(&part.group) {
+                replica.parked.retain(|parked| *parked != id);
+            }
+        }
+        park.to.sink.reply(park.to.ticket, Reply::Read(answers));
+    }
+}
+
+/// Consumers see what is committed, nothing else.
+fn readable_upto(replica: &Replica) -> Offset {
+    if planted(Bug::ServeAboveHighWatermark) {
+        return replica.log.end_offset();
+    }
+    replica.high.1
+}
+
+/// Whole batches from the one that holds `from`, up to `upto` and `most` bytes; the first batch
+/// of a whole read goes out whatever its size.
+fn hot_batches(
+    replica: &Replica,
+    from: Offset,
+    upto: Offset,
+    most: u64,
+    first: bool,
+) -> Vec<Batch> {
+    let mut bytes = 0;
+    let mut out = Vec::new();
+    let newest_first = replica.group.batches().rev();
+    let reachable = newest_first.take_while(|(_, b)| b.header().next_offset() > from);
+    let count = reachable.count();
+    let skip = replica.group.batches().count() - count;
+    for (_, batch) in replica.group.batches().skip(skip) {
+        if batch.header().next_offset() > upto {
+            break;
+        }
+        bytes += batch.len() as u64;
+        if bytes > most && !(first && out.is_empty()) {
+            break;
+        }
+        out.push(batch.clone());
+    }
+    out
+}

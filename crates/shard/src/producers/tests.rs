@@ -1,0 +1,114 @@
+use super::*;
+use base::record::Builder;
+
+fn header(id: i64, epoch: i16, sequence: i32, records: usize, offset: i64) -> BatchHeader {
+    let mut b = Builder::new(0).producer(ProducerId(id), epoch, sequence);
+    for _ in 0..records {
+        b.push(0, None, Some(b"x"), &[]);
+    }
+    let mut header = b.build().header();
+    header.base_offset = Offset(offset);
+    header
+}
+
+fn new(p: &Producers, h: &BatchHeader) -> bool {
+    p.admit(h) == Ok(Admission::New)
+}
+
+#[test]
+fn a_duplicate_is_told_apart_before_and_after_its_commit() {
+    let mut p = Producers::default();
+    let first = header(1, 0, 0, 3, 100);
+    assert!(new(&p, &first));
+    p.appended(RaftIndex(5), &first);
+    let dup = |pending| {
+        Ok(Admission::Duplicate {
+            base_offset: Offset(100),
+            pending,
+        })
+    };
+    assert_eq!(p.admit(&first), dup(Some(RaftIndex(5))));
+    p.committed(RaftIndex(5));
+    assert_eq!(p.admit(&first), dup(None));
+    assert!(new(&p, &header(1, 0, 3, 1, 0)));
+    assert!(matches!(
+        p.admit(&header(1, 0, 4, 1, 0)),
+        Err(Refusal::OutOfOrderSequence(_))
+    ));
+}
+
+#[test]
+fn a_producer_starts_at_zero_and_so_does_each_epoch() {
+    let mut p = Producers::default();
+    assert!(matches!(
+        p.admit(&header(1, 0, 7, 1, 0)),
+        Err(Refusal::OutOfOrderSequence(_))
+    ));
+    p.appended(RaftIndex(1), &header(1, 3, 0, 1, 0));
+    assert!(matches!(
+        p.admit(&header(1, 4, 1, 1, 0)),
+        Err(Refusal::OutOfOrderSequence(_))
+    ));
+    assert!(new(&p, &header(1, 4, 0, 1, 0)));
+    let stale = p.admit(&header(1, 2, 1, 1, 0));
+    assert_eq!(
+        stale,
+        Err(Refusal::InvalidProducerEpoch {
+            epoch: 2,
+            current: 3
+        })
+    );
+}
+
+#[test]
+fn a_truncation_takes_back_what_was_not_committed() {
+    let mut p = Producers::default();
+    p.appended(RaftIndex(1), &header(1, 0, 0, 1, 0));
+    p.committed(RaftIndex(1));
+    let before = p.clone();
+    p.appended(RaftIndex(2), &header(1, 0, 1, 1, 1));
+    p.appended(RaftIndex(3), &header(2, 0, 0, 1, 2));
+    p.truncated(RaftIndex(2));
+    assert_eq!(p, before);
+    assert!(new(&p, &header(1, 0, 1, 1, 1)));
+}
+
+#[test]
+fn sequences_wrap_and_five_batches_are_remembered() {
+    let mut p = Producers::default();
+    let mut sequence = i32::MAX - 2;
+    p.forgot = true;
+    for i in 1..=7u64 {
+        let h = header(1, 0, sequence, 2, i as i64 * 2);
+        assert!(new(&p, &h), "batch {i}");
+        p.appended(RaftIndex(i), &h);
+        p.committed(RaftIndex(i));
+        sequence = ((i64::from(sequence) + 2) & i64::from(i32::MAX)) as i32;
+    }
+    let back = |n: i64| ((i64::from(sequence) - 2 * n) & i64::from(i32::MAX)) as i32;
+    assert!(matches!(
+        p.admit(&header(1, 0, back(5), 2, 0)),
+        Ok(Admission::Duplicate { .. })
+    ));
+    assert!(matches!(
+        p.admit(&header(1, 0, back(6), 2, 0)),
+        Err(Refusal::OutOfOrderSequence(_))
+    ));
+}
+
+#[test]
+fn a_checkpoint_restores_the_committed_layer() {
+    let mut p = Producers::default();
+    for i in 1..50u64 {
+        p.appended(
+            RaftIndex(i),
+            &header((i % 7) as i64, 0, (i / 7) as i32, 1, i as i64),
+        );
+    }
+    p.committed(RaftIndex(49));
+    let bytes = p.checkpoint();
+    assert_eq!(Producers::restore(&bytes, RaftIndex(49)), Some(p));
+    for cut in 1..bytes.len() {
+        assert_eq!(Producers::restore(&bytes[..cut], RaftIndex(49)), None);
+    }
+}

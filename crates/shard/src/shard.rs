@@ -1,0 +1,220 @@
+//! The loop's state, and its two entries: [`Shard::on`] takes an event, [`Shard::turn`] ends a
+//! turn and hands out what came of it. What is done with an event is in `operation`.
+
+use crate::api::{Command, Effects, Event, Job, JobResult, ReplyTo, Settings};
+use crate::calls::Calls;
+use crate::controller::Controller;
+use crate::led::LedSet;
+use crate::operation::{ColdRequest, InFlight, Park, Peer};
+use crate::replica::{Replica, Stored};
+use crate::stats::Stats;
+use base::{GroupId, Mono, NodeId, Now, RaftIndex, Random};
+use log::{Recovered, Turn};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// One core's replicas and what is under way on them. Pure: no clock, no IO, no chance of its own.
+pub struct Shard {
+    pub(crate) settings: Settings,
+    pub(crate) random: Random,
+    pub(crate) now: Now,
+    pub(crate) replicas: BTreeMap<GroupId, Replica>,
+    /// Groups that recovery found and the metadata hasn't named yet.
+    pub(crate) stored: BTreeMap<GroupId, Stored>,
+    /// Replicas with something to collect in this turn.
+    pub(crate) dirty: Vec<GroupId>,
+    pub(crate) peers: BTreeMap<NodeId, Peer>,
+    pub(crate) led: LedSet,
+    pub(crate) controller: Controller,
+    pub(crate) calls: Calls,
+    pub(crate) parks: BTreeMap<u64, Park>,
+    pub(crate) parks_by_deadline: BTreeSet<(Mono, u64)>,
+    pub(crate) next_park: u64,
+    /// Parked reads whose partitions got news in this turn.
+    pub(crate) woken: BTreeSet<u64>,
+    /// Offset questions that wait until what is committed is in segments, by turn.
+    pub(crate) deferred: VecDeque<(u64, Command, ReplyTo)>,
+    pub(crate) elections: BTreeSet<(Mono, GroupId)>,
+    pub(crate) next_beat: Mono,
+    pub(crate) beats: u64,
+    pub(crate) turn: Turn,
+    /// Readies of the current turn.
+    pub(crate) opened: Vec<InFlight>,
+    /// Readies whose turns aren't durable yet.
+    pub(crate) in_flight: VecDeque<(u64, Vec<InFlight>)>,
+    /// Last entries written by turns that aren't readable from segments yet.
+    pub(crate) settling: VecDeque<(u64, Vec<(GroupId, RaftIndex)>)>,
+    pub(crate) written: Vec<(GroupId, RaftIndex)>,
+    pub(crate) checkpoint_due: bool,
+    /// Batches in memory in order of their append, to find the oldest.
+    pub(crate) hot: VecDeque<(GroupId, RaftIndex, u64)>,
+    pub(crate) hot_bytes: u64,
+    pub(crate) uncommitted_bytes: u64,
+    pub(crate) disk_free: u64,
+    pub(crate) cold: BTreeMap<u64, ColdRequest>,
+    pub(crate) next_cold: u64,
+    pub(crate) effects: Effects,
+    pub(crate) stats: Stats,
+}
+
+impl Shard {
+    /// A shard over what recovery found. The groups of partitions come to life when the metadata
+    /// has been read again.
+    pub fn new(settings: Settings, recovered: Recovered, now: Now) -> Shard {
+        let mut random = Random::new(settings.seed);
+        let peers = settings.voters.iter().filter(|n| **n != settings.node);
+        let peers = peers
+            .map(|n| (*n, Peer::new(*n, now.mono, &mut random)))
+            .collect();
+        let mut shard = Shard {
+            random,
+            now,
+            replicas: BTreeMap::new(),
+            stored: BTreeMap::new(),
+            dirty: Vec::new(),
+            peers,
+            led: LedSet::default(),
+            controller: Controller::new(&settings),
+            calls: Calls::default(),
+            parks: BTreeMap::new(),
+            parks_by_deadline: BTreeSet::new(),
+            next_park: 0,
+            woken: BTreeSet::new(),
+            deferred: VecDeque::new(),
+            elections: BTreeSet::new(),
+            next_beat: now.mono,
+            beats: 0,
+            turn: Turn::new(recovered.next_turn),
+            opened: Vec::new(),
+            in_flight: VecDeque::new(),
+            settling: VecDeque::new(),
+            written: Vec::new(),
+            checkpoint_due: false,
+            hot: VecDeque::new(),
+            hot_bytes: 0,
+            uncommitted_bytes: 0,
+            disk_free: u64::MAX,
+            cold: BTreeMap::new(),
+            next_cold: 0,
+            effects: Effects::default(),
+            stats: Stats::default(),
+            settings,
+        };
+        for group in recovered.groups {
+            shard
+                .stored
+                .insert(group.log.group(), Stored::recovered(group));
+        }
+        shard.open_meta();
+        shard
+    }
+
+    /// Takes an event.
+    pub fn on(&mut self, now: Now, event: Event) {
+        self.now = now;
+        match event {
+            Event::Command(command, to) => self.on_command(command, to),
+            Event::Frame { from, bytes } => self.on_frame(from, bytes),
+            Event::PeerUp(node) => self.on_peer_up(node),
+            Event::PeerDown(node) => self.on_peer_down(node),
+            Event::Persisted { turn } => self.on_persisted(turn),
+            Event::Settled { turn } => self.on_settled(turn),
+            Event::CheckpointDue => self.checkpoint_due = true,
+            Event::Done(job, result) => self.on_done(job, result),
+            Event::DiskFree(bytes) => self.disk_free = bytes,
+            Event::Drain => self.drain(),
+        }
+    }
+
+    fn on_command(&mut self, command: Command, to: Option<ReplyTo>) {
+        match (command, to) {
+            (
+                Command::Append {
+                    acks,
+                    deadline,
+                    parts,
+                },
+                to,
+            ) => self.append(acks, deadline, parts, to),
+            (
+                Command::Read {
+                    bytes_min,
+                    bytes_max,
+                    deadline,
+                    parts,
+                },
+                Some(to),
+            ) => {
+                self.read(Park {
+                    to,
+                    parts,
+                    bytes_min,
+                    bytes_max,
+                    deadline,
+                });
+            }
+            (command @ Command::Offsets { .. }, Some(to)) => self.offsets(command, to),
+            (Command::EpochEnds { parts }, Some(to)) => self.epoch_ends(&parts, &to),
+            (Command::Meta { command, deadline }, Some(to)) => {
+                self.ask_controller(command, deadline, to);
+            }
+            (Command::Replicas { groups }, Some(to)) => self.report_replicas(&groups, &to),
+            // A question that nobody waits for.
+            (_, None) => {}
+        }
+    }
+
+    fn on_done(&mut self, job: Job, result: JobResult) {
+        let Job::Entries { ticket, .. } = job;
+        let JobResult::Entries(result) = result;
+        self.on_cold_entries(ticket, result);
+    }
+
+    /// Ends a turn: does what is due, collects what came of the events, and hands it out.
+    pub fn turn(&mut self, now: Now, effects: &mut Effects) {
+        self.now = now;
+        self.calls.expire(now.mono);
+        self.expire_reads();
+        self.beat_if_due();
+        self.run_elections();
+        self.run_controller();
+        self.collect();
+        self.answer_woken_reads();
+        self.evict_hot();
+        self.close_turn();
+        self.answer_woken_reads();
+        self.address_frames();
+        std::mem::swap(effects, &mut self.effects);
+        self.effects = Effects::default();
+    }
+
+    /// When [`Shard::turn`] must be called again, events or not.
+    pub fn deadline(&self) -> Option<Mono> {
+        let parks = self.parks_by_deadline.first().map(|(at, _)| *at);
+        let elections = self.elections.first().map(|(at, _)| *at);
+        let all = [
+            Some(self.next_beat),
+            self.calls.deadline(),
+            parks,
+            elections,
+        ];
+        all.into_iter()
+            .flatten()
+            .chain(self.controller.deadline())
+            .min()
+    }
+
+    /// Puts a replica on the list of this turn.
+    pub(crate) fn touch(&mut self, group: GroupId) {
+        if let Some(replica) = self.replicas.get_mut(&group) {
+            if !replica.dirty {
+                replica.dirty = true;
+                self.dirty.push(group);
+            }
+        }
+    }
+
+    /// Something for the operator to read.
+    pub(crate) fn note(&mut self, note: String) {
+        self.effects.notes.push(note);
+    }
+}

@@ -1,0 +1,55 @@
+//! What a shard counts, for metrics.
+
+use crate::Shard;
+
+/// Counters since the start, and gauges.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Batches appended as leader.
+    pub batches_appended: u64,
+    /// Bytes of them.
+    pub bytes_appended: u64,
+    /// Campaigns started.
+    pub campaigns: u64,
+    /// Elections won.
+    pub elections_won: u64,
+    /// Logs cut after a conflict.
+    pub truncations: u64,
+    /// Replicas on this node.
+    pub replicas: u64,
+    /// Groups that this node leads.
+    pub led: u64,
+    /// Groups without a leader, as far as this node knows.
+    pub leaderless: u64,
+    /// Bytes of batches in memory.
+    pub hot_bytes: u64,
+    /// Bytes appended and not committed.
+    pub uncommitted_bytes: u64,
+    /// Appends that wait for their commits.
+    pub appends_waiting: u64,
+    /// Reads that wait for data.
+    pub reads_waiting: u64,
+    /// Turns handed to storage and not durable yet.
+    pub turns_in_flight: u64,
+}
+
+impl Shard {
+    /// The counters and gauges now.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            replicas: self.replicas.len() as u64,
+            led: self.replicas.values().filter(|r| r.was_leader).count() as u64,
+            leaderless: self
+                .replicas
+                .values()
+                .filter(|r| r.leader().is_none())
+                .count() as u64,
+            hot_bytes: self.hot_bytes,
+            uncommitted_bytes: self.uncommitted_bytes,
+            appends_waiting: self.calls.len() as u64,
+            reads_waiting: self.parks.len() as u64,
+            turns_in_flight: self.in_flight.len() as u64,
+            ..self.stats.clone()
+        }
+    }
+}
