@@ -12,7 +12,6 @@ use crate::{
 use base::{
     Decision, GroupId, Machine, Mark, NodeId, Now, Partition, ProducerId, Refusal, Uuid, WallMs,
 };
-use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -95,42 +94,51 @@ impl Meta {
         }
     }
 
+    /// A topic that is named twice is not deleted at all, as in Kafka.
     fn delete(&self, topics: &[TopicRef]) -> Decision<Reply> {
-        let mut gone = BTreeSet::new();
-        let mut records: Vec<Bytes> = Vec::new();
-        let mut parts = Vec::new();
-        for wanted in topics {
-            let part = self.delete_one(wanted, &mut gone);
-            if let Ok((_, id)) = &part {
-                records.push(Record::TopicDeleted { id: *id }.encode());
+        let found: Vec<Result<&Arc<Topic>, Refusal>> =
+            topics.iter().map(|wanted| self.find(wanted)).collect();
+        let mut by_name: BTreeMap<Uuid, u32> = BTreeMap::new();
+        let mut by_id: BTreeMap<Uuid, u32> = BTreeMap::new();
+        for (wanted, topic) in topics.iter().zip(&found) {
+            let times = if let TopicRef::Name(_) = wanted {
+                &mut by_name
+            } else {
+                &mut by_id
+            };
+            if let Ok(topic) = topic {
+                *times.entry(topic.id).or_default() += 1;
             }
-            parts.push(part);
         }
+        let parts: Vec<Result<(String, Uuid), Refusal>> = found
+            .into_iter()
+            .map(|topic| {
+                let topic = topic?;
+                let times = |by: &BTreeMap<Uuid, u32>| by.get(&topic.id).copied().unwrap_or(0);
+                let why = match (times(&by_name), times(&by_id)) {
+                    (0, 1) | (1, 0) => return Ok((topic.name.clone(), topic.id)),
+                    (_, 0) => "Duplicate topic name.",
+                    (0, _) => "Duplicate topic id.",
+                    _ => "The provided topic name maps to an ID that was already supplied.",
+                };
+                Err(Refusal::InvalidRequest(why.to_owned()))
+            })
+            .collect();
+        let gone = parts.iter().flatten();
+        let records = gone
+            .map(|(_, id)| Record::TopicDeleted { id: *id }.encode())
+            .collect();
         Decision {
             records,
             reply: Reply::TopicsDeleted(parts),
         }
     }
 
-    fn delete_one(
-        &self,
-        wanted: &TopicRef,
-        gone: &mut BTreeSet<Uuid>,
-    ) -> Result<(String, Uuid), Refusal> {
-        let (topic, twice) = match wanted {
-            TopicRef::Name(name) => (
-                self.image.topic(name).ok_or(Refusal::UnknownTopic)?,
-                "Duplicate topic name.",
-            ),
-            TopicRef::Id(id) => (
-                self.image.topic_by_id(id).ok_or(Refusal::UnknownTopicId)?,
-                "Duplicate topic id.",
-            ),
-        };
-        if !gone.insert(topic.id) {
-            return Err(Refusal::InvalidRequest(twice.to_owned()));
+    fn find(&self, wanted: &TopicRef) -> Result<&Arc<Topic>, Refusal> {
+        match wanted {
+            TopicRef::Name(name) => self.image.topic(name).ok_or(Refusal::UnknownTopic),
+            TopicRef::Id(id) => self.image.topic_by_id(id).ok_or(Refusal::UnknownTopicId),
         }
-        Ok((topic.name.clone(), topic.id))
     }
 
     fn apply(&mut self, record: Record) {

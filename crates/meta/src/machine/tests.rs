@@ -1,1 +1,264 @@
+use super::*;
+use crate::{NewTopic, Placement};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
+/// Few names and ids, so that commands meet.
+fn names() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("a.b".to_owned()),
+        Just("a_b".to_owned()),
+        Just("orders".to_owned()),
+        Just("bad name".to_owned()),
+        "[a-c]{1,2}",
+    ]
+}
+
+fn placement() -> impl Strategy<Value = Placement> {
+    let node = (1u32..6).prop_map(NodeId);
+    prop_oneof![
+        (proptest::option::of(0u32..5), proptest::option::of(0u32..5)).prop_map(
+            |(partitions, replicas)| Placement::Spread {
+                partitions,
+                replicas
+            }
+        ),
+        vec(vec(node, 0..3), 0..3).prop_map(Placement::Manual),
+    ]
+}
+
+fn new_topic() -> impl Strategy<Value = NewTopic> {
+    let configs = prop_oneof![
+        Just(BTreeMap::new()),
+        Just(BTreeMap::from([(
+            "retention.ms".to_owned(),
+            "5".to_owned()
+        )])),
+        Just(BTreeMap::from([(
+            "retention.ms".to_owned(),
+            "x".to_owned()
+        )])),
+    ];
+    (names(), any::<u8>(), placement(), configs).prop_map(|(name, id, placement, configs)| {
+        NewTopic {
+            name,
+            id: Uuid([id; 16]),
+            placement,
+            configs,
+        }
+    })
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let wanted = prop_oneof![
+        names().prop_map(TopicRef::Name),
+        any::<u8>().prop_map(|id| TopicRef::Id(Uuid([id; 16]))),
+    ];
+    let info = (0u16..3, proptest::option::of("[ab]")).prop_map(|(port, rack)| NodeInfo {
+        host: "h".to_owned(),
+        port,
+        rack,
+    });
+    prop_oneof![
+        4 => (vec(new_topic(), 0..4), any::<bool>())
+            .prop_map(|(topics, validate_only)| Command::CreateTopics { topics, validate_only }),
+        2 => vec(wanted, 0..3).prop_map(|topics| Command::DeleteTopics { topics }),
+        2 => (1u32..6, info)
+            .prop_map(|(node, info)| Command::RegisterNode { node: NodeId(node), info }),
+        1 => (0u32..2000).prop_map(|count| Command::AllocateProducerIds { count }),
+    ]
+}
+
+/// What must hold of every state.
+fn check(meta: &Meta) {
+    let image = &meta.image;
+    assert_eq!(image.topics.len(), image.names.len());
+    let mut load = Load::default();
+    let mut groups = 0;
+    for (name, topic) in &image.topics {
+        assert_eq!((name, &image.names[&topic.id]), (&topic.name, name));
+        for (at, partition) in topic.partitions.iter().enumerate() {
+            let (same, place) = &image.groups[&partition.group];
+            assert!(Arc::ptr_eq(same, topic) && place.0 as usize == at);
+            assert!(partition.group < meta.next_group && partition.group > GroupId::META);
+            load.add(&partition.replicas);
+            groups += 1;
+        }
+    }
+    assert_eq!(groups, image.groups.len());
+    assert_eq!(load, meta.load);
+}
+
+proptest! {
+    #[test]
+    fn a_replica_that_only_replays_is_in_the_same_state(commands in vec(command(), 1..30)) {
+        let mut leader = Meta::new(Defaults::default());
+        let mut log: Vec<bytes::Bytes> = Vec::new();
+        for command in commands {
+            let before = leader.clone();
+            let decision = leader.handle(Now::default(), command.clone());
+            prop_assert_eq!(&leader, &before, "a decision changes nothing");
+            let again = leader.handle(Now::default(), command);
+            prop_assert_eq!(&decision.records, &again.records, "it follows from the state");
+            prop_assert_eq!(&decision.reply, &again.reply);
+            decision.records.iter().for_each(|record| leader.replay(record));
+            log.extend(decision.records);
+            check(&leader);
+        }
+        let mut follower = Meta::new(Defaults::default());
+        log.iter().for_each(|record| follower.replay(record));
+        prop_assert_eq!(&follower, &leader);
+    }
+
+    #[test]
+    fn producer_ids_are_given_once(counts in vec(1u32..5000, 1..20)) {
+        let mut meta = Meta::new(Defaults::default());
+        let mut next = 0;
+        for count in counts {
+            let command = Command::AllocateProducerIds { count };
+            let decision = meta.handle(Now::default(), command);
+            prop_assert_eq!(decision.reply, Reply::ProducerIds(ProducerId(next)));
+            decision.records.iter().for_each(|record| meta.replay(record));
+            next += i64::from(count);
+        }
+    }
+}
+
+fn replay(meta: &mut Meta, command: Command) -> Reply {
+    let decision = meta.handle(Now::default(), command);
+    decision
+        .records
+        .iter()
+        .for_each(|record| meta.replay(record));
+    decision.reply
+}
+
+fn with_topics(names: &[&str]) -> Meta {
+    let mut meta = Meta::new(Defaults::default());
+    let info = NodeInfo {
+        host: "h".to_owned(),
+        port: 1,
+        rack: None,
+    };
+    replay(
+        &mut meta,
+        Command::RegisterNode {
+            node: NodeId(1),
+            info,
+        },
+    );
+    let topic = |(at, name): (usize, &&str)| NewTopic {
+        name: (*name).to_owned(),
+        id: Uuid([at as u8 + 1; 16]),
+        placement: Placement::Spread {
+            partitions: Some(2),
+            replicas: None,
+        },
+        configs: BTreeMap::new(),
+    };
+    let topics = names.iter().enumerate().map(topic).collect();
+    replay(
+        &mut meta,
+        Command::CreateTopics {
+            topics,
+            validate_only: false,
+        },
+    );
+    meta
+}
+
+#[test]
+fn an_image_shares_what_did_not_change() {
+    let mut meta = with_topics(&["a", "b"]);
+    let before = meta.image(3);
+    replay(
+        &mut meta,
+        Command::DeleteTopics {
+            topics: vec![TopicRef::Name("b".to_owned())],
+        },
+    );
+    let after = meta.image(4);
+    assert!(Arc::ptr_eq(
+        before.topic("a").unwrap(),
+        after.topic("a").unwrap()
+    ));
+    assert!(before.topic("b").is_some() && after.topic("b").is_none());
+    assert_eq!((before.version, after.version), (3, 4));
+    assert!(after.partition(GroupId(1)).is_some() && after.partition(GroupId(3)).is_none());
+}
+
+#[test]
+fn deletions_are_answered_in_order_and_a_topic_named_twice_stays() {
+    let mut meta = with_topics(&["a", "b", "c"]);
+    let name = |name: &str| TopicRef::Name(name.to_owned());
+    let id = |id: u8| TopicRef::Id(Uuid([id; 16]));
+    let topics = vec![name("b"), name("none"), id(1), id(77), name("c"), id(3)];
+    let twice = Err(Refusal::InvalidRequest(
+        "The provided topic name maps to an ID that was already supplied.".to_owned(),
+    ));
+    assert_eq!(
+        replay(&mut meta, Command::DeleteTopics { topics }),
+        Reply::TopicsDeleted(vec![
+            Ok(("b".to_owned(), Uuid([2; 16]))),
+            Err(Refusal::UnknownTopic),
+            Ok(("a".to_owned(), Uuid([1; 16]))),
+            Err(Refusal::UnknownTopicId),
+            twice.clone(),
+            twice,
+        ])
+    );
+    assert_eq!(meta.image(1).topics.keys().collect::<Vec<_>>(), ["c"]);
+    let reply = replay(
+        &mut meta,
+        Command::DeleteTopics {
+            topics: vec![name("c"), name("c")],
+        },
+    );
+    let twice = Err(Refusal::InvalidRequest("Duplicate topic name.".to_owned()));
+    assert_eq!(reply, Reply::TopicsDeleted(vec![twice.clone(), twice]));
+}
+
+#[test]
+fn a_node_that_says_the_same_again_logs_nothing() {
+    let mut meta = Meta::new(Defaults::default());
+    let info = |port| NodeInfo {
+        host: "h".to_owned(),
+        port,
+        rack: None,
+    };
+    let register = |port| Command::RegisterNode {
+        node: NodeId(1),
+        info: info(port),
+    };
+    assert_eq!(replay(&mut meta, register(1)), Reply::Done);
+    assert!(meta.handle(Now::default(), register(1)).records.is_empty());
+    replay(&mut meta, register(2));
+    assert_eq!(meta.image(1).nodes[&NodeId(1)], info(2));
+}
+
+#[test]
+fn a_topic_s_settings_come_from_its_configuration_over_the_node_s_defaults() {
+    let mut meta = with_topics(&[]);
+    meta.defaults.topic = BTreeMap::from([("min.insync.replicas".to_owned(), "2".to_owned())]);
+    let configs = BTreeMap::from([("durability".to_owned(), "memory".to_owned())]);
+    let topic = NewTopic {
+        name: "t".to_owned(),
+        id: Uuid([5; 16]),
+        placement: Placement::Spread {
+            partitions: None,
+            replicas: None,
+        },
+        configs,
+    };
+    replay(
+        &mut meta,
+        Command::CreateTopics {
+            topics: vec![topic],
+            validate_only: false,
+        },
+    );
+    let image = meta.image(1);
+    let settings = &image.topic("t").unwrap().settings;
+    assert_eq!(settings.min_insync_replicas, 2);
+    assert_eq!(settings.durability, crate::Durability::Memory);
+}

@@ -1,1 +1,132 @@
+use super::*;
+use crate::{Defaults, Meta};
+use base::{Machine, Partition};
+use proptest::prelude::*;
 
+/// One of each kind, as the first release wrote them.
+fn version_1() -> Vec<(&'static str, Record)> {
+    let info = |rack: Option<&str>| NodeInfo {
+        host: "node.example".to_owned(),
+        port: 9092,
+        rack: rack.map(str::to_owned),
+    };
+    let partition = |group, nodes: &[u32]| PartitionInfo {
+        group: GroupId(group),
+        replicas: nodes.iter().map(|node| NodeId(*node)).collect(),
+    };
+    let configs = [("durability", "memory"), ("retention.ms", "-1")];
+    vec![
+        (
+            "node_registered",
+            Record::NodeRegistered {
+                node: NodeId(1),
+                info: info(Some("a")),
+            },
+        ),
+        (
+            "node_without_rack",
+            Record::NodeRegistered {
+                node: NodeId(300),
+                info: info(None),
+            },
+        ),
+        (
+            "topic_created",
+            Record::TopicCreated {
+                name: "orders.v1".to_owned(),
+                id: Uuid([0xab; 16]),
+                partitions: vec![partition(1, &[1, 300]), partition(200, &[300, 1])],
+                configs: configs.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            },
+        ),
+        (
+            "topic_deleted",
+            Record::TopicDeleted {
+                id: Uuid([0xab; 16]),
+            },
+        ),
+        (
+            "producer_ids_allocated",
+            Record::ProducerIdsAllocated {
+                next: ProducerId(2000),
+            },
+        ),
+    ]
+}
+
+const GOLDEN: &str = include_str!("../../testdata/v1/records.txt");
+
+fn golden() -> Vec<(&'static str, Vec<u8>)> {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    let line = |line: &'static str| {
+        let (name, hex) = line.split_once(' ').unwrap();
+        (name, hex.as_bytes().chunks(2).map(byte).collect())
+    };
+    GOLDEN
+        .lines()
+        .filter(|text| !text.starts_with('#'))
+        .map(line)
+        .collect()
+}
+
+#[test]
+fn records_of_version_1_are_written_and_read_as_ever() {
+    let golden = golden();
+    let known = version_1();
+    assert_eq!(golden.len(), known.len());
+    for ((name, bytes), (known_name, record)) in golden.iter().zip(&known) {
+        assert_eq!(name, known_name);
+        assert_eq!(Record::decode(bytes).as_ref(), Ok(record), "{name}");
+        assert_eq!(record.encode(), bytes, "{name}");
+    }
+}
+
+#[test]
+fn a_log_of_version_1_still_replays() {
+    let mut meta = Meta::new(Defaults::default());
+    for (name, bytes) in golden() {
+        if name == "topic_deleted" {
+            let image = meta.image(3);
+            let topic = image.topic("orders.v1").unwrap();
+            assert_eq!(topic.partitions[1].replicas, [NodeId(300), NodeId(1)]);
+            assert_eq!(topic.settings.durability, crate::Durability::Memory);
+            assert_eq!(image.groups[&GroupId(200)].1, Partition(1));
+        }
+        meta.replay(&bytes);
+    }
+    let image = meta.image(5);
+    assert!(image.topics.is_empty() && image.groups.is_empty() && image.names.is_empty());
+    assert_eq!(image.nodes.len(), 2);
+    assert_eq!(meta.next_group, GroupId(201));
+}
+
+#[test]
+fn a_record_of_a_newer_version_is_skipped() {
+    let mut meta = Meta::new(Defaults::default());
+    let before = meta.clone();
+    for (_, mut bytes) in golden() {
+        bytes[1] = 2;
+        meta.replay(&bytes);
+    }
+    meta.replay(&[200, 1, 5]);
+    assert_eq!(meta, before);
+}
+
+proptest! {
+    #[test]
+    fn replay_takes_anything(
+        which in 0usize..5,
+        edits in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..4),
+    ) {
+        let mut meta = Meta::new(Defaults::default());
+        let mut bytes = golden()[which].1.clone();
+        for (at, to) in edits {
+            let at = at % bytes.len();
+            bytes[at] = to;
+        }
+        meta.replay(&bytes);
+        meta.replay(&bytes);
+        let image = meta.image(1);
+        prop_assert_eq!(image.topics.len(), image.names.len());
+    }
+}

@@ -1,1 +1,192 @@
+use super::*;
+use base::{NodeId, Term, Uuid};
+use proptest::prelude::*;
 
+fn commands() -> Vec<Command> {
+    let configs = [
+        ("retention.ms".to_owned(), "1".to_owned()),
+        (String::new(), "ü".to_owned()),
+    ];
+    vec![
+        Command::CreateTopics {
+            topics: vec![
+                NewTopic {
+                    name: "orders".to_owned(),
+                    id: Uuid([7; 16]),
+                    placement: Placement::Spread {
+                        partitions: Some(3),
+                        replicas: None,
+                    },
+                    configs: configs.into_iter().collect(),
+                },
+                NewTopic {
+                    name: String::new(),
+                    id: Uuid::ZERO,
+                    placement: Placement::Manual(vec![vec![NodeId(1), NodeId(2)], vec![]]),
+                    configs: Default::default(),
+                },
+            ],
+            validate_only: true,
+        },
+        Command::DeleteTopics {
+            topics: vec![TopicRef::Name("a".to_owned()), TopicRef::Id(Uuid([9; 16]))],
+        },
+        Command::RegisterNode {
+            node: NodeId(u32::MAX),
+            info: node_info(None),
+        },
+        Command::RegisterNode {
+            node: NodeId(1),
+            info: node_info(Some("r1")),
+        },
+        Command::AllocateProducerIds { count: 1000 },
+    ]
+}
+
+fn node_info(rack: Option<&str>) -> NodeInfo {
+    NodeInfo {
+        host: "h.example".to_owned(),
+        port: 65535,
+        rack: rack.map(str::to_owned),
+    }
+}
+
+fn refusals() -> Vec<Refusal> {
+    let text = || "why".to_owned();
+    vec![
+        Refusal::UnknownTopic,
+        Refusal::UnknownTopicId,
+        Refusal::TopicExists(text()),
+        Refusal::InvalidTopic(text()),
+        Refusal::InvalidPartitions(text()),
+        Refusal::InvalidReplicationFactor(text()),
+        Refusal::InvalidReplicaAssignment(text()),
+        Refusal::InvalidConfig(text()),
+        Refusal::InvalidRequest(text()),
+        Refusal::NotLeader { leader: None },
+        Refusal::NotLeader {
+            leader: Some((NodeId(3), Term(4))),
+        },
+        Refusal::LeaderNotAvailable,
+        Refusal::FencedLeaderEpoch,
+        Refusal::UnknownLeaderEpoch,
+        Refusal::OffsetOutOfRange,
+        Refusal::OffsetNotAvailable,
+        Refusal::CorruptMessage(text()),
+        Refusal::InvalidRecord(text()),
+        Refusal::MessageTooLarge {
+            bytes: u64::MAX,
+            limit: 1,
+        },
+        Refusal::InvalidTimestamp(text()),
+        Refusal::UnsupportedForMessageFormat(text()),
+        Refusal::UnsupportedCompression(text()),
+        Refusal::InvalidRequiredAcks,
+        Refusal::OutOfOrderSequence(text()),
+        Refusal::DuplicateSequence,
+        Refusal::InvalidProducerEpoch {
+            epoch: -1,
+            current: i16::MAX,
+        },
+        Refusal::UnknownProducer,
+        Refusal::NotEnoughReplicas { min: 2 },
+        Refusal::NotEnoughReplicasAfterAppend { min: 3 },
+        Refusal::Timeout,
+        Refusal::Storage(text()),
+        Refusal::Denied,
+        Refusal::NoController,
+        Refusal::Busy(text()),
+        Refusal::Policy(text()),
+        Refusal::Unsupported(text()),
+        Refusal::CoordinatorNotAvailable(text()),
+    ]
+}
+
+fn replies() -> Vec<Reply> {
+    let made = TopicCreated {
+        name: "t".to_owned(),
+        id: Uuid([1; 16]),
+        partitions: 2,
+        replicas: 3,
+        groups: vec![GroupId(5), GroupId(u64::MAX)],
+    };
+    let refused = refusals().into_iter().map(Err);
+    vec![
+        Reply::TopicsCreated(std::iter::once(Ok(made)).chain(refused).collect()),
+        Reply::TopicsDeleted(vec![
+            Ok(("t".to_owned(), Uuid([2; 16]))),
+            Err(Refusal::Timeout),
+        ]),
+        Reply::ProducerIds(ProducerId(-1)),
+        Reply::Done,
+    ]
+}
+
+#[test]
+fn every_command_reads_back() {
+    for command in commands() {
+        assert_eq!(Command::decode(&command.encode()), Ok(command));
+    }
+}
+
+#[test]
+fn every_reply_and_refusal_reads_back() {
+    for reply in replies() {
+        assert_eq!(Reply::decode(&reply.encode()).as_ref(), Ok(&reply));
+        let answer = Ok(reply);
+        assert_eq!(decode_answer(&encode_answer(&answer)), Ok(answer));
+    }
+    for refusal in refusals() {
+        let answer = Err(refusal);
+        assert_eq!(decode_answer(&encode_answer(&answer)), Ok(answer));
+    }
+}
+
+#[test]
+fn cut_off_or_longer_bytes_are_refused() {
+    for command in commands() {
+        let mut bytes = command.encode();
+        for len in 0..bytes.len() {
+            assert_eq!(Command::decode(&bytes[..len]), Err(Malformed));
+        }
+        bytes.push(0);
+        assert_eq!(Command::decode(&bytes), Err(Malformed));
+    }
+    for reply in replies() {
+        let bytes = reply.encode();
+        for len in 0..bytes.len() {
+            assert_eq!(Reply::decode(&bytes[..len]), Err(Malformed));
+        }
+    }
+}
+
+/// A count is a promise of bytes that may not be there; nothing is reserved for it.
+#[test]
+fn a_huge_count_is_refused_at_once() {
+    let mut w = Writer::default();
+    w.byte(2);
+    w.number(u64::MAX / 2);
+    assert_eq!(Command::decode(&w.0), Err(Malformed));
+}
+
+proptest! {
+    #[test]
+    fn garbage_is_refused_or_means_something(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
+        if let Ok(command) = Command::decode(&bytes) {
+            prop_assert_eq!(Command::decode(&command.encode()), Ok(command));
+        }
+        if let Ok(answer) = decode_answer(&bytes) {
+            prop_assert_eq!(decode_answer(&encode_answer(&answer)), Ok(answer));
+        }
+    }
+
+    #[test]
+    fn a_flipped_byte_never_panics(which in 0usize..4, at in any::<usize>(), to in any::<u8>()) {
+        let mut bytes = replies()[which].encode();
+        let at = at % bytes.len();
+        bytes[at] = to;
+        let _ = Reply::decode(&bytes);
+    }
+}
