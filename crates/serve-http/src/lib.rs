@@ -1,1 +1,66 @@
 //! Floor 4: health and metrics over HTTP.
+//!
+//! A door for operators and their machines: is the process alive, does the node serve, and what
+//! has it counted. It asks a [`Probe`] and knows nothing of what is behind it.
+
+pub mod metrics;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use metrics::Family;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// Type of the body of `/metrics`.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// What is asked of the node.
+pub trait Probe: Send + Sync + 'static {
+    /// Why the node doesn't serve; none if it does.
+    fn not_ready(&self) -> Option<String>;
+    /// What was counted.
+    fn families(&self) -> Vec<Family>;
+}
+
+/// Answers until the process ends.
+pub async fn serve(listener: TcpListener, probe: Arc<dyn Probe>) -> std::io::Result<()> {
+    axum::serve(listener, router(probe)).await
+}
+
+fn router(probe: Arc<dyn Probe>) -> Router {
+    Router::new()
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(measure))
+        .with_state(probe)
+}
+
+async fn live() -> Response {
+    json(StatusCode::OK, serde_json::json!({ "status": "live" }))
+}
+
+async fn ready(State(probe): State<Arc<dyn Probe>>) -> Response {
+    match probe.not_ready() {
+        None => json(StatusCode::OK, serde_json::json!({ "status": "ready" })),
+        Some(reason) => json(
+            StatusCode::SERVICE_UNAVAILABLE,
+            serde_json::json!({ "status": "not ready", "reason": reason }),
+        ),
+    }
+}
+
+async fn measure(State(probe): State<Arc<dyn Probe>>) -> Response {
+    let text = metrics::render(&probe.families());
+    ([(header::CONTENT_TYPE, PROMETHEUS)], text).into_response()
+}
+
+fn json(status: StatusCode, body: serde_json::Value) -> Response {
+    (status, [(header::CONTENT_TYPE, JSON)], format!("{body}\n")).into_response()
+}
+
+#[cfg(test)]
+mod tests;

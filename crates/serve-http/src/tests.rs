@@ -1,0 +1,60 @@
+use super::*;
+use std::sync::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+struct Node(Mutex<Option<String>>);
+
+impl Probe for Node {
+    fn not_ready(&self) -> Option<String> {
+        self.0.lock().expect("no panic").clone()
+    }
+    fn families(&self) -> Vec<Family> {
+        vec![Family::counter("a_total", "A.", 7u64)]
+    }
+}
+
+async fn get(node: Arc<Node>, path: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(serve(listener, node));
+    let mut stream = TcpStream::connect(address).await.expect("listening");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    answer
+}
+
+#[tokio::test]
+async fn ready_tells_why_not() {
+    let node = Arc::new(Node(Mutex::new(Some("waits for \"node 2\"".to_owned()))));
+    let answer = get(Arc::clone(&node), "/health/ready").await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(
+        answer.contains(r#""reason":"waits for \"node 2\"""#),
+        "{answer}"
+    );
+    assert!(
+        get(Arc::clone(&node), "/health/live")
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    *node.0.lock().expect("no panic") = None;
+    assert!(get(node, "/health/ready").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn metrics_are_prometheus_text() {
+    let answer = get(Arc::new(Node(Mutex::new(None))), "/metrics").await;
+    assert!(
+        answer.contains("content-type: text/plain; version=0.0.4"),
+        "{answer}"
+    );
+    assert!(
+        answer.ends_with("# TYPE a_total counter\na_total 7\n"),
+        "{answer}"
+    );
+    let missing = get(Arc::new(Node(Mutex::new(None))), "/nothing").await;
+    assert!(missing.starts_with("HTTP/1.1 404"), "{missing}");
+}
