@@ -1,4 +1,19 @@
 //! Floor 4: the Kafka door: a connection as a sync step machine and one file per API.
+//!
+//! [`Connection`] is given bytes, replies and time, and gives back bytes, cold reads and its own
+//! end. It holds the state of one connection and nothing else: no topics, no offsets, no groups.
+//! Whoever drives it (the server over sockets, the simulator over its network) calls it in turn
+//! and carries out what [`Connection::take`] returns.
 
+mod cold;
+mod connection;
+mod counters;
+mod handlers;
+mod hints;
 pub mod refusals;
 pub mod validate;
+
+pub use cold::{ColdOutcome, ColdRead};
+pub use connection::{ANSWER_BYTES_MAX, Close, Connection, Out};
+pub use counters::{ApiCount, Counters};
+pub use handlers::versions;

@@ -10,6 +10,7 @@
 use base::batch::{Compression, HEADER_BYTES, LENGTH_PREFIX_BYTES, UNCOVERED_BYTES};
 use base::{Batch, BatchHeader, Invalid, Refusal, WallMs, checksum, record};
 use bytes::Bytes;
+use meta::TopicSettings;
 
 /// Most record errors that one partition's answer lists; the message tells how many there were.
 pub const RECORD_ERRORS_MAX: usize = 256;
@@ -36,6 +37,19 @@ pub struct Rules {
     pub before_max_ms: i64,
     /// `message.timestamp.after.max.ms`.
     pub after_max_ms: i64,
+}
+
+impl Rules {
+    /// What a topic's configuration demands.
+    pub fn of(settings: &TopicSettings) -> Rules {
+        Rules {
+            batch_bytes_max: settings.max_message_bytes,
+            compacted: settings.cleanup.compact,
+            append_time: settings.log_append_time,
+            before_max_ms: settings.timestamp_before_max_ms,
+            after_max_ms: settings.timestamp_after_max_ms,
+        }
+    }
 }
 
 /// Why a batch is refused, and which of its records are to blame where that is known.

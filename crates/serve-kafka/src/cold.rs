@@ -1,0 +1,99 @@
+//! Reads that would have to wait for a device: handed out of the connection, run by whoever may
+//! block, and given back as an outcome.
+
+use base::batch::Compression;
+use base::{Batch, Offset};
+use bytes::Bytes;
+use log::{Files, ReadFault, ReadPlan, TimePlan};
+use std::sync::Arc;
+use wire_kafka::compress;
+
+/// Most bytes that the records of one batch may unpack to while a timestamp is looked for; a
+/// larger batch is answered with its first offset.
+pub const UNPACK_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What one request waits for. Independent of the connection that it came from.
+pub struct ColdRead {
+    files: Arc<Files>,
+    plans: Vec<(usize, Plan)>,
+}
+
+impl std::fmt::Debug for ColdRead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ColdRead({} plans)", self.plans.len())
+    }
+}
+
+enum Plan {
+    Records(ReadPlan),
+    Time(TimePlan),
+}
+
+/// What came of a [`ColdRead`]; goes back to its connection.
+#[derive(Debug)]
+pub struct ColdOutcome(pub(crate) Vec<(usize, Result<Found, ReadFault>)>);
+
+/// What one plan found.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Records(Vec<Bytes>),
+    Time(Option<(Offset, i64)>),
+}
+
+impl ColdRead {
+    pub(crate) fn new(files: Arc<Files>) -> ColdRead {
+        ColdRead {
+            files,
+            plans: Vec::new(),
+        }
+    }
+
+    /// Adds a fetch; the answer's place is `at`.
+    pub(crate) fn records(&mut self, at: usize, plan: ReadPlan) {
+        self.plans.push((at, Plan::Records(plan)));
+    }
+
+    /// Adds a look-up; the answer's place is `at`.
+    pub(crate) fn time(&mut self, at: usize, plan: TimePlan) {
+        self.plans.push((at, Plan::Time(plan)));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.plans.is_empty()
+    }
+
+    /// Reads, waiting for the device.
+    pub fn run(self) -> ColdOutcome {
+        let ColdRead { files, plans } = self;
+        ColdOutcome(
+            plans
+                .into_iter()
+                .map(|(at, plan)| (at, plan.run(&files)))
+                .collect(),
+        )
+    }
+}
+
+impl Plan {
+    fn run(&self, files: &Files) -> Result<Found, ReadFault> {
+        match self {
+            Plan::Records(plan) => plan
+                .run(files, true)?
+                .map(Found::Records)
+                .ok_or(ReadFault::Gone),
+            Plan::Time(plan) => plan
+                .run_with(files, true, &unpack)?
+                .map(Found::Time)
+                .ok_or(ReadFault::Gone),
+        }
+    }
+}
+
+fn unpack(batch: &Batch) -> Option<Bytes> {
+    let compression = batch.header().compression().ok()?;
+    if compression == Compression::None {
+        return Some(batch.body().clone());
+    }
+    let plain = compress::decompress(compression, batch.body(), UNPACK_BYTES_MAX);
+    plain.ok().map(Bytes::from)
+}

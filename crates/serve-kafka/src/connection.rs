@@ -1,0 +1,408 @@
+//! One client's connection as a step machine: bytes, replies and time in; bytes, cold reads and
+//! the connection's end out. No sockets, no clock, no threads.
+//!
+//! Each request takes a slot, in the order in which it came; its ticket is its number. A slot is
+//! waiting for the broker or ready, and answers leave from the front only, so they leave in the
+//! order of the requests. What a client may make this node hold is bounded: requests in flight,
+//! bytes of answers that it hasn't taken, and the node's budget for requests.
+
+use crate::cold::{ColdOutcome, ColdRead};
+use crate::counters::Counters;
+use crate::handlers::{self, APIS, Door, Request, Step, Waiting, api_versions};
+use base::limits::PIPELINE_MAX;
+use base::{Bug, Mono, Now, planted};
+use broker::{Broker, Principal, Share};
+use bytes::Bytes;
+use shard::{Reply, ReplySink};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use wire_kafka::frame::{Frames, RequestHead};
+use wire_kafka::{ApiKey, Reader, WireError};
+
+/// Bytes of answers waiting to be taken at which a connection serves no further request.
+pub const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How long a connection waits before it asks the node's budget again.
+const BUDGET_RETRY: Duration = Duration::from_millis(5);
+
+/// Why a connection is closed from this side.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection of {peer} is closed: {reason}")]
+pub struct Close {
+    /// Whose connection.
+    pub peer: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What is to be carried out.
+#[derive(Debug, Default)]
+pub struct Out {
+    /// To be written, in this order.
+    pub bytes: Vec<Bytes>,
+    /// To be run where blocking is allowed; the outcomes go to [`Connection::on_read`].
+    pub cold: Vec<(u64, ColdRead)>,
+    /// Things that an operator should read.
+    pub notes: Vec<String>,
+    /// The connection is to be closed once the bytes are written.
+    pub close: Option<Close>,
+}
+
+struct Slot {
+    /// Place of its API in the table; none where the connection ends instead.
+    api: Option<usize>,
+    since: Mono,
+    /// What the request took of the node's budget; given back when the slot goes.
+    _share: Option<Share>,
+    bytes: usize,
+    state: State,
+}
+
+enum State {
+    Waiting(Waiting),
+    Ready(Vec<Bytes>),
+    Silent,
+    Close(String),
+    /// Its answer has left already.
+    Gone,
+}
+
+/// One client's connection.
+pub struct Connection {
+    id: u64,
+    peer: String,
+    door: Door,
+    counters: Arc<Counters>,
+    frames: Frames,
+    /// The length of the largest read whose bytes may still be buffered.
+    read_bytes: usize,
+    /// A frame that the budget has no room for yet.
+    starved: Option<(Bytes, Mono)>,
+    /// The slots, and the ticket of the first.
+    slots: VecDeque<Slot>,
+    first_ticket: u64,
+    held_bytes: usize,
+    out: Out,
+    out_bytes: usize,
+    /// No further request is served.
+    ended: bool,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Connection({} of {}, {} in flight)",
+            self.id,
+            self.peer,
+            self.slots.len()
+        )
+    }
+}
+
+impl Connection {
+    /// A connection that was just accepted. Replies go to `inbox`, whose owner hands them to
+    /// [`Connection::on_reply`].
+    pub fn new(id: u64, peer: String, broker: Broker, inbox: Arc<dyn ReplySink>) -> Connection {
+        let frames = Frames::new(broker.settings().request_bytes_max);
+        Connection {
+            id,
+            peer,
+            door: Door {
+                broker,
+                inbox,
+                principal: Principal::ANONYMOUS,
+            },
+            counters: Arc::default(),
+            frames,
+            read_bytes: 0,
+            starved: None,
+            slots: VecDeque::new(),
+            first_ticket: 0,
+            held_bytes: 0,
+            out: Out::default(),
+            out_bytes: 0,
+            ended: false,
+        }
+    }
+
+    /// Counts in these counters, which a node's connections share.
+    pub fn counted(mut self, counters: Arc<Counters>) -> Connection {
+        self.counters = counters;
+        self
+    }
+
+    /// The number that it was given.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Takes bytes of the stream, however it was cut. An error means that the connection ends
+    /// with nothing left to answer; [`Out::close`] tells the same, also if answers come first.
+    pub fn on_bytes(&mut self, now: Now, bytes: Bytes) -> Result<(), Close> {
+        if !self.ended {
+            self.read_bytes = self.read_bytes.max(bytes.len());
+            self.frames.push(bytes);
+            self.resume(now);
+        }
+        match &self.out.close {
+            Some(close) if self.out.bytes.is_empty() => Err(close.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the broker's reply to the call of this ticket.
+    pub fn on_reply(&mut self, now: Now, ticket: u64, reply: Reply) {
+        if let Some(waiting) = self.waiting(ticket) {
+            let step = waiting.on_reply(&self.door, reply, &mut self.out.notes);
+            self.put(ticket, step);
+            self.resume(now);
+        }
+    }
+
+    /// Takes what a cold read of this ticket found.
+    pub fn on_read(&mut self, now: Now, ticket: u64, outcome: ColdOutcome) {
+        if let Some(waiting) = self.waiting(ticket) {
+            let step = waiting.on_read(outcome, &mut self.out.notes);
+            self.put(ticket, step);
+            self.resume(now);
+        }
+    }
+
+    /// Goes on with requests that waited for room. To be called when taken bytes were written,
+    /// and at [`Connection::resume_at`].
+    pub fn resume(&mut self, now: Now) {
+        loop {
+            self.serve_buffered(now);
+            let served = self.slots.len();
+            self.flush(now);
+            if self.slots.len() == served || !self.has_room() {
+                return;
+            }
+        }
+    }
+
+    /// When to call [`Connection::resume`] even if nothing happens.
+    pub fn resume_at(&self) -> Option<Mono> {
+        self.starved
+            .as_ref()
+            .map(|(_, since)| since.after(BUDGET_RETRY))
+    }
+
+    /// What is to be carried out since the last call.
+    pub fn take(&mut self) -> Out {
+        self.out_bytes = 0;
+        std::mem::take(&mut self.out)
+    }
+
+    /// False while the client is not to be read from: enough of its requests wait, or it leaves
+    /// its answers.
+    pub fn wants_bytes(&self) -> bool {
+        !self.ended && self.starved.is_none() && self.has_room()
+    }
+
+    /// Bytes held: unread requests, requests being served, and answers that were not taken.
+    pub fn pending_bytes(&self) -> usize {
+        let starved = self.starved.as_ref().map_or(0, |(frame, _)| frame.len());
+        self.frames.buffered() + starved + self.held_bytes + self.out_bytes
+    }
+
+    fn has_room(&self) -> bool {
+        self.slots.len() < PIPELINE_MAX && self.out_bytes < ANSWER_BYTES_MAX
+    }
+
+    fn serve_buffered(&mut self, now: Now) {
+        while !self.ended && self.has_room() {
+            let frame = match self.starved.take() {
+                Some((frame, _)) => Ok(Some(frame)),
+                None => self.frames.next_frame(),
+            };
+            let frame = match frame {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => return self.end(now, error.to_string()),
+            };
+            let Some(share) = self.door.broker.budget().take(frame.len() as u64) else {
+                self.starved = Some((frame, now.mono));
+                return;
+            };
+            self.serve(now, frame, share);
+        }
+        if self.frames.buffered() == 0 {
+            self.read_bytes = 0;
+        }
+    }
+
+    /// Serves one request: gives it a slot and lets its handler begin.
+    fn serve(&mut self, now: Now, frame: Bytes, share: Share) {
+        let bytes = frame.len();
+        let mut reader = Reader::new(frame.clone());
+        let head = match RequestHead::decode(&mut reader) {
+            Ok(head) => head,
+            Err(error) => return self.end(now, format!("a request has no valid header: {error}")),
+        };
+        let ticket = self.first_ticket + self.slots.len() as u64;
+        let Some((place, known)) = find(&head) else {
+            return self.end(now, format!("{} is not served", named(&head)));
+        };
+        if APIS[place].key == ApiKey::Produce && bytes * 2 < self.read_bytes {
+            // A small batch that stays in memory must not keep all that came with it there.
+            let skip = bytes - reader.remaining();
+            reader = Reader::new(Bytes::copy_from_slice(&frame[skip..]));
+        }
+        let request = Request {
+            key: APIS[place].key,
+            version: head.version,
+            correlation_id: head.correlation_id,
+            ticket,
+        };
+        let step = match known {
+            true => (APIS[place].serve)(&self.door, now, request, &mut reader),
+            false => Ok(api_versions::unsupported(head.correlation_id, ticket)),
+        };
+        self.counters.asked(place, bytes);
+        let (api, since, share) = (Some(place), now.mono, Some(share));
+        self.held_bytes += bytes;
+        let state = State::Gone;
+        self.slots.push_back(Slot {
+            api,
+            since,
+            _share: share,
+            bytes,
+            state,
+        });
+        match step {
+            Ok(step) => self.put(ticket, step),
+            Err(error) => self.put(ticket, malformed(&head, error)),
+        }
+    }
+
+    /// The connection ends after what was asked before is answered.
+    fn end(&mut self, now: Now, reason: String) {
+        self.ended = true;
+        let state = State::Close(reason);
+        self.slots.push_back(Slot {
+            api: None,
+            since: now.mono,
+            _share: None,
+            bytes: 0,
+            state,
+        });
+    }
+
+    fn slot(&mut self, ticket: u64) -> Option<&mut Slot> {
+        let at = ticket.checked_sub(self.first_ticket)?;
+        self.slots.get_mut(usize::try_from(at).ok()?)
+    }
+
+    /// Takes what a slot waits with; none if nobody waits under this ticket.
+    fn waiting(&mut self, ticket: u64) -> Option<Waiting> {
+        let slot = self.slot(ticket)?;
+        if !matches!(slot.state, State::Waiting(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut slot.state, State::Gone) {
+            State::Waiting(waiting) => Some(waiting),
+            _ => None,
+        }
+    }
+
+    fn put(&mut self, ticket: u64, step: Step) {
+        let state = match step {
+            Step::Answer(pieces) => State::Ready(pieces),
+            Step::Silent => State::Silent,
+            Step::Wait(waiting) => State::Waiting(waiting),
+            Step::Read(waiting, read) => {
+                self.out.cold.push((ticket, read));
+                State::Waiting(waiting)
+            }
+            Step::Close(reason) => {
+                self.ended = true;
+                State::Close(reason)
+            }
+        };
+        let slot = self
+            .slot(ticket)
+            .expect("a slot stays until its answer has left");
+        slot.state = state;
+    }
+
+    /// Lets answers leave, from the front.
+    fn flush(&mut self, now: Now) {
+        if planted(Bug::AnswersOutOfOrder) {
+            self.overtake(now);
+        }
+        while let Some(slot) = self.slots.front() {
+            if matches!(slot.state, State::Waiting(_)) {
+                return;
+            }
+            let slot = self.slots.pop_front().expect("there is a first slot");
+            self.first_ticket += 1;
+            self.held_bytes -= slot.bytes;
+            match slot.state {
+                State::Ready(pieces) => self.leave(now, slot.api, slot.since, pieces),
+                State::Close(reason) => return self.close(reason),
+                State::Waiting(_) | State::Silent | State::Gone => {}
+            }
+        }
+    }
+
+    /// The planted bug: what is ready leaves, whatever waits before it.
+    fn overtake(&mut self, now: Now) {
+        for at in 0..self.slots.len() {
+            let slot = &mut self.slots[at];
+            if let State::Ready(pieces) = &mut slot.state {
+                let (pieces, api, since) = (std::mem::take(pieces), slot.api, slot.since);
+                slot.state = State::Gone;
+                self.leave(now, api, since, pieces);
+            }
+        }
+    }
+
+    fn leave(&mut self, now: Now, api: Option<usize>, since: Mono, pieces: Vec<Bytes>) {
+        let bytes = pieces.iter().map(Bytes::len).sum();
+        if let Some(api) = api {
+            self.counters.answered(api, bytes, now.mono.since(since));
+        }
+        self.out_bytes += bytes;
+        self.out.bytes.extend(pieces);
+    }
+
+    fn close(&mut self, reason: String) {
+        self.ended = true;
+        self.counters.closed();
+        self.slots.clear();
+        self.held_bytes = 0;
+        self.starved = None;
+        self.out.close = Some(Close {
+            peer: self.peer.clone(),
+            reason,
+        });
+    }
+}
+
+/// The place in the table of what a request asks for, and whether its version is served. None if
+/// there is no answer to it: only ApiVersions answers a version that it doesn't know.
+fn find(head: &RequestHead) -> Option<(usize, bool)> {
+    let key = head.api?;
+    let place = handlers::place(key)?;
+    let known = APIS[place].versions.contains(&head.version);
+    (known || key == ApiKey::ApiVersions).then_some((place, known))
+}
+
+fn named(head: &RequestHead) -> String {
+    match head.api {
+        Some(api) => format!("{api} version {}", head.version),
+        None => format!("an API with key {}", head.key),
+    }
+}
+
+fn malformed(head: &RequestHead, error: WireError) -> Step {
+    Step::Close(format!(
+        "a request of {} is malformed: {error}",
+        named(head)
+    ))
+}
+
+#[cfg(test)]
+mod tests;

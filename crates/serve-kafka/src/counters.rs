@@ -1,0 +1,89 @@
+//! What a door counts, per API. Shared by all connections of a node, read as plain data.
+
+use crate::handlers;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// The counters.
+#[derive(Debug)]
+pub struct Counters {
+    apis: Vec<Counter>,
+    closed: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Counter {
+    requests: AtomicU64,
+    request_bytes: AtomicU64,
+    answers: AtomicU64,
+    answer_bytes: AtomicU64,
+    micros: AtomicU64,
+}
+
+/// What was counted of one API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiCount {
+    /// Its name.
+    pub api: &'static str,
+    /// Requests that came.
+    pub requests: u64,
+    /// Their bytes.
+    pub request_bytes: u64,
+    /// Answers that left; fewer than requests where nothing is answered (acks 0).
+    pub answers: u64,
+    /// Their bytes.
+    pub answer_bytes: u64,
+    /// From a request's arrival to its answer, summed over the answers.
+    pub waited: Duration,
+}
+
+impl Default for Counters {
+    fn default() -> Counters {
+        let apis = handlers::APIS.iter().map(|_| Counter::default()).collect();
+        Counters {
+            apis,
+            closed: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Counters {
+    pub(crate) fn asked(&self, api: usize, bytes: usize) {
+        self.apis[api].requests.fetch_add(1, Ordering::Relaxed);
+        self.apis[api]
+            .request_bytes
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn answered(&self, api: usize, bytes: usize, waited: Duration) {
+        let micros = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+        self.apis[api].answers.fetch_add(1, Ordering::Relaxed);
+        self.apis[api]
+            .answer_bytes
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+        self.apis[api].micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    pub(crate) fn closed(&self) {
+        self.closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Connections that were closed because of what the client sent.
+    pub fn closed_connections(&self) -> u64 {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// The counts of each API.
+    pub fn counts(&self) -> Vec<ApiCount> {
+        let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        let count = |(api, of): (&handlers::Api, &Counter)| ApiCount {
+            api: api.key.name(),
+            requests: read(&of.requests),
+            request_bytes: read(&of.request_bytes),
+            answers: read(&of.answers),
+            answer_bytes: read(&of.answer_bytes),
+            waited: Duration::from_micros(read(&of.micros)),
+        };
+        handlers::APIS.iter().zip(&self.apis).map(count).collect()
+    }
+}

@@ -1,0 +1,90 @@
+//! ApiVersions (key 18), versions 0 to 4.
+//!
+//! 0: the APIs and their versions. 1: the throttle time. 2: nothing new. 3: flexible; the client
+//! names its software; features. 4: features whose lowest version is 0 may be told.
+//!
+//! A version that isn't known is answered in the form of version 0, with UNSUPPORTED_VERSION and
+//! the versions of this API alone, so that any client can go on from there.
+
+use super::{APIS, Api, Door, Request, Step};
+use crate::refusals::codes;
+use base::Now;
+use wire_kafka::messages::api_versions_request::ApiVersionsRequest;
+use wire_kafka::messages::api_versions_response::{
+    ApiVersion, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
+};
+use wire_kafka::{ApiKey, Reader, WireError};
+
+pub(crate) const API: Api = Api {
+    key: ApiKey::ApiVersions,
+    versions: 0..=4,
+    serve,
+};
+
+/// The feature whose level tells which release's behaviour a cluster has.
+const METADATA_VERSION: &str = "metadata.version";
+/// Its levels: the oldest that Kafka 4 knows, and that of Kafka 4.3.
+const METADATA_LEVELS: (i16, i16) = (7, 30);
+
+fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
+    let body = ApiVersionsRequest::decode(request.version, reader)?;
+    let names = [&body.client_software_name, &body.client_software_version];
+    if request.version >= 3 && !names.into_iter().all(|name| is_software_name(name)) {
+        let error_code = codes::INVALID_REQUEST;
+        return Ok(request.answer(&ApiVersionsResponse {
+            error_code,
+            ..Default::default()
+        }));
+    }
+    let level = METADATA_LEVELS;
+    let supported = SupportedFeatureKey {
+        name: METADATA_VERSION.to_owned(),
+        min_version: level.0,
+        max_version: level.1,
+    };
+    let finalized = FinalizedFeatureKey {
+        name: METADATA_VERSION.to_owned(),
+        max_version_level: level.1,
+        min_version_level: level.1,
+    };
+    Ok(request.answer(&ApiVersionsResponse {
+        api_keys: APIS.iter().map(range).collect(),
+        supported_features: vec![supported],
+        finalized_features_epoch: i64::try_from(door.broker.image().version).unwrap_or(i64::MAX),
+        finalized_features: vec![finalized],
+        ..Default::default()
+    }))
+}
+
+/// The answer to a version that isn't known.
+pub(crate) fn unsupported(correlation_id: i32, ticket: u64) -> Step {
+    let request = Request {
+        key: ApiKey::ApiVersions,
+        version: 0,
+        correlation_id,
+        ticket,
+    };
+    request.answer(&ApiVersionsResponse {
+        error_code: codes::UNSUPPORTED_VERSION,
+        api_keys: vec![range(&API)],
+        ..Default::default()
+    })
+}
+
+fn range(api: &Api) -> ApiVersion {
+    ApiVersion {
+        api_key: api.key.code(),
+        min_version: *api.versions.start(),
+        max_version: *api.versions.end(),
+    }
+}
+
+/// Letters and digits, with dots and dashes between them.
+fn is_software_name(name: &str) -> bool {
+    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    ends(name.chars().next())
+        && ends(name.chars().last())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
+}

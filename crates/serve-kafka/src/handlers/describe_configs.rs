@@ -1,0 +1,127 @@
+//! DescribeConfigs (key 32), versions 1 to 4.
+//!
+//! 1: where a value comes from, and its synonyms. 2: nothing new. 3: types and documentation. 4:
+//! flexible.
+
+use super::{Api, Door, Request, Step};
+use crate::refusals::{self, codes};
+use base::{Now, Refusal};
+use broker::{ConfigEntry, ConfigSource, ConfigSynonym};
+use meta::config::Kind;
+use wire_kafka::messages::describe_configs_request::{
+    DescribeConfigsRequest, DescribeConfigsResource,
+};
+use wire_kafka::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResponse, DescribeConfigsResult,
+    DescribeConfigsSynonym,
+};
+use wire_kafka::{ApiKey, Reader, WireError};
+
+pub(crate) const API: Api = Api {
+    key: ApiKey::DescribeConfigs,
+    versions: 1..=4,
+    serve,
+};
+
+/// The kinds of resource that have a configuration here.
+const TOPIC: i8 = 2;
+const NODE: i8 = 4;
+
+fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
+    let body = DescribeConfigsRequest::decode(request.version, reader)?;
+    let (synonyms, docs) = (body.include_synonyms, body.include_documentation);
+    let results = body.resources.into_iter().map(|resource| {
+        let entries = entries(door, &resource);
+        result(resource, entries, synonyms, docs)
+    });
+    let results = results.collect();
+    Ok(request.answer(&DescribeConfigsResponse {
+        results,
+        ..Default::default()
+    }))
+}
+
+fn entries(door: &Door, resource: &DescribeConfigsResource) -> Result<Vec<ConfigEntry>, Refusal> {
+    let (broker, principal) = (&door.broker, &door.principal);
+    match resource.resource_type {
+        TOPIC => broker.describe_topic(principal, &resource.resource_name),
+        NODE => broker.describe_node(principal, &resource.resource_name),
+        other => Err(Refusal::InvalidRequest(format!(
+            "no configuration of resources of type {other}"
+        ))),
+    }
+}
+
+fn result(
+    resource: DescribeConfigsResource,
+    entries: Result<Vec<ConfigEntry>, Refusal>,
+    synonyms: bool,
+    docs: bool,
+) -> DescribeConfigsResult {
+    let mut result = DescribeConfigsResult {
+        resource_type: resource.resource_type,
+        resource_name: resource.resource_name,
+        ..Default::default()
+    };
+    let wanted = |entry: &ConfigEntry| {
+        let keys = resource.configuration_keys.as_ref();
+        keys.is_none_or(|keys| keys.iter().any(|key| key == entry.name))
+    };
+    match entries {
+        Ok(entries) => {
+            let shown = entries.into_iter().filter(wanted);
+            result.configs = shown.map(|entry| config(entry, synonyms, docs)).collect();
+        }
+        Err(why) => {
+            result.error_code = match (&why, resource.resource_type) {
+                (Refusal::Denied, NODE) => codes::CLUSTER_AUTHORIZATION_FAILED,
+                _ => refusals::code(&why),
+            };
+            result.error_message = Some(why.to_string());
+        }
+    }
+    result
+}
+
+fn config(entry: ConfigEntry, synonyms: bool, docs: bool) -> DescribeConfigsResourceResult {
+    let shown = if synonyms { entry.synonyms } else { Vec::new() };
+    DescribeConfigsResourceResult {
+        name: entry.name.to_owned(),
+        value: entry.value.filter(|_| !entry.sensitive),
+        read_only: entry.read_only,
+        is_default: entry.source == ConfigSource::Default,
+        config_source: source(entry.source),
+        is_sensitive: entry.sensitive,
+        synonyms: shown.into_iter().map(synonym).collect(),
+        config_type: kind(entry.kind),
+        documentation: docs.then(|| entry.doc.to_owned()),
+    }
+}
+
+fn synonym(synonym: ConfigSynonym) -> DescribeConfigsSynonym {
+    DescribeConfigsSynonym {
+        name: synonym.name.to_owned(),
+        value: synonym.value,
+        source: source(synonym.source),
+    }
+}
+
+/// Where a value comes from, as the protocol counts it.
+pub(crate) fn source(source: ConfigSource) -> i8 {
+    match source {
+        ConfigSource::Topic => 1,
+        ConfigSource::Node => 4,
+        ConfigSource::Default => 5,
+    }
+}
+
+fn kind(kind: Kind) -> i8 {
+    match kind {
+        Kind::Boolean => 1,
+        Kind::Text => 2,
+        Kind::Int => 3,
+        Kind::Long => 5,
+        Kind::Double => 6,
+        Kind::List => 7,
+    }
+}

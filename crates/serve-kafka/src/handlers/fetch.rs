@@ -1,0 +1,237 @@
+//! Fetch (key 1), versions 4 to 18.
+//!
+//! 4: record batches, isolation levels. 5: where the log starts. 6: nothing new. 7: sessions. 8:
+//! nothing new. 9: the leader epoch that the client knows. 10: Zstandard. 11: the client's rack.
+//! 12: flexible; the epoch of the last record, to find divergence. 13: topics by id. 14: nothing
+//! new. 15: the form of a follower's identity. 16: who leads, beside a refusal. 17 and 18: for
+//! followers only.
+//!
+//! Sessions are never opened: a client that asks for one is answered in full with session 0,
+//! which Kafka does too when it has no room for one.
+
+use super::{Api, Door, Request, Step, known_epoch, patience};
+use crate::cold::{ColdOutcome, ColdRead, Found};
+use crate::hints::{Hints, leader_of};
+use crate::refusals::{self, codes};
+use base::{Now, Offset, Refusal};
+use broker::{ReadFrom, TopicKey};
+use log::ReadFault;
+use shard::ReadAnswer;
+use wire_kafka::messages::fetch_request::{FetchPartition, FetchRequest};
+use wire_kafka::messages::fetch_response::{
+    EpochEndOffset, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint,
+    PartitionData,
+};
+use wire_kafka::{ApiKey, Reader, Records, WireError};
+
+pub(crate) const API: Api = Api {
+    key: ApiKey::Fetch,
+    versions: 4..=18,
+    serve,
+};
+
+/// The first version whose topics are named by id.
+const BY_ID: i16 = 13;
+/// The first version whose answers tell who leads.
+const LEADER_HINTS: i16 = 16;
+/// Most bytes of one answer (`fetch.max.bytes`), as in Kafka; the first batch is always whole.
+const FETCH_BYTES_MAX: u32 = 55 * 1024 * 1024;
+/// The isolation level at which aborted transactions are told.
+const READ_COMMITTED: i8 = 1;
+
+/// The answer as far as it is known.
+pub(crate) struct Waiting {
+    request: Request,
+    response: FetchResponse,
+}
+
+fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
+    let body = FetchRequest::decode(request.version, reader)?;
+    if body.session_epoch > 0 {
+        // No session was ever opened, so the client's is another broker's or another time's.
+        let error_code = codes::FETCH_SESSION_ID_NOT_FOUND;
+        return Ok(request.answer(&FetchResponse {
+            error_code,
+            ..Default::default()
+        }));
+    }
+    let committed = body.isolation_level == READ_COMMITTED;
+    let mut read = door.broker.read(&door.principal);
+    let mut response = FetchResponse::default();
+    for topic in body.topics {
+        let key = match request.version >= BY_ID {
+            true => TopicKey::Id(topic.topic_id),
+            false => TopicKey::Name(&topic.topic),
+        };
+        let target = read.topic(key);
+        for partition in &topic.partitions {
+            read.push(&target, partition.partition, place_of(partition));
+        }
+        let unanswered = |partition: &FetchPartition| nothing(partition.partition, committed);
+        response.responses.push(FetchableTopicResponse {
+            topic_id: topic.topic_id,
+            partitions: topic.partitions.iter().map(unanswered).collect(),
+            topic: topic.topic,
+        });
+    }
+    let bytes_max = u32::try_from(body.max_bytes)
+        .unwrap_or(0)
+        .min(FETCH_BYTES_MAX);
+    let bytes_min = u32::try_from(body.min_bytes).unwrap_or(0).min(bytes_max);
+    let wait = patience(body.max_wait_ms);
+    read.submit(now, bytes_min, bytes_max, wait, request.reply_to(door));
+    Ok(Step::Wait(super::Waiting::Fetch(Waiting {
+        request,
+        response,
+    })))
+}
+
+fn place_of(partition: &FetchPartition) -> ReadFrom {
+    ReadFrom {
+        offset: Offset(partition.fetch_offset),
+        bytes_max: u32::try_from(partition.partition_max_bytes).unwrap_or(0),
+        leader_epoch: known_epoch(partition.current_leader_epoch),
+        last_fetched_epoch: known_epoch(partition.last_fetched_epoch),
+    }
+}
+
+/// A partition of which nothing is known. Clients want no records as an empty list, not as null.
+fn nothing(partition_index: i32, committed: bool) -> PartitionData {
+    PartitionData {
+        partition_index,
+        high_watermark: -1,
+        aborted_transactions: committed.then(Vec::new),
+        records: Some(Records::EMPTY),
+        ..Default::default()
+    }
+}
+
+impl Waiting {
+    fn partitions(&mut self) -> impl Iterator<Item = &mut PartitionData> {
+        self.response
+            .responses
+            .iter_mut()
+            .flat_map(|topic| topic.partitions.iter_mut())
+    }
+
+    /// Writes what the shard knows of each partition; what must be read from files is tried here
+    /// and handed out where it would have to wait.
+    pub(crate) fn on_parts(
+        mut self,
+        door: &Door,
+        parts: Vec<Result<ReadAnswer, Refusal>>,
+        notes: &mut Vec<String>,
+    ) -> Step {
+        let version = self.request.version;
+        let mut cold = ColdRead::new(door.broker.files().clone());
+        let mut refused = Vec::new();
+        for (place, (answer, part)) in self.partitions().zip(parts).enumerate() {
+            match part {
+                Ok(found) => write(door, version, place, answer, found, &mut cold, notes),
+                Err(why) => {
+                    answer.error_code = refusals::fetch_code(&why, version);
+                    refused.push((place, why));
+                }
+            }
+        }
+        if version >= LEADER_HINTS {
+            self.hint(door, &refused);
+        }
+        match cold.is_empty() {
+            true => self.request.answer(&self.response),
+            false => Step::Read(super::Waiting::Fetch(self), cold),
+        }
+    }
+
+    /// Tells who leads the partitions whose refusal says that it isn't who the client thought.
+    fn hint(&mut self, door: &Door, refused: &[(usize, Refusal)]) {
+        let image = door.broker.image();
+        let mut hints = Hints::default();
+        let topics = self.response.responses.iter_mut();
+        let all = topics.flat_map(|topic| topic.partitions.iter_mut().map(|p| (topic.topic_id, p)));
+        let mut refused = refused.iter().peekable();
+        for (place, (id, answer)) in all.enumerate() {
+            let Some((_, why)) = refused.next_if(|(at, _)| *at == place) else {
+                continue;
+            };
+            let leader = match why {
+                Refusal::NotLeader { .. } => hints.of(why),
+                Refusal::FencedLeaderEpoch => {
+                    let index = answer.partition_index;
+                    leader_of(&door.broker, &image, TopicKey::Id(id), index)
+                        .map(|leader| hints.point_to(leader))
+                }
+                _ => None,
+            };
+            if let Some((leader_id, leader_epoch)) = leader {
+                answer.current_leader = LeaderIdAndEpoch {
+                    leader_id,
+                    leader_epoch,
+                };
+            }
+        }
+        let endpoint = |(node_id, info): (i32, meta::NodeInfo)| NodeEndpoint {
+            node_id,
+            host: info.host,
+            port: i32::from(info.port),
+            rack: info.rack,
+        };
+        self.response.node_endpoints = hints.endpoints(&image).map(endpoint).collect();
+    }
+
+    /// Writes what was read off the loop.
+    pub(crate) fn on_read(mut self, outcome: ColdOutcome, notes: &mut Vec<String>) -> Step {
+        let version = self.request.version;
+        let mut found = outcome.0.into_iter().peekable();
+        for (place, answer) in self.partitions().enumerate() {
+            match found.next_if(|(at, _)| *at == place) {
+                Some((_, Ok(Found::Records(pieces)))) => answer.records = Some(pieces.into()),
+                Some((_, Err(fault))) => failed(version, answer, &fault, notes),
+                Some((_, Ok(Found::Time(_)))) | None => {}
+            }
+        }
+        self.request.answer(&self.response)
+    }
+}
+
+fn write(
+    door: &Door,
+    version: i16,
+    place: usize,
+    answer: &mut PartitionData,
+    found: ReadAnswer,
+    cold: &mut ColdRead,
+    notes: &mut Vec<String>,
+) {
+    answer.high_watermark = found.high_watermark.0;
+    answer.last_stable_offset = found.last_stable.0;
+    answer.log_start_offset = found.start_offset.0;
+    if let Some((epoch, end)) = found.diverging {
+        answer.diverging_epoch = EpochEndOffset {
+            epoch,
+            end_offset: end.0,
+        };
+    }
+    let Some(plan) = found.cold else {
+        answer.records = Some(found.hot.into());
+        return;
+    };
+    match plan.run(door.broker.files(), false) {
+        Ok(Some(pieces)) => answer.records = Some(pieces.into()),
+        Ok(None) => cold.records(place, plan),
+        Err(fault) => failed(version, answer, &fault, notes),
+    }
+}
+
+/// A read failed. What was to be read may be gone by now, which the next fetch finds out; the
+/// rest is the operator's business, and nothing of it is served.
+fn failed(version: i16, answer: &mut PartitionData, fault: &ReadFault, notes: &mut Vec<String>) {
+    if matches!(fault, ReadFault::Gone) {
+        return;
+    }
+    notes.push(format!("a fetch was refused: {fault}"));
+    answer.error_code = refusals::fetch_code(&Refusal::Storage(fault.to_string()), version);
+    answer.high_watermark = -1;
+    answer.last_stable_offset = -1;
+    answer.log_start_offset = -1;
+}

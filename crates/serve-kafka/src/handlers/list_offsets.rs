@@ -1,0 +1,212 @@
+//! ListOffsets (key 2), versions 1 to 11.
+//!
+//! 1: one offset and its timestamp. 2: isolation levels, the throttle time. 3: nothing new. 4:
+//! leader epochs. 5: nothing new. 6: flexible. 7: the record with the largest timestamp (-3). 8:
+//! the first offset on this node's disk (-4). 9: the last offset in remote storage (-5). 10: a
+//! time-out. 11: the first offset not yet in remote storage (-6).
+
+use super::{Api, Door, Request, Step, known_epoch};
+use crate::cold::{ColdOutcome, ColdRead, Found};
+use crate::refusals::{self, codes};
+use base::{Now, Offset, Refusal};
+use broker::TopicKey;
+use log::ReadFault;
+use shard::{OffsetAnswer, OffsetQuery};
+use std::collections::BTreeMap;
+use wire_kafka::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest};
+use wire_kafka::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
+};
+use wire_kafka::{ApiKey, Reader, WireError};
+
+pub(crate) const API: Api = Api {
+    key: ApiKey::ListOffsets,
+    versions: 1..=11,
+    serve,
+};
+
+/// What a timestamp asks for.
+enum Asked {
+    Query(OffsetQuery),
+    /// Something that there is only with remote storage.
+    Remote,
+    /// A sign that this version doesn't have.
+    Unknown,
+}
+
+fn asked(version: i16, timestamp: i64) -> Asked {
+    match timestamp {
+        0.. => Asked::Query(OffsetQuery::AtTime(timestamp)),
+        -1 => Asked::Query(OffsetQuery::Latest),
+        -2 => Asked::Query(OffsetQuery::Earliest),
+        -3 if version >= 7 => Asked::Query(OffsetQuery::MaxTimestamp),
+        -4 if version >= 8 => Asked::Query(OffsetQuery::Earliest),
+        -5 if version >= 9 => Asked::Remote,
+        -6 if version >= 11 => Asked::Remote,
+        _ => Asked::Unknown,
+    }
+}
+
+/// The answer as far as it is known.
+pub(crate) struct Waiting {
+    request: Request,
+    response: ListOffsetsResponse,
+    /// Places among all partitions that the broker was asked about.
+    asked: Vec<usize>,
+    /// Epochs to answer with where a look-up finds something, by place.
+    epochs: Vec<(usize, i32)>,
+}
+
+fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
+    let body = ListOffsetsRequest::decode(request.version, reader)?;
+    let doubles = doubles(&body);
+    let mut offsets = door.broker.offsets(&door.principal);
+    let mut response = ListOffsetsResponse::default();
+    let (mut places, mut place) = (Vec::new(), 0);
+    for topic in body.topics {
+        let target = offsets.topic(TopicKey::Name(&topic.name));
+        let mut answers = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            let mut answer = nothing(partition);
+            if doubles[place] {
+                answer.error_code = codes::INVALID_REQUEST;
+            } else {
+                let epoch = known_epoch(partition.current_leader_epoch);
+                match asked(request.version, partition.timestamp) {
+                    Asked::Query(query) => {
+                        offsets.push(&target, partition.partition_index, query, epoch);
+                        places.push(place);
+                    }
+                    Asked::Remote => {}
+                    Asked::Unknown => answer.error_code = codes::UNSUPPORTED_VERSION,
+                }
+            }
+            answers.push(answer);
+            place += 1;
+        }
+        response.topics.push(ListOffsetsTopicResponse {
+            name: topic.name,
+            partitions: answers,
+        });
+    }
+    if places.is_empty() {
+        return Ok(request.answer(&response));
+    }
+    offsets.submit(request.reply_to(door));
+    let waiting = Waiting {
+        request,
+        response,
+        asked: places,
+        epochs: Vec::new(),
+    };
+    Ok(Step::Wait(super::Waiting::ListOffsets(waiting)))
+}
+
+/// For each partition of the request whether it is named more than once, which is invalid.
+fn doubles(body: &ListOffsetsRequest) -> Vec<bool> {
+    let topics = body.topics.iter();
+    let all = topics.flat_map(|topic| {
+        topic
+            .partitions
+            .iter()
+            .map(|partition| (topic.name.as_str(), partition.partition_index))
+    });
+    let mut times = BTreeMap::new();
+    all.clone()
+        .for_each(|key| *times.entry(key).or_insert(0) += 1);
+    all.map(|key| times[&key] > 1).collect()
+}
+
+fn nothing(partition: &ListOffsetsPartition) -> ListOffsetsPartitionResponse {
+    let partition_index = partition.partition_index;
+    ListOffsetsPartitionResponse {
+        partition_index,
+        ..Default::default()
+    }
+}
+
+impl Waiting {
+    /// Writes what the shard knows; look-ups in files are handed out.
+    pub(crate) fn on_parts(
+        mut self,
+        door: &Door,
+        parts: Vec<Result<OffsetAnswer, Refusal>>,
+    ) -> Step {
+        let mut cold = ColdRead::new(door.broker.files().clone());
+        let places = std::mem::take(&mut self.asked);
+        let mut known = vec![None; places.len()];
+        for (at, (place, part)) in places.iter().zip(parts).enumerate() {
+            match part {
+                Ok(OffsetAnswer::Known {
+                    offset,
+                    timestamp,
+                    leader_epoch,
+                }) => {
+                    known[at] = Some((codes::NONE, offset, timestamp, leader_epoch));
+                }
+                Ok(OffsetAnswer::Search { plan, leader_epoch }) => {
+                    cold.time(*place, plan);
+                    self.epochs.push((*place, leader_epoch));
+                }
+                Err(why) => {
+                    known[at] = Some((refusals::partition_code(&why), Offset(-1), -1, -1));
+                }
+            }
+        }
+        self.write(places.into_iter().zip(known));
+        match cold.is_empty() {
+            true => self.request.answer(&self.response),
+            false => Step::Read(super::Waiting::ListOffsets(self), cold),
+        }
+    }
+
+    /// Writes codes, offsets, timestamps and epochs at their places, which ascend.
+    fn write(&mut self, known: impl Iterator<Item = (usize, Option<(i16, Offset, i64, i32)>)>) {
+        let mut known = known.peekable();
+        let topics = self.response.topics.iter_mut();
+        for (place, answer) in topics
+            .flat_map(|topic| topic.partitions.iter_mut())
+            .enumerate()
+        {
+            let Some((_, known)) = known.next_if(|(at, _)| *at == place) else {
+                continue;
+            };
+            if let Some((code, offset, timestamp, epoch)) = known {
+                answer.error_code = code;
+                answer.offset = offset.0;
+                answer.timestamp = timestamp;
+                answer.leader_epoch = epoch;
+            }
+        }
+    }
+
+    /// Writes what was looked up.
+    pub(crate) fn on_read(mut self, outcome: ColdOutcome, notes: &mut Vec<String>) -> Step {
+        let epochs = std::mem::take(&mut self.epochs);
+        let found = outcome
+            .0
+            .into_iter()
+            .zip(epochs)
+            .map(|((place, found), (_, epoch))| (place, found_at(found, epoch, notes)));
+        let found: Vec<_> = found.collect();
+        self.write(found.into_iter());
+        self.request.answer(&self.response)
+    }
+}
+
+fn found_at(
+    found: Result<Found, ReadFault>,
+    epoch: i32,
+    notes: &mut Vec<String>,
+) -> Option<(i16, Offset, i64, i32)> {
+    match found {
+        Ok(Found::Time(Some((offset, timestamp)))) => Some((codes::NONE, offset, timestamp, epoch)),
+        Ok(_) => None,
+        // What was planned was cut off or deleted meanwhile: the client is to ask again.
+        Err(ReadFault::Gone) => Some((codes::NOT_LEADER_OR_FOLLOWER, Offset(-1), -1, -1)),
+        Err(fault) => {
+            notes.push(format!("an offset could not be looked up: {fault}"));
+            Some((codes::KAFKA_STORAGE_ERROR, Offset(-1), -1, -1))
+        }
+    }
+}
