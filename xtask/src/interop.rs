@@ -1,6 +1,177 @@
-//! `cargo xtask interop`.
+//! `cargo xtask interop clients`: stock clients in their own languages write to a running node
+//! and read back. Their sources are under `interop/`; what they need is fetched by the package
+//! manager of their language into the target directory.
+
+use crate::run::{self, checked, exists, flag, only_flags, root};
+use crate::server::Server;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Records each client writes with each compression.
+const RECORDS: u32 = 500;
+
+/// A client, what it needs to run, and how it is run.
+struct Client {
+    name: &'static str,
+    needs: &'static [(&'static str, &'static str)],
+    prepare: fn(&Path) -> Result<Command, String>,
+}
+
+const CLIENTS: &[Client] = &[
+    Client {
+        name: "java",
+        needs: &[("java", "-version"), ("mvn", "-version")],
+        prepare: java,
+    },
+    Client {
+        name: "python",
+        needs: &[("python3", "--version")],
+        prepare: python,
+    },
+    Client {
+        name: "go",
+        needs: &[("go", "version")],
+        prepare: go,
+    },
+];
 
 /// Runs the subcommand.
-pub fn run(_args: &[String]) -> Result<(), String> {
-    Err("interop is not part of this build".into())
+pub fn run(args: &[String]) -> Result<(), String> {
+    let usage = "usage: cargo xtask interop clients [--bootstrap HOST:PORT] [--only NAME,..] \
+                 [--records N] [--binary PATH] [--all]";
+    match args.split_first() {
+        Some((what, rest)) if what == "clients" => clients(rest),
+        _ => Err(usage.into()),
+    }
+}
+
+/// Runs the clients whose toolchains are there; with `--all` a missing one is an error.
+pub fn clients(args: &[String]) -> Result<(), String> {
+    only_flags(
+        args,
+        &["--bootstrap", "--only", "--records", "--binary"],
+        &["--all"],
+    )?;
+    let only: Option<String> = flag(args, "--only")?;
+    let wanted = |name: &str| {
+        only.as_ref()
+            .is_none_or(|only| only.split(',').any(|o| o == name))
+    };
+    let records: u32 = flag(args, "--records")?.unwrap_or(RECORDS);
+    let cache = run::target_directory()?.join("interop");
+    let mut server = None;
+    let bootstrap = match flag::<String>(args, "--bootstrap")? {
+        Some(bootstrap) => bootstrap,
+        None => {
+            let binary = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
+            let started = Server::start(&binary, &cache.join("data"), &[])?;
+            server.insert(started).kafka.clone()
+        }
+    };
+    let mut failed = Vec::new();
+    for client in CLIENTS.iter().filter(|client| wanted(client.name)) {
+        let missing = client
+            .needs
+            .iter()
+            .find(|(program, probe)| !exists(program, probe));
+        match missing {
+            Some((program, _)) if args.iter().any(|arg| arg == "--all") => {
+                return Err(format!("{}: {program} is not installed", client.name));
+            }
+            Some((program, _)) => println!("interop: {} skipped: no {program}", client.name),
+            None => match round_trip(client, &cache, &bootstrap, records) {
+                Ok(()) => println!("interop: {} ok", client.name),
+                Err(problem) => {
+                    eprintln!("interop: {} FAILED: {problem}", client.name);
+                    failed.push(client.name);
+                }
+            },
+        }
+    }
+    server.map_or(Ok(()), Server::stop)?;
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("failed: {}", failed.join(", ")))
+    }
+}
+
+fn round_trip(client: &Client, cache: &Path, bootstrap: &str, records: u32) -> Result<(), String> {
+    let cache = cache.join(client.name);
+    std::fs::create_dir_all(&cache).map_err(|e| format!("{}: {e}", cache.display()))?;
+    // A name of its own for each run, so that a cluster that is there already can be used twice.
+    let topic = format!("interop-{}-{}", client.name, std::process::id());
+    checked((client.prepare)(&cache)?.args([bootstrap, &topic, &records.to_string()]))
+}
+
+fn sources(client: &str) -> PathBuf {
+    root().join("interop").join(client)
+}
+
+fn java(cache: &Path) -> Result<Command, String> {
+    let jars = cache.join("jars");
+    let done = cache.join("complete");
+    let pom = sources("java").join("pom.xml");
+    if newer(&pom, &done) {
+        let mut fetch = Command::new("mvn");
+        fetch
+            .args(["-q", "-B", "-f"])
+            .arg(&pom)
+            .arg("dependency:copy-dependencies");
+        checked(fetch.arg(format!("-DoutputDirectory={}", jars.display())))?;
+        std::fs::write(&done, "").map_err(|e| format!("{}: {e}", done.display()))?;
+    }
+    let mut command = Command::new("java");
+    command.args(["-Xmx256m", "-cp", &format!("{}/*", jars.display())]);
+    command.arg(sources("java").join("RoundTrip.java"));
+    Ok(command)
+}
+
+fn python(cache: &Path) -> Result<Command, String> {
+    let environment = cache.join("venv");
+    let done = cache.join("complete");
+    let requirements = sources("python").join("requirements.txt");
+    let python = environment.join("bin/python");
+    if newer(&requirements, &done) {
+        checked(
+            Command::new("python3")
+                .args(["-m", "venv"])
+                .arg(&environment),
+        )?;
+        let mut fetch = Command::new(&python);
+        fetch.args([
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            "-r",
+        ]);
+        checked(fetch.arg(&requirements))?;
+        std::fs::write(&done, "").map_err(|e| format!("{}: {e}", done.display()))?;
+    }
+    let mut command = Command::new(python);
+    command.arg(sources("python").join("round_trip.py"));
+    Ok(command)
+}
+
+fn go(cache: &Path) -> Result<Command, String> {
+    let binary = cache.join("round-trip");
+    let mut build = Command::new("go");
+    build
+        .args(["build", "-o"])
+        .arg(&binary)
+        .arg(".")
+        .current_dir(sources("go"));
+    checked(&mut build)?;
+    Ok(Command::new(binary))
+}
+
+/// True if `source` changed after `done` was written, or `done` isn't there.
+fn newer(source: &Path, done: &Path) -> bool {
+    let changed = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified());
+    match (changed(source), changed(done)) {
+        (Ok(source), Ok(done)) => source > done,
+        _ => true,
+    }
 }

@@ -6,6 +6,7 @@ mod codegen;
 mod e2e;
 mod interop;
 mod run;
+mod server;
 mod sim;
 mod tidy;
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// The root of the checkout.
 pub fn root() -> PathBuf {
@@ -68,12 +69,33 @@ pub fn metadata(with_dependencies: bool) -> Result<serde_json::Value, String> {
 /// Builds the release binary and returns its path.
 pub fn build_flotilla() -> Result<PathBuf, String> {
     checked(cargo().args(["build", "--release", "--package", "flotilla"]))?;
+    Ok(target_directory()?.join("release/flotilla"))
+}
+
+/// Where builds and downloads are kept.
+pub fn target_directory() -> Result<PathBuf, String> {
     let target = metadata(false)?["target_directory"]
         .as_str()
         .map(PathBuf::from);
-    Ok(target
-        .ok_or("cargo metadata names no target directory")?
-        .join("release/flotilla"))
+    target.ok_or_else(|| "cargo metadata names no target directory".into())
+}
+
+/// Asks `ready` every few milliseconds until it has an answer, at most for `wait`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "waits for other processes, with a deadline"
+)]
+pub fn wait_until<T>(wait: Duration, mut ready: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + wait;
+    loop {
+        if let Some(answer) = ready() {
+            return Some(answer);
+        }
+        if Instant::now() >= end {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn shown(command: &Command) -> String {
