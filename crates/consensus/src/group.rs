@@ -9,7 +9,7 @@
 use crate::entry::{self, Body, NewEntry};
 use crate::message::Message;
 use crate::store::{ColdEntries, Store};
-use base::{Batch, BatchHeader, Bug, NodeId, RaftIndex, Term, limits, planted};
+use base::{Batch, BatchHeader, Bug, NodeId, Offset, RaftIndex, Term, limits, planted};
 use bytes::Bytes;
 use raft::eraftpb::{self, HardState, MessageType};
 use raft::{Config, RawNode, StateRole};
@@ -323,9 +323,14 @@ impl Group {
         self.raw.store().body(index)
     }
 
-    /// Batches in memory, in order, with their indexes.
-    pub fn batches(&self) -> impl DoubleEndedIterator<Item = (RaftIndex, &Batch)> {
-        self.raw.store().batches()
+    /// The first batch in memory.
+    pub fn first_batch(&self) -> Option<&Batch> {
+        self.raw.store().first_batch()
+    }
+
+    /// Batches in memory, in order, from the one that holds `offset`.
+    pub fn batches_from(&self, offset: Offset) -> impl Iterator<Item = &Batch> {
+        self.raw.store().batches_from(offset)
     }
 
     /// The first index in memory; one past the last if there is none.

@@ -4,7 +4,7 @@
 
 use crate::entry::{self, Body, NewEntry};
 use crate::group::RestoredEntry;
-use base::{Batch, RaftIndex, Term, limits};
+use base::{Batch, Offset, RaftIndex, Term, limits};
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{GetEntriesContext, RaftState, StorageError};
 use std::cell::RefCell;
@@ -23,6 +23,9 @@ pub struct ColdEntries {
 struct Held {
     entry: Entry,
     batch: Option<Batch>,
+    /// The offset after it, so that readers find their place by halving; an internal entry takes
+    /// that of the entry before it.
+    end_offset: Offset,
 }
 
 /// The crate's view of one group's log.
@@ -69,14 +72,16 @@ impl Store {
             Ok(header) => entry::describe_header(header),
             Err(data) => entry::describe(&Body::Internal(data.clone())),
         };
-        self.hold(
-            found.index,
-            found.term,
-            Held {
-                entry: entry::entry_of(found.index, found.term, descriptor),
-                batch: None,
-            },
-        );
+        let end_offset = found
+            .body
+            .as_ref()
+            .map_or(NO_OFFSET, |header| header.next_offset());
+        let held = Held {
+            entry: entry::entry_of(found.index, found.term, descriptor),
+            batch: None,
+            end_offset,
+        };
+        self.hold(found.index, found.term, held);
         self.sendable = self.last.next();
     }
 
@@ -115,7 +120,7 @@ impl Store {
         self.hold(index, term, held(new));
     }
 
-    fn hold(&mut self, index: RaftIndex, term: Term, held: Held) {
+    fn hold(&mut self, index: RaftIndex, term: Term, mut held: Held) {
         assert_eq!(
             index,
             self.last.next(),
@@ -125,6 +130,8 @@ impl Store {
         if self.terms.last().is_none_or(|(_, last)| *last < term) {
             self.terms.push((index, term));
         }
+        let before = self.window.back().map_or(NO_OFFSET, |h| h.end_offset);
+        held.end_offset = held.end_offset.max(before);
         self.window.push_back(held);
         self.last = index;
     }
@@ -160,11 +167,15 @@ impl Store {
             .as_ref()
     }
 
-    /// Batches of the window in order, with their indexes.
-    pub(crate) fn batches(&self) -> impl DoubleEndedIterator<Item = (RaftIndex, &Batch)> {
-        self.window
-            .iter()
-            .filter_map(|h| Some((RaftIndex(h.entry.index), h.batch.as_ref()?)))
+    /// The first batch of the window.
+    pub(crate) fn first_batch(&self) -> Option<&Batch> {
+        self.window.iter().find_map(|h| h.batch.as_ref())
+    }
+
+    /// Batches of the window in order, from the one that holds `offset`.
+    pub(crate) fn batches_from(&self, offset: Offset) -> impl Iterator<Item = &Batch> {
+        let at = self.window.partition_point(|h| h.end_offset <= offset);
+        self.window.range(at..).filter_map(|h| h.batch.as_ref())
     }
 
     pub(crate) fn take_wanted(&mut self) -> Vec<ColdEntries> {
@@ -199,14 +210,22 @@ impl Store {
     }
 }
 
+/// Before all offsets.
+const NO_OFFSET: Offset = Offset(i64::MIN);
+
 fn held(new: NewEntry) -> Held {
     let entry = entry::entry_of(new.index, new.term, entry::describe(&new.body));
-    match new.body {
-        Body::Batch(batch) => Held {
-            entry,
-            batch: Some(batch),
-        },
-        Body::Internal(_) => Held { entry, batch: None },
+    let (batch, end_offset) = match new.body {
+        Body::Batch(batch) => {
+            let end_offset = batch.header().next_offset();
+            (Some(batch), end_offset)
+        }
+        Body::Internal(_) => (None, NO_OFFSET),
+    };
+    Held {
+        entry,
+        batch,
+        end_offset,
     }
 }
 

@@ -1,1 +1,265 @@
+use crate::frame::{Frame, FrameError, Item, Led, LedDelta};
+use crate::{Body, Group, Message, Restored, Role};
+use base::record::Builder;
+use base::{Batch, GroupId, NodeId, Offset, RaftIndex, Random, Term};
+use bytes::Bytes;
 
+fn batch(offset: i64, term: u32, bytes: usize) -> Batch {
+    let mut builder = Builder::new(7);
+    builder.push(7, None, Some(&vec![b'v'; bytes]), &[]);
+    let mut batch = builder.build();
+    batch.stamp(Offset(offset), Term(term));
+    batch
+}
+
+/// Steps messages between replicas until none is left; all writes are durable at once. Returns
+/// what was sent, for those who look at it.
+fn settle(groups: &mut [Group]) -> Vec<Message> {
+    let mut all = Vec::new();
+    loop {
+        let mut sent = Vec::new();
+        for group in groups.iter_mut() {
+            while let Some(ready) = group.ready() {
+                sent.extend(ready.now);
+                sent.extend(ready.after);
+                group.persisted(ready.number);
+            }
+        }
+        if sent.is_empty() {
+            return all;
+        }
+        for message in sent {
+            all.push(message.clone());
+            groups[message.to().0 as usize - 1].step(message);
+        }
+    }
+}
+
+fn three() -> Vec<Group> {
+    let voters = [NodeId(1), NodeId(2), NodeId(3)];
+    voters
+        .iter()
+        .map(|n| Group::new(*n, &voters, Restored::default()))
+        .collect()
+}
+
+#[test]
+fn a_batch_is_committed_by_all_with_its_bytes() {
+    let mut groups = three();
+    groups[0].campaign();
+    settle(&mut groups);
+    assert_eq!(groups[0].role(), Role::Leader);
+    let sent = batch(0, groups[0].term().0, 100);
+    let index = groups[0].propose_batch(sent.clone()).unwrap();
+    settle(&mut groups);
+    for group in &mut groups {
+        group.ping();
+    }
+    settle(&mut groups);
+    for group in &groups {
+        assert_eq!(group.committed(), index);
+        assert_eq!(group.body(index), Some(Body::Batch(sent.clone())));
+    }
+    assert!(
+        groups[1].propose_batch(sent).is_err(),
+        "a follower proposes nothing"
+    );
+}
+
+#[test]
+fn a_vote_is_refused_while_the_leader_is_heard_and_given_once_it_is_lost() {
+    let mut groups = three();
+    groups[0].campaign();
+    settle(&mut groups);
+    groups[1].campaign();
+    settle(&mut groups);
+    assert_eq!(
+        groups[0].role(),
+        Role::Leader,
+        "a pre-vote doesn't unseat a live leader"
+    );
+    let mut pair = groups.split_off(1);
+    // The old leader is gone; messages to it are dropped.
+    for group in &mut pair {
+        group.forget_leader();
+    }
+    pair[0].campaign();
+    for _ in 0..6 {
+        let mut sent = Vec::new();
+        for group in &mut pair {
+            while let Some(ready) = group.ready() {
+                sent.extend(ready.now);
+                sent.extend(ready.after);
+                group.persisted(ready.number);
+            }
+        }
+        for message in sent.into_iter().filter(|m| m.to() != NodeId(1)) {
+            pair[message.to().0 as usize - 2].step(message);
+        }
+    }
+    assert_eq!(pair[0].role(), Role::Leader);
+    assert!(pair[0].term() > groups[0].term());
+}
+
+#[test]
+fn entries_that_left_memory_are_asked_for_and_then_sent() {
+    let mut groups = three();
+    groups[0].campaign();
+    settle(&mut groups);
+    let term = groups[0].term();
+    let mut kept = Vec::new();
+    let mut lagging = groups.pop().unwrap();
+    for offset in 0..20 {
+        let sent = batch(offset, term.0, 2000);
+        let index = groups[0].propose_batch(sent.clone()).unwrap();
+        kept.push((index, sent));
+        for _ in 0..4 {
+            let mut out = Vec::new();
+            for group in &mut groups {
+                while let Some(ready) = group.ready() {
+                    out.extend(ready.now);
+                    out.extend(ready.after);
+                    group.persisted(ready.number);
+                }
+            }
+            for message in out.into_iter().filter(|m| m.to() != NodeId(3)) {
+                groups[message.to().0 as usize - 1].step(message);
+            }
+        }
+    }
+    let last = groups[0].last_index();
+    assert_eq!(groups[0].committed(), last);
+    assert!(groups[0].evict(last) > 0);
+    groups.push(lagging);
+    groups[0].unreachable(NodeId(3));
+    groups[0].ping();
+    let mut jobs = 0;
+    for _ in 0..50 {
+        settle(&mut groups);
+        for wanted in groups[0].take_cold() {
+            jobs += 1;
+            let from = wanted.from;
+            let entries = kept.iter().filter(|(i, _)| *i >= from).take(3);
+            let entries = entries
+                .map(|(index, batch)| crate::NewEntry {
+                    index: *index,
+                    term,
+                    body: Body::Batch(batch.clone()),
+                })
+                .collect();
+            groups[0].fetched(wanted, entries);
+            settle(&mut groups);
+            groups[0].drop_fetched();
+        }
+        groups[0].ping();
+    }
+    lagging = groups.pop().unwrap();
+    assert!(jobs > 1);
+    assert_eq!(lagging.last_index(), last);
+    assert_eq!(lagging.body(last), groups[1].body(last));
+}
+
+fn sample_frame(random: &mut Random) -> Frame {
+    let mut groups = three();
+    groups[0].campaign();
+    let mut items: Vec<_> = settle(&mut groups)
+        .into_iter()
+        .map(|m| Item::Raft(GroupId(9), m))
+        .collect();
+    for n in 0..3 {
+        let size = [10, 900, 5000][n as usize];
+        let sent = batch(n, groups[0].term().0, size);
+        groups[0].propose_batch(sent).unwrap();
+    }
+    items.extend(
+        settle(&mut groups)
+            .into_iter()
+            .map(|m| Item::Raft(GroupId(9), m)),
+    );
+    items.push(Item::Disown(GroupId(4), Term(7)));
+    items.push(Item::Forward {
+        ticket: 3,
+        command: Bytes::from_static(b"command"),
+    });
+    items.push(Item::Answer {
+        ticket: 3,
+        index: RaftIndex(8),
+        reply: None,
+    });
+    let reply = Some(Bytes::from_static(b"reply"));
+    items.push(Item::Answer {
+        ticket: 4,
+        index: RaftIndex(9),
+        reply,
+    });
+    let changes = vec![
+        (GroupId(1), Led::Gone),
+        (
+            GroupId(2),
+            Led::Leads {
+                term: Term(3),
+                quiet: true,
+            },
+        ),
+        (
+            GroupId(5),
+            Led::Leads {
+                term: Term(4),
+                quiet: false,
+            },
+        ),
+    ];
+    let led = Some(LedDelta {
+        from: 2,
+        to: 9,
+        changes,
+    });
+    Frame {
+        boot: random.next(),
+        seen: (random.next(), 4),
+        led,
+        items,
+    }
+}
+
+#[test]
+fn a_frame_reads_back() {
+    let frame = sample_frame(&mut Random::new(1));
+    let bytes = Bytes::from(frame.encode().concat());
+    assert_eq!(Frame::decode(bytes), Ok(frame));
+}
+
+#[test]
+fn no_flipped_bit_of_a_frame_goes_unnoticed() {
+    let frame = sample_frame(&mut Random::new(2));
+    let good = frame.encode().concat();
+    for bit in 0..good.len() * 8 {
+        let mut bad = good.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        assert!(Frame::decode(bad.into()).is_err(), "bit {bit}");
+    }
+    for cut in 0..good.len() {
+        assert!(
+            Frame::decode(Bytes::copy_from_slice(&good[..cut])).is_err(),
+            "cut at {cut}"
+        );
+    }
+}
+
+#[test]
+fn garbage_with_a_right_checksum_is_refused_without_a_panic() {
+    let mut random = Random::new(3);
+    let good = sample_frame(&mut random).encode().concat();
+    for _ in 0..20_000 {
+        let mut bad = good.clone();
+        for _ in 0..random.between(1, 5) {
+            let at = random.below(bad.len() as u64 - 8) as usize + 8;
+            bad[at] = random.next() as u8;
+        }
+        let len = u32::from_be_bytes(bad[4..8].try_into().unwrap()) as usize;
+        let sum = base::checksum::crc32c(&bad[8..8 + len]);
+        bad[..4].copy_from_slice(&sum.to_be_bytes());
+        let _ = Frame::decode(bad.into());
+    }
+    assert_eq!(Frame::decode(Bytes::new()), Err(FrameError::Short));
+}

@@ -17,7 +17,7 @@ pub struct Shard {
     pub(crate) settings: Settings,
     pub(crate) random: Random,
     pub(crate) now: Now,
-    pub(crate) replicas: BTreeMap<GroupId, Replica>,
+    pub(crate) replicas: BTreeMap<GroupId, Box<Replica>>,
     /// Groups that recovery found and the metadata hasn't named yet.
     pub(crate) stored: BTreeMap<GroupId, Stored>,
     /// Replicas with something to collect in this turn.

@@ -102,7 +102,7 @@ impl Shard {
 
     /// A leader's node is lost: its followers here may vote for others, and campaign.
     pub(crate) fn on_leader_node_lost(&mut self, node: NodeId) {
-        let led_by = |r: &&mut Replica| r.group.leader() == Some(node);
+        let led_by = |r: &&mut Box<Replica>| r.group.leader() == Some(node);
         let followers: Vec<_> = self
             .replicas
             .values_mut()

@@ -44,7 +44,7 @@ impl Shard {
         }
         let node = self.settings.node;
         let replica = Replica::new(node, voters, policy, stored, self.now.mono);
-        self.replicas.insert(group, replica);
+        self.replicas.insert(group, Box::new(replica));
         self.schedule_election(group, cause);
         self.touch(group);
     }

@@ -85,7 +85,7 @@ impl Shard {
 
     /// Groups that this node leads and `node` follows need heartbeats again.
     fn wake_groups_with(&mut self, node: NodeId) {
-        let with = |r: &&Replica| r.was_leader && r.voters.contains(&node);
+        let with = |r: &&Box<Replica>| r.was_leader && r.voters.contains(&node);
         let groups: Vec<_> = self.replicas.values().filter(with).map(|r| r.id).collect();
         for group in groups {
             self.wake_group(group);
@@ -95,7 +95,7 @@ impl Shard {
     /// What was on its way to `node` may be lost: ask it again where it stands.
     fn probe(&mut self, node: NodeId) {
         self.wake_groups_with(node);
-        let with = |r: &&mut Replica| r.was_leader && r.voters.contains(&node);
+        let with = |r: &&mut Box<Replica>| r.was_leader && r.voters.contains(&node);
         let mut groups = Vec::new();
         for replica in self.replicas.values_mut().filter(with) {
             replica.group.unreachable(node);
@@ -204,7 +204,7 @@ impl Shard {
 
     /// A follower knows of a later term: speaking to it will tell.
     fn on_disowned(&mut self, group: GroupId, term: Term) {
-        let leads = |r: &Replica| r.was_leader && r.group.term() < term;
+        let leads = |r: &Box<Replica>| r.was_leader && r.group.term() < term;
         if self.replicas.get(&group).is_some_and(leads) {
             self.wake_group(group);
         }

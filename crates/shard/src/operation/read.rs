@@ -108,11 +108,7 @@ impl Shard {
         if most == 0 && !first {
             return Ok(answer);
         }
-        let oldest_hot = replica
-            .group
-            .batches()
-            .next()
-            .map(|(_, b)| b.header().base_offset);
+        let oldest_hot = replica.group.first_batch().map(|b| b.header().base_offset);
         match oldest_hot.filter(|oldest| *oldest <= part.offset) {
             Some(_) => {
                 mark(Mark::HotRead);
@@ -206,11 +202,7 @@ fn hot_batches(
 ) -> Vec<Batch> {
     let mut bytes = 0;
     let mut out = Vec::new();
-    let newest_first = replica.group.batches().rev();
-    let reachable = newest_first.take_while(|(_, b)| b.header().next_offset() > from);
-    let count = reachable.count();
-    let skip = replica.group.batches().count() - count;
-    for (_, batch) in replica.group.batches().skip(skip) {
+    for batch in replica.group.batches_from(from) {
         if batch.header().next_offset() > upto {
             break;
         }

@@ -1,0 +1,282 @@
+//! A few shards with instant storage and a perfect network: the protocol's happy path and the
+//! plain failures, without the simulator's weather.
+
+use base::record::Builder;
+use base::{Batch, GroupId, Mono, NodeId, Now, Offset, ProducerId, Refusal, Uuid, WallMs};
+use bytes::Bytes;
+use log::Recovered;
+use shard::{
+    Acks, AppendPart, Command, Effects, Event, ReadPart, Reply, ReplySink, ReplyTo, Settings, Shard,
+};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+#[derive(Default)]
+struct Inbox(Mutex<BTreeMap<u64, Reply>>);
+
+impl ReplySink for Inbox {
+    fn reply(&self, ticket: u64, reply: Reply) {
+        self.0.lock().unwrap().insert(ticket, reply);
+    }
+}
+
+struct Cluster {
+    now: Mono,
+    shards: BTreeMap<NodeId, Shard>,
+    frames: VecDeque<(NodeId, NodeId, Bytes)>,
+    /// Nodes that get no steps and whose frames are lost.
+    down: Vec<NodeId>,
+    inbox: Arc<Inbox>,
+    ticket: u64,
+}
+
+impl Cluster {
+    fn new(nodes: u32) -> Cluster {
+        let voters: Vec<_> = (1..=nodes).map(NodeId).collect();
+        let now = Now {
+            mono: Mono(1),
+            wall: WallMs(1_000_000),
+        };
+        let shard = |node: NodeId| {
+            let settings = Settings {
+                node,
+                voters: voters.clone(),
+                boot: u64::from(node.0) + 100,
+                seed: u64::from(node.0),
+                info: meta::NodeInfo {
+                    host: "h".into(),
+                    port: node.0 as u16,
+                    rack: None,
+                },
+                hot_tail_bytes: 1 << 20,
+                disk_reserve_bytes: 0,
+                defaults: meta::Defaults::default(),
+                replica_lag_max: Duration::from_secs(10),
+            };
+            let recovered = Recovered {
+                next_turn: 1,
+                ..Recovered::default()
+            };
+            (node, Shard::new(settings, recovered, now))
+        };
+        let shards = voters.iter().copied().map(shard).collect();
+        let inbox = Arc::default();
+        Cluster {
+            now: Mono(1),
+            shards,
+            frames: VecDeque::new(),
+            down: vec![],
+            inbox,
+            ticket: 0,
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            mono: self.now,
+            wall: WallMs(1_000_000 + (self.now.0 / 1000) as i64),
+        }
+    }
+
+    fn event(&mut self, node: NodeId, event: Event) {
+        let now = self.now();
+        self.shards.get_mut(&node).unwrap().on(now, event);
+        self.turn(node);
+    }
+
+    fn turn(&mut self, node: NodeId) {
+        let now = self.now();
+        let shard = self.shards.get_mut(&node).unwrap();
+        loop {
+            let mut effects = Effects::default();
+            shard.turn(now, &mut effects);
+            for (to, pieces) in effects.frames {
+                self.frames.push_back((node, to, pieces.concat().into()));
+            }
+            let Some(turn) = effects.turn else { break };
+            shard.on(now, Event::Persisted { turn: turn.number });
+            shard.on(now, Event::Settled { turn: turn.number });
+        }
+    }
+
+    fn run(&mut self, time: Duration) {
+        let until = self.now.after(time);
+        while self.now < until {
+            let nodes: Vec<_> = self.shards.keys().copied().collect();
+            for node in nodes
+                .into_iter()
+                .filter(|n| !self.down.contains(n))
+                .collect::<Vec<_>>()
+            {
+                self.turn(node);
+            }
+            while let Some((from, to, bytes)) = self.frames.pop_front() {
+                if !self.down.contains(&to) && !self.down.contains(&from) {
+                    self.event(to, Event::Frame { from, bytes });
+                }
+            }
+            self.now = self.now.after(Duration::from_millis(5));
+        }
+    }
+
+    fn call(&mut self, node: u32, command: Command) -> Reply {
+        self.ticket += 1;
+        let to = ReplyTo {
+            sink: self.inbox.clone(),
+            ticket: self.ticket,
+        };
+        self.event(NodeId(node), Event::Command(command, Some(to)));
+        self.run(Duration::from_millis(200));
+        let reply = self.inbox.0.lock().unwrap().remove(&self.ticket);
+        reply.expect("an answer within 200 ms")
+    }
+
+    fn create_topic(&mut self, node: u32) -> GroupId {
+        let deadline = self.now.after(Duration::from_secs(5));
+        let topic = meta::NewTopic {
+            name: "t".into(),
+            id: Uuid::from_random(1, 2),
+            placement: meta::Placement::Spread {
+                partitions: Some(1),
+                replicas: None,
+            },
+            configs: BTreeMap::new(),
+        };
+        let command = meta::Command::CreateTopics {
+            topics: vec![topic],
+            validate_only: false,
+        };
+        match self.call(node, Command::Meta { command, deadline }) {
+            Reply::Meta(Ok(meta::Reply::TopicsCreated(made))) => made[0].clone().unwrap().groups[0],
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn leader(&self, group: GroupId) -> Option<u32> {
+        let alive = self.shards.iter().filter(|(n, _)| !self.down.contains(n));
+        let leads = |(n, s): (&NodeId, &Shard)| {
+            let (leader, term) = s.replica_status(group)?.leader?;
+            (leader == *n).then_some((term, n.0))
+        };
+        alive.filter_map(leads).max().map(|(_, n)| n)
+    }
+
+    fn append(&mut self, node: u32, group: GroupId, batch: Batch) -> Result<Offset, Refusal> {
+        let deadline = self.now.after(Duration::from_secs(1));
+        let parts = vec![AppendPart { group, batch }];
+        match self.call(
+            node,
+            Command::Append {
+                acks: Acks::All,
+                deadline,
+                parts,
+            },
+        ) {
+            Reply::Appended(mut parts) => parts.remove(0).map(|a| a.base_offset),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn read(&mut self, node: u32, group: GroupId, offset: i64) -> Vec<Batch> {
+        let part = ReadPart {
+            group,
+            offset: Offset(offset),
+            bytes_max: 1 << 20,
+            leader_epoch: None,
+            last_fetched_epoch: None,
+        };
+        let (deadline, parts) = (self.now, vec![part]);
+        match self.call(
+            node,
+            Command::Read {
+                bytes_min: 1,
+                bytes_max: 1 << 20,
+                deadline,
+                parts,
+            },
+        ) {
+            Reply::Read(mut parts) => parts.remove(0).unwrap().hot,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn batch(id: i64, sequence: i32, value: &str) -> Batch {
+    let mut b = Builder::new(5).producer(ProducerId(id), 0, sequence);
+    b.push(5, None, Some(value.as_bytes()), &[]);
+    b.build()
+}
+
+#[test]
+fn one_node_leads_at_once_and_answers() {
+    let mut c = Cluster::new(1);
+    c.run(Duration::from_millis(20));
+    let group = c.create_topic(1);
+    assert_eq!(c.leader(group), Some(1));
+    assert_eq!(c.append(1, group, batch(1, 0, "a")), Ok(Offset(0)));
+    assert_eq!(c.append(1, group, batch(1, 1, "b")), Ok(Offset(1)));
+    assert_eq!(
+        c.append(1, group, batch(1, 0, "a")),
+        Ok(Offset(0)),
+        "a duplicate"
+    );
+    assert_eq!(c.read(1, group, 0).len(), 2);
+}
+
+#[test]
+fn three_nodes_elect_replicate_and_survive_their_leader() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let group = c.create_topic(2);
+    c.run(Duration::from_secs(1));
+    let leader = c.leader(group).expect("a leader within a second");
+    assert_eq!(c.append(leader, group, batch(1, 0, "a")), Ok(Offset(0)));
+    let other = if leader == 1 { 2 } else { 1 };
+    assert!(matches!(
+        c.append(other, group, batch(1, 1, "b")),
+        Err(Refusal::NotLeader { leader: Some((n, _)) }) if n.0 == leader
+    ));
+    c.run(Duration::from_secs(3));
+    for (_, shard) in &c.shards {
+        assert_eq!(
+            shard.replica_status(group).unwrap().high_watermark,
+            Offset(1)
+        );
+    }
+    c.down = vec![NodeId(leader)];
+    c.run(Duration::from_millis(1500));
+    let next = c
+        .leader(group)
+        .expect("another leader after the first fell silent");
+    assert_ne!(next, leader);
+    assert_eq!(
+        c.append(next, group, batch(1, 0, "a")),
+        Ok(Offset(0)),
+        "a duplicate is known"
+    );
+    assert_eq!(c.append(next, group, batch(1, 1, "b")), Ok(Offset(1)));
+    c.down = vec![];
+    c.run(Duration::from_secs(2));
+    let old = c.shards[&NodeId(leader)].replica_status(group).unwrap();
+    assert_eq!(old.high_watermark, Offset(2), "the old leader catches up");
+    assert_eq!(c.read(next, group, 0).len(), 2);
+}
+
+#[test]
+fn idle_groups_fall_quiet_and_stay_led() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let group = c.create_topic(1);
+    c.run(Duration::from_secs(3));
+    let before = c.leader(group).unwrap();
+    let campaigns: u64 = c.shards.values().map(|s| s.stats().campaigns).sum();
+    c.run(Duration::from_secs(20));
+    assert_eq!(c.leader(group), Some(before));
+    let after: u64 = c.shards.values().map(|s| s.stats().campaigns).sum();
+    assert_eq!(
+        campaigns, after,
+        "nobody campaigns while the leader's node is heard"
+    );
+    assert_eq!(c.append(before, group, batch(1, 0, "a")), Ok(Offset(0)));
+}
