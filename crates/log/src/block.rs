@@ -5,7 +5,8 @@
 //! of checksums on reads. The closed ones lie in the segment's sidecar, one fixed-size entry each.
 
 use crate::field::{Fields, put_i64, put_u32, put_u64};
-use base::{Batch, GroupId, Offset, RaftIndex, Term, checksum};
+use base::batch::{HEADER_BYTES, UNCOVERED_BYTES};
+use base::{BatchHeader, GroupId, Offset, RaftIndex, Term, checksum};
 
 /// Bytes of a sidecar's entry.
 pub const SIDECAR_ENTRY_BYTES: usize = 64;
@@ -36,30 +37,37 @@ pub struct Block {
 }
 
 impl Block {
-    /// The block that starts with `batch` at `pos`.
-    pub(crate) fn start(pos: u32, index: RaftIndex, term: Term, batch: &Batch) -> Block {
-        let header = batch.header();
+    /// The block of a single batch, told from its header alone: its checksum follows from
+    /// Kafka's own.
+    pub(crate) fn of_batch(
+        pos: u32,
+        index: RaftIndex,
+        term: Term,
+        head: &[u8; HEADER_BYTES],
+    ) -> Block {
+        let header = BatchHeader::parse(head).expect("a batch's header parses");
+        let len = header.total_len();
+        let outside = checksum::crc32c(&head[..UNCOVERED_BYTES]);
         Block {
             pos,
-            len: batch.len() as u32,
+            len: len as u32,
             base_offset: header.base_offset,
             next_offset: header.next_offset(),
             first_index: index,
             count: 1,
             term,
             max_timestamp: header.max_timestamp,
-            crc: batch.full_checksum(),
+            crc: checksum::combine(outside, header.crc, (len - UNCOVERED_BYTES) as u64),
         }
     }
 
-    /// Adds the batch that follows.
-    pub(crate) fn grow(&mut self, batch: &Batch) {
-        let header = batch.header();
-        self.crc = checksum::combine(self.crc, batch.full_checksum(), batch.len() as u64);
-        self.len += batch.len() as u32;
-        self.next_offset = header.next_offset();
-        self.count += 1;
-        self.max_timestamp = self.max_timestamp.max(header.max_timestamp);
+    /// Adds the block that follows.
+    pub(crate) fn grow(&mut self, next: &Block) {
+        self.crc = checksum::combine(self.crc, next.crc, u64::from(next.len));
+        self.len += next.len;
+        self.next_offset = next.next_offset;
+        self.count += next.count;
+        self.max_timestamp = self.max_timestamp.max(next.max_timestamp);
     }
 
     /// Where it ends in its segment.

@@ -3,11 +3,21 @@
 //! The shard makes the body ([`checkpoint`]) at the end of a turn; the flusher writes it once the
 //! segments it speaks of are synced.
 
-use crate::field::{put_sized, put_u32, put_u64};
-use crate::group::GroupLog;
+use crate::fault::Fault;
+use crate::field::{Fields, put_sized, put_u32, put_u64};
+use crate::group::{GroupImage, GroupLog};
 use crate::turn::HardState;
-use base::{Bug, RaftIndex, planted};
+use crate::wal::{self, Position, record::read_state};
+use base::{Bug, Disk, Open, RaftIndex, checksum, planted};
 use bytes::Bytes;
+use std::io;
+
+const PATH: &str = "checkpoint";
+const NEW_PATH: &str = "checkpoint.new";
+const MAGIC: &[u8; 8] = b"FLOTICKP";
+const VERSION: u32 = 1;
+/// Bytes before the body: magic, version, turn, start, length, checksum.
+const HEADER_BYTES: usize = 8 + 4 + 8 + 16 + 8 + 4;
 
 /// Makes the body of a checkpoint: every group with its state and the shard's own bytes (which
 /// stand for everything up to the index beside them), and the shard's own bytes for itself.
@@ -31,9 +41,143 @@ pub fn checkpoint<'a>(
     out.into()
 }
 
-pub(crate) fn put_state(out: &mut Vec<u8>, state: HardState) {
+fn put_state(out: &mut Vec<u8>, state: HardState) {
     let vote = state.vote.filter(|_| !planted(Bug::CheckpointWithoutVotes));
     put_u32(out, state.term.0);
     put_u32(out, vote.map_or(0, |node| node.0));
     put_u64(out, state.commit.0);
+}
+
+/// A checkpoint, as of the end of a turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Checkpoint {
+    pub(crate) turn: u64,
+    /// Records of later turns lie at or after this place.
+    pub(crate) start: Position,
+    pub(crate) body: Bytes,
+}
+
+/// A group in a checkpoint.
+pub(crate) struct GroupPart {
+    pub(crate) image: GroupImage,
+    pub(crate) state: HardState,
+    pub(crate) app: Bytes,
+    pub(crate) app_index: RaftIndex,
+}
+
+impl Checkpoint {
+    fn header(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEADER_BYTES);
+        out.extend_from_slice(MAGIC);
+        put_u32(&mut out, VERSION);
+        put_u64(&mut out, self.turn);
+        put_u64(&mut out, self.start.generation);
+        put_u64(&mut out, self.start.pos);
+        put_u64(&mut out, self.body.len() as u64);
+        let body = checksum::crc32c(&self.body);
+        let len = self.body.len() as u64;
+        let sum = checksum::combine(checksum::crc32c(&out), body, len);
+        put_u32(&mut out, sum);
+        out
+    }
+
+    fn parse(whole: Bytes) -> Result<Checkpoint, Fault> {
+        let bad = |what: &str| Fault::corrupt(PATH, 0, what);
+        let mut fields = Fields::new(&whole);
+        if fields.take(8) != Some(MAGIC) {
+            return Err(bad("it doesn't begin like a checkpoint"));
+        }
+        let short = || bad("it is cut short");
+        let version = fields.u32().ok_or_else(short)?;
+        let turn = fields.u64().ok_or_else(short)?;
+        let start = Position {
+            generation: fields.u64().ok_or_else(short)?,
+            pos: fields.u64().ok_or_else(short)?,
+        };
+        let len = fields.u64().ok_or_else(short)?;
+        let sum = fields.u32().ok_or_else(short)?;
+        let body = whole.slice(HEADER_BYTES..);
+        if body.len() as u64 != len {
+            return Err(bad("its length is not what its header says"));
+        }
+        let head = checksum::crc32c(&whole[..HEADER_BYTES - 4]);
+        if checksum::combine(head, checksum::crc32c(&body), len) != sum {
+            return Err(bad("its checksum doesn't match its bytes"));
+        }
+        if version > VERSION {
+            return Err(Fault::NewerFormat {
+                found: version,
+                known: VERSION,
+            });
+        }
+        Ok(Checkpoint { turn, start, body })
+    }
+
+    /// The shard's own bytes and the groups.
+    pub(crate) fn read(&self) -> Result<(Bytes, Vec<GroupPart>), Fault> {
+        self.read_body()
+            .ok_or_else(|| Fault::corrupt(PATH, 0, "its fields can't be read"))
+    }
+
+    fn read_body(&self) -> Option<(Bytes, Vec<GroupPart>)> {
+        let mut fields = Fields::new(&self.body);
+        let blob = self.body.slice_ref(fields.sized()?);
+        let count = fields.count(1)?;
+        let mut groups = Vec::new();
+        for _ in 0..count {
+            groups.push(GroupPart {
+                image: GroupLog::from_checkpoint(&mut fields, &self.body)?,
+                state: read_state(&mut fields)?,
+                app: self.body.slice_ref(fields.sized()?),
+                app_index: RaftIndex(fields.u64()?),
+            });
+        }
+        (fields.left() == 0).then_some((blob, groups))
+    }
+}
+
+/// Replaces the checkpoint: after `Ok` the new one is there after any crash, until then the old.
+pub(crate) fn replace(disk: &dyn Disk, checkpoint: &Checkpoint) -> Result<(), Fault> {
+    write_file(
+        disk,
+        PATH,
+        NEW_PATH,
+        &[&checkpoint.header(), &checkpoint.body],
+    )
+}
+
+/// Writes a small file under another name, then gives it its own.
+pub(crate) fn write_file(
+    disk: &dyn Disk,
+    path: &str,
+    new_path: &str,
+    pieces: &[&[u8]],
+) -> Result<(), Fault> {
+    let len = pieces.iter().map(|piece| piece.len() as u64).sum();
+    let fault = |op| move |e| Fault::from_io(new_path, op, e);
+    let file = disk.open(new_path, Open::OrCreate).map_err(fault("open"))?;
+    file.set_len(len).map_err(fault("write"))?;
+    file.write_at(pieces, 0).map_err(fault("write"))?;
+    wal::sync(&*file, new_path)?;
+    disk.rename(new_path, path).map_err(fault("rename"))?;
+    disk.sync_dir("")
+        .map_err(|e| Fault::from_io(".", "sync", e))
+}
+
+/// Reads a small file whole; `None` if it isn't there.
+pub(crate) fn read_file(disk: &dyn Disk, path: &str) -> Result<Option<Bytes>, Fault> {
+    let file = match disk.open(path, Open::Existing) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(|e| Fault::from_io(path, "open", e))?,
+    };
+    let len = file.len().map_err(|e| Fault::from_io(path, "stat", e))?;
+    let mut bytes = vec![0; len as usize];
+    file.read_at(&mut bytes, 0)
+        .map_err(|e| Fault::from_io(path, "read", e))?;
+    Ok(Some(bytes.into()))
+}
+
+/// Reads the checkpoint; `None` if there is none yet.
+pub(crate) fn load(disk: &dyn Disk) -> Result<Option<Checkpoint>, Fault> {
+    read_file(disk, PATH)?.map(Checkpoint::parse).transpose()
 }

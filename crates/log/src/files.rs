@@ -98,6 +98,11 @@ impl Files {
         .path()
     }
 
+    /// Closes a file that is about to be removed.
+    pub(crate) fn close(&self, key: Key) {
+        self.state().slots.remove(&key);
+    }
+
     /// A segment's batches, to read.
     pub(crate) fn existing(
         &self,
@@ -134,7 +139,17 @@ impl Files {
             .map_err(|e| Fault::from_io(&key.path(), "open", e))
     }
 
-    pub(crate) fn open(&self, key: Key, how: Open) -> io::Result<Arc<dyn File>> {
+    /// A file for one use; if it isn't open it isn't kept open either.
+    pub(crate) fn opened(&self, key: Key) -> io::Result<Arc<dyn File>> {
+        let open = self
+            .state()
+            .slots
+            .get(&key)
+            .map(|slot| Arc::clone(&slot.file));
+        open.map_or_else(|| self.disk.open(&key.path(), Open::Existing), Ok)
+    }
+
+    fn open(&self, key: Key, how: Open) -> io::Result<Arc<dyn File>> {
         let mut state = self.state();
         state.clock += 1;
         let now = state.clock;

@@ -1,13 +1,69 @@
 //! A flush: what lets the write-ahead log forget. Runs off the storage thread.
+//!
+//! The order is everything: segments, sidecars and their names become durable, then the
+//! checkpoint that relies on them is replaced, and only then may files of the log be recycled.
 
+use crate::checkpoint::{self, Checkpoint};
 use crate::fault::Fault;
+use crate::files::{Files, Key};
+use crate::pending::Dirty;
+use crate::wal::{self, Free};
+use base::{Bug, Disk, Mark, mark, planted};
+use std::io;
+use std::sync::Arc;
 
 /// A flush to run: segments are synced, then the checkpoint is replaced.
-pub struct Flush {}
+pub struct Flush {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) files: Arc<Files>,
+    pub(crate) dirty: Dirty,
+    pub(crate) checkpoint: Checkpoint,
+    /// A file of the write-ahead log to make ahead of need.
+    pub(crate) prepare: Option<Free>,
+    pub(crate) prepared: bool,
+    pub(crate) done: bool,
+}
 
 impl Flush {
-    /// Runs it.
+    /// Runs it. After [`Fault::Full`] it can be run again, or given back as it is; after another
+    /// fault the process stops.
     pub fn run(&mut self) -> Result<(), Fault> {
+        if !planted(Bug::RecycleBeforeSync) {
+            for key in &self.dirty.files {
+                self.sync_file(*key)?;
+            }
+            for dir in &self.dirty.dirs {
+                self.sync_dir(dir)?;
+            }
+        }
+        checkpoint::replace(&*self.disk, &self.checkpoint)?;
+        mark(Mark::Checkpointed);
+        self.done = true;
+        if let Some(prepare) = self.prepare.filter(|_| !self.prepared) {
+            // Not needed yet: without room the next write makes a smaller one, or reports it.
+            match wal::create(&*self.disk, prepare) {
+                Ok(()) => self.prepared = true,
+                Err(Fault::Full { .. }) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
         Ok(())
+    }
+
+    fn sync_file(&self, key: Key) -> Result<(), Fault> {
+        match self.files.opened(key) {
+            Ok(file) => wal::sync(&*file, &key.path()),
+            // Its group was removed meanwhile.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(Fault::from_io(&key.path(), "open", e)),
+        }
+    }
+
+    fn sync_dir(&self, dir: &str) -> Result<(), Fault> {
+        match self.disk.sync_dir(dir) {
+            // Its group was removed meanwhile.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done.map_err(|e| Fault::from_io(dir, "sync", e)),
+        }
     }
 }

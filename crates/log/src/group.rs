@@ -10,10 +10,14 @@
 mod image;
 mod plan;
 
+pub(crate) use image::{GroupImage, SegmentImage};
+
 use crate::block::Block;
 use crate::turn::{Place, Record, Settings, Turn};
 use base::batch::HEADER_BYTES;
-use base::{Batch, Bug, GroupId, Mark, Offset, RaftIndex, Term, limits, mark, planted};
+use base::{
+    Batch, BatchHeader, Bug, GroupId, Mark, Offset, RaftIndex, Term, limits, mark, planted,
+};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -170,13 +174,11 @@ impl GroupLog {
             term.epoch(),
             "a batch is stamped with its term"
         );
-        self.begin_entry(index, term, Some(*batch.head()));
-        let place = self.place_batch(turn, term, batch.len());
-        match &mut self.open {
-            Some(open) => open.grow(batch),
-            None => self.open = Some(Block::start(place.pos, index, term, batch)),
-        }
-        self.end_offset = header.next_offset();
+        debug_assert!(
+            batch.verify().is_ok(),
+            "a batch is verified where it arrives"
+        );
+        let place = self.place_batch(turn, index, term, batch.head());
         let group = self.group;
         turn.records.push(Record::Batch {
             group,
@@ -185,12 +187,20 @@ impl GroupLog {
             batch: batch.clone(),
             place,
         });
-        if self
-            .open
-            .is_some_and(|open| open.len >= limits::BLOCK_BYTES)
-        {
-            self.close_block(turn);
-        }
+        self.close_full_block(turn);
+    }
+
+    /// As [`GroupLog::append_batch`] for a batch whose bytes are in the segment already.
+    pub(crate) fn append_direct(
+        &mut self,
+        turn: &mut Turn,
+        index: RaftIndex,
+        term: Term,
+        head: &[u8; HEADER_BYTES],
+    ) -> Place {
+        let place = self.place_batch(turn, index, term, head);
+        self.close_full_block(turn);
+        place
     }
 
     /// Adds an entry that takes no offset.
@@ -235,9 +245,34 @@ impl GroupLog {
         self.last_term = term;
     }
 
-    /// Finds the place of the next batch: closes the block at a change of term, rolls the segment
-    /// if it would grow too long.
-    fn place_batch(&mut self, turn: &mut Turn, term: Term, len: usize) -> Place {
+    /// Finds the place of the next batch, and adds it to its block there.
+    fn place_batch(
+        &mut self,
+        turn: &mut Turn,
+        index: RaftIndex,
+        term: Term,
+        head: &[u8; HEADER_BYTES],
+    ) -> Place {
+        let header = BatchHeader::parse(head).expect("a batch's header parses");
+        self.begin_entry(index, term, Some(*head));
+        self.make_room(turn, term, header.total_len());
+        let segment = self
+            .segments
+            .last()
+            .expect("room was made in a segment")
+            .base;
+        let pos = self.segment_len();
+        let batch = Block::of_batch(pos, index, term, head);
+        match &mut self.open {
+            Some(open) => open.grow(&batch),
+            None => self.open = Some(batch),
+        }
+        self.end_offset = header.next_offset();
+        Place { segment, pos }
+    }
+
+    /// Closes the block at a change of term, rolls the segment if it would grow too long.
+    fn make_room(&mut self, turn: &mut Turn, term: Term, len: usize) {
         if self.open.is_some_and(|open| open.term != term) {
             self.close_block(turn);
         }
@@ -250,13 +285,14 @@ impl GroupLog {
             self.close_block(turn);
             self.segments.push(Segment::new(self.end_offset));
         }
-        let segment = self
-            .segments
-            .last()
-            .expect("one was just made if there was none");
-        Place {
-            segment: segment.base,
-            pos: self.segment_len(),
+    }
+
+    fn close_full_block(&mut self, turn: &mut Turn) {
+        if self
+            .open
+            .is_some_and(|open| open.len >= limits::BLOCK_BYTES)
+        {
+            self.close_block(turn);
         }
     }
 
@@ -353,6 +389,11 @@ impl GroupLog {
             runs.checked_sub(1)
                 .map_or(Term(0), |last| self.terms[last].term),
         )
+    }
+
+    /// The first index of every term in the log, oldest first.
+    pub fn term_starts(&self) -> Vec<(RaftIndex, Term)> {
+        self.terms.iter().map(|run| (run.index, run.term)).collect()
     }
 
     /// The next offset after an entry. Exact for every index from [`GroupLog::committed`] on; for

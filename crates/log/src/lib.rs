@@ -13,11 +13,15 @@ mod fault;
 mod field;
 mod files;
 mod flush;
+mod format;
 mod group;
+mod pending;
 mod read;
+mod recover;
 mod recovered;
 mod storage;
 mod turn;
+mod wal;
 
 pub use block::Block;
 pub use checkpoint::checkpoint;

@@ -29,7 +29,8 @@ pub struct RecoveredGroup {
     pub app: Bytes,
     /// What those bytes stand for: everything up to this index.
     pub app_index: RaftIndex,
-    /// Every entry after `app_index`, and after the commit that the checkpoint knew, in order.
+    /// Every entry after what the log knew as committed when the checkpoint was made, in order.
+    /// (If `app_index` lies before that, the entries between are to be read by a plan.)
     pub entries: Vec<Entry>,
     /// Data that was durable is damaged: this replica must not vote until it is repaired.
     pub suspect: Option<String>,

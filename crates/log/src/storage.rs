@@ -1,11 +1,21 @@
 //! The storage thread's half: turns go to the write-ahead log, then to their segments.
+//!
+//! Order within a write: direct batches into their segments and synced, then the frames, then one
+//! sync of the log. So a descriptor that can be read speaks of bytes that were durable before it.
 
+use crate::checkpoint::Checkpoint;
 use crate::fault::Fault;
-use crate::files::Files;
+use crate::files::{Files, Key, Kind, group_dir};
 use crate::flush::Flush;
+use crate::pending::{Dirty, GROUPS, Pending, make_group_dir};
 use crate::recovered::Recovered;
-use crate::turn::Turn;
-use base::{Disk, limits};
+use crate::turn::{Record, Turn};
+use crate::wal::frame::{Encoder, Frame};
+use crate::wal::{self, Position, Wal};
+use base::{Batch, Disk, File, GroupId, Mark, Offset, limits, mark};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::sync::Arc;
 
 /// What the storage is opened with.
@@ -32,9 +42,37 @@ impl Default for StorageSettings {
     }
 }
 
+/// What a write has begun and not finished: nothing of it is acknowledged.
+#[derive(Default)]
+struct Outgoing {
+    direct: VecDeque<(Key, u64, Batch)>,
+    /// Segments that got direct batches and are not synced yet.
+    unsynced: BTreeMap<Key, Arc<dyn File>>,
+    frames: VecDeque<Frame>,
+    /// For the segments, once the frames are durable.
+    records: Vec<(Record, bool)>,
+    /// Groups that are cut or removed in here.
+    cut: BTreeSet<GroupId>,
+    /// A turn with a checkpoint's body, and where its frame went.
+    checkpoint: Option<(u64, Bytes, Option<Position>)>,
+}
+
 /// The data directory, open.
 pub struct Storage {
-    files: Arc<Files>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) settings: StorageSettings,
+    pub(crate) files: Arc<Files>,
+    pub(crate) wal: Wal,
+    pub(crate) pending: Pending,
+    pub(crate) dirty: Dirty,
+    outgoing: Outgoing,
+    /// Durable in the log, to be flushed once settled.
+    checkpoint: Option<Checkpoint>,
+    flushing: bool,
+    /// The last segment of each group whose name is known to be durable.
+    named: BTreeMap<GroupId, Offset>,
+    /// Set by a fault after which nothing is known about what is durable.
+    broken: bool,
 }
 
 impl Storage {
@@ -43,8 +81,29 @@ impl Storage {
         disk: Arc<dyn Disk>,
         settings: StorageSettings,
     ) -> Result<(Storage, Recovered), Fault> {
-        let files = Arc::new(Files::new(disk, settings.open_files));
-        Ok((Storage { files }, Recovered::default()))
+        crate::recover::open(disk, settings)
+    }
+
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        settings: StorageSettings,
+        files: Arc<Files>,
+        wal: Wal,
+        dirty: Dirty,
+    ) -> Storage {
+        Storage {
+            disk,
+            settings,
+            files,
+            wal,
+            pending: Pending::default(),
+            dirty,
+            outgoing: Outgoing::default(),
+            checkpoint: None,
+            flushing: false,
+            named: BTreeMap::new(),
+            broken: false,
+        }
     }
 
     /// The open segment files, to be shared with readers.
@@ -53,40 +112,207 @@ impl Storage {
     }
 
     /// Makes turns durable: after `Ok` everything in them is there after any crash. After
-    /// [`Fault::Full`] the turns are kept and [`Storage::retry`] tries again.
+    /// [`Fault::Full`] the turns are kept and [`Storage::retry`] tries again; after another fault
+    /// the process stops.
     pub fn write(&mut self, turns: Vec<Turn>) -> Result<(), Fault> {
-        let _ = turns;
-        Ok(())
+        let mut encoder = Encoder::default();
+        for turn in turns {
+            self.admit(turn, &mut encoder);
+        }
+        self.outgoing.frames.extend(encoder.finish());
+        self.retry()
     }
 
     /// Tries again what [`Fault::Full`] stopped.
     pub fn retry(&mut self) -> Result<(), Fault> {
-        self.write(Vec::new())
+        self.guard(Storage::carry_out)
     }
 
-    /// Writes what [`Storage::write`] left for later; after `Ok` everything is readable.
+    /// Writes what [`Storage::write`] left for later; after `Ok` everything is readable. After
+    /// [`Fault::Full`] it can be called again.
     pub fn settle(&mut self) -> Result<(), Fault> {
-        Ok(())
+        self.guard(|storage| {
+            storage
+                .pending
+                .settle(&*storage.disk, &storage.files, &mut storage.dirty)
+        })
     }
 
     /// The queue ran empty: tells recovery how far the last sync reached.
     pub fn idle(&mut self) -> Result<(), Fault> {
+        self.guard(|storage| {
+            if storage.outgoing.frames.is_empty() {
+                storage.wal.tell()
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    /// Runs a step unless an earlier one left the directory in doubt.
+    fn guard(&mut self, step: impl FnOnce(&mut Storage) -> Result<(), Fault>) -> Result<(), Fault> {
+        if self.broken {
+            let source = io::Error::other("an earlier write or sync failed");
+            return Err(Fault::Io {
+                path: ".".to_string(),
+                op: "write",
+                source,
+            });
+        }
+        let done = step(self);
+        self.broken = matches!(&done, Err(fault) if !matches!(fault, Fault::Full { .. }));
+        done
+    }
+
+    /// Encodes a turn and decides which of its batches go to their segments directly.
+    fn admit(&mut self, turn: Turn, encoder: &mut Encoder) {
+        if turn.is_empty() {
+            return;
+        }
+        encoder.turn(turn.number);
+        for record in turn.records {
+            let direct = self.is_direct(&record);
+            encoder.record(&record, direct);
+            match &record {
+                Record::Truncate { group, .. } => {
+                    self.outgoing.cut.insert(*group);
+                }
+                Record::Remove { group } => {
+                    self.outgoing.cut.insert(*group);
+                    self.named.remove(group);
+                }
+                Record::Batch {
+                    group,
+                    batch,
+                    place,
+                    ..
+                } if direct => {
+                    let key = Key {
+                        group: *group,
+                        segment: place.segment,
+                        kind: Kind::Data,
+                    };
+                    self.outgoing
+                        .direct
+                        .push_back((key, u64::from(place.pos), batch.clone()));
+                }
+                _ => {}
+            }
+            self.outgoing.records.push((record, direct));
+        }
+        if let Some(body) = turn.checkpoint {
+            self.outgoing.checkpoint = Some((turn.number, body, None));
+        }
+    }
+
+    /// A batch goes to its segment directly if it is large, and if nothing of its group waits to
+    /// be cut off: what it would overwrite must be known as cut off first, and nothing older may
+    /// be written over it later.
+    fn is_direct(&self, record: &Record) -> bool {
+        let Record::Batch { group, batch, .. } = record else {
+            return false;
+        };
+        batch.len() >= self.settings.direct_batch_bytes as usize
+            && !self.outgoing.cut.contains(group)
+            && !self.pending.cuts(*group)
+    }
+
+    fn carry_out(&mut self) -> Result<(), Fault> {
+        self.write_direct()?;
+        while let Some(frame) = self.outgoing.frames.front_mut() {
+            let at = self.wal.write(frame)?;
+            if let Some((turn, _, place)) = &mut self.outgoing.checkpoint
+                && frame.first_turn <= *turn
+            {
+                *place = Some(at);
+            }
+            self.outgoing.frames.pop_front();
+        }
+        self.wal.sync()?;
+        let done = std::mem::take(&mut self.outgoing);
+        for (record, direct) in done.records {
+            self.pending.push(record, direct);
+        }
+        if let Some((turn, body, at)) = done.checkpoint {
+            let start = at.expect("a turn with a checkpoint has a frame");
+            self.checkpoint = Some(Checkpoint { turn, start, body });
+        }
         Ok(())
     }
 
-    /// True if a checkpoint would let the write-ahead log be recycled.
+    /// Writes and syncs direct batches, and the names of their files where those are new.
+    fn write_direct(&mut self) -> Result<(), Fault> {
+        while let Some((key, pos, batch)) = self.outgoing.direct.front() {
+            mark(Mark::DirectBatch);
+            let (key, pos) = (*key, *pos);
+            if self.named.get(&key.group) != Some(&key.segment) {
+                make_group_dir(&*self.disk, key.group, &mut self.dirty)?;
+            }
+            let file = self.files.writable(key)?;
+            file.write_at(&[batch.head(), batch.body()], pos)
+                .map_err(|e| Fault::from_io(&key.path(), "write", e))?;
+            self.dirty.wrote(key, pos);
+            self.outgoing.unsynced.insert(key, file);
+            self.outgoing.direct.pop_front();
+        }
+        while let Some((key, file)) = self.outgoing.unsynced.first_key_value() {
+            wal::sync(&**file, &key.path())?;
+            if self.named.get(&key.group) != Some(&key.segment) {
+                for dir in [group_dir(key.group), GROUPS.to_string()] {
+                    self.disk
+                        .sync_dir(&dir)
+                        .map_err(|e| Fault::from_io(&dir, "sync", e))?;
+                }
+                self.named.insert(key.group, key.segment);
+            }
+            self.outgoing.unsynced.pop_first();
+        }
+        Ok(())
+    }
+
+    /// True if a checkpoint would let the write-ahead log be recycled: it has filled a file, or
+    /// half of one, since the last checkpoint, and none is under way.
     pub fn wants_checkpoint(&self) -> bool {
-        false
+        let under_way =
+            self.flushing || self.checkpoint.is_some() || self.outgoing.checkpoint.is_some();
+        !under_way && (!self.wal.sealed.is_empty() || self.wal.used > self.wal.active.len / 2)
     }
 
     /// After a turn with a checkpoint was written and settled: the flush to run.
     pub fn take_flush(&mut self) -> Option<Flush> {
-        None
+        if self.flushing || self.broken || !self.pending.is_empty() {
+            return None;
+        }
+        let checkpoint = self.checkpoint.take()?;
+        self.flushing = true;
+        self.wal.used = 0;
+        let dirty = std::mem::take(&mut self.dirty);
+        Some(Flush {
+            disk: Arc::clone(&self.disk),
+            files: Arc::clone(&self.files),
+            dirty,
+            checkpoint,
+            prepare: self.wal.wanted(),
+            prepared: false,
+            done: false,
+        })
     }
 
-    /// The flush was run: recycles files of the write-ahead log.
+    /// The flush was run: recycles files of the write-ahead log. One that failed for want of room
+    /// can be given back too; what it had to do is then part of the next one.
     pub fn flushed(&mut self, flush: Flush) -> Result<(), Fault> {
-        let _ = flush;
-        Ok(())
+        self.flushing = false;
+        if let Some(made) = flush.prepare.filter(|_| flush.prepared) {
+            self.wal.free.push(made);
+        }
+        if !flush.done {
+            self.dirty.files.extend(flush.dirty.files);
+            self.dirty.dirs.extend(flush.dirty.dirs);
+            // Ask for another checkpoint.
+            self.wal.used = self.wal.active.len;
+            return Ok(());
+        }
+        let start = flush.checkpoint.start;
+        self.guard(|storage| storage.wal.recycle(start))
     }
 }

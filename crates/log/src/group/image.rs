@@ -12,6 +12,8 @@ use bytes::Bytes;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentImage {
     pub(crate) base: Offset,
+    /// Raft index of its first batch.
+    pub(crate) first_index: RaftIndex,
     /// Offset after its closed blocks.
     pub(crate) next: Offset,
     /// Bytes of its closed blocks.
@@ -83,7 +85,7 @@ impl GroupLog {
         log.last_term = Term(fields.u32()?);
         log.committed = RaftIndex(fields.u64()?);
         log.cuts = fields.u64()?;
-        let segments = read_many(fields, 24, SegmentImage::read)?;
+        let segments = read_many(fields, 32, SegmentImage::read)?;
         log.open = read_block(fields)?;
         log.terms = read_many(fields, 20, TermRun::read)?;
         log.internals = read_many(fields, 12, |fields| {
@@ -150,6 +152,26 @@ impl GroupImage {
         self.log.group
     }
 
+    /// The term of an entry.
+    pub(crate) fn term_of(&self, index: RaftIndex) -> Option<Term> {
+        self.log.term_of(index)
+    }
+
+    /// The index of the first batch at or after an index.
+    pub(crate) fn next_batch_index(&self, mut index: RaftIndex) -> RaftIndex {
+        while self.log.internal(index).is_some() {
+            index = index.next();
+        }
+        index
+    }
+
+    /// The index after the last entry of a segment, counted from 0.
+    pub(crate) fn index_after(&self, nth: usize) -> RaftIndex {
+        let next = self.segments.get(nth + 1).map(|next| next.first_index);
+        next.or(self.log.open.map(|open| open.first_index))
+            .unwrap_or(self.log.last_index.next())
+    }
+
     /// The whole log, once the blocks of every segment are known, in the order of `segments`.
     /// `None` if they don't fit together.
     pub(crate) fn with_blocks(mut self, blocks: Vec<Vec<Block>>) -> Option<GroupLog> {
@@ -181,6 +203,7 @@ impl SegmentImage {
     fn read(fields: &mut Fields<'_>) -> Option<SegmentImage> {
         Some(SegmentImage {
             base: Offset(fields.i64()?),
+            first_index: RaftIndex(fields.u64()?),
             next: Offset(fields.i64()?),
             closed_len: fields.u32()?,
             blocks: fields.u32()?,

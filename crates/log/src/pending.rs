@@ -1,0 +1,231 @@
+//! What is in the write-ahead log and not yet in the segments: settled file by file.
+//!
+//! Writes to one file keep their order, so what overwrites something that was cut off comes after
+//! it. Files are independent of each other. Settling can be cut off at any point and done again.
+
+use crate::block::SIDECAR_ENTRY_BYTES;
+use crate::fault::Fault;
+use crate::files::{Files, Key, Kind, group_dir};
+use crate::turn::{Place, Record};
+use base::{Batch, Disk, GroupId};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+
+/// Batches in one write of a segment at most.
+const BATCHES_PER_WRITE: usize = 512;
+
+/// Bytes that lie next to each other.
+#[derive(Debug)]
+enum Extent {
+    Batches {
+        pos: u64,
+        len: u64,
+        batches: Vec<Batch>,
+    },
+    Entries {
+        pos: u64,
+        bytes: Vec<u8>,
+    },
+}
+
+/// What was written since the last flush and is not yet synced.
+#[derive(Debug, Default)]
+pub(crate) struct Dirty {
+    pub(crate) files: BTreeSet<Key>,
+    /// Directories that have new names.
+    pub(crate) dirs: BTreeSet<String>,
+}
+
+impl Dirty {
+    /// A file was written at a position; at 0 its name may be new.
+    pub(crate) fn wrote(&mut self, key: Key, pos: u64) {
+        self.files.insert(key);
+        if pos == 0 {
+            self.dirs.insert(group_dir(key.group));
+        }
+    }
+
+    pub(crate) fn forget(&mut self, group: GroupId) {
+        self.files.retain(|key| key.group != group);
+        self.dirs.remove(&group_dir(group));
+    }
+}
+
+/// The directory of all groups.
+pub(crate) const GROUPS: &str = "groups";
+
+/// Makes a group's directory.
+pub(crate) fn make_group_dir(
+    disk: &dyn Disk,
+    group: GroupId,
+    dirty: &mut Dirty,
+) -> Result<(), Fault> {
+    let dir = group_dir(group);
+    disk.create_dir(&dir)
+        .map_err(|e| Fault::from_io(&dir, "create", e))?;
+    dirty.dirs.insert(GROUPS.to_string());
+    Ok(())
+}
+
+/// What is left to do.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    removed: BTreeSet<GroupId>,
+    created: BTreeSet<GroupId>,
+    cuts: BTreeMap<GroupId, u64>,
+    writes: BTreeMap<Key, VecDeque<Extent>>,
+}
+
+impl Pending {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.removed.is_empty()
+            && self.created.is_empty()
+            && self.cuts.is_empty()
+            && self.writes.is_empty()
+    }
+
+    /// True if something of the group is still to be cut off or removed: what is written to its
+    /// segments now could be overwritten by an older write that waits here.
+    pub(crate) fn cuts(&self, group: GroupId) -> bool {
+        self.cuts.contains_key(&group) || self.removed.contains(&group)
+    }
+
+    /// Adds a record; a direct batch is in its segment already.
+    pub(crate) fn push(&mut self, record: Record, direct: bool) {
+        match record {
+            Record::Create { group, .. } => {
+                self.created.insert(group);
+            }
+            Record::Remove { group } => {
+                self.writes.retain(|key, _| key.group != group);
+                self.created.remove(&group);
+                self.cuts.remove(&group);
+                self.removed.insert(group);
+            }
+            Record::Truncate { group, cuts, .. } => {
+                self.cuts.insert(group, cuts);
+            }
+            Record::Batch {
+                group,
+                batch,
+                place,
+                ..
+            } if !direct => {
+                self.push_batch(group, place, batch);
+            }
+            Record::Block {
+                group,
+                segment,
+                nth,
+                block,
+            } => {
+                let key = Key {
+                    group,
+                    segment,
+                    kind: Kind::Index,
+                };
+                self.push_entry(key, nth, &block.sidecar_entry(group, segment, nth));
+            }
+            Record::Batch { .. } | Record::State { .. } | Record::Internal { .. } => {}
+        }
+    }
+
+    pub(crate) fn push_batch(&mut self, group: GroupId, place: Place, batch: Batch) {
+        let key = Key {
+            group,
+            segment: place.segment,
+            kind: Kind::Data,
+        };
+        let extents = self.writes.entry(key).or_default();
+        let (at, added) = (u64::from(place.pos), batch.len() as u64);
+        match extents.back_mut() {
+            Some(Extent::Batches { pos, len, batches })
+                if *pos + *len == at && batches.len() < BATCHES_PER_WRITE =>
+            {
+                *len += added;
+                batches.push(batch);
+            }
+            _ => extents.push_back(Extent::Batches {
+                pos: at,
+                len: added,
+                batches: vec![batch],
+            }),
+        }
+    }
+
+    fn push_entry(&mut self, key: Key, nth: u32, entry: &[u8; SIDECAR_ENTRY_BYTES]) {
+        let extents = self.writes.entry(key).or_default();
+        let at = u64::from(nth) * SIDECAR_ENTRY_BYTES as u64;
+        match extents.back_mut() {
+            Some(Extent::Entries { pos, bytes }) if *pos + bytes.len() as u64 == at => {
+                bytes.extend_from_slice(entry);
+            }
+            _ => extents.push_back(Extent::Entries {
+                pos: at,
+                bytes: entry.to_vec(),
+            }),
+        }
+    }
+
+    /// Does all of it, in the page cache. What is done is taken out, so that the rest can be
+    /// tried again.
+    pub(crate) fn settle(
+        &mut self,
+        disk: &dyn Disk,
+        files: &Files,
+        dirty: &mut Dirty,
+    ) -> Result<(), Fault> {
+        while let Some(group) = self.removed.first().copied() {
+            files.forget(group);
+            remove_dir(disk, &group_dir(group))?;
+            dirty.forget(group);
+            dirty.dirs.insert(GROUPS.to_string());
+            self.removed.remove(&group);
+        }
+        while let Some(group) = self.created.first().copied() {
+            make_group_dir(disk, group, dirty)?;
+            files.set_cuts(group, 0);
+            self.created.remove(&group);
+        }
+        // Before anything is overwritten.
+        while let Some((group, cuts)) = self.cuts.pop_first() {
+            files.set_cuts(group, cuts);
+        }
+        while let Some(mut entry) = self.writes.first_entry() {
+            let key = *entry.key();
+            let file = files.writable(key)?;
+            while let Some(extent) = entry.get().front() {
+                let pos = extent
+                    .write(&*file)
+                    .map_err(|e| Fault::from_io(&key.path(), "write", e));
+                dirty.wrote(key, pos?);
+                entry.get_mut().pop_front();
+            }
+            entry.remove();
+        }
+        Ok(())
+    }
+}
+
+impl Extent {
+    fn write(&self, file: &dyn base::File) -> io::Result<u64> {
+        match self {
+            Extent::Batches { pos, batches, .. } => {
+                let pieces: Vec<&[u8]> = batches
+                    .iter()
+                    .flat_map(|batch| [&batch.head()[..], batch.body()])
+                    .collect();
+                file.write_at(&pieces, *pos).map(|()| *pos)
+            }
+            Extent::Entries { pos, bytes } => file.write_at(&[bytes], *pos).map(|()| *pos),
+        }
+    }
+}
+
+/// Removes a directory; it may be gone already.
+pub(crate) fn remove_dir(disk: &dyn Disk, dir: &str) -> Result<(), Fault> {
+    match disk.remove_dir(dir) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Fault::from_io(dir, "remove", e)),
+        _ => Ok(()),
+    }
+}

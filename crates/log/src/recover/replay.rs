@@ -1,0 +1,347 @@
+//! The second reading of the write-ahead log: records go through the groups' bookkeeping again.
+
+use super::survey::{Survey, read_records};
+use crate::fault::Fault;
+use crate::files::Files;
+use crate::group::GroupLog;
+use crate::pending::{Dirty, Pending};
+use crate::recovered::{Entry, EntryBody, Recovered, RecoveredGroup};
+use crate::turn::{HardState, Place, Record, Turn};
+use crate::wal::record::Logged;
+use crate::wal::scan::Link;
+use base::batch::HEADER_BYTES;
+use base::{Batch, BatchHeader, Disk, GroupId, RaftIndex, Term};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A batch whose bytes recovery has not seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Direct {
+    pub(super) index: RaftIndex,
+    pub(super) term: Term,
+    pub(super) place: Place,
+    pub(super) head: [u8; HEADER_BYTES],
+}
+
+/// A group as far as it is recovered.
+pub(super) struct Group {
+    pub(super) log: GroupLog,
+    pub(super) state: HardState,
+    pub(super) app: Bytes,
+    pub(super) app_index: RaftIndex,
+    pub(super) entries: Vec<Entry>,
+    pub(super) direct: Vec<Direct>,
+    /// Entries up to here come from the checkpoint.
+    pub(super) checkpointed: RaftIndex,
+    pub(super) suspect: Option<String>,
+}
+
+impl Group {
+    pub(super) fn new(log: GroupLog) -> Group {
+        Group {
+            log,
+            state: HardState::default(),
+            app: Bytes::new(),
+            app_index: RaftIndex(0),
+            entries: Vec::new(),
+            direct: Vec::new(),
+            checkpointed: RaftIndex(0),
+            suspect: None,
+        }
+    }
+
+    fn cut(&mut self, turn: &mut Turn, from: RaftIndex) {
+        self.log.truncate(turn, from);
+        while self.entries.last().is_some_and(|entry| entry.index >= from) {
+            self.entries.pop();
+        }
+        while self
+            .direct
+            .last()
+            .is_some_and(|direct| direct.index >= from)
+        {
+            self.direct.pop();
+        }
+        self.checkpointed = self.checkpointed.min(from.prev());
+    }
+
+    /// Makes way for an entry: a later term at an index discards what follows it. False if the
+    /// entry can't come here.
+    fn make_way(&mut self, turn: &mut Turn, index: RaftIndex, term: Term) -> bool {
+        let log = &self.log;
+        if index.0 == 0 || i32::try_from(term.0).is_err() || index > log.last_index().next() {
+            return false;
+        }
+        if index <= log.last_index() {
+            if index <= log.committed() || log.term_of(index).is_none_or(|old| term <= old) {
+                return false;
+            }
+            self.cut(turn, index);
+        }
+        term >= self.log.last_term() && term.0 > 0
+    }
+
+    /// True if the header is one that the log can take now.
+    fn takes(&self, header: &BatchHeader, term: Term) -> bool {
+        let next = header
+            .base_offset
+            .0
+            .checked_add(i64::from(header.last_offset_delta) + 1);
+        header.base_offset == self.log.end_offset()
+            && header.leader_epoch == term.epoch()
+            && next.is_some()
+    }
+
+    fn commit(&mut self) {
+        let known = self.state.commit.min(self.log.last_index());
+        self.log.commit(known);
+    }
+}
+
+/// The state of replay.
+pub(super) struct Replay {
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) files: Arc<Files>,
+    survey: Survey,
+    /// Turns up to this one are in the checkpoint.
+    covered: u64,
+    record: u64,
+    turn: u64,
+    pub(super) groups: BTreeMap<GroupId, Group>,
+    pub(super) blob: Bytes,
+    pub(super) report: Vec<String>,
+    pub(super) pending: Pending,
+    pub(super) dirty: Dirty,
+}
+
+impl Replay {
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        files: Arc<Files>,
+        survey: Survey,
+        covered: u64,
+    ) -> Replay {
+        let (pending, dirty) = super::empty();
+        Replay {
+            disk,
+            files,
+            survey,
+            covered,
+            record: 0,
+            turn: 0,
+            groups: BTreeMap::new(),
+            blob: Bytes::new(),
+            report: Vec::new(),
+            pending,
+            dirty,
+        }
+    }
+
+    /// Replays a file.
+    pub(super) fn link(&mut self, link: &Link) -> Result<(), Fault> {
+        let mut pos = link.from;
+        while let Some(read) = link.read(pos)? {
+            for logged in read_records(link, pos, &read.body)? {
+                if !self.apply(logged) {
+                    let what = format!("record {} doesn't follow from those before", self.record);
+                    return Err(Fault::corrupt(&link.path(), pos, what));
+                }
+                self.record += 1;
+            }
+            self.pending
+                .settle(&*self.disk, &self.files, &mut self.dirty)?;
+            pos = read.next;
+        }
+        Ok(())
+    }
+
+    /// Applies a record; false if it can't be.
+    fn apply(&mut self, logged: Logged) -> bool {
+        match logged {
+            Logged::Turn(number) => {
+                self.turn = number;
+                true
+            }
+            _ if self.turn <= self.covered => true,
+            Logged::Direct {
+                group,
+                index,
+                term,
+                place,
+                head,
+            } => self.direct(
+                group,
+                Direct {
+                    index,
+                    term,
+                    place,
+                    head,
+                },
+            ),
+            Logged::Whole(record) => self.whole(record),
+        }
+    }
+
+    fn whole(&mut self, record: Record) -> bool {
+        match record {
+            Record::Create { group, settings } => {
+                let new = Group::new(GroupLog::new(group, settings));
+                self.pending.push(record, false);
+                self.groups.insert(group, new).is_none()
+            }
+            // Its files are removed at the end, if the group isn't there again by then.
+            Record::Remove { group } => self.groups.remove(&group).is_some(),
+            Record::State { group, state } => {
+                let Some(group) = self.groups.get_mut(&group) else {
+                    return false;
+                };
+                group.state = state;
+                group.commit();
+                true
+            }
+            Record::Batch {
+                group,
+                index,
+                term,
+                batch,
+                place,
+            } => self.batch(group, index, term, &batch, place),
+            Record::Internal {
+                group,
+                index,
+                term,
+                data,
+            } => {
+                let mut turn = Turn::new(self.turn);
+                let Some(found) = self.groups.get_mut(&group) else {
+                    return false;
+                };
+                if !found.make_way(&mut turn, index, term) {
+                    return false;
+                }
+                found
+                    .log
+                    .append_internal(&mut turn, index, term, data.clone());
+                found.entries.push(Entry {
+                    index,
+                    term,
+                    body: EntryBody::Internal(data),
+                });
+                self.settle_later(turn, false);
+                true
+            }
+            Record::Truncate { group, from, .. } => {
+                let mut turn = Turn::new(self.turn);
+                let Some(found) = self.groups.get_mut(&group) else {
+                    return false;
+                };
+                if from <= found.log.committed() {
+                    return false;
+                }
+                found.cut(&mut turn, from);
+                self.settle_later(turn, false);
+                true
+            }
+            Record::Block { .. } => false,
+        }
+    }
+
+    fn batch(
+        &mut self,
+        group: GroupId,
+        index: RaftIndex,
+        term: Term,
+        batch: &Batch,
+        place: Place,
+    ) -> bool {
+        let cut_off = self.survey.cut_off(self.record, group, index);
+        let mut turn = Turn::new(self.turn);
+        let Some(found) = self.groups.get_mut(&group) else {
+            return false;
+        };
+        let header = batch.header();
+        let fits = found.make_way(&mut turn, index, term)
+            && found.takes(&header, term)
+            && batch.verify().is_ok();
+        if !fits {
+            return false;
+        }
+        found.log.append_batch(&mut turn, index, term, batch);
+        let body = EntryBody::Batch(header, batch.len() as u32);
+        found.entries.push(Entry { index, term, body });
+        let placed = turn.records.iter().any(
+            |record| matches!(record, Record::Batch { place: derived, .. } if *derived == place),
+        );
+        self.settle_later(turn, cut_off);
+        placed
+    }
+
+    fn direct(&mut self, group: GroupId, direct: Direct) -> bool {
+        let Direct {
+            index,
+            term,
+            place,
+            head,
+        } = direct;
+        let mut turn = Turn::new(self.turn);
+        let Some(found) = self.groups.get_mut(&group) else {
+            return false;
+        };
+        let Ok(header) = BatchHeader::parse(&head) else {
+            return false;
+        };
+        if !found.make_way(&mut turn, index, term) || !found.takes(&header, term) {
+            return false;
+        }
+        let derived = found.log.append_direct(&mut turn, index, term, &head);
+        let body = EntryBody::Batch(header, header.total_len() as u32);
+        found.entries.push(Entry { index, term, body });
+        found.direct.push(direct);
+        self.settle_later(turn, false);
+        derived == place
+    }
+
+    /// Notes what is to be written again. A batch that was cut off later is left out.
+    fn settle_later(&mut self, turn: Turn, cut_off: bool) {
+        for record in turn.records {
+            let skip = cut_off && matches!(record, Record::Batch { .. });
+            if !skip {
+                self.pending.push(record, false);
+            }
+        }
+    }
+
+    /// Hands out what was recovered, and what is to be synced by the next flush.
+    pub(super) fn finish(mut self) -> Result<(Recovered, Dirty), Fault> {
+        self.pending
+            .settle(&*self.disk, &self.files, &mut self.dirty)?;
+        let mut groups = Vec::with_capacity(self.groups.len());
+        for (_, mut group) in self.groups {
+            group.commit();
+            let commit = group.log.committed();
+            groups.push(RecoveredGroup {
+                log: group.log,
+                state: HardState {
+                    commit,
+                    ..group.state
+                },
+                app: group.app,
+                app_index: group.app_index,
+                entries: group.entries,
+                suspect: group.suspect,
+            });
+        }
+        let (blob, report) = (self.blob, self.report);
+        let next_turn = self.survey.last_turn + 1;
+        Ok((
+            Recovered {
+                groups,
+                blob,
+                report,
+                next_turn,
+            },
+            self.dirty,
+        ))
+    }
+}

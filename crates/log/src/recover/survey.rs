@@ -1,0 +1,114 @@
+//! The first reading of the write-ahead log: every frame is checked, and what was cut off is
+//! noted, so that replay doesn't write what must not be written any more.
+
+use crate::fault::Fault;
+use crate::turn::Record;
+use crate::wal::record::{self, Logged};
+use crate::wal::scan::{Found, Link};
+use base::{GroupId, RaftIndex};
+use bytes::Bytes;
+use std::collections::HashMap;
+
+/// Everything from an index on was cut off by the record with this number.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    record: u64,
+    from: RaftIndex,
+}
+
+#[derive(Debug, Default)]
+struct Cuts {
+    cuts: Vec<Cut>,
+    last_index: RaftIndex,
+}
+
+/// What the first reading found. Records are numbered from 0 in the order of the log.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    groups: HashMap<GroupId, Cuts>,
+    records: u64,
+    pub(super) last_turn: u64,
+}
+
+impl Survey {
+    /// Reads everything, and finds the end of the last file.
+    pub(super) fn run(found: &mut Found, covered: u64) -> Result<Survey, Fault> {
+        let mut survey = Survey {
+            last_turn: covered,
+            ..Survey::default()
+        };
+        for link in &mut found.chain {
+            let mut pos = link.from;
+            while let Some(read) = link.read(pos)? {
+                survey.frame(&read_records(link, pos, &read.body)?);
+                pos = read.next;
+            }
+            link.end = Some(pos);
+        }
+        survey.groups.retain(|_, group| !group.cuts.is_empty());
+        // From the back: the lowest cut at or after each.
+        for group in survey.groups.values_mut() {
+            let mut lowest = RaftIndex(u64::MAX);
+            for cut in group.cuts.iter_mut().rev() {
+                lowest = lowest.min(cut.from);
+                cut.from = lowest;
+            }
+        }
+        Ok(survey)
+    }
+
+    fn frame(&mut self, records: &[Logged]) {
+        for record in records {
+            match record {
+                Logged::Turn(number) => self.last_turn = self.last_turn.max(*number),
+                Logged::Whole(record) => self.record(record),
+                Logged::Direct { group, index, .. } => self.entry(*group, *index),
+            }
+            self.records += 1;
+        }
+    }
+
+    fn record(&mut self, record: &Record) {
+        match record {
+            Record::Batch { group, index, .. } | Record::Internal { group, index, .. } => {
+                self.entry(*group, *index);
+            }
+            Record::Truncate { group, from, .. } => self.cut(*group, *from),
+            Record::Remove { group } => self.cut(*group, RaftIndex(0)),
+            Record::Create { .. } | Record::State { .. } | Record::Block { .. } => {}
+        }
+    }
+
+    /// An entry at or below one seen before discards what follows it.
+    fn entry(&mut self, group: GroupId, index: RaftIndex) {
+        let last = self.groups.entry(group).or_default().last_index;
+        if index <= last {
+            self.cut(group, index);
+        }
+        self.groups.entry(group).or_default().last_index = index;
+    }
+
+    fn cut(&mut self, group: GroupId, from: RaftIndex) {
+        let record = self.records;
+        let group = self.groups.entry(group).or_default();
+        group.cuts.push(Cut { record, from });
+        group.last_index = group.last_index.min(from.prev());
+    }
+
+    /// True if an entry was cut off, or its group removed, by a later record.
+    pub(super) fn cut_off(&self, record: u64, group: GroupId, index: RaftIndex) -> bool {
+        let Some(group) = self.groups.get(&group) else {
+            return false;
+        };
+        let later = group.cuts.partition_point(|cut| cut.record <= record);
+        group.cuts.get(later).is_some_and(|cut| cut.from <= index)
+    }
+}
+
+/// Decodes a frame's records.
+pub(super) fn read_records(link: &Link, pos: u64, body: &Bytes) -> Result<Vec<Logged>, Fault> {
+    record::read_all(body).ok_or_else(|| {
+        let what = "a frame holds records that this version can't read";
+        Fault::corrupt(&link.path(), pos, what)
+    })
+}

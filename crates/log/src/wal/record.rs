@@ -1,0 +1,182 @@
+//! Records as bytes in a frame. See `docs/formats/wal.md`; a kind, once released, keeps its
+//! number and its fields.
+
+use crate::field::{Fields, put_i64, put_sized, put_u32, put_u64};
+use crate::turn::{HardState, Place, Record, Settings};
+use base::batch::HEADER_BYTES;
+use base::{Batch, BatchHeader, GroupId, NodeId, Offset, RaftIndex, Term};
+use bytes::Bytes;
+
+const TURN: u8 = 1;
+const CREATE: u8 = 2;
+const REMOVE: u8 = 3;
+const STATE: u8 = 4;
+const BATCH: u8 = 5;
+const DIRECT: u8 = 6;
+const INTERNAL: u8 = 7;
+const TRUNCATE: u8 = 8;
+
+/// A record as recovery reads it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Logged {
+    /// What follows belongs to this turn.
+    Turn(u64),
+    /// A record with everything in it.
+    Whole(Record),
+    /// A batch whose bytes are in its segment only.
+    Direct {
+        group: GroupId,
+        index: RaftIndex,
+        term: Term,
+        place: Place,
+        head: [u8; HEADER_BYTES],
+    },
+}
+
+pub(crate) fn put_turn(out: &mut Vec<u8>, number: u64) {
+    out.push(TURN);
+    put_u64(out, number);
+}
+
+/// Appends a record, of a batch all but its bytes (or but its header, if it is direct).
+pub(crate) fn put(out: &mut Vec<u8>, record: &Record, direct: bool) {
+    match record {
+        Record::Create { group, settings } => {
+            begin(out, CREATE, *group);
+            put_u32(out, settings.segment_bytes);
+        }
+        Record::Remove { group } => begin(out, REMOVE, *group),
+        Record::State { group, state } => {
+            begin(out, STATE, *group);
+            put_u32(out, state.term.0);
+            put_u32(out, state.vote.map_or(0, |node| node.0));
+            put_u64(out, state.commit.0);
+        }
+        Record::Batch {
+            group,
+            index,
+            term,
+            batch,
+            place,
+        } => {
+            begin(out, if direct { DIRECT } else { BATCH }, *group);
+            put_u64(out, index.0);
+            put_u32(out, term.0);
+            put_i64(out, place.segment.0);
+            put_u32(out, place.pos);
+            if !direct {
+                put_u32(out, batch.len() as u32);
+            }
+        }
+        Record::Internal {
+            group,
+            index,
+            term,
+            data,
+        } => {
+            begin(out, INTERNAL, *group);
+            put_u64(out, index.0);
+            put_u32(out, term.0);
+            put_sized(out, data);
+        }
+        Record::Truncate {
+            group,
+            from,
+            cuts: _,
+        } => {
+            begin(out, TRUNCATE, *group);
+            put_u64(out, from.0);
+        }
+        Record::Block { .. } => {}
+    }
+}
+
+fn begin(out: &mut Vec<u8>, kind: u8, group: GroupId) {
+    out.push(kind);
+    put_u64(out, group.0);
+}
+
+/// Reads all records of a frame; `None` if a part of it can't be read.
+pub(crate) fn read_all(body: &Bytes) -> Option<Vec<Logged>> {
+    let mut fields = Fields::new(body);
+    let mut records = Vec::new();
+    while fields.left() > 0 {
+        records.push(read(&mut fields, body)?);
+    }
+    Some(records)
+}
+
+fn read(fields: &mut Fields<'_>, body: &Bytes) -> Option<Logged> {
+    let kind = fields.u8()?;
+    if kind == TURN {
+        return Some(Logged::Turn(fields.u64()?));
+    }
+    let group = GroupId(fields.u64()?);
+    Some(Logged::Whole(match kind {
+        CREATE => Record::Create {
+            group,
+            settings: Settings {
+                segment_bytes: fields.u32()?,
+            },
+        },
+        REMOVE => Record::Remove { group },
+        STATE => Record::State {
+            group,
+            state: read_state(fields)?,
+        },
+        BATCH | DIRECT => {
+            let (index, term) = (RaftIndex(fields.u64()?), Term(fields.u32()?));
+            let place = Place {
+                segment: Offset(fields.i64()?),
+                pos: fields.u32()?,
+            };
+            if kind == DIRECT {
+                let head: [u8; HEADER_BYTES] = fields.take(HEADER_BYTES)?.try_into().ok()?;
+                BatchHeader::parse(&head).ok()?;
+                return Some(Logged::Direct {
+                    group,
+                    index,
+                    term,
+                    place,
+                    head,
+                });
+            }
+            let mut bytes = body.slice_ref(fields.sized()?);
+            let batch = Batch::split_from(&mut bytes)
+                .ok()
+                .filter(|_| bytes.is_empty())?;
+            Record::Batch {
+                group,
+                index,
+                term,
+                batch,
+                place,
+            }
+        }
+        INTERNAL => {
+            let (index, term) = (RaftIndex(fields.u64()?), Term(fields.u32()?));
+            Record::Internal {
+                group,
+                index,
+                term,
+                data: body.slice_ref(fields.sized()?),
+            }
+        }
+        TRUNCATE => Record::Truncate {
+            group,
+            from: RaftIndex(fields.u64()?),
+            cuts: 0,
+        },
+        _ => return None,
+    }))
+}
+
+pub(crate) fn read_state(fields: &mut Fields<'_>) -> Option<HardState> {
+    let term = Term(fields.u32()?);
+    let vote = Some(NodeId(fields.u32()?)).filter(|node| node.0 != 0);
+    Some(HardState {
+        term,
+        vote,
+        commit: RaftIndex(fields.u64()?),
+    })
+}

@@ -1,0 +1,323 @@
+//! Reading the write-ahead log back: which files count, in which order, and where each ends.
+//!
+//! A bad frame is a torn tail only if nothing shows that it was ever durable. What shows it: a
+//! later frame of the same generation with a synced position beyond it, or the next generation's
+//! header, which says where this one ended. Then it is corruption, and is reported as such.
+
+use super::frame::{FRAME_HEADER, FrameHeader};
+use super::header::{FirstSector, Header};
+use super::{DIR, Free, Position, SECTOR, path};
+use crate::fault::Fault;
+use base::{Bug, Disk, File, Mark, Open, mark, planted};
+use bytes::Bytes;
+use std::io;
+use std::sync::Arc;
+
+/// Bytes read at once while looking for frames beyond a bad one.
+const LOOK_BYTES: u64 = 256 * 1024;
+
+/// A start takes the generation after the next: the next one may have been begun before a power
+/// loss and left frames, which must not read as new.
+pub(crate) const GENERATIONS_PER_START: u64 = 2;
+
+/// A file of the chain.
+pub(crate) struct Link {
+    pub(crate) number: u64,
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) header: Header,
+    /// Where its first frame of interest is.
+    pub(crate) from: u64,
+    /// Where it ends, as the next header says; the last one's is found by reading.
+    pub(crate) end: Option<u64>,
+}
+
+/// What is in the directory.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// In order of their generations.
+    pub(crate) chain: Vec<Link>,
+    pub(crate) free: Vec<Free>,
+    pub(crate) next_number: u64,
+    pub(crate) max_generation: u64,
+}
+
+/// A frame's place and records.
+pub(crate) struct Read {
+    pub(crate) body: Bytes,
+    pub(crate) next: u64,
+}
+
+/// Finds the files that a checkpoint's start position needs, and those that are free.
+pub(crate) fn find(disk: &dyn Disk, start: Option<Position>) -> Result<Found, Fault> {
+    let mut found = Found {
+        next_number: 1,
+        ..Found::default()
+    };
+    let mut used = Vec::new();
+    let mut unused = Vec::new();
+    for name in disk.list(DIR).map_err(|e| Fault::from_io(DIR, "list", e))? {
+        let Some(number) = name
+            .strip_suffix(".wal")
+            .and_then(|n| n.parse::<u64>().ok())
+        else {
+            continue;
+        };
+        found.next_number = found.next_number.max(number.saturating_add(1));
+        let path = path(number);
+        let file = disk
+            .open(&path, Open::Existing)
+            .map_err(|e| Fault::from_io(&path, "open", e))?;
+        let len = file.len().map_err(|e| Fault::from_io(&path, "stat", e))?;
+        match first_sector(&*file, &path, len, number)? {
+            Some(header) => used.push((header, file, len)),
+            None => unused.push((number, file, len)),
+        }
+    }
+    used.sort_by_key(|(header, _, _)| header.generation);
+    found.max_generation = used.last().map_or(0, |(header, _, _)| header.generation);
+    for (number, file, len) in unused {
+        lost_header(&*file, number, len, found.max_generation)?;
+        // Perhaps not even its length is durable: it is made anew when one is needed.
+        let path = path(number);
+        disk.remove(&path)
+            .map_err(|e| Fault::from_io(&path, "remove", e))?;
+    }
+    found.link(used, start)?;
+    Ok(found)
+}
+
+impl Found {
+    /// Follows the headers from the latest generation back to the start.
+    fn link(
+        &mut self,
+        mut used: Vec<(Header, Arc<dyn File>, u64)>,
+        start: Option<Position>,
+    ) -> Result<(), Fault> {
+        let first = start.unwrap_or(Position {
+            generation: 1,
+            pos: SECTOR,
+        });
+        let mut end = None;
+        let mut wanted = self.max_generation;
+        while let Some((header, file, len)) = used.pop() {
+            let path = path(header.number);
+            if header.generation < first.generation || header.generation < wanted {
+                lost_header(&*file, header.number, len, self.max_generation)?;
+                if header.generation >= first.generation {
+                    let what = "its generation was given up, yet its header is still there";
+                    return Err(Fault::corrupt(&path, 0, what));
+                }
+                self.free.push(Free {
+                    number: header.number,
+                    len,
+                });
+                continue;
+            }
+            if header.generation > wanted {
+                return Err(Fault::corrupt(
+                    &path,
+                    0,
+                    "two files have the same generation",
+                ));
+            }
+            if len < header.len {
+                return Err(Fault::corrupt(&path, len, "the file was cut short"));
+            }
+            let from = if header.generation == first.generation {
+                first.pos
+            } else {
+                SECTOR
+            };
+            if end.is_some_and(|end| end < from || end > len) {
+                return Err(Fault::corrupt(
+                    &path,
+                    from,
+                    "the file ends before it begins",
+                ));
+            }
+            self.chain.push(Link {
+                number: header.number,
+                file,
+                header,
+                from,
+                end,
+            });
+            end = Some(header.previous.pos);
+            wanted = header.previous.generation;
+        }
+        self.chain.reverse();
+        self.complete(first, start.is_some())
+    }
+
+    /// Checks that no file at the beginning of the chain is missing.
+    fn complete(&self, first: Position, checkpointed: bool) -> Result<(), Fault> {
+        let lost = |generation: u64| {
+            let what = format!("the file with generation {generation} is missing");
+            Err(Fault::corrupt(DIR, 0, what))
+        };
+        let Some(link) = self.chain.first() else {
+            // Without a checkpoint an empty directory is a new one.
+            return if checkpointed {
+                lost(first.generation)
+            } else {
+                Ok(())
+            };
+        };
+        let (generation, previous) = (link.header.generation, link.header.previous.generation);
+        // A generation that never had a frame gives its file to the next one.
+        let took_over = generation > first.generation && first.pos == SECTOR;
+        if generation != first.generation && !(took_over && previous < first.generation) {
+            return lost(previous.max(first.generation));
+        }
+        Ok(())
+    }
+}
+
+/// The header of a file; `None` if it never had one.
+fn first_sector(
+    file: &dyn File,
+    path: &str,
+    len: u64,
+    number: u64,
+) -> Result<Option<Header>, Fault> {
+    if len < SECTOR {
+        return Ok(None);
+    }
+    let mut sector = [0; SECTOR as usize];
+    file.read_at(&mut sector, 0)
+        .map_err(|e| Fault::from_io(path, "read", e))?;
+    match FirstSector::read(&sector, number) {
+        FirstSector::Zeros => Ok(None),
+        FirstSector::Header(header) => Ok(Some(header)),
+        FirstSector::Newer(found) => Err(Fault::NewerFormat { found, known: 1 }),
+        FirstSector::Damaged => {
+            mark(Mark::WalCorruption);
+            Err(Fault::corrupt(
+                path,
+                0,
+                "its first sector is neither empty nor a header",
+            ))
+        }
+    }
+}
+
+/// A file that seems unused may have lost its header: frames of a generation after the latest one
+/// show it, if they were written after a sync of that generation. A start skips a generation, so
+/// there are two candidates.
+fn lost_header(file: &dyn File, number: u64, len: u64, latest: u64) -> Result<(), Fault> {
+    for generation in [latest + 1, latest + GENERATIONS_PER_START] {
+        let mut at = Position {
+            generation,
+            pos: SECTOR,
+        };
+        while let Some(header) = read_header(file, &path(number), len, at)? {
+            if header.synced.generation == generation && !planted(Bug::CorruptionAsTail) {
+                mark(Mark::WalCorruption);
+                let what = format!("the header of generation {generation} is lost");
+                return Err(Fault::corrupt(&path(number), 0, what));
+            }
+            at.pos += header.frame_len();
+        }
+    }
+    Ok(())
+}
+
+fn read_header(
+    file: &dyn File,
+    path: &str,
+    len: u64,
+    at: Position,
+) -> Result<Option<FrameHeader>, Fault> {
+    if at.pos + SECTOR > len {
+        return Ok(None);
+    }
+    let mut bytes = [0; FRAME_HEADER];
+    file.read_at(&mut bytes, at.pos)
+        .map_err(|e| Fault::from_io(path, "read", e))?;
+    Ok(FrameHeader::read(&bytes, at).filter(|header| header.frame_len() <= len - at.pos))
+}
+
+impl Link {
+    pub(crate) fn path(&self) -> String {
+        path(self.number)
+    }
+
+    /// Reads the frame at `pos`; `None` at the end. A bad frame that was durable is a fault.
+    pub(crate) fn read(&self, pos: u64) -> Result<Option<Read>, Fault> {
+        if self.end == Some(pos) {
+            return Ok(None);
+        }
+        let at = Position {
+            generation: self.header.generation,
+            pos,
+        };
+        let path = self.path();
+        if let Some(header) = read_header(&*self.file, &path, self.header.len, at)? {
+            let mut body = vec![0; header.body_len as usize];
+            let from = pos + FRAME_HEADER as u64;
+            let next = pos + header.frame_len();
+            match self.file.read_at(&mut body, from) {
+                Ok(()) if header.covers(&body) && self.end.is_none_or(|end| next <= end) => {
+                    return Ok(Some(Read {
+                        body: body.into(),
+                        next,
+                    }));
+                }
+                Err(e) if e.kind() != io::ErrorKind::UnexpectedEof => {
+                    return Err(Fault::from_io(&path, "read", e));
+                }
+                _ => {}
+            }
+        }
+        self.bad_frame(at)
+    }
+
+    /// Decides what a bad frame is.
+    fn bad_frame(&self, at: Position) -> Result<Option<Read>, Fault> {
+        let beyond = self.look_beyond(at)?;
+        let durable = match self.end {
+            Some(pos) => Some(Position { pos, ..at }),
+            None => beyond.filter(|synced| *synced > at),
+        };
+        match durable {
+            Some(synced) if !planted(Bug::CorruptionAsTail) => {
+                mark(Mark::WalCorruption);
+                let what = format!(
+                    "a frame that was durable (synced up to byte {}) doesn't match its checksum",
+                    synced.pos
+                );
+                Err(Fault::corrupt(&self.path(), at.pos, what))
+            }
+            _ => {
+                if beyond.is_some() {
+                    mark(Mark::TornTail);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// What the frames at and after a bad one know to be synced, at most; `None` if there is no
+    /// trace of one.
+    fn look_beyond(&self, bad: Position) -> Result<Option<Position>, Fault> {
+        let path = self.path();
+        let mut furthest = None;
+        let mut pos = bad.pos;
+        while pos + SECTOR <= self.header.len {
+            let mut chunk = vec![0; LOOK_BYTES.min(self.header.len - pos) as usize];
+            self.file
+                .read_at(&mut chunk, pos)
+                .map_err(|e| Fault::from_io(&path, "read", e))?;
+            for (nth, sector) in chunk.chunks_exact(SECTOR as usize).enumerate() {
+                let at = Position {
+                    pos: pos + nth as u64 * SECTOR,
+                    ..bad
+                };
+                let header = FrameHeader::read(sector, at);
+                furthest = furthest.max(header.map(|header| header.synced));
+            }
+            pos += LOOK_BYTES;
+        }
+        Ok(furthest)
+    }
+}
