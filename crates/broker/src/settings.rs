@@ -50,6 +50,8 @@ pub struct Settings {
     pub requests_in_flight_bytes: u64,
     /// `wal.file.bytes`.
     pub wal_file_bytes: u64,
+    /// `wal.files.max`.
+    pub wal_files_max: usize,
     /// `hot.tail.bytes`.
     pub hot_tail_bytes: u64,
     /// `disk.reserve.bytes`.

@@ -103,7 +103,7 @@ const OWN: &[Key] = &[
         "connections.max.idle.ms",
         Kind::Long,
         Some("600000"),
-        Rule::AtLeast(-1),
+        Rule::BetweenOr(1, i64::MAX, -1),
         "Connections silent for this long are closed; -1: never.",
     ),
     row(
@@ -259,5 +259,12 @@ const OWN: &[Key] = &[
         Some("67108864"),
         Rule::Between(4 * MIB, 1024 * MIB),
         "Size of a file of the write-ahead log.",
+    ),
+    row(
+        "wal.files.max",
+        Kind::Int,
+        Some("4"),
+        Rule::Between(2, 1024),
+        "Files of the write-ahead log that are kept for reuse at most.",
     ),
 ];

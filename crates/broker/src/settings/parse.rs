@@ -182,6 +182,7 @@ impl Values {
                 _ => self.count("queued.max.request.bytes"),
             },
             wal_file_bytes: self.count("wal.file.bytes"),
+            wal_files_max: self.count("wal.files.max"),
             hot_tail_bytes: self.count("hot.tail.bytes"),
             disk_reserve_bytes: self.count("disk.reserve.bytes"),
             direct_batch_bytes: self.count("direct.batch.bytes"),
