@@ -1,10 +1,71 @@
-//! Floor 5: the one binary: threads, sockets, configuration, peers.
+//! Floor 5: the one binary. Here the parts are put together: configuration, sockets, threads,
+//! peers. Nothing here knows what a record is.
 
+mod args;
+mod bind;
 mod cluster;
+mod config;
+mod engine;
 mod formation;
+mod health;
+mod kafka;
 mod peers;
 #[cfg(test)]
 mod scratch;
+mod serve;
+mod start;
 mod stop;
 
-fn main() {}
+use args::{Command, CommandLine, Config, Serve};
+use clap::Parser;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match CommandLine::parse().command {
+        Command::Client(command) => cli::run(command),
+        Command::Config(Config::Reference) => reference(),
+        Command::Serve(args) => serve(&args),
+    }
+}
+
+fn reference() -> ExitCode {
+    let text = broker::settings::reference();
+    // A closed pipe is the reader's choice.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn serve(args: &Serve) -> ExitCode {
+    let read = |name: &str| std::fs::read_to_string(name);
+    let settings = match config::gather(args, std::env::vars(), read) {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(stop::EXIT_USAGE as u8);
+        }
+    };
+    start_logging();
+    stop::on_panic();
+    match serve::run(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::from(error.exit_code() as u8)
+        }
+    }
+}
+
+fn start_logging() {
+    let filter = EnvFilter::try_from_env(config::LOG).unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}

@@ -15,3 +15,13 @@ pub fn on_fault(what: &dyn Display) -> ! {
     let _ = std::io::stderr().flush();
     std::process::exit(EXIT_FAULT)
 }
+
+/// From now on a panic anywhere ends the process, whatever thread it is in: an invariant is broken,
+/// and going on would spread it.
+pub fn on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+}

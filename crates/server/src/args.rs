@@ -1,0 +1,70 @@
+//! The command line: what can be typed, and nothing of what it does.
+
+use clap::{Args, Parser, Subcommand};
+
+/// A distributed message queue that speaks Kafka's protocol.
+#[derive(Debug, Parser)]
+#[command(name = "flotilla", version, about)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a node
+    Serve(Serve),
+    /// About the configuration of a node
+    #[command(subcommand)]
+    Config(Config),
+    /// Everything that is done as a client.
+    #[command(flatten)]
+    Client(cli::Command),
+}
+
+/// What can be known about the configuration.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Print every key with its type, default, bounds and meaning
+    Reference,
+}
+
+/// The flags of a node: short forms of the keys that everybody needs.
+#[derive(Debug, Default, Args)]
+pub struct Serve {
+    /// Configuration: YAML, or a Kafka server.properties by its ending
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<String>,
+    /// This node's number, at least 1 [default: 1]
+    #[arg(long, value_name = "N")]
+    pub node_id: Option<String>,
+    /// Where the data is [default: ./flotilla-data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// The rack that this node stands in
+    #[arg(long)]
+    pub rack: Option<String>,
+    /// Where to listen for Kafka clients [default: 127.0.0.1:9092]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub kafka: Option<String>,
+    /// What clients are told to connect to [default: where it listens]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+    /// Where to answer for health and metrics [default: 127.0.0.1:9640]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub http: Option<String>,
+    /// Where to listen for other nodes [default: this node's place in --peers]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub peer: Option<String>,
+    /// All nodes that form the cluster, this one among them
+    #[arg(long, value_name = "ID@HOST:PORT,...")]
+    pub peers: Option<String>,
+    /// A node of a running cluster to join
+    #[arg(long, value_name = "HOST:PORT")]
+    pub join: Option<String>,
+    /// Any key of the configuration; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}

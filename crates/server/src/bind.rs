@@ -1,0 +1,102 @@
+//! The sockets a node listens on, bound before anything else so that a taken port stops the start
+//! at once, and the address that clients are told.
+
+use crate::start::StartError;
+use broker::Settings;
+use broker::settings::{HostPort, Listener};
+use meta::NodeInfo;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+
+/// The bound sockets.
+pub struct Sockets {
+    /// For Kafka clients, as the settings list them.
+    pub kafka: Vec<TcpListener>,
+    /// For health and metrics.
+    pub http: Option<TcpListener>,
+    /// For other nodes.
+    pub peer: Option<TcpListener>,
+}
+
+impl Sockets {
+    /// Binds everything.
+    pub fn bind(settings: &Settings) -> Result<Sockets, StartError> {
+        let kafka: Result<Vec<TcpListener>, StartError> = settings
+            .listeners
+            .iter()
+            .map(|listener| bind(&listener.bind))
+            .collect();
+        let http = settings.http.as_ref().map(bind).transpose()?;
+        let peer = settings
+            .peer_listener
+            .as_ref()
+            .filter(|_| !settings.peers.is_empty());
+        Ok(Sockets {
+            kafka: kafka?,
+            http,
+            peer: peer.map(bind).transpose()?,
+        })
+    }
+
+    /// Where the first listener for clients listens.
+    pub fn kafka_address(&self) -> String {
+        address(self.kafka.first())
+    }
+
+    /// Where health and metrics are asked.
+    pub fn http_address(&self) -> String {
+        address(self.http.as_ref())
+    }
+}
+
+fn address(listener: Option<&TcpListener>) -> String {
+    let address = listener.and_then(|listener| listener.local_addr().ok());
+    address.map_or_else(|| "none".to_owned(), |address| address.to_string())
+}
+
+fn bind(at: &HostPort) -> Result<TcpListener, StartError> {
+    let wrong = |source| StartError::Listen {
+        address: at.to_string(),
+        source,
+    };
+    let any = SocketAddr::from(([0, 0, 0, 0], at.port));
+    if at.host.is_empty() {
+        return os::socket::listen(any).map_err(wrong);
+    }
+    let mut outcome = Err(std::io::ErrorKind::AddrNotAvailable.into());
+    for address in (at.host.as_str(), at.port)
+        .to_socket_addrs()
+        .map_err(wrong)?
+    {
+        outcome = os::socket::listen(address);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome.map_err(wrong)
+}
+
+/// What clients are told to connect to: what is advertised, else where the node listens, else,
+/// if it listens everywhere, this machine's name.
+pub fn node_info(settings: &Settings, bound: &TcpListener) -> Result<NodeInfo, StartError> {
+    let listener: &Listener = &settings.listeners[0];
+    let told = listener.advertised.as_ref().unwrap_or(&listener.bind);
+    let wrong = |source| StartError::Listen {
+        address: told.to_string(),
+        source,
+    };
+    let port = if told.port == 0 {
+        bound.local_addr().map_err(wrong)?.port()
+    } else {
+        told.port
+    };
+    let host = if told.is_wildcard() {
+        os::process::host_name()
+    } else {
+        told.host.clone()
+    };
+    Ok(NodeInfo {
+        host,
+        port,
+        rack: settings.rack.clone(),
+    })
+}

@@ -1,0 +1,71 @@
+//! The reader pool: reads that may wait for the device, off the shard's thread and off the
+//! runtime's.
+
+use super::mailbox::Mailbox;
+use super::queue::Queue;
+use log::Files;
+use shard::{Event, Job, JobResult};
+use std::sync::Arc;
+
+const STACK_BYTES: usize = 512 * 1024;
+
+type Chore = Box<dyn FnOnce() + Send>;
+
+/// The pool; clones share it.
+#[derive(Clone)]
+pub struct Readers {
+    chores: Arc<Queue<Chore>>,
+    files: Arc<Files>,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Readers {
+    /// Starts the threads.
+    pub fn start(
+        threads: usize,
+        files: Arc<Files>,
+        mailbox: Arc<Mailbox>,
+    ) -> std::io::Result<Readers> {
+        let readers = Readers {
+            chores: Arc::default(),
+            files,
+            mailbox,
+        };
+        for n in 0..threads {
+            let chores: Arc<Queue<Chore>> = Arc::clone(&readers.chores);
+            let work = move || {
+                while let Ok(chore) = chores.pop() {
+                    chore();
+                }
+            };
+            let name = format!("reader-{n}");
+            std::thread::Builder::new()
+                .name(name)
+                .stack_size(STACK_BYTES)
+                .spawn(work)?;
+        }
+        Ok(readers)
+    }
+
+    /// Runs a job of the shard, whose outcome goes to its mailbox. The shard bounds its own jobs.
+    pub fn job(&self, job: Job) {
+        let (files, mailbox) = (Arc::clone(&self.files), Arc::clone(&self.mailbox));
+        self.chores.push(Box::new(move || {
+            let result = match &job {
+                Job::Entries { plan, .. } => JobResult::Entries(plan.run(&files)),
+            };
+            mailbox.report(Event::Done(job, result));
+        }));
+    }
+
+    /// Runs a read of a client. Clients bound theirs: a request waits for one read at most, and
+    /// requests in flight are bounded.
+    pub fn run(&self, work: impl FnOnce() + Send + 'static) {
+        self.chores.push(Box::new(work));
+    }
+
+    /// Reads that wait for a thread.
+    pub fn waiting(&self) -> usize {
+        self.chores.len()
+    }
+}

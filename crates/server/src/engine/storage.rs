@@ -1,0 +1,163 @@
+//! The storage thread: writes all turns that wait, with one sync for all of them, and reports
+//! what is durable. And the flusher, which frees the write-ahead log behind it.
+//!
+//! A full disk holds everything up until there is room; every other fault ends the process,
+//! because after it nobody knows what is on the disk.
+
+use super::mailbox::Mailbox;
+use super::queue::Queue;
+use log::{Fault, Flush, Storage, Turn};
+use shard::Event;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Pause between two tries when the disk is full.
+const FULL_PAUSE: Duration = Duration::from_millis(250);
+
+/// What the storage thread is asked.
+pub enum Order {
+    /// Make a turn durable.
+    Turn(Turn),
+    /// A flush has been run.
+    Flushed(Flush),
+}
+
+/// What the thread has done, for the metrics.
+#[derive(Default)]
+pub struct Counters {
+    /// Turns written.
+    pub turns: AtomicU64,
+    /// Writes, each with a sync: fewer than turns when they queue up.
+    pub writes: AtomicU64,
+    /// Time in them.
+    pub write_micros: AtomicU64,
+    /// The longest one.
+    pub write_micros_max: AtomicU64,
+    /// Flushes of the write-ahead log.
+    pub flushes: AtomicU64,
+    /// The disk is full right now.
+    pub full: AtomicBool,
+}
+
+/// The way to the thread.
+pub type Orders = Arc<Queue<Order>>;
+
+/// The thread's state.
+pub struct Writer {
+    /// The data directory.
+    pub storage: Storage,
+    /// What is asked.
+    pub orders: Orders,
+    /// Where flushes are run.
+    pub flushes: Arc<Queue<Flush>>,
+    /// Where reports go.
+    pub mailbox: Arc<Mailbox>,
+    /// What was done.
+    pub counters: Arc<Counters>,
+}
+
+impl Writer {
+    /// Works until the orders are closed and all are done.
+    pub fn run(mut self) {
+        let mut orders = VecDeque::new();
+        let mut asked = false;
+        while self.orders.take(&mut orders, usize::MAX, None).is_ok() {
+            let mut turns = Vec::with_capacity(orders.len());
+            for order in orders.drain(..) {
+                match order {
+                    Order::Turn(turn) => turns.push(turn),
+                    Order::Flushed(flush) => {
+                        asked = false;
+                        self.flushed(flush);
+                    }
+                }
+            }
+            if let Some(last) = turns.last() {
+                let last = last.number;
+                self.write(turns, last);
+            }
+            if self.orders.len() == 0 {
+                self.until_done(Storage::idle);
+            }
+            if let Some(flush) = self.storage.take_flush() {
+                self.flushes.push(flush);
+            } else if self.storage.wants_checkpoint() && !asked {
+                asked = true;
+                self.mailbox.report(Event::CheckpointDue);
+            }
+        }
+        self.flushes.close();
+    }
+
+    fn write(&mut self, turns: Vec<Turn>, last: u64) {
+        let counters = Arc::clone(&self.counters);
+        counters
+            .turns
+            .fetch_add(turns.len() as u64, Ordering::Relaxed);
+        let start = os::clock::mono();
+        let mut turns = Some(turns);
+        self.until_done(|storage| match turns.take() {
+            Some(turns) => storage.write(turns),
+            None => storage.retry(),
+        });
+        self.mailbox.report(Event::Persisted { turn: last });
+        let micros = os::clock::mono().since(start).as_micros() as u64;
+        counters.writes.fetch_add(1, Ordering::Relaxed);
+        counters.write_micros.fetch_add(micros, Ordering::Relaxed);
+        counters
+            .write_micros_max
+            .fetch_max(micros, Ordering::Relaxed);
+        self.until_done(Storage::settle);
+        self.mailbox.report(Event::Settled { turn: last });
+    }
+
+    fn flushed(&mut self, flush: Flush) {
+        self.counters.flushes.fetch_add(1, Ordering::Relaxed);
+        match self.storage.flushed(flush) {
+            // No room for a fresh file: the ones there are do.
+            Ok(()) | Err(Fault::Full { .. }) => {}
+            Err(fault) => crate::stop::on_fault(&fault),
+        }
+    }
+
+    /// Does something, again and again while the disk is full. Nothing is acknowledged meanwhile.
+    fn until_done(&mut self, work: impl FnMut(&mut Storage) -> Result<(), Fault>) {
+        until_done(&mut self.storage, &self.counters.full, work);
+    }
+}
+
+/// The flusher's work: runs flushes until there will be none.
+pub fn flush(flushes: &Queue<Flush>, orders: &Queue<Order>, counters: &Counters) {
+    while let Ok(mut flush) = flushes.pop() {
+        until_done(&mut flush, &counters.full, Flush::run);
+        orders.push(Order::Flushed(flush));
+    }
+}
+
+fn until_done<T>(
+    what: &mut T,
+    full: &AtomicBool,
+    mut work: impl FnMut(&mut T) -> Result<(), Fault>,
+) {
+    let mut held_up = false;
+    loop {
+        match work(what) {
+            Ok(()) => break,
+            Err(fault @ Fault::Full { .. }) => {
+                if !held_up {
+                    tracing::error!("writing waits for room: {fault}");
+                    full.store(true, Ordering::Relaxed);
+                    held_up = true;
+                }
+                std::thread::park_timeout(FULL_PAUSE);
+            }
+            Err(fault) => crate::stop::on_fault(&fault),
+        }
+    }
+    if held_up {
+        tracing::info!("there is room again, writing goes on");
+        full.store(false, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,141 @@
+//! Sockets of Kafka clients: accepting them, and one task each that carries bytes between the
+//! socket and the connection's step machine. What the bytes mean is `serve_kafka`'s business.
+
+mod client;
+mod inbox;
+mod input;
+mod output;
+
+use crate::engine::readers::Readers;
+use broker::Broker;
+use serve_kafka::{Connection, Counters};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// Pause after the kernel could not hand out a connection (too many open files).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What all connections share.
+pub struct Door {
+    broker: Broker,
+    readers: Readers,
+    counters: Arc<Counters>,
+    open: AtomicUsize,
+    accepted: AtomicU64,
+    turned_away: AtomicU64,
+    stop: watch::Sender<Stop>,
+}
+
+/// How far the door is closed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Stop {
+    /// Open.
+    No,
+    /// Nobody is let in.
+    Accepting,
+    /// And no request is read any more.
+    Reading,
+}
+
+impl Door {
+    /// A door to the broker.
+    pub fn new(broker: Broker, readers: Readers) -> Arc<Door> {
+        Arc::new(Door {
+            broker,
+            readers,
+            counters: Arc::default(),
+            open: AtomicUsize::new(0),
+            accepted: AtomicU64::new(0),
+            turned_away: AtomicU64::new(0),
+            stop: watch::Sender::new(Stop::No),
+        })
+    }
+
+    /// Lets clients in until the door is closed.
+    pub async fn accept(self: Arc<Door>, listener: TcpListener) {
+        let mut stop = self.stop.subscribe();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = stop.wait_for(|stop| *stop >= Stop::Accepting) => return,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.let_in(stream, peer),
+                Err(error) => {
+                    tracing::warn!("can't accept a client's connection: {error}");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn let_in(self: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
+        let max = self.broker.settings().connections_max;
+        if self.open.fetch_add(1, Ordering::Relaxed) >= max {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+            if self
+                .turned_away
+                .fetch_add(1, Ordering::Relaxed)
+                .is_power_of_two()
+            {
+                tracing::warn!("{peer} is turned away: {max} connections are open already");
+            }
+            return;
+        }
+        let number = self.accepted.fetch_add(1, Ordering::Relaxed);
+        let door = Arc::clone(self);
+        tokio::spawn(async move {
+            let _open = Open(&door.open);
+            client::Client::new(&door, stream, peer, number).run().await;
+        });
+    }
+
+    fn connection(&self, peer: SocketAddr, number: u64, inbox: Arc<inbox::Inbox>) -> Connection {
+        Connection::new(number, peer.to_string(), self.broker.clone(), inbox)
+            .counted(Arc::clone(&self.counters))
+    }
+
+    /// Lets nobody in any more.
+    pub fn stop_accepting(&self) {
+        self.stop.send_replace(Stop::Accepting);
+    }
+
+    /// Reads nothing more; connections end when what was asked is answered.
+    pub fn stop_reading(&self) {
+        self.stop.send_replace(Stop::Reading);
+    }
+
+    /// Connections open now.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Connections let in since the start.
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Connections turned away because there were too many.
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away.load(Ordering::Relaxed)
+    }
+
+    /// What the connections counted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+/// Counts a connection for as long as it lives.
+struct Open<'a>(&'a AtomicUsize);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,224 @@
+//! `flotilla serve`: a node from its first breath to its last.
+
+use crate::bind::Sockets;
+use crate::engine::mailbox::Mailbox;
+use crate::health::{Health, Running};
+use crate::peers::{PeerSink, Peers, Standing};
+use crate::start::{self, Home, Parts, StartError, Threads};
+use broker::Settings;
+use os::DataDir;
+use shard::Event;
+use std::future::Future;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{interval, sleep, timeout};
+
+/// Workers of the runtime: sockets need little, and every worker costs memory.
+const WORKERS: usize = 2;
+const WORKER_STACK_BYTES: usize = 1024 * 1024;
+/// How often the free bytes of the disk are measured.
+const DISK_LOOK: Duration = Duration::from_secs(1);
+/// How often it is looked whether the node is ready, until it is.
+const READY_LOOK: Duration = Duration::from_millis(1);
+/// How long leaderships may take to be handed over.
+const HAND_OVER: Duration = Duration::from_secs(2);
+/// How long requests in flight may take to be answered.
+const FINISH: Duration = Duration::from_secs(3);
+/// How often it is looked whether that has happened.
+const FINISH_LOOK: Duration = Duration::from_millis(10);
+/// The stop as a whole; what is not done then is recovered at the next start.
+const STOP_MAX: Duration = Duration::from_secs(9);
+
+/// Runs a node until it is told to stop.
+pub fn run(settings: Settings) -> Result<(), StartError> {
+    if let Err(error) = os::process::raise_open_files() {
+        tracing::warn!("the limit of open files stays as it is: {error}");
+    }
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    let home = Home::take(&settings)?;
+    let sockets = Sockets::bind(&settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_stack_size(WORKER_STACK_BYTES)
+        .thread_name("edge")
+        .enable_all()
+        .build()
+        .map_err(|source| StartError::System {
+            what: "the runtime",
+            source,
+        })?;
+    let outcome = runtime.block_on(node(settings, home, sockets));
+    // Whatever still runs there has nothing left to lose.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn node(settings: Settings, home: Home, sockets: Sockets) -> Result<(), StartError> {
+    let system = |source| StartError::System {
+        what: "the signal handlers",
+        source,
+    };
+    let mut signals = Signals::listen().map_err(system)?;
+    let (kafka_address, http_address) = (sockets.kafka_address(), sockets.http_address());
+    let members = start::members(&settings, &home.identity);
+    let standing = start::standing(&home, &members);
+    let health = start::health(&standing);
+    if let Some(http) = sockets.http {
+        let http = into_tokio(http)?;
+        tokio::spawn(serve_http::serve(http, health.clone()));
+    }
+    let mailbox = Arc::new(Mailbox::new(settings.mailbox_events));
+    let peer = sockets.peer.map(into_tokio).transpose()?;
+    let mut others = members;
+    others.remove(&settings.node);
+    let sink: Arc<dyn PeerSink> = mailbox.clone();
+    let peers = Peers::start(Arc::clone(&standing), &others, peer, sink);
+    let (storage, recovered) = start::recover(home.disk.clone(), &settings)?;
+    let Some(cluster) = signals.or_stop(formed(&standing)).await else {
+        return Ok(());
+    };
+    let node = settings.node;
+    let parts = Parts {
+        settings,
+        cluster,
+        storage,
+        recovered,
+        mailbox,
+        peers,
+    };
+    let (running, threads) = parts.start(&sockets.kafka[0])?;
+    let door = Arc::clone(&running.door);
+    tokio::spawn(watch_disk(
+        home.disk.clone(),
+        Arc::clone(&health),
+        running.mailbox.clone(),
+    ));
+    assert!(health.running.set(running).is_ok(), "a node starts once");
+    for listener in sockets.kafka {
+        tokio::spawn(Arc::clone(&door).accept(into_tokio(listener)?));
+    }
+    let running = health.running.get().expect("just set");
+    if signals.or_stop(ready(running)).await.is_some() {
+        println!("flotilla ready node={node} kafka={kafka_address} http={http_address}");
+        let _ = std::io::stdout().flush();
+        signals.next().await;
+    }
+    stop(&health, running, threads, signals).await;
+    Ok(())
+}
+
+fn into_tokio(listener: std::net::TcpListener) -> Result<TcpListener, StartError> {
+    TcpListener::from_std(listener).map_err(|source| StartError::System {
+        what: "a listener",
+        source,
+    })
+}
+
+async fn formed(standing: &Standing) -> Arc<crate::cluster::Cluster> {
+    let mut formed = standing.formed();
+    let waiting = "the standing lives as long as the node";
+    let cluster = formed.wait_for(Option::is_some).await.expect(waiting);
+    Arc::clone(cluster.as_ref().expect("waited for"))
+}
+
+async fn ready(running: &Running) {
+    while running.not_ready().is_some() {
+        sleep(READY_LOOK).await;
+    }
+}
+
+async fn watch_disk(disk: Arc<DataDir>, health: Arc<Health>, mailbox: Arc<Mailbox>) {
+    use base::Disk;
+    let mut looks = interval(DISK_LOOK);
+    loop {
+        looks.tick().await;
+        match disk.free_bytes() {
+            Ok(bytes) => {
+                health.disk_free.store(bytes, Ordering::Relaxed);
+                mailbox.report(Event::DiskFree(bytes));
+            }
+            Err(error) => tracing::warn!("can't tell the free bytes of the disk: {error}"),
+        }
+    }
+}
+
+/// Stops in order: nobody in, leaderships over, what is in flight answered, all written.
+async fn stop(health: &Health, running: &Running, threads: Threads, mut signals: Signals) {
+    tracing::info!("stopping");
+    health.stopping.store(true, Ordering::Relaxed);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = signals.next() => {
+                tracing::warn!("told twice to stop: stopping at once");
+                std::process::exit(crate::stop::EXIT_FAULT);
+            }
+            () = sleep(STOP_MAX) => {
+                tracing::warn!("not done in time; the next start recovers the rest");
+                std::process::exit(0);
+            }
+        }
+    });
+    running.door.stop_accepting();
+    running.mailbox.report(Event::Drain);
+    if running.peers.connected() > 0 {
+        until(HAND_OVER, || {
+            running
+                .shard
+                .lock()
+                .expect("nobody panics while copying figures")
+                .led
+                == 0
+        })
+        .await;
+    }
+    running.door.stop_reading();
+    until(FINISH, || running.door.open() == 0).await;
+    running.mailbox.close();
+    let _ = tokio::task::spawn_blocking(|| threads.join()).await;
+    tracing::info!("stopped");
+}
+
+async fn until(limit: Duration, done: impl Fn() -> bool) {
+    let wait = async {
+        while !done() {
+            sleep(FINISH_LOOK).await;
+        }
+    };
+    let _ = timeout(limit, wait).await;
+}
+
+/// The signals that stop a node.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// What the work gives, or nothing if the node is told to stop before.
+    async fn or_stop<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.next() => None,
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Starting a node: every part in its order, and why it may not come up.
+
+use crate::bind::node_info;
+use crate::cluster::{Cluster, Identity, IdentityError};
+use crate::engine::mailbox::Mailbox;
+use crate::engine::queue::Queue;
+use crate::engine::readers::Readers;
+use crate::engine::storage::{self, Counters, Orders, Writer};
+use crate::engine::turns::Turns;
+use crate::health::{Health, Running};
+use crate::kafka::Door;
+use crate::peers::{Peers, Standing};
+use base::{Disk, NodeId};
+use broker::{Broker, Settings};
+use log::{Storage, StorageSettings};
+use os::{DataDir, DirLock, LockError};
+use shard::Shard;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// Why a node doesn't come up.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address can't be listened on.
+    #[error("can't listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The data directory can't be made.
+    #[error("can't use the data directory '{path}': {source}")]
+    Directory {
+        /// Its path.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process has the data directory.
+    #[error(transparent)]
+    Locked(#[from] LockError),
+    /// The directory's identity doesn't fit.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The nodes given aren't those that formed the cluster.
+    #[error(
+        "the data directory belongs to a cluster formed by node {stored}, but peers names {given}; \
+         start the node with the list it was formed with"
+    )]
+    OtherPeers {
+        /// Who formed it.
+        stored: String,
+        /// Who is named.
+        given: String,
+    },
+    /// What is in the directory can't be used.
+    #[error("{0}")]
+    Storage(#[from] log::Fault),
+    /// A thread or the runtime can't be started.
+    #[error("can't start {what}: {source}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl StartError {
+    /// The exit code: what the configuration can mend, or anything else.
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            StartError::Identity(IdentityError::OtherNode { .. })
+            | StartError::OtherPeers { .. } => crate::stop::EXIT_USAGE,
+            _ => crate::stop::EXIT_FAULT,
+        }
+    }
+}
+
+/// A data directory that is ours.
+pub struct Home {
+    /// The directory.
+    pub disk: Arc<DataDir>,
+    /// Who it is.
+    pub identity: Identity,
+    _lock: DirLock,
+}
+
+impl Home {
+    /// Takes the directory and finds out who it is.
+    pub fn take(settings: &Settings) -> Result<Home, StartError> {
+        let path = settings.data_dir.clone();
+        let disk = DataDir::open(Path::new(&path))
+            .map_err(|source| StartError::Directory { path, source })?;
+        let lock = DirLock::take(disk.root())?;
+        let identity = Identity::open(&disk, settings.node, os::entropy::uuid())?;
+        check_peers(settings, identity.cluster.as_ref())?;
+        Ok(Home {
+            disk: Arc::new(disk),
+            identity,
+            _lock: lock,
+        })
+    }
+}
+
+fn check_peers(settings: &Settings, cluster: Option<&Cluster>) -> Result<(), StartError> {
+    let Some(cluster) = cluster.filter(|_| !settings.peers.is_empty()) else {
+        return Ok(());
+    };
+    let list = |mut nodes: Vec<NodeId>| {
+        nodes.sort();
+        nodes
+            .iter()
+            .map(|node| node.to_string())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let stored = list(cluster.voters.iter().map(|voter| voter.node).collect());
+    let given = list(settings.peers.iter().map(|peer| peer.node).collect());
+    if stored == given {
+        Ok(())
+    } else {
+        Err(StartError::OtherPeers { stored, given })
+    }
+}
+
+/// All nodes of the cluster and where nodes reach them: as configured, else as it was formed.
+pub fn members(settings: &Settings, identity: &Identity) -> BTreeMap<NodeId, String> {
+    if !settings.peers.is_empty() {
+        return settings
+            .peers
+            .iter()
+            .map(|p| (p.node, p.address.to_string()))
+            .collect();
+    }
+    match &identity.cluster {
+        Some(cluster) => cluster
+            .voters
+            .iter()
+            .map(|v| (v.node, v.address.clone()))
+            .collect(),
+        None => BTreeMap::from([(settings.node, String::new())]),
+    }
+}
+
+/// The threads of a running node, to be joined at its end.
+pub struct Threads {
+    turns: JoinHandle<()>,
+    storage: JoinHandle<()>,
+}
+
+impl Threads {
+    /// Waits until all work is done; the mailbox must have been closed.
+    pub fn join(self) {
+        // A panic in a thread ends the process, so there is no outcome to look at.
+        let _ = self.turns.join();
+        let _ = self.storage.join();
+    }
+}
+
+/// Recovers the data directory.
+pub fn recover(
+    disk: Arc<dyn Disk>,
+    settings: &Settings,
+) -> Result<(Storage, log::Recovered), StartError> {
+    let storage_settings = StorageSettings {
+        wal_file_bytes: settings.wal_file_bytes,
+        open_files: settings.open_files,
+        direct_batch_bytes: settings.direct_batch_bytes,
+        ..StorageSettings::default()
+    };
+    let (storage, recovered) = Storage::open(disk, storage_settings)?;
+    for line in &recovered.report {
+        tracing::info!("recovery: {line}");
+    }
+    Ok((storage, recovered))
+}
+
+/// What a running node is made of.
+pub struct Parts {
+    /// The configuration.
+    pub settings: Settings,
+    /// The cluster that it belongs to.
+    pub cluster: Arc<Cluster>,
+    /// The data, recovered.
+    pub storage: Storage,
+    /// What recovery found.
+    pub recovered: log::Recovered,
+    /// Its mailbox.
+    pub mailbox: Arc<Mailbox>,
+    /// The way to other nodes.
+    pub peers: Peers,
+}
+
+impl Parts {
+    /// Starts the threads. Inside of a runtime.
+    pub fn start(self, kafka: &TcpListener) -> Result<(Running, Threads), StartError> {
+        let Parts {
+            settings,
+            cluster,
+            storage,
+            recovered,
+            mailbox,
+            peers,
+        } = self;
+        let info = node_info(&settings, kafka)?;
+        let files = storage.files();
+        let readers = Readers::start(
+            settings.reader_threads,
+            Arc::clone(&files),
+            Arc::clone(&mailbox),
+        )
+        .map_err(|source| StartError::System {
+            what: "the readers",
+            source,
+        })?;
+        let to_shard: Arc<dyn broker::Mailbox> = mailbox.clone();
+        let seed = os::entropy::bits();
+        let shard = Shard::new(
+            shard_settings(&settings, &cluster, &info),
+            recovered,
+            os::clock::now(),
+        );
+        let broker = Broker::new(settings.node, cluster.id, settings, files, to_shard, seed);
+        let orders = Orders::default();
+        let counters = Arc::new(Counters::default());
+        let running = Running {
+            info,
+            door: Door::new(broker.clone(), readers.clone()),
+            broker: broker.clone(),
+            peers: peers.clone(),
+            mailbox: Arc::clone(&mailbox),
+            orders: Arc::clone(&orders),
+            storage: Arc::clone(&counters),
+            readers: readers.clone(),
+            shard: Arc::default(),
+        };
+        let stats = Arc::clone(&running.shard);
+        let flushes = Arc::new(Queue::default());
+        let writer = Writer {
+            storage,
+            orders: Arc::clone(&orders),
+            flushes: Arc::clone(&flushes),
+            mailbox: Arc::clone(&mailbox),
+            counters: Arc::clone(&counters),
+        };
+        let flushed = Arc::clone(&orders);
+        let turns = Turns {
+            shard,
+            mailbox,
+            orders,
+            peers,
+            readers,
+            broker,
+            stats,
+        };
+        let storage = thread("storage", move || writer.run())?;
+        thread("flusher", move || {
+            storage::flush(&flushes, &flushed, &counters)
+        })?;
+        let turns = thread("shard", move || turns.run())?;
+        Ok((running, Threads { turns, storage }))
+    }
+}
+
+fn shard_settings(
+    settings: &Settings,
+    cluster: &Cluster,
+    info: &meta::NodeInfo,
+) -> shard::Settings {
+    shard::Settings {
+        node: settings.node,
+        voters: cluster.voters.iter().map(|voter| voter.node).collect(),
+        boot: os::entropy::bits(),
+        seed: os::entropy::bits(),
+        info: info.clone(),
+        hot_tail_bytes: settings.hot_tail_bytes,
+        disk_reserve_bytes: settings.disk_reserve_bytes,
+        defaults: settings.topic_defaults().clone(),
+        replica_lag_max: settings.replica_lag_max,
+    }
+}
+
+fn thread(
+    what: &'static str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new()
+        .name(what.to_owned())
+        .spawn(work)
+        .map_err(|source| StartError::System { what, source })
+}
+
+/// A standing on a directory, which forms its cluster at once if it is alone.
+pub fn standing(home: &Home, members: &BTreeMap<NodeId, String>) -> Arc<Standing> {
+    let disk: Arc<dyn Disk> = home.disk.clone();
+    let (identity, named) = (home.identity.clone(), members.clone());
+    Arc::new(Standing::new(disk, identity, named, os::entropy::uuid()))
+}
+
+/// The node's health, before anything of it runs.
+pub fn health(standing: &Arc<Standing>) -> Arc<Health> {
+    let health = Health::default();
+    let _ = health.standing.set(Arc::clone(standing));
+    Arc::new(health)
+}
