@@ -1,0 +1,165 @@
+//! Medians, ratios, and the page that shows them.
+
+use crate::bench::{Outcome, Row};
+
+/// One figure of a run and how it is shown.
+struct Figure {
+    name: &'static str,
+    of: fn(&Outcome) -> Option<f64>,
+    show: fn(f64) -> String,
+}
+
+const FIGURES: &[Figure] = &[
+    Figure {
+        name: "records/s",
+        of: |o| Some(o.rates.rate),
+        show: whole,
+    },
+    Figure {
+        name: "p50 ms",
+        of: |o| Some(o.rates.p50_ms),
+        show: whole,
+    },
+    Figure {
+        name: "p99 ms",
+        of: |o| Some(o.rates.p99_ms),
+        show: whole,
+    },
+    Figure {
+        name: "p99.9 ms",
+        of: |o| Some(o.rates.p999_ms),
+        show: whole,
+    },
+    Figure {
+        name: "broker CPU s per million",
+        of: |o| Some(cpu_per_million(o)),
+        show: tenths,
+    },
+    Figure {
+        name: "resident MiB",
+        of: |o| Some(o.usage.resident / MIB),
+        show: whole,
+    },
+    Figure {
+        name: "written MiB",
+        of: |o| Some(o.usage.written / MIB),
+        show: whole,
+    },
+    Figure {
+        name: "fdatasyncs",
+        of: |o| o.syncs,
+        show: whole,
+    },
+];
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+fn cpu_per_million(outcome: &Outcome) -> f64 {
+    outcome.usage.cpu_s * 1e6 / outcome.rates.records
+}
+
+/// A run on one line.
+pub fn brief(outcome: &Outcome) -> String {
+    let shown = FIGURES.iter().filter_map(|figure| {
+        let value = (figure.of)(outcome)?;
+        Some(format!("{} {}", (figure.show)(value), figure.name))
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// The middle value; the mean of the two middle ones of an even number.
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        odd if odd % 2 == 1 => Some(values[middle]),
+        _ => Some((values[middle - 1] + values[middle]) / 2.0),
+    }
+}
+
+/// The whole page.
+pub fn page(
+    measured: &[(&Row, Vec<[Outcome; 2]>)],
+    rounds: usize,
+    scale: f64,
+    machine: &[String],
+) -> String {
+    let mut page = String::from(HEAD);
+    page.push_str(&format!(
+        "\nRounds: {rounds}. Scale of the record counts: {scale}.\n\n"
+    ));
+    for fact in machine {
+        page.push_str(&format!("- {fact}\n"));
+    }
+    for (row, outcomes) in measured {
+        page.push_str(&format!("\n## {}\n\n", row.name));
+        page.push_str("| median | Flotilla | Kafka | ratio |\n|---|---:|---:|---:|\n");
+        for figure in FIGURES {
+            page.push_str(&line(figure, outcomes));
+        }
+    }
+    page
+}
+
+const HEAD: &str = "\
+# One node against Apache Kafka
+
+Made by this command, which needs Java and the script that starts Apache Kafka:
+
+```
+cargo xtask bench --peer PATH/TO/kafka.sh --write
+```
+
+Both brokers run all the while with one node each; runs take turns (A B A B), each with a topic of
+its own, after an uncounted first round. The load is Kafka's ProducerPerformance with acks=all and
+otherwise default settings, on the same machine as the broker, so it takes its share of the
+processor from both alike. Flotilla answers after fdatasync; Kafka's default never syncs an append.
+Latencies of the rows that send as fast as they can are mostly time spent in the producer's queue.
+Processor time is user and system time of the broker's process over the run; written bytes are what
+the kernel charges to the process.
+";
+
+fn line(figure: &Figure, outcomes: &[[Outcome; 2]]) -> String {
+    let side = |at: usize| {
+        median(
+            outcomes
+                .iter()
+                .filter_map(|pair| (figure.of)(&pair[at]))
+                .collect(),
+        )
+    };
+    let (ours, theirs) = (side(0), side(1));
+    let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), figure.show);
+    let ratio = match ours.zip(theirs) {
+        Some((ours, theirs)) if theirs > 0.0 => format!("{:.2}", ours / theirs),
+        _ => "-".into(),
+    };
+    format!(
+        "| {} | {} | {} | {ratio} |\n",
+        figure.name,
+        shown(ours),
+        shown(theirs)
+    )
+}
+
+/// A number without decimals, its thousands set apart.
+fn whole(value: f64) -> String {
+    let digits = format!("{:.0}", value.abs());
+    let mut shown = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    if value <= -0.5 {
+        format!("-{shown}")
+    } else {
+        shown
+    }
+}
+
+fn tenths(value: f64) -> String {
+    format!("{value:.1}")
+}
