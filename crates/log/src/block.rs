@@ -9,9 +9,9 @@ use base::batch::{HEADER_BYTES, UNCOVERED_BYTES};
 use base::{BatchHeader, GroupId, Offset, RaftIndex, Term, checksum};
 
 /// Bytes of a sidecar's entry.
-pub const SIDECAR_ENTRY_BYTES: usize = 64;
+pub(crate) const SIDECAR_ENTRY_BYTES: usize = 64;
 /// Bytes of a block's fields without padding and checksum.
-const FIELD_BYTES: usize = 52;
+pub(crate) const FIELD_BYTES: usize = 52;
 
 /// A run of batches in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

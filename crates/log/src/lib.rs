@@ -20,6 +20,8 @@ mod read;
 mod recover;
 mod recovered;
 mod storage;
+#[cfg(test)]
+mod testing;
 mod turn;
 mod wal;
 

@@ -316,3 +316,6 @@ impl Storage {
         self.guard(|storage| storage.wal.recycle(start))
     }
 }
+
+#[cfg(test)]
+mod tests;

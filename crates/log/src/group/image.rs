@@ -1,25 +1,29 @@
 //! A group's part of a checkpoint: everything its bookkeeping can't take from sidecars.
 
 use super::{GroupLog, Internal, Segment, TermRun, Undo};
-use crate::block::Block;
+use crate::block::{Block, FIELD_BYTES};
 use crate::field::{Fields, put_count, put_i64, put_sized, put_u32, put_u64};
 use crate::turn::Settings;
 use base::batch::HEADER_BYTES;
 use base::{BatchHeader, GroupId, Offset, RaftIndex, Term};
 use bytes::Bytes;
 
-/// What a checkpoint knows about a segment; its blocks are in the sidecar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a checkpoint knows about a segment. Blocks whose entries are all committed are in the
+/// sidecar; the others may be cut off and their sidecar's entries overwritten before a crash, so
+/// the checkpoint holds them itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentImage {
     pub(crate) base: Offset,
     /// Raft index of its first batch.
     pub(crate) first_index: RaftIndex,
-    /// Offset after its closed blocks.
+    /// Offset after the blocks in the sidecar.
     pub(crate) next: Offset,
-    /// Bytes of its closed blocks.
+    /// Bytes of the blocks in the sidecar.
     pub(crate) closed_len: u32,
-    /// Number of its closed blocks.
+    /// Number of the blocks in the sidecar.
     pub(crate) blocks: u32,
+    /// The closed blocks after those.
+    loose: Vec<Block>,
 }
 
 /// A log read from a checkpoint, before its segments' blocks are loaded.
@@ -41,16 +45,7 @@ impl GroupLog {
         put_u64(out, self.cuts);
         put_count(out, self.segments.len());
         for segment in &self.segments {
-            put_i64(out, segment.base.0);
-            put_i64(
-                out,
-                segment
-                    .blocks
-                    .last()
-                    .map_or(segment.base.0, |b| b.next_offset.0),
-            );
-            put_u32(out, segment.closed_len());
-            put_count(out, segment.blocks.len());
+            self.put_segment(out, segment);
         }
         put_block(out, self.open.as_ref());
         put_count(out, self.terms.len());
@@ -70,6 +65,26 @@ impl GroupLog {
         }
     }
 
+    fn put_segment(&self, out: &mut Vec<u8>, segment: &Segment) {
+        let settled = |block: &Block| block.last_index() <= self.committed;
+        let (stable, loose) = segment
+            .blocks
+            .split_at(segment.blocks.partition_point(settled));
+        let first = segment.blocks.first().or(self.open.as_ref());
+        put_i64(out, segment.base.0);
+        put_u64(out, first.map_or(0, |block| block.first_index.0));
+        put_i64(
+            out,
+            stable
+                .last()
+                .map_or(segment.base.0, |block| block.next_offset.0),
+        );
+        put_u32(out, stable.last().map_or(0, Block::end));
+        put_count(out, stable.len());
+        put_count(out, loose.len());
+        loose.iter().for_each(|block| block.put(out));
+    }
+
     /// Reads it back; `None` if it can't be one. `whole` is what the fields borrow from.
     pub(crate) fn from_checkpoint(fields: &mut Fields<'_>, whole: &Bytes) -> Option<GroupImage> {
         let group = GroupId(fields.u64()?);
@@ -85,7 +100,7 @@ impl GroupLog {
         log.last_term = Term(fields.u32()?);
         log.committed = RaftIndex(fields.u64()?);
         log.cuts = fields.u64()?;
-        let segments = read_many(fields, 32, SegmentImage::read)?;
+        let segments = read_many(fields, 36, SegmentImage::read)?;
         log.open = read_block(fields)?;
         log.terms = read_many(fields, 20, TermRun::read)?;
         log.internals = read_many(fields, 12, |fields| {
@@ -165,9 +180,13 @@ impl GroupImage {
         index
     }
 
-    /// The index after the last entry of a segment, counted from 0.
+    /// The index after the last entry in the sidecar of a segment, counted from 0.
     pub(crate) fn index_after(&self, nth: usize) -> RaftIndex {
-        let next = self.segments.get(nth + 1).map(|next| next.first_index);
+        let loose = self.segments[nth]
+            .loose
+            .first()
+            .map(|block| block.first_index);
+        let next = loose.or(self.segments.get(nth + 1).map(|next| next.first_index));
         next.or(self.log.open.map(|open| open.first_index))
             .unwrap_or(self.log.last_index.next())
     }
@@ -180,7 +199,10 @@ impl GroupImage {
         }
         for (image, blocks) in self.segments.iter().zip(blocks) {
             let mut segment = Segment::new(image.base);
-            blocks.into_iter().for_each(|block| segment.push(block));
+            blocks
+                .into_iter()
+                .chain(image.loose.iter().copied())
+                .for_each(|b| segment.push(b));
             self.log.segments.push(segment);
         }
         let (open, segments) = (self.log.open, &self.log.segments);
@@ -207,6 +229,7 @@ impl SegmentImage {
             next: Offset(fields.i64()?),
             closed_len: fields.u32()?,
             blocks: fields.u32()?,
+            loose: read_many(fields, FIELD_BYTES, Block::read)?,
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::checkpoint::{Checkpoint, GroupPart};
 use crate::fault::{Fault, RESTORE};
 use crate::files::{Key, Kind};
 use crate::group::SegmentImage;
-use crate::pending::Dirty;
+use crate::pending::{Dirty, make_group_dir};
 use base::{Batch, BatchHeader, GroupId, Offset, RaftIndex, Term, limits};
 use bytes::Bytes;
 use std::io;
@@ -36,9 +36,16 @@ pub(super) fn checkpoint(replay: &mut Replay, checkpoint: &Checkpoint) -> Result
 fn group(replay: &mut Replay, part: GroupPart) -> Result<Group, Fault> {
     let id = part.image.group();
     replay.files.set_cuts(id, 0);
+    // If the group is removed later, its directory may be gone, and replay wants to write.
+    make_group_dir(&*replay.disk, id, &mut replay.dirty)?;
     let mut suspect = None;
     let mut blocks = Vec::new();
     for (nth, segment) in part.image.segments.iter().enumerate() {
+        // Its files may be gone already; nobody will read them.
+        if replay.survey.removed(id) {
+            blocks.push(unreadable(segment, part.image.index_after(nth)));
+            continue;
+        }
         let found = match sidecar(replay, id, segment)? {
             Ok(found) => found,
             Err(at) => mend(replay, &part, nth, at, &mut suspect)?,

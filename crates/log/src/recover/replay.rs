@@ -103,7 +103,7 @@ impl Group {
 pub(super) struct Replay {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) files: Arc<Files>,
-    survey: Survey,
+    pub(super) survey: Survey,
     /// Turns up to this one are in the checkpoint.
     covered: u64,
     record: u64,

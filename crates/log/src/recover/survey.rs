@@ -40,7 +40,7 @@ impl Survey {
         for link in &mut found.chain {
             let mut pos = link.from;
             while let Some(read) = link.read(pos)? {
-                survey.frame(&read_records(link, pos, &read.body)?);
+                survey.frame(&read_records(link, pos, &read.body)?, covered);
                 pos = read.next;
             }
             link.end = Some(pos);
@@ -57,10 +57,15 @@ impl Survey {
         Ok(survey)
     }
 
-    fn frame(&mut self, records: &[Logged]) {
+    fn frame(&mut self, records: &[Logged], covered: u64) {
+        let mut turn = 0;
         for record in records {
             match record {
-                Logged::Turn(number) => self.last_turn = self.last_turn.max(*number),
+                Logged::Turn(number) => {
+                    turn = *number;
+                    self.last_turn = self.last_turn.max(turn);
+                }
+                _ if turn <= covered => {}
                 Logged::Whole(record) => self.record(record),
                 Logged::Direct { group, index, .. } => self.entry(*group, *index),
             }
@@ -102,6 +107,14 @@ impl Survey {
         };
         let later = group.cuts.partition_point(|cut| cut.record <= record);
         group.cuts.get(later).is_some_and(|cut| cut.from <= index)
+    }
+}
+
+impl Survey {
+    /// True if a group that the checkpoint knows was removed later.
+    pub(super) fn removed(&self, group: GroupId) -> bool {
+        let cuts = self.groups.get(&group).and_then(|group| group.cuts.first());
+        cuts.is_some_and(|cut| cut.from == RaftIndex(0))
     }
 }
 

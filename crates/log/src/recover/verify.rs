@@ -6,7 +6,7 @@ use super::replay::{Direct, Group, Replay};
 use crate::block::{Block, Located};
 use crate::fault::{Fault, ReadFault};
 use crate::files::{Files, Key, Kind, group_dir};
-use crate::pending::{GROUPS, make_group_dir, remove_dir};
+use crate::pending::{GROUPS, remove_dir};
 use crate::read::load;
 use base::{Disk, GroupId, Offset};
 use std::collections::BTreeSet;
@@ -23,9 +23,6 @@ impl Replay {
                 self.report.push(what.clone());
                 group.suspect.get_or_insert(what);
             }
-        }
-        for id in self.groups.keys() {
-            make_group_dir(&*self.disk, *id, &mut self.dirty)?;
         }
         self.sweep()
     }

@@ -1,0 +1,85 @@
+//! Random lives of a data directory, compared with what was acknowledged.
+
+use crate::testing::{Loss, MemDisk, Shard, check_reads, reopen};
+use crate::{Fault, Flush, Storage};
+use base::Random;
+
+/// A life: turns, flushes and idle moments until the machine stops or the plan ends.
+fn live(shard: &mut Shard, storage: &mut Storage, rounds: u64) -> Result<(), Fault> {
+    let mut flush: Option<Flush> = None;
+    for _ in 0..rounds {
+        let turns = (0..shard.random.between(1, 3))
+            .map(|_| shard.turn())
+            .collect();
+        storage.write(turns)?;
+        shard.acknowledged();
+        if shard.random.percent(80) {
+            storage.settle()?;
+        }
+        if shard.random.percent(30) {
+            storage.idle()?;
+        }
+        match flush.take() {
+            None => flush = storage.take_flush(),
+            Some(mut running) if shard.random.percent(60) => {
+                running.run()?;
+                storage.flushed(running)?;
+            }
+            still => flush = still,
+        }
+    }
+    storage.settle()?;
+    check_reads(&shard.groups, &storage.files());
+    Ok(())
+}
+
+fn lives(seed: u64, power: bool) {
+    let disk = MemDisk::new();
+    let mut shard = Shard::new(seed);
+    let mut chance = Random::new(!seed);
+    for _ in 0..12 {
+        // Any part of recovery may be cut off as well.
+        if chance.percent(40) {
+            disk.stop_after(chance.below(40));
+        }
+        let mut opened = reopen(&disk);
+        while disk.stopped() {
+            disk.crash(loss(&mut chance, power));
+            if chance.percent(50) {
+                disk.stop_after(chance.below(40));
+            }
+            opened = reopen(&disk);
+        }
+        let (mut storage, recovered) = opened.unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        shard.recover(recovered);
+        check_reads(&shard.groups, &storage.files());
+        disk.stop_after(chance.below(300));
+        let rounds = chance.between(1, 40);
+        let ended = live(&mut shard, &mut storage, rounds);
+        assert!(ended.is_ok() || disk.stopped(), "seed {seed}: {ended:?}");
+        drop(storage);
+        disk.crash(loss(&mut chance, power));
+    }
+}
+
+fn loss(chance: &mut Random, power: bool) -> Loss {
+    if power {
+        Loss::Power(chance.next())
+    } else {
+        Loss::Process
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives_kills() {
+    for seed in 0..60 {
+        lives(seed, false);
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives_power_losses() {
+    for seed in 1000..1100 {
+        lives(seed, true);
+    }
+}

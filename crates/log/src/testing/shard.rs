@@ -1,0 +1,287 @@
+//! A shard in small: makes turns of random steps through [`GroupLog`], and remembers what the
+//! log was after each.
+
+use super::disk::MemDisk;
+use crate::{
+    Fault, Files, GroupLog, HardState, Recovered, Settings, Storage, StorageSettings, Turn,
+};
+use base::record::Builder;
+use base::{Batch, GroupId, NodeId, Offset, RaftIndex, Random, Term};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+
+/// Small files, so that little data goes through everything.
+pub(crate) const SMALL: StorageSettings = StorageSettings {
+    wal_file_bytes: 48 * 1024,
+    wal_files_max: 2,
+    open_files: 3,
+    direct_batch_bytes: 6000,
+};
+
+/// A batch of one record with chosen bytes.
+pub(crate) fn batch(at: Offset, term: Term, time: i64, bytes: &[u8]) -> Batch {
+    let mut builder = Builder::new(time);
+    builder.push(time, None, Some(bytes), &[]);
+    let mut batch = builder.build();
+    batch.stamp(at, term);
+    batch
+}
+
+/// A group as the shard knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) log: GroupLog,
+    pub(crate) state: HardState,
+    /// All batches in order of their index.
+    pub(crate) batches: BTreeMap<RaftIndex, Batch>,
+}
+
+/// All groups after some step.
+pub(crate) type Snapshot = BTreeMap<GroupId, Group>;
+
+/// Makes turns.
+pub(crate) struct Shard {
+    pub(crate) groups: Snapshot,
+    pub(crate) random: Random,
+    pub(crate) next_turn: u64,
+    next_group: u64,
+    /// What there was after each step since the last acknowledged turn; the first is that turn's.
+    pub(crate) states: Vec<Snapshot>,
+}
+
+impl Shard {
+    pub(crate) fn new(seed: u64) -> Shard {
+        Shard {
+            groups: Snapshot::new(),
+            random: Random::new(seed),
+            next_turn: 1,
+            next_group: 0,
+            states: vec![Snapshot::new()],
+        }
+    }
+
+    /// Everything so far is acknowledged.
+    pub(crate) fn acknowledged(&mut self) {
+        self.states = vec![self.groups.clone()];
+    }
+
+    /// Goes on with what was recovered, which must be one of the states that may be there.
+    pub(crate) fn recover(&mut self, recovered: Recovered) {
+        let found = self
+            .states
+            .iter()
+            .rposition(|state| matches(state, &recovered));
+        let Some(found) = found else {
+            self.explain(&recovered)
+        };
+        self.groups = self.states[found].clone();
+        for group in recovered.groups {
+            let known = self.groups.get_mut(&group.log.group()).unwrap();
+            assert_eq!(
+                group.suspect,
+                None,
+                "nothing was damaged: {:?} {:?}",
+                recovered.report,
+                (group.log.open_block(), group.log.last_index())
+            );
+            known.state.commit = group.state.commit;
+            known.log = group.log;
+        }
+        self.next_turn = recovered.next_turn;
+        self.acknowledged();
+    }
+
+    fn explain(&self, recovered: &Recovered) -> ! {
+        let show = |log: &GroupLog, state: &HardState| {
+            format!("{} last {} {:?}", log.group(), log.last_index(), state)
+        };
+        let states: Vec<Vec<String>> = self
+            .states
+            .iter()
+            .map(|state| state.values().map(|g| show(&g.log, &g.state)).collect())
+            .collect();
+        let found: Vec<String> = recovered
+            .groups
+            .iter()
+            .map(|g| show(&g.log, &g.state))
+            .collect();
+        panic!(
+            "recovered {found:#?}, report {:?}, none of {states:#?}",
+            recovered.report
+        );
+    }
+
+    /// A turn of random steps.
+    pub(crate) fn turn(&mut self) -> Turn {
+        let mut turn = Turn::new(self.next_turn);
+        self.next_turn += 1;
+        for _ in 0..self.random.between(1, 5) {
+            self.step(&mut turn);
+            self.states.push(self.groups.clone());
+        }
+        if self.random.percent(15) {
+            self.checkpoint(&mut turn);
+        }
+        turn
+    }
+
+    pub(crate) fn checkpoint(&self, turn: &mut Turn) {
+        let groups = self.groups.values().map(|group| {
+            let commit = group.log.committed();
+            (&group.log, group.state, Bytes::from_static(b"app"), commit)
+        });
+        turn.checkpoint = Some(crate::checkpoint(groups, b"blob"));
+    }
+
+    fn step(&mut self, turn: &mut Turn) {
+        let choice = self.random.below(100);
+        if self.groups.is_empty() || (choice < 3 && self.groups.len() < 5) {
+            return self.create(turn);
+        }
+        let ids: Vec<GroupId> = self.groups.keys().copied().collect();
+        let id = ids[self.random.below(ids.len() as u64) as usize];
+        match choice {
+            3 => {
+                self.groups.remove(&id);
+                turn.remove(id);
+            }
+            4..20 => self.truncate(turn, id),
+            20..35 => self.internal(turn, id),
+            35..50 => self.state(turn, id),
+            _ => self.append(turn, id),
+        }
+    }
+
+    pub(crate) fn create(&mut self, turn: &mut Turn) {
+        let id = GroupId(self.next_group % 7);
+        self.next_group += 1;
+        if self.groups.contains_key(&id) {
+            return;
+        }
+        let settings = Settings {
+            segment_bytes: 20_000,
+        };
+        turn.create(id, settings);
+        let log = GroupLog::new(id, settings);
+        let new = Group {
+            log,
+            state: HardState::default(),
+            batches: BTreeMap::new(),
+        };
+        self.groups.insert(id, new);
+    }
+
+    /// Cuts off uncommitted entries; the next entry has a later term, as after an election.
+    fn truncate(&mut self, turn: &mut Turn, id: GroupId) {
+        let group = self.groups.get_mut(&id).unwrap();
+        let (low, high) = (group.log.committed().0 + 1, group.log.last_index().0);
+        if low > high {
+            return;
+        }
+        let from = RaftIndex(self.random.between(low, high));
+        group.log.truncate(turn, from);
+        group.batches.retain(|index, _| *index < from);
+        group.state.term.0 += 1;
+        group.state.vote = None;
+    }
+
+    fn internal(&mut self, turn: &mut Turn, id: GroupId) {
+        let group = self.groups.get_mut(&id).unwrap();
+        let term = Term(group.state.term.0.max(1));
+        let len = self.random.between(0, 300);
+        let data: Vec<u8> = (0..len).map(|_| self.random.next() as u8).collect();
+        group
+            .log
+            .append_internal(turn, group.log.last_index().next(), term, data.into());
+    }
+
+    fn state(&mut self, turn: &mut Turn, id: GroupId) {
+        let group = self.groups.get_mut(&id).unwrap();
+        let (low, high) = (group.log.committed().0, group.log.last_index().0);
+        let commit = RaftIndex(self.random.between(low, high));
+        let term = Term(group.state.term.0 + u32::from(self.random.percent(30)));
+        let vote = self
+            .random
+            .percent(50)
+            .then_some(NodeId(self.random.between(1, 3) as u32));
+        group.state = HardState { term, vote, commit };
+        group.log.commit(commit);
+        turn.state(id, group.state);
+    }
+
+    pub(crate) fn append(&mut self, turn: &mut Turn, id: GroupId) {
+        let len = match self.random.below(10) {
+            0 => self.random.between(6000, 22_000),
+            1..4 => self.random.between(1000, 5000),
+            _ => self.random.between(1, 400),
+        };
+        let byte = self.random.next() as u8;
+        let bytes: Vec<u8> = (0..len)
+            .map(|i| byte.wrapping_add((i % 251) as u8))
+            .collect();
+        let time = 1000 + self.random.below(1000) as i64;
+        self.append_bytes(turn, id, time, &bytes);
+    }
+
+    pub(crate) fn append_bytes(&mut self, turn: &mut Turn, id: GroupId, time: i64, bytes: &[u8]) {
+        let group = self.groups.get_mut(&id).unwrap();
+        let term = Term(group.state.term.0.max(1));
+        let index = group.log.last_index().next();
+        let batch = batch(group.log.end_offset(), term, time, bytes);
+        group.log.append_batch(turn, index, term, &batch);
+        group.batches.insert(index, batch);
+    }
+}
+
+/// True if this is what was recovered: the very same bookkeeping, up to how far the commit is
+/// known. Terms and votes change with their own records only, so they are compared by those.
+fn matches(state: &Snapshot, recovered: &Recovered) -> bool {
+    state.len() == recovered.groups.len()
+        && state.values().zip(&recovered.groups).all(|(known, found)| {
+            let (mut a, mut b) = (known.log.clone(), found.log.clone());
+            if a.group() != b.group() || a.last_index() != b.last_index() {
+                return false;
+            }
+            let commit = a.committed().max(b.committed());
+            a.commit(commit);
+            b.commit(commit);
+            a == b
+        })
+}
+
+/// Reads everything of every group back, several ways, and compares byte for byte.
+pub(crate) fn check_reads(groups: &Snapshot, files: &Files) {
+    for group in groups.values() {
+        let all: Vec<(RaftIndex, Batch)> = group
+            .batches
+            .iter()
+            .map(|(index, batch)| (*index, batch.clone()))
+            .collect();
+        let plan = group
+            .log
+            .plan_entries(RaftIndex(1), group.log.last_index(), u64::MAX);
+        assert_eq!(plan.run(files).unwrap(), all, "group {}", group.log.group());
+        let end = group.log.end_offset();
+        if end > Offset(0) {
+            let read = group
+                .log
+                .plan_read(Offset(0), end, u32::MAX)
+                .run(files, true);
+            let bytes: Vec<u8> = read.unwrap().unwrap().concat();
+            let expected: Vec<u8> = all
+                .iter()
+                .flat_map(|(_, batch)| batch.to_bytes().to_vec())
+                .collect();
+            assert!(
+                bytes == expected,
+                "group {} reads other bytes",
+                group.log.group()
+            );
+        }
+    }
+}
+
+/// Opens the directory again.
+pub(crate) fn reopen(disk: &MemDisk) -> Result<(Storage, Recovered), Fault> {
+    Storage::open(disk.port(), SMALL)
+}
