@@ -1,1 +1,23 @@
 //! Floor 5: the built binary under real clients, kills and faults.
+//!
+//! What the tests and `cargo xtask e2e` are made of: processes that are started and killed, the
+//! command line tool, a fleet of three nodes, and a recorder and judge of what clients were told.
+//! Nothing here looks into the engine; it sees what a user sees.
+
+pub mod binary;
+pub mod faults;
+pub mod fleet;
+pub mod history;
+pub mod http;
+pub mod judge;
+pub mod node;
+pub mod replicas;
+pub mod scratch;
+pub mod tool;
+pub mod wait;
+pub mod writers;
+
+pub use fleet::Fleet;
+pub use node::{Node, Setup};
+pub use scratch::Scratch;
+pub use tool::Tool;

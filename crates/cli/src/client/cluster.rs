@@ -5,6 +5,7 @@ use crate::client::call::Call;
 use crate::client::deadline::Pauses;
 use crate::client::{Code, Connection, Deadline, Trouble};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use wire_kafka::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use wire_kafka::messages::metadata_response::MetadataResponseTopic;
 
@@ -17,7 +18,12 @@ pub struct Cluster {
     /// To whichever node answered first.
     any: Option<Connection>,
     controller: i32,
+    patience: Duration,
 }
+
+/// How long one answer is waited for before the node counts as lost: as long as the command
+/// itself waits, unless a client says otherwise.
+const PATIENCE: Duration = Duration::from_secs(86_400);
 
 impl Cluster {
     /// A cluster behind these addresses; nothing is connected yet.
@@ -45,8 +51,20 @@ impl Cluster {
                 connections: BTreeMap::new(),
                 any: None,
                 controller: -1,
+                patience: PATIENCE,
             }),
         }
+    }
+
+    /// Waits at most this long for any one answer before it turns to another node.
+    pub fn patient_for(mut self, patience: Duration) -> Cluster {
+        self.patience = patience;
+        self
+    }
+
+    /// How long one answer is waited for.
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// The nodes known, by id.
@@ -62,12 +80,13 @@ impl Cluster {
     ) -> Result<C::Response, Trouble> {
         let mut pauses = Pauses::until(deadline);
         loop {
-            let outcome = self
-                .any(deadline)
-                .and_then(|node| node.call(call, deadline));
+            let soon = deadline.within(self.patience);
+            let outcome = self.any(soon).and_then(|node| node.call(call, soon));
             match outcome {
                 Err(trouble) if trouble.is_retriable() => {
+                    // The next attempt begins with another node.
                     self.any = None;
+                    self.bootstrap.rotate_left(1);
                     // Nobody there at all is worth telling at once.
                     if matches!(trouble, Trouble::Unreachable { .. }) || !pauses.wait() {
                         return Err(trouble);
@@ -100,7 +119,8 @@ impl Cluster {
         call: &C,
         deadline: Deadline,
     ) -> Result<C::Response, Trouble> {
-        let outcome = self.node(id, deadline)?.call(call, deadline);
+        let soon = deadline.within(self.patience);
+        let outcome = self.node(id, soon)?.call(call, soon);
         self.judged(id, outcome)
     }
 

@@ -19,8 +19,6 @@ use wire_kafka::messages::list_offsets_request::{
 const FETCH_BYTES: i32 = 8 * 1024 * 1024;
 /// Most bytes that one batch may unpack to.
 const UNPACKED_BYTES_MAX: usize = 256 * 1024 * 1024;
-/// Time beyond the wait asked for after which a leader counts as silent.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// A record that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,11 +187,12 @@ impl TopicReader {
         let mut lost = None;
         let leaders: Vec<_> = self.by_leader().into_iter().collect();
         let mut sent = Vec::new();
+        let soon = deadline.within(cluster.patience());
         for (leader, partitions) in &leaders {
             let request = self.fetch_request(partitions, wait);
             let outcome = cluster
-                .node(*leader, deadline)
-                .and_then(|node| node.send(&request, deadline));
+                .node(*leader, soon)
+                .and_then(|node| node.send(&request, soon));
             match cluster.judged(*leader, outcome) {
                 Ok(call) => sent.push((*leader, call)),
                 Err(trouble) if trouble.is_retriable() => lost = Some(trouble),
@@ -201,9 +200,9 @@ impl TopicReader {
             }
         }
         for (leader, call) in sent {
-            let within = deadline.within(wait + GRACE);
+            let within = deadline.within(wait + cluster.patience());
             let outcome = cluster
-                .node(leader, deadline)
+                .node(leader, soon)
                 .and_then(|node| node.receive::<FetchRequest>(call, within));
             match cluster.judged(leader, outcome) {
                 Ok(answer) => {

@@ -1,0 +1,204 @@
+//! A fleet under load while its leaders are killed or stopped in turn, and what came of it.
+
+use crate::fleet::Fleet;
+use crate::history::History;
+use crate::judge;
+use crate::replicas;
+use crate::tool::Tool;
+use crate::wait;
+use crate::writers::Load;
+use cli::client::Deadline;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The topic under load.
+const TOPIC: &str = "faults";
+/// Batches that every partition gets acknowledged between two faults.
+const BATCHES_BETWEEN: usize = 20;
+
+/// What is done to the leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// kill -9, then started again.
+    Kill,
+    /// SIGSTOP until the others have taken over, then SIGCONT.
+    Stop,
+}
+
+/// A run.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// What is done.
+    pub fault: Fault,
+    /// How often.
+    pub times: usize,
+    /// Partitions under load.
+    pub partitions: i32,
+    /// No new fault begins after this long.
+    pub within: Duration,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The plan.
+    pub plan: Plan,
+    /// Faults that were done.
+    pub done: usize,
+    /// Records acknowledged.
+    pub acked: u64,
+    /// For each fault the longest time that a partition which it hit was without an
+    /// acknowledgement.
+    pub gaps: Vec<Duration>,
+    /// Everything that is wrong.
+    pub problems: Vec<String>,
+}
+
+/// One fault: when, and which partitions the victim led.
+struct Hit {
+    at: Instant,
+    partitions: Vec<i32>,
+}
+
+/// Runs a plan over directories in `place`.
+pub fn run(plan: Plan, place: &Path) -> Report {
+    let mut fleet = Fleet::start(place, &[]);
+    let tool = Tool::new(&fleet.bootstrap());
+    let partitions = plan.partitions.to_string();
+    tool.create(
+        TOPIC,
+        &[
+            "--partitions",
+            &partitions,
+            "--replicas",
+            "3",
+            "--config",
+            "min.insync.replicas=2",
+        ],
+    );
+    fleet.settle(TOPIC);
+    let load = Load::start(&fleet.bootstrap(), TOPIC, plan.partitions);
+    load.progress(BATCHES_BETWEEN);
+    let end = wait::now() + plan.within;
+    let mut hits = Vec::new();
+    while hits.len() < plan.times && wait::now() < end {
+        hits.push(strike(plan, hits.len(), &mut fleet, &load));
+    }
+    let finished = wait::now();
+    let history = load.finish();
+    fleet.settle(TOPIC);
+    let mut problems = judge::problems(&history);
+    problems.extend(replicas::differences(&fleet.stop()));
+    Report {
+        plan,
+        done: hits.len(),
+        acked: acked(&history),
+        gaps: gaps(&history, &hits, finished),
+        problems,
+    }
+}
+
+/// Hits the leader of one partition, waits until everything goes on, and heals the fleet.
+fn strike(plan: Plan, number: usize, fleet: &mut Fleet, load: &Load) -> Hit {
+    let leaders = leaders(fleet, plan.partitions);
+    let victim = leaders[number % leaders.len()];
+    let led = |(partition, leader): (usize, &i32)| (*leader == victim).then_some(partition as i32);
+    let partitions = leaders.iter().enumerate().filter_map(led).collect();
+    let at = wait::now();
+    match plan.fault {
+        Fault::Kill => fleet.kill(victim),
+        Fault::Stop => fleet.node(victim).signal(Signal::STOP),
+    }
+    load.progress(BATCHES_BETWEEN);
+    match plan.fault {
+        Fault::Kill => fleet.restart(victim),
+        Fault::Stop => fleet.node(victim).signal(Signal::CONT),
+    }
+    fleet.settle(TOPIC);
+    load.progress(BATCHES_BETWEEN);
+    Hit { at, partitions }
+}
+
+/// The leader of each partition, in order.
+fn leaders(fleet: &Fleet, partitions: i32) -> Vec<i32> {
+    let mut client = fleet.client();
+    wait::until("a leader for every partition", || {
+        let known = client
+            .topic_as_known(TOPIC, Deadline::after(Duration::from_secs(5)))
+            .ok()?;
+        let leader = |index| {
+            let found = known.partitions.iter().find(|p| p.partition_index == index);
+            found.map(|p| p.leader_id).filter(|leader| *leader > 0)
+        };
+        (0..partitions).map(leader).collect()
+    })
+}
+
+fn acked(history: &History) -> u64 {
+    let acks = history.written.values().flat_map(|written| &written.acks);
+    acks.map(|ack| u64::from(ack.records)).sum()
+}
+
+fn gaps(history: &History, hits: &[Hit], finished: Instant) -> Vec<Duration> {
+    let mut gaps = Vec::new();
+    for (number, hit) in hits.iter().enumerate() {
+        let to = hits.get(number + 1).map_or(finished, |next| next.at);
+        let gap = |partition: &i32| judge::longest_gap(&history.written[partition], hit.at, to);
+        gaps.push(hit.partitions.iter().map(gap).max().unwrap_or_default());
+    }
+    gaps
+}
+
+impl Report {
+    /// For other programs.
+    pub fn json(&self) -> Value {
+        let (median, max) = judge::median_and_max(&self.gaps);
+        let ms = |time: &Duration| time.as_millis() as u64;
+        json!({
+            "fault": self.plan.fault.name(),
+            "times": self.done,
+            "partitions": self.plan.partitions,
+            "records_acknowledged": self.acked,
+            "gap_median_ms": ms(&median),
+            "gap_max_ms": ms(&max),
+            "gaps_ms": self.gaps.iter().map(ms).collect::<Vec<_>>(),
+            "problems": self.problems,
+        })
+    }
+
+    /// A row of the table in the documentation.
+    pub fn row(&self) -> String {
+        let (median, max) = judge::median_and_max(&self.gaps);
+        format!(
+            "| {} | {} | {} | {} | {} ms | {} ms | {} |",
+            self.plan.fault.name(),
+            self.done,
+            self.plan.partitions,
+            self.acked,
+            median.as_millis(),
+            max.as_millis(),
+            if self.problems.is_empty() {
+                "none".to_owned()
+            } else {
+                self.problems.len().to_string()
+            },
+        )
+    }
+}
+
+impl Fault {
+    /// As people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fault::Kill => "kill -9 of a leader",
+            Fault::Stop => "SIGSTOP of a leader",
+        }
+    }
+}
+
+/// The head of the table that [`Report::row`] fills.
+pub const TABLE_HEAD: &str = "\
+| fault | times | partitions | records acknowledged | median gap | longest gap | problems |
+|---|---:|---:|---:|---:|---:|---:|";

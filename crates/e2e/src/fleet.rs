@@ -1,0 +1,151 @@
+//! Three nodes that form one cluster.
+
+use crate::node::{Node, Setup};
+use crate::wait;
+use cli::client::{Cluster, Deadline};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// Ports below those that systems hand out by themselves, so that a node that is down for a
+/// moment doesn't lose its port to somebody's outgoing connection.
+const PORTS: std::ops::Range<u32> = 21_000..32_000;
+
+static NEXT_PORT: AtomicU32 = AtomicU32::new(0);
+
+/// A port that nobody uses.
+fn free_port() -> u16 {
+    let width = PORTS.end - PORTS.start;
+    // Processes that run side by side begin at different places.
+    let begin = std::process::id().wrapping_mul(131);
+    for _ in 0..width {
+        let at = begin.wrapping_add(NEXT_PORT.fetch_add(1, Ordering::Relaxed)) % width;
+        let port = u16::try_from(PORTS.start + at).expect("the range ends below 65536");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port of {PORTS:?} is free");
+}
+
+/// The cluster's processes. A node that was killed is `None` until it is started again.
+#[derive(Debug)]
+pub struct Fleet {
+    setups: Vec<Setup>,
+    nodes: Vec<Option<Node>>,
+}
+
+impl Fleet {
+    /// Starts three nodes over directories in `place` and waits until all are ready.
+    pub fn start(place: &Path, args: &[&str]) -> Fleet {
+        let address = || format!("127.0.0.1:{}", free_port());
+        let peers: Vec<String> = (0..3).map(|_| address()).collect();
+        let members: Vec<String> = peers
+            .iter()
+            .enumerate()
+            .map(|(i, p)| format!("{}@{p}", i + 1))
+            .collect();
+        let setups: Vec<Setup> = peers
+            .iter()
+            .enumerate()
+            .map(|(i, peer)| {
+                let id = (i + 1).to_string();
+                let setup = Setup {
+                    data: place.join(format!("node{id}")),
+                    kafka: address(),
+                    http: address(),
+                    args: Vec::new(),
+                };
+                let members = members.join(",");
+                setup
+                    .with(&["--node-id", &id, "--peer", peer, "--peers", &members])
+                    .with(args)
+            })
+            .collect();
+        let mut fleet = Fleet {
+            nodes: setups.iter().map(|setup| Some(setup.spawn())).collect(),
+            setups,
+        };
+        fleet.nodes.iter_mut().flatten().for_each(ready);
+        fleet
+    }
+
+    /// Where clients connect.
+    pub fn bootstrap(&self) -> String {
+        let addresses: Vec<&str> = self
+            .setups
+            .iter()
+            .map(|setup| setup.kafka.as_str())
+            .collect();
+        addresses.join(",")
+    }
+
+    /// The node of this id; it runs.
+    pub fn node(&mut self, id: i32) -> &mut Node {
+        self.slot(id).as_mut().expect("the node runs")
+    }
+
+    fn slot(&mut self, id: i32) -> &mut Option<Node> {
+        &mut self.nodes[usize::try_from(id - 1).expect("ids begin at 1")]
+    }
+
+    /// Kills a node.
+    pub fn kill(&mut self, id: i32) {
+        let mut node = self.slot(id).take().expect("the node runs");
+        node.kill();
+    }
+
+    /// Starts a node again and waits until it is ready.
+    pub fn restart(&mut self, id: i32) {
+        let setup = self.setups[usize::try_from(id - 1).expect("ids begin at 1")].clone();
+        let mut node = setup.spawn();
+        ready(&mut node);
+        *self.slot(id) = Some(node);
+    }
+
+    /// Stops all nodes in good order; gives their data directories.
+    pub fn stop(mut self) -> Vec<std::path::PathBuf> {
+        for node in self.nodes.iter_mut().flatten() {
+            node.signal(rustix::process::Signal::TERM);
+        }
+        for node in self.nodes.iter_mut().flatten() {
+            wait::until("the end of a node", || (!node.is_alive()).then_some(()));
+        }
+        self.setups.iter().map(|setup| setup.data.clone()).collect()
+    }
+
+    /// A client of the cluster that doesn't wait long for any one node.
+    pub fn client(&self) -> Cluster {
+        Cluster::new(&self.bootstrap())
+            .expect("addresses")
+            .patient_for(PATIENCE)
+    }
+
+    /// Waits until every replica of a topic is in sync and every partition has a leader.
+    pub fn settle(&self, topic: &str) {
+        let mut client = self.client();
+        wait::until("all replicas in sync", || {
+            let known = client
+                .topic_as_known(topic, Deadline::after(Duration::from_secs(5)))
+                .ok()?;
+            let whole = known
+                .partitions
+                .iter()
+                .all(|p| p.leader_id > 0 && p.isr_nodes.len() == 3);
+            (whole && !known.partitions.is_empty()).then_some(())
+        });
+    }
+}
+
+/// How long a client waits for one answer before it asks another node.
+pub const PATIENCE: Duration = Duration::from_millis(400);
+
+fn ready(node: &mut Node) {
+    if let Err(refused) = node.wait_ready() {
+        panic!(
+            "a node ended with {:?} before it was ready:\n{}",
+            refused.code, refused.stderr
+        );
+    }
+}

@@ -1,0 +1,103 @@
+//! The command line tool as a user runs it.
+
+use serde_json::Value;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// The tool, pointed at a cluster.
+#[derive(Clone, Debug)]
+pub struct Tool {
+    bootstrap: String,
+}
+
+/// What a run of it left.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained about.
+    pub stderr: String,
+}
+
+impl Tool {
+    /// For the cluster behind an address.
+    pub fn new(bootstrap: &str) -> Tool {
+        Tool {
+            bootstrap: bootstrap.into(),
+        }
+    }
+
+    /// Runs it to its end.
+    pub fn run(&self, args: &[&str]) -> Done {
+        self.run_with("", args)
+    }
+
+    /// Runs it to its end with `input` on standard input.
+    pub fn run_with(&self, input: &str, args: &[&str]) -> Done {
+        let mut child = Command::new(crate::binary::flotilla())
+            .args(args)
+            .args(["--bootstrap", &self.bootstrap])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary can be started");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        let input = input.to_owned();
+        let feed = std::thread::spawn(move || {
+            // A tool that ends early doesn't read to the end.
+            let _ = stdin.write_all(input.as_bytes());
+        });
+        let output = child.wait_with_output().expect("it was started by us");
+        feed.join().expect("feeding doesn't panic");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the tool writes text");
+        Done {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// Makes a topic.
+    pub fn create(&self, topic: &str, args: &[&str]) {
+        self.run(&[&["topic", "create", topic], args].concat()).ok();
+    }
+
+    /// Sends lines.
+    pub fn produce(&self, topic: &str, lines: &[String]) {
+        let mut input = lines.join("\n");
+        input.push('\n');
+        let report = self
+            .run_with(&input, &["produce", topic, "--output", "json"])
+            .ok();
+        let report: Value = serde_json::from_str(&report).expect("JSON");
+        assert_eq!(report["records"], lines.len(), "{report}");
+    }
+
+    /// Everything in a topic, as lines.
+    pub fn consume(&self, topic: &str) -> Vec<String> {
+        self.run(&["consume", topic])
+            .ok()
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+impl Done {
+    /// What it printed, if it did what it was asked.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "the tool failed: {}", self.stderr);
+        self.stdout
+    }
+
+    /// What it complained about, if it ended with this code.
+    #[track_caller]
+    pub fn failed(self, code: i32) -> String {
+        assert_eq!(self.code, Some(code), "{} {}", self.stdout, self.stderr);
+        self.stderr
+    }
+}
