@@ -36,11 +36,11 @@ impl fmt::Display for Part {
 
 /// A promise that was broken.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Violation {
+pub struct Violation {
     /// Which promise.
-    pub(crate) checker: &'static str,
+    pub checker: &'static str,
     /// How.
-    pub(crate) what: String,
+    pub what: String,
 }
 
 pub(crate) type Checked = Result<(), Violation>;

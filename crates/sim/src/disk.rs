@@ -79,6 +79,8 @@ pub(crate) struct Damage {
     pub(crate) failed_syncs: u32,
     /// Writes that failed in this life.
     pub(crate) failed_writes: u32,
+    /// Reads that failed in this life.
+    pub(crate) failed_reads: u32,
     /// Writes refused for want of room in this life.
     pub(crate) refused: u32,
 }
@@ -168,6 +170,16 @@ impl SimDisk {
     /// Disarms what hasn't hit yet.
     pub(crate) fn disarm(&self) {
         self.lock().armed.clear();
+    }
+
+    /// Puts the fuse out.
+    pub(crate) fn put_out_fuse(&self) {
+        self.lock().fuse = None;
+    }
+
+    /// Bytes that still fit.
+    pub(crate) fn room(&self) -> u64 {
+        self.lock().room().min(1 << 40)
     }
 
     /// Sets how many bytes fit; `None` for plenty.

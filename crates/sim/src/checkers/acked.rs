@@ -40,11 +40,6 @@ impl Acked {
         });
     }
 
-    /// Acknowledged batches so far.
-    pub(crate) fn count(&self) -> usize {
-        self.acks.values().map(Vec::len).sum()
-    }
-
     /// The log of a partition when everything has converged.
     pub(crate) fn verify(&self, part: Part, log: &[Seen]) -> Checked {
         let place: BTreeMap<Ident, (i64, usize)> = log

@@ -31,7 +31,6 @@ pub(crate) struct Habits {
     pub(crate) topics_max: u32,
     pub(crate) partitions_max: u64,
     pub(crate) replicas: i16,
-    pub(crate) segment_bytes: Vec<u32>,
     pub(crate) min_in_sync: u64,
     pub(crate) delete_percent: u64,
 }
@@ -42,6 +41,8 @@ pub(crate) struct Admin {
     next_at: Micros,
     /// Topics whose creation isn't answered.
     making: Vec<u32>,
+    /// Creations that wait for their answers.
+    asked: u32,
     /// Only finishes what it began.
     pub(crate) draining: bool,
 }
@@ -57,8 +58,14 @@ impl Admin {
             habits,
             next_at: 0,
             making: Vec::new(),
+            asked: 0,
             draining: false,
         }
+    }
+
+    /// True if nothing that it began is open.
+    pub(crate) fn is_done(&self) -> bool {
+        self.making.is_empty() && self.asked == 0
     }
 
     pub(crate) fn act(&mut self, common: &mut Common, reach: &mut Reach<'_>) -> Micros {
@@ -107,8 +114,6 @@ impl Admin {
         let Some(booked) = reach.book.topic(topic) else {
             return;
         };
-        let sizes = &self.habits.segment_bytes;
-        let segment = sizes[common.random.below(sizes.len() as u64) as usize];
         let min = common.random.between(1, self.habits.min_in_sync);
         let config = |name: &str, value: u64| CreatableTopicConfig {
             name: name.to_string(),
@@ -119,10 +124,7 @@ impl Admin {
             num_partitions: booked.partitions as i32,
             replication_factor: self.habits.replicas,
             assignments: Vec::new(),
-            configs: vec![
-                config("segment.bytes", u64::from(segment)),
-                config("min.insync.replicas", min),
-            ],
+            configs: vec![config("min.insync.replicas", min)],
         };
         let body = CreateTopicsRequest {
             topics: vec![new],
@@ -131,6 +133,7 @@ impl Admin {
         };
         let node = common.any_node(reach);
         let version = common.version::<CreateTopicsRequest>();
+        self.asked += 1;
         common.ask(reach, node, version, &body, Ask::Create(topic));
     }
 
@@ -214,6 +217,7 @@ impl Admin {
 
     pub(crate) fn lost(&mut self, ask: Ask) {
         if let Ask::Create(topic) = ask {
+            self.asked -= 1;
             self.making.push(topic);
         }
     }
@@ -228,6 +232,7 @@ impl Admin {
     ) -> Checked {
         match ask {
             Ask::Create(topic) => {
+                self.asked -= 1;
                 let answer: CreateTopicsResponse = decode(version, &mut reader)?;
                 self.created(common, reach, topic, &answer)
             }

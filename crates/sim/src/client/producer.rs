@@ -86,6 +86,11 @@ impl Producer {
         waiting.map(|(part, _)| *part).collect()
     }
 
+    /// True once it can write.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.identity.is_some() || !self.habits.idempotent
+    }
+
     /// Writes a batch to this partition as soon as it can.
     pub(crate) fn write(&mut self, common: &mut Common, reach: &mut Reach<'_>, part: Part) {
         let stream = self.streams.entry(part).or_default();

@@ -155,6 +155,7 @@ impl File for SimFile {
     fn read_at(&self, buf: &mut [u8], pos: u64) -> io::Result<()> {
         let mut state = self.disk.alive()?;
         if state.hits(Fails::Read) {
+            state.damage.failed_reads += 1;
             return Err(eio());
         }
         let bytes = &state.inodes[self.inode].bytes;

@@ -1,0 +1,81 @@
+//! A simulated node: a disk that outlives its processes, and a process made of the same parts as
+//! the server's: shard, storage, broker. The world moves it, one step of one of its threads at a
+//! time.
+
+pub(crate) mod inbox;
+pub(crate) mod process;
+
+use crate::disk::SimDisk;
+use crate::plan::Plan;
+use crate::plan::faults::Crash;
+use crate::scheduler::Micros;
+use base::{Mono, Now, Random, WallMs};
+use process::Process;
+
+/// Wall time at the start of a run, in ms.
+pub(crate) const WALL_START: i64 = 1_700_000_000_000;
+
+/// A node.
+pub(crate) struct Node {
+    pub(crate) disk: SimDisk,
+    pub(crate) random: Random,
+    /// Processes started so far; events of an older one are void.
+    pub(crate) life: u64,
+    pub(crate) process: Option<Process>,
+    /// Gets no time until then.
+    pub(crate) paused_until: Option<Micros>,
+    /// The wall clock is off by so many ms.
+    pub(crate) wall_skew: i64,
+    /// Clients don't reach it until then.
+    pub(crate) unreachable_until: Micros,
+    /// What happens when the disk's fuse is out, and for how long the node is down then.
+    pub(crate) fuse: Option<(Crash, Micros)>,
+    /// The next start is stopped in the middle: how, after how many operations, for how long.
+    pub(crate) fuse_at_start: Option<(Crash, u32, Micros)>,
+    /// The device is slow until then.
+    pub(crate) slow_until: Micros,
+    /// Bits to flip when it is down.
+    pub(crate) rot_when_down: Vec<(crate::plan::faults::Where, u32)>,
+    /// It refused to start because its data is destroyed: it stays away.
+    pub(crate) given_up: Option<String>,
+}
+
+impl Node {
+    pub(crate) fn new(plan: &Plan, random: &mut Random) -> Node {
+        let disk = SimDisk::new(random.fork());
+        disk.set_cold_percent(plan.device.cold_percent);
+        Node {
+            disk,
+            random: random.fork(),
+            life: 0,
+            process: None,
+            paused_until: None,
+            wall_skew: random.between(0, 40) as i64 - 20,
+            unreachable_until: 0,
+            fuse: None,
+            fuse_at_start: None,
+            slow_until: 0,
+            rot_when_down: Vec::new(),
+            given_up: None,
+        }
+    }
+
+    /// The time as this node's clocks show it.
+    pub(crate) fn now(&self, now: Micros) -> Now {
+        let wall = WALL_START + (now / 1_000) as i64 + self.wall_skew;
+        Now {
+            mono: Mono(now + 1_000_000),
+            wall: WallMs(wall),
+        }
+    }
+
+    /// How long the next write takes.
+    pub(crate) fn write_takes(&mut self, plan: &Plan, now: Micros) -> Micros {
+        let device = &plan.device;
+        let slow = now < self.slow_until || self.random.percent(device.slow_percent);
+        if slow {
+            return self.random.between(10_000, device.slow_max.max(200_000));
+        }
+        self.random.between(device.sync_min, device.sync_max)
+    }
+}

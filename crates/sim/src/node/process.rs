@@ -1,0 +1,211 @@
+//! A process of a node: the server's parts without its threads. The storage thread is a small
+//! state machine here, whose steps are those between which a real one can be killed.
+
+use super::inbox::{Answers, Inbox, Mail};
+use crate::disk::SimDisk;
+use crate::net::Place;
+use crate::plan::Plan;
+use crate::scheduler::Micros;
+use base::{NodeId, Now, Random, Uuid};
+use broker::Broker;
+use log::{Fault, Files, Flush, Storage, StorageSettings, Turn};
+use shard::{Event, Shard};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// What the storage thread does next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Nothing: it waits for turns.
+    Wait,
+    /// Write these turns.
+    Write(Vec<Turn>),
+    /// Write again what found no room.
+    Retry,
+    /// Make what was written readable.
+    Settle,
+    /// The queue is empty: leave the marker.
+    Idle,
+}
+
+/// A running process.
+pub(crate) struct Process {
+    pub(crate) shard: Shard,
+    pub(crate) storage: Storage,
+    pub(crate) files: Arc<Files>,
+    pub(crate) broker: Broker,
+    pub(crate) mail: Arc<Mail>,
+    pub(crate) answers: Arc<Answers>,
+    /// Turns that wait for the storage thread.
+    pub(crate) turns: VecDeque<Turn>,
+    pub(crate) step: Step,
+    /// The newest turn handed to the current write.
+    pub(crate) writing: u64,
+    pub(crate) asked_for_checkpoint: bool,
+    pub(crate) flush: Option<Flush>,
+    /// When the shard is to run next.
+    pub(crate) wake_at: Option<Micros>,
+}
+
+/// Name of a node to its clients.
+pub(crate) fn node_id(place: Place) -> NodeId {
+    NodeId(place as u32 + 1)
+}
+
+fn storage_settings(plan: &Plan) -> StorageSettings {
+    StorageSettings {
+        wal_file_bytes: plan.wal_file_bytes,
+        wal_files_max: plan.wal_files_max,
+        open_files: plan.open_files,
+        direct_batch_bytes: plan.direct_batch_bytes,
+    }
+}
+
+fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Settings {
+    let topic = BTreeMap::from([("segment.bytes".to_string(), plan.segment_bytes.to_string())]);
+    shard::Settings {
+        node: node_id(place),
+        voters: (0..plan.nodes).map(node_id).collect(),
+        boot: random.next(),
+        seed: random.next(),
+        info: meta::NodeInfo {
+            host: format!("node-{place}"),
+            port: 9092,
+            rack: None,
+        },
+        hot_tail_bytes: plan.hot_tail_bytes,
+        disk_reserve_bytes: 20_000,
+        defaults: meta::Defaults {
+            partitions: 1,
+            replicas: None,
+            topic,
+        },
+        replica_lag_max: std::time::Duration::from_secs(5),
+    }
+}
+
+fn broker_settings(place: Place) -> broker::Settings {
+    let id = node_id(place).to_string();
+    let pairs = [
+        ("node.id", id.as_str()),
+        ("auto.create.topics.enable", "false"),
+    ];
+    broker::Settings::parse(&pairs).expect("these keys exist")
+}
+
+impl Process {
+    /// Opens the data directory and starts; the report of the recovery comes along.
+    pub(crate) fn start(
+        plan: &Plan,
+        place: Place,
+        disk: SimDisk,
+        now: Now,
+        random: &mut Random,
+    ) -> Result<(Process, Vec<String>), Fault> {
+        let (storage, recovered) = Storage::open(Arc::new(disk), storage_settings(plan))?;
+        let mut report = recovered.report.clone();
+        for group in &recovered.groups {
+            if let Some(why) = &group.suspect {
+                report.push(format!("group {} is suspect: {why}", group.log.group()));
+            }
+        }
+        let shard = Shard::new(shard_settings(plan, place, random), recovered, now);
+        let files = storage.files();
+        let mail = Arc::new(Mail::default());
+        let broker = Broker::new(
+            node_id(place),
+            Uuid::from_random(plan.seed, 1),
+            broker_settings(place),
+            files.clone(),
+            mail.clone(),
+            random.next(),
+        );
+        let process = Process {
+            shard,
+            storage,
+            files,
+            broker,
+            mail,
+            answers: Arc::default(),
+            turns: VecDeque::new(),
+            step: Step::Wait,
+            writing: 0,
+            asked_for_checkpoint: false,
+            flush: None,
+            wake_at: None,
+        };
+        Ok((process, report))
+    }
+
+    /// A connection's way for answers.
+    pub(crate) fn inbox(&self, connection: u64) -> Arc<Inbox> {
+        Arc::new(Inbox {
+            connection,
+            answers: self.answers.clone(),
+        })
+    }
+
+    /// One step of the storage thread, whose time has come. Says what the shard is to be told.
+    pub(crate) fn storage_step(&mut self) -> Result<Option<Event>, Fault> {
+        let turn = self.writing;
+        match std::mem::replace(&mut self.step, Step::Wait) {
+            Step::Wait => Ok(None),
+            Step::Write(turns) => {
+                let written = self.storage.write(turns);
+                self.written(written, turn)
+            }
+            Step::Retry => {
+                let written = self.storage.retry();
+                self.written(written, turn)
+            }
+            Step::Settle => match self.storage.settle() {
+                Ok(()) => {
+                    let empty = self.turns.is_empty();
+                    self.step = if empty { Step::Idle } else { Step::Wait };
+                    Ok(Some(Event::Settled { turn }))
+                }
+                Err(Fault::Full { .. }) => {
+                    self.step = Step::Settle;
+                    Ok(None)
+                }
+                Err(fault) => Err(fault),
+            },
+            Step::Idle => match self.storage.idle() {
+                Ok(()) => Ok(None),
+                Err(Fault::Full { .. }) => {
+                    self.step = Step::Idle;
+                    Ok(None)
+                }
+                Err(fault) => Err(fault),
+            },
+        }
+    }
+
+    fn written(&mut self, result: Result<(), Fault>, turn: u64) -> Result<Option<Event>, Fault> {
+        match result {
+            Ok(()) => {
+                self.step = Step::Settle;
+                Ok(Some(Event::Persisted { turn }))
+            }
+            Err(Fault::Full { .. }) => {
+                self.step = Step::Retry;
+                Ok(None)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Takes what waits if the storage thread is free; true if there is something to do.
+    pub(crate) fn take_turns(&mut self) -> bool {
+        if !matches!(self.step, Step::Wait) {
+            return true;
+        }
+        let turns: Vec<Turn> = self.turns.drain(..).collect();
+        let Some(last) = turns.last() else {
+            return false;
+        };
+        self.writing = last.number;
+        self.step = Step::Write(turns);
+        true
+    }
+}

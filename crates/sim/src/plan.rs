@@ -1,0 +1,179 @@
+//! The plan of a run: everything that the seed decides before the first event. How many nodes,
+//! how small the limits, what the clients do, which faults come when.
+//!
+//! Limits are tiny most of the time, so that what is rare in production (a full file of the
+//! write-ahead log, a roll, a read that finds nothing in memory) happens all the time here.
+
+pub(crate) mod faults;
+
+use crate::client::{admin, consumer, producer};
+use crate::net::{Place, Weather};
+use crate::scheduler::Micros;
+use base::Random;
+use faults::Fault;
+
+/// One second.
+pub(crate) const SECOND: Micros = 1_000_000;
+/// How long faults come.
+pub(crate) const CHAOS: Micros = 60 * SECOND;
+/// How long a cluster without faults may take to converge.
+pub(crate) const CONVERGENCE: Micros = 40 * SECOND;
+
+/// How long a device takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Device {
+    pub(crate) sync_min: Micros,
+    pub(crate) sync_max: Micros,
+    /// Percent of writes that are slow, and how slow at most.
+    pub(crate) slow_percent: u64,
+    pub(crate) slow_max: Micros,
+    /// Percent of reads that find nothing in the page cache.
+    pub(crate) cold_percent: u64,
+}
+
+/// The plan.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) nodes: usize,
+    pub(crate) wal_file_bytes: u64,
+    pub(crate) wal_files_max: usize,
+    pub(crate) open_files: usize,
+    pub(crate) direct_batch_bytes: u32,
+    pub(crate) segment_bytes: u32,
+    pub(crate) hot_tail_bytes: u64,
+    pub(crate) weather: Weather,
+    pub(crate) device: Device,
+    pub(crate) admin: admin::Habits,
+    pub(crate) producers: Vec<producer::Habits>,
+    pub(crate) consumers: Vec<consumer::Habits>,
+    /// The one node whose synced data may be destroyed.
+    pub(crate) damaged: Option<Place>,
+    pub(crate) faults: Vec<(Micros, Fault)>,
+    /// The power of all goes once more when everything has converged.
+    pub(crate) last_power_loss: bool,
+}
+
+fn one_of<T: Copy>(random: &mut Random, choices: &[T]) -> T {
+    choices[random.below(choices.len() as u64) as usize]
+}
+
+impl Plan {
+    /// The plan of a seed.
+    pub(crate) fn new(seed: u64) -> Plan {
+        let mut random = Random::new(seed);
+        let random = &mut random;
+        let nodes = one_of(random, &[3, 3, 3, 3, 3, 3, 3, 5, 5, 1]);
+        let direct_batch_bytes = one_of(random, &[1_500, 4_096, 16_384]);
+        let mut plan = Plan {
+            seed,
+            nodes,
+            wal_file_bytes: one_of(random, &[32, 64, 128, 1024]) * 1024,
+            wal_files_max: random.between(2, 4) as usize,
+            open_files: one_of(random, &[4, 8, 64]),
+            direct_batch_bytes,
+            segment_bytes: one_of(random, &[4_096, 16_384, 65_536, 1 << 20]),
+            hot_tail_bytes: one_of(random, &[2_000, 20_000, 200_000]),
+            weather: weather(random),
+            device: device(random),
+            admin: admin_habits(random, nodes),
+            producers: producers(random, direct_batch_bytes),
+            consumers: consumers(random),
+            damaged: None,
+            faults: Vec::new(),
+            last_power_loss: random.percent(40),
+        };
+        if nodes >= 3 && random.percent(40) {
+            plan.damaged = Some(random.below(nodes as u64) as usize);
+        }
+        plan.faults = faults::draw(random, nodes, plan.damaged);
+        plan
+    }
+}
+
+fn weather(random: &mut Random) -> Weather {
+    let delay_min = random.between(20, 300);
+    Weather {
+        delay_min,
+        delay_max: delay_min + one_of(random, &[100, 500, 3_000]),
+        late_percent: one_of(random, &[0, 10, 40]),
+        twice_percent: one_of(random, &[0, 20]),
+    }
+}
+
+fn device(random: &mut Random) -> Device {
+    Device {
+        sync_min: 100,
+        sync_max: one_of(random, &[500, 500, 5_000]),
+        slow_percent: one_of(random, &[0, 1, 5]),
+        slow_max: one_of(random, &[10_000, 100_000, 500_000]),
+        cold_percent: one_of(random, &[0, 10, 80]),
+    }
+}
+
+fn admin_habits(random: &mut Random, nodes: usize) -> admin::Habits {
+    admin::Habits {
+        pause: random.between(150_000, 600_000),
+        topics_first: random.between(1, 3) as u32,
+        topics_max: random.between(3, 6) as u32,
+        partitions_max: random.between(1, 4),
+        replicas: if nodes >= 5 {
+            one_of(random, &[3, 5])
+        } else {
+            nodes as i16
+        },
+        min_in_sync: if nodes > 1 { 2 } else { 1 },
+        delete_percent: one_of(random, &[0, 2, 6]),
+    }
+}
+
+fn producers(random: &mut Random, direct_batch_bytes: u32) -> Vec<producer::Habits> {
+    let count = random.between(2, 4);
+    let habits = |nth: u64| {
+        let idempotent = nth == 0 || random.percent(60);
+        producer::Habits {
+            idempotent,
+            acks: if idempotent {
+                -1
+            } else {
+                one_of(random, &[-1, 1, 0])
+            },
+            in_flight: random.between(1, 5) as usize,
+            pause: one_of(random, &[100_000, 250_000, 600_000]),
+            large_percent: one_of(random, &[0, 5, 20]),
+            large_bytes: direct_batch_bytes as usize,
+        }
+    };
+    (0..count).map(habits).collect()
+}
+
+fn consumers(random: &mut Random) -> Vec<consumer::Habits> {
+    let count = random.between(1, 3);
+    let habits = |_| consumer::Habits {
+        pause: one_of(random, &[100_000, 300_000]),
+        max_wait_ms: one_of(random, &[0, 100, 500]),
+        min_bytes: one_of(random, &[0, 1, 1, 10_000]),
+        max_bytes: one_of(random, &[200, 5_000, 100_000]),
+        back_percent: one_of(random, &[0, 5, 30]),
+    };
+    (0..count).map(habits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_most_one_node_is_damaged_and_faults_are_plenty() {
+        for seed in 0..500 {
+            let plan = Plan::new(seed);
+            assert!(plan.faults.len() >= 5);
+            for (at, fault) in &plan.faults {
+                assert!(*at < CHAOS);
+                if let Fault::Rot { node, .. } | Fault::Misdirect { node } = fault {
+                    assert_eq!(Some(*node), plan.damaged);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Which faults come when.
+
+use super::{CHAOS, SECOND, one_of};
+use crate::net::Place;
+use crate::scheduler::Micros;
+use base::Random;
+
+/// What is left when a process stops.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Crash {
+    /// `kill -9`.
+    Kill,
+    /// The power goes.
+    Power,
+}
+
+/// Who is hit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Whom {
+    Node(Place),
+    /// Whoever leads some partition at that moment.
+    Leader,
+    All,
+}
+
+/// Where bits flip.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Where {
+    /// In the write-ahead log and the checkpoint.
+    Log,
+    /// In segments and their sidecars.
+    Segments,
+}
+
+/// A fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fault {
+    /// Processes stop and start again after a while.
+    Crash {
+        whom: Whom,
+        how: Crash,
+        down: Micros,
+    },
+    /// A process stops in the middle of what it does to its disk, some operations from now.
+    Fuse {
+        whom: Whom,
+        how: Crash,
+        operations: u32,
+        down: Micros,
+    },
+    /// A process gets no time for a while.
+    Pause { whom: Whom, time: Micros },
+    /// Nothing goes from one node to another.
+    OneWay {
+        from: Place,
+        to: Place,
+        time: Micros,
+    },
+    /// A node is cut off from the others.
+    Isolate { whom: Whom, time: Micros },
+    /// The first `low` nodes are cut off from the rest.
+    Split { low: usize, time: Micros },
+    /// The session of two nodes breaks some times.
+    Flap { a: Place, b: Place, times: u32 },
+    /// Frames of one direction take longer.
+    Slow {
+        from: Place,
+        to: Place,
+        factor: u64,
+        time: Micros,
+    },
+    /// Clients don't reach a node.
+    Unreachable { node: Place, time: Micros },
+    /// Clients' connections to a node break.
+    HangUp { node: Place },
+    /// The wall clock jumps.
+    Clock { node: Place, ms: i64 },
+    /// A sync fails.
+    SyncError { node: Place, skip: u32 },
+    /// A write fails.
+    WriteError { node: Place, skip: u32 },
+    /// A read fails.
+    ReadError { node: Place, skip: u32 },
+    /// Only so many more bytes fit for a while.
+    Full {
+        node: Place,
+        room: u64,
+        time: Micros,
+    },
+    /// The device is slow for a while.
+    SlowDisk { node: Place, time: Micros },
+    /// Bits flip: at once, or while the node is down after a crash.
+    Rot {
+        node: Place,
+        place: Where,
+        bits: u32,
+        down: bool,
+    },
+    /// A write goes astray.
+    Misdirect { node: Place },
+}
+
+fn two(random: &mut Random, nodes: usize) -> (Place, Place) {
+    let a = random.below(nodes as u64) as usize;
+    let b = (a + 1 + random.below(nodes as u64 - 1) as usize) % nodes;
+    (a, b)
+}
+
+fn some_time(random: &mut Random) -> Micros {
+    let longest = one_of(random, &[300_000, 2 * SECOND, 8 * SECOND]);
+    random.between(50_000, longest)
+}
+
+/// Draws the faults of a run.
+pub(super) fn draw(
+    random: &mut Random,
+    nodes: usize,
+    damaged: Option<Place>,
+) -> Vec<(Micros, Fault)> {
+    let count = random.between(6, 20);
+    let mut faults = Vec::new();
+    while (faults.len() as u64) < count {
+        let at = random.between(SECOND, CHAOS - SECOND);
+        let fault = if nodes > 1 && random.percent(45) {
+            network(random, nodes)
+        } else {
+            local(random, nodes)
+        };
+        faults.push((at, fault));
+    }
+    if let Some(node) = damaged {
+        for _ in 0..random.between(1, 3) {
+            faults.push((
+                random.between(5 * SECOND, CHAOS - SECOND),
+                destroying(random, node),
+            ));
+        }
+    }
+    faults.sort_by_key(|(at, _)| *at);
+    faults
+}
+
+fn network(random: &mut Random, nodes: usize) -> Fault {
+    let (a, b) = two(random, nodes);
+    let time = some_time(random);
+    match random.below(8) {
+        0 | 1 => Fault::OneWay {
+            from: a,
+            to: b,
+            time,
+        },
+        2 => Fault::Isolate {
+            whom: Whom::Node(a),
+            time,
+        },
+        3 | 4 => Fault::Isolate {
+            whom: Whom::Leader,
+            time,
+        },
+        5 => Fault::Split {
+            low: random.between(1, nodes as u64 - 1) as usize,
+            time,
+        },
+        6 => Fault::Flap {
+            a,
+            b,
+            times: random.between(1, 6) as u32,
+        },
+        _ => Fault::Slow {
+            from: a,
+            to: b,
+            factor: one_of(random, &[5, 50, 500]),
+            time,
+        },
+    }
+}
+
+fn local(random: &mut Random, nodes: usize) -> Fault {
+    let node = random.below(nodes as u64) as usize;
+    let time = some_time(random);
+    let whom = one_of(
+        random,
+        &[Whom::Node(node), Whom::Node(node), Whom::Leader, Whom::All],
+    );
+    let how = one_of(random, &[Crash::Kill, Crash::Power]);
+    let skip = random.below(20) as u32;
+    match random.below(20) {
+        0..=4 => Fault::Crash {
+            whom,
+            how,
+            down: time,
+        },
+        5..=8 => Fault::Fuse {
+            whom,
+            how,
+            operations: random.below(30) as u32,
+            down: time,
+        },
+        9 | 10 => Fault::Pause { whom, time },
+        11 => Fault::Unreachable { node, time },
+        12 => Fault::HangUp { node },
+        13 => Fault::Clock {
+            node,
+            ms: one_of(random, &[-86_400_000, -5_000, 5_000, 3_600_000]),
+        },
+        14 | 15 => Fault::SyncError { node, skip },
+        16 => Fault::WriteError { node, skip },
+        17 => Fault::ReadError {
+            node,
+            skip: random.below(4) as u32,
+        },
+        18 => Fault::Full {
+            node,
+            room: random.below(200_000),
+            time,
+        },
+        _ => Fault::SlowDisk { node, time },
+    }
+}
+
+fn destroying(random: &mut Random, node: Place) -> Fault {
+    let place = one_of(random, &[Where::Log, Where::Segments, Where::Segments]);
+    match random.below(5) {
+        0 => Fault::Misdirect { node },
+        _ => Fault::Rot {
+            node,
+            place,
+            bits: random.between(1, 4) as u32,
+            down: place == Where::Log || random.percent(50),
+        },
+    }
+}

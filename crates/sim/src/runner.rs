@@ -1,0 +1,132 @@
+//! Runs ranges of seeds: on several threads, with progress, a checkpoint to go on from, and a
+//! report that names each failing seed with the command that shows it again.
+
+mod options;
+mod planted;
+mod progress;
+mod replay;
+
+pub use options::Options;
+
+use crate::run::{self, Run};
+use base::Mark;
+use progress::Progress;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, mpsc};
+
+/// Failing seeds after which a range is given up.
+const FAILURES_MAX: usize = 20;
+/// Of so many seeds one is run twice to compare the traces.
+const TWICE_EVERY: u64 = 25;
+/// In a range at least this long every mark must be hit.
+const MARKS_DUE: u64 = 2_000;
+
+/// What became of a seed.
+pub(crate) struct Seed {
+    pub(crate) seed: u64,
+    pub(crate) run: Run,
+    /// Run again, the trace was another.
+    pub(crate) unstable: bool,
+}
+
+/// Does what the options say; true if all is well.
+pub fn start(options: &Options) -> bool {
+    run::catch_panics();
+    match options {
+        Options { planted: true, .. } => planted::table(options),
+        Options {
+            seed: Some(seed), ..
+        } => replay::one(*seed, options),
+        _ => range(options),
+    }
+}
+
+/// Runs seeds on `jobs` threads and hands each result to `take` as it comes; stops when `take`
+/// says so.
+pub(crate) fn each(
+    seeds: std::ops::Range<u64>,
+    jobs: usize,
+    bug: Option<base::Bug>,
+    mut take: impl FnMut(Seed) -> bool,
+) {
+    let next = AtomicU64::new(seeds.start);
+    let stop = AtomicBool::new(false);
+    let (sender, receiver) = mpsc::sync_channel(64);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            let (sender, next, stop, end) = (sender.clone(), &next, &stop, seeds.end);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end || sender.send(one(seed, bug)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for result in receiver {
+            if stop.load(Ordering::Relaxed) {
+                continue;
+            }
+            if !take(result) {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+    });
+}
+
+fn one(seed: u64, bug: Option<base::Bug>) -> Seed {
+    let run = run::run(seed, bug, false);
+    let again = bug.is_none() && seed % TWICE_EVERY == 0;
+    let unstable = again && run::run(seed, bug, false).outcome.hash != run.outcome.hash;
+    Seed {
+        seed,
+        run,
+        unstable,
+    }
+}
+
+fn range(options: &Options) -> bool {
+    let mut progress = Progress::begin(options);
+    let mut marks: BTreeMap<Mark, u64> = progress.marks();
+    let failures: Mutex<Vec<u64>> = Mutex::default();
+    each(progress.left(), options.jobs, None, |seed| {
+        for (mark, count) in &seed.run.marks {
+            *marks.entry(*mark).or_insert(0) += count;
+        }
+        let mut failures = failures.lock().expect("one taker");
+        if let Some(what) = complaint(&seed) {
+            println!("seed {}: {what}", seed.seed);
+            println!("    again: cargo xtask sim --seed {} --trace", seed.seed);
+            failures.push(seed.seed);
+        }
+        progress.done(&seed, &marks);
+        failures.len() < FAILURES_MAX
+    });
+    let failures = failures.into_inner().expect("all threads are done");
+    progress.end(&marks);
+    let missing: Vec<&str> = Mark::ALL
+        .iter()
+        .filter(|mark| !marks.contains_key(mark))
+        .map(|mark| mark.name())
+        .collect();
+    let due = progress.total() >= MARKS_DUE;
+    if !missing.is_empty() {
+        println!("marks never hit: {}", missing.join(", "));
+    }
+    if !failures.is_empty() {
+        println!("{} failing seeds: {failures:?}", failures.len());
+    }
+    failures.is_empty() && (missing.is_empty() || !due)
+}
+
+fn complaint(seed: &Seed) -> Option<String> {
+    let broken = seed.run.outcome.violation.as_ref();
+    let broken = broken.map(|violation| format!("{}: {}", violation.checker, violation.what));
+    broken.or_else(|| {
+        seed.unstable
+            .then(|| "two runs of it had different traces".to_string())
+    })
+}

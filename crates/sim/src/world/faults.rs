@@ -1,0 +1,220 @@
+//! Faults begin and end.
+
+use super::nodes::is_at;
+use super::{Event, Over, World};
+use crate::checkers::Checked;
+use crate::disk::Fails;
+use crate::net::Place;
+use crate::plan::faults::{Fault, Whom};
+use crate::scheduler::Micros;
+use base::GroupId;
+
+impl World {
+    /// Who is meant right now.
+    fn hit(&mut self, whom: Whom) -> Vec<Place> {
+        match whom {
+            Whom::Node(node) => vec![node],
+            Whom::All => (0..self.plan.nodes).collect(),
+            Whom::Leader => {
+                let mut groups: Vec<GroupId> =
+                    self.parts.keys().map(|group| GroupId(*group)).collect();
+                groups.push(GroupId::META);
+                let group = groups[self.random.below(groups.len() as u64) as usize];
+                let brokers = self.nodes.iter().filter_map(|node| node.process.as_ref());
+                let known = brokers.filter_map(|process| process.broker.leader(group));
+                let leader = known.max_by_key(|(_, term)| *term);
+                leader
+                    .map(|(node, _)| node.0 as usize - 1)
+                    .into_iter()
+                    .collect()
+            }
+        }
+    }
+
+    /// A fault of the plan begins.
+    pub(super) fn begin(&mut self, fault: Fault) -> Checked {
+        match fault {
+            Fault::Crash { whom, how, down } => {
+                for node in self.hit(whom) {
+                    if self.nodes[node].process.is_some() {
+                        self.crashed(node, how, down);
+                    }
+                }
+            }
+            Fault::Fuse {
+                whom,
+                how,
+                operations,
+                down,
+            } => {
+                for node in self.hit(whom) {
+                    if self.nodes[node].process.is_none() {
+                        self.nodes[node].fuse_at_start = Some((how, operations, down));
+                    } else {
+                        self.nodes[node].fuse = Some((how, down));
+                        self.nodes[node].disk.light_fuse(operations);
+                    }
+                }
+            }
+            Fault::Pause { whom, time } => {
+                for node in self.hit(whom) {
+                    let until = self.scheduler.now() + time;
+                    self.nodes[node].paused_until = Some(until);
+                    self.scheduler.at(until, Event::Over(Over::Pause { node }));
+                }
+            }
+            Fault::Unreachable { node, time } => {
+                self.nodes[node].unreachable_until = self.scheduler.now() + time;
+            }
+            Fault::HangUp { node } => self.hang_up_all(node),
+            Fault::Clock { node, ms } => self.nodes[node].wall_skew += ms,
+            Fault::SyncError { node, skip } => self.nodes[node].disk.arm(Fails::Sync, skip),
+            Fault::WriteError { node, skip } => self.nodes[node].disk.arm(Fails::Write, skip),
+            Fault::ReadError { node, skip } => self.nodes[node].disk.arm(Fails::Read, skip),
+            Fault::Misdirect { node } => self.nodes[node].disk.arm(Fails::Misdirect, 0),
+            Fault::Full { node, room, time } => {
+                let used = self.nodes[node].disk.used();
+                self.nodes[node].disk.set_capacity(Some(used + room));
+                self.scheduler.after(time, Event::Over(Over::Full { node }));
+            }
+            Fault::SlowDisk { node, time } => {
+                self.nodes[node].slow_until = self.scheduler.now() + time;
+            }
+            Fault::Rot {
+                node,
+                place,
+                bits,
+                down: true,
+            } => {
+                self.nodes[node].rot_when_down.push((place, bits));
+            }
+            Fault::Rot {
+                node,
+                place,
+                bits,
+                down: false,
+            } => {
+                for _ in 0..bits {
+                    let hit = self.nodes[node].disk.rot(|path| is_at(place, path));
+                    self.trace
+                        .tell(self.scheduler.now(), || format!("  rot: {hit:?}"));
+                }
+            }
+            Fault::OneWay { .. }
+            | Fault::Isolate { .. }
+            | Fault::Split { .. }
+            | Fault::Flap { .. }
+            | Fault::Slow { .. } => self.begin_on_net(fault),
+        }
+        Ok(())
+    }
+
+    fn begin_on_net(&mut self, fault: Fault) {
+        let all: Vec<Place> = (0..self.plan.nodes).collect();
+        match fault {
+            Fault::OneWay { from, to, time } => self.block(vec![(from, to)], time),
+            Fault::Isolate { whom, time } => {
+                for node in self.hit(whom) {
+                    let others = all.iter().filter(|other| **other != node);
+                    let both = others.flat_map(|other| [(node, *other), (*other, node)]);
+                    self.block(both.collect(), time);
+                }
+            }
+            Fault::Split { low, time } => {
+                let (these, those) = all.split_at(low);
+                let cross = these.iter().flat_map(|a| those.iter().map(|b| (*a, *b)));
+                self.block(cross.flat_map(|(a, b)| [(a, b), (b, a)]).collect(), time);
+            }
+            Fault::Flap { a, b, times } => {
+                self.net.break_session(a, b);
+                self.flush_net();
+                if times > 1 {
+                    let wait = self.random.between(50_000, 800_000);
+                    let again = Over::Flap {
+                        a,
+                        b,
+                        times: times - 1,
+                    };
+                    self.scheduler.after(wait, Event::Over(again));
+                }
+            }
+            Fault::Slow {
+                from,
+                to,
+                factor,
+                time,
+            } => {
+                self.net.slow(from, to, factor);
+                self.scheduler
+                    .after(time, Event::Over(Over::Slow { from, to }));
+            }
+            other => unreachable!("{other:?} is no fault of the network"),
+        }
+    }
+
+    fn block(&mut self, directions: Vec<(Place, Place)>, time: Micros) {
+        let cut = self.random.percent(30);
+        for (from, to) in &directions {
+            self.net.block(*from, *to);
+            if cut {
+                self.net.break_session(*from, *to);
+            }
+        }
+        self.flush_net();
+        self.scheduler
+            .after(time, Event::Over(Over::Blocked(directions)));
+    }
+
+    /// A fault that lasted is over.
+    pub(super) fn end(&mut self, over: Over) -> Checked {
+        let now = self.scheduler.now();
+        self.trace.tell(now, || format!("OVER {over:?}"));
+        match over {
+            Over::Blocked(directions) => {
+                for (from, to) in directions {
+                    self.net.unblock(from, to);
+                }
+            }
+            Over::Slow { from, to } => self.net.slow(from, to, 1),
+            Over::Pause { node } => {
+                if self.nodes[node]
+                    .paused_until
+                    .is_some_and(|until| until <= now)
+                {
+                    self.nodes[node].paused_until = None;
+                    self.wake_again(node);
+                }
+            }
+            Over::Full { node } => self.nodes[node].disk.set_capacity(None),
+            Over::Flap { a, b, times } => {
+                self.begin_on_net(Fault::Flap { a, b, times });
+            }
+        }
+        self.flush_net();
+        Ok(())
+    }
+
+    /// All faults end, and whatever is down starts.
+    pub(super) fn heal(&mut self) {
+        self.net.heal();
+        self.flush_net();
+        let now = self.scheduler.now();
+        for place in 0..self.plan.nodes {
+            let node = &mut self.nodes[place];
+            node.disk.disarm();
+            node.disk.put_out_fuse();
+            node.disk.set_capacity(None);
+            node.fuse = None;
+            node.fuse_at_start = None;
+            node.rot_when_down.clear();
+            node.slow_until = 0;
+            node.unreachable_until = node.unreachable_until.min(now);
+            if node.paused_until.is_some() {
+                node.paused_until = Some(now);
+                self.scheduler
+                    .at(now, Event::Over(Over::Pause { node: place }));
+            }
+            self.scheduler.at(now, Event::Start { node: place });
+        }
+    }
+}
