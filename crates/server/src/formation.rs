@@ -299,7 +299,7 @@ impl Formation {
             );
         }
         actions.push(Action::Report(format!(
-            "cluster {} is formed by node {}",
+            "cluster {} is formed by nodes {}",
             cluster.id,
             list(cluster.voters.iter().map(|v| v.node))
         )));

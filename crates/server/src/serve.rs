@@ -184,6 +184,15 @@ async fn stop(health: &Health, running: &Running, threads: Threads, mut signals:
     tracing::info!("stopped");
 }
 
+fn leads_nothing(running: &Running) -> bool {
+    running
+        .shard
+        .lock()
+        .expect("nobody panics while copying figures")
+        .led
+        == 0
+}
+
 async fn until(limit: Duration, done: impl Fn() -> bool) {
     let wait = async {
         while !done() {

@@ -78,8 +78,8 @@ mod tests {
             .collect();
         assert_eq!(
             read,
-            [("no.such", "x"), ("node.id", "2"), ("num.partitions", "4")]
+            [("node.id", "2"), ("no.such", "x"), ("num.partitions", "4")]
         );
-        assert_eq!(given[0].source.to_string(), "environment FLOTILLA_NO_SUCH");
+        assert_eq!(given[1].source.to_string(), "environment FLOTILLA_NO_SUCH");
     }
 }

@@ -1,6 +1,7 @@
 //! The shard thread: takes what came, lets the shard make a turn of it, and carries out what
 //! comes of that. All decisions are the shard's.
 
+use super::late::Late;
 use super::mailbox::{Letter, Mailbox};
 use super::readers::Readers;
 use super::storage::{Order, Orders};
@@ -14,8 +15,8 @@ use std::time::Duration;
 
 /// Events taken into one turn, so that a flood doesn't hold back what the first ones lead to.
 pub const EVENTS_PER_TURN: usize = 4096;
-/// How often the shard's figures are copied for the metrics.
-const STATS_EVERY: Duration = Duration::from_secs(1);
+/// How often the shard's figures are copied, for the metrics and for an orderly stop.
+const STATS_EVERY: Duration = Duration::from_millis(200);
 
 /// The thread's state.
 pub struct Turns {
@@ -40,6 +41,7 @@ impl Turns {
     pub fn run(mut self) {
         let mut letters: VecDeque<Letter> = VecDeque::new();
         let mut effects = Effects::default();
+        let late = Late::default();
         let mut stats_at = Mono::default();
         loop {
             let wait = self.shard.deadline().map(|at| at.since(os::clock::mono()));
@@ -52,10 +54,10 @@ impl Turns {
             }
             let now = os::clock::now();
             for letter in letters.drain(..) {
-                self.shard.on(now, letter.event);
+                self.shard.on(now, late.hold(letter.event));
             }
             self.shard.turn(now, &mut effects);
-            self.carry_out(&mut effects);
+            self.carry_out(&mut effects, &late);
             if now.mono >= stats_at {
                 stats_at = now.mono.after(STATS_EVERY);
                 *self
@@ -67,7 +69,7 @@ impl Turns {
         self.orders.close();
     }
 
-    fn carry_out(&mut self, effects: &mut Effects) {
+    fn carry_out(&mut self, effects: &mut Effects, late: &Late) {
         // First what others read, so that whoever was answered in this turn finds it.
         if let Some(image) = effects.image.take() {
             self.broker.publish(image);
@@ -76,6 +78,7 @@ impl Turns {
             self.broker.publish_leaders(&effects.leaders);
             effects.leaders.clear();
         }
+        late.release();
         if let Some(turn) = effects.turn.take() {
             self.orders.push(Order::Turn(turn));
         }
