@@ -8,8 +8,8 @@ use log::{Files, ReadFault, ReadPlan, TimePlan};
 use std::sync::Arc;
 use wire_kafka::compress;
 
-/// Most bytes that the records of one batch may unpack to while a timestamp is looked for; a
-/// larger batch is answered with its first offset.
+/// Most bytes that the records of one batch may unpack to. A larger batch is answered with its
+/// first offset when a timestamp is looked for, and isn't taken by a compacted topic.
 pub const UNPACK_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What one request waits for. Independent of the connection that it came from.

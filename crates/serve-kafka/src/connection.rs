@@ -172,13 +172,17 @@ impl Connection {
     /// Goes on with requests that waited for room. To be called when taken bytes were written,
     /// and at [`Connection::resume_at`].
     pub fn resume(&mut self, now: Now) {
-        loop {
-            self.serve_buffered(now);
-            let served = self.slots.len();
-            self.flush(now);
-            if self.slots.len() == served || !self.has_room() {
-                return;
+        self.flush(now);
+        while !self.ended && self.has_room() {
+            match self.next_frame(now) {
+                Ok(Some((frame, share))) => self.serve(now, frame, share),
+                Ok(None) => break,
+                Err(reason) => self.end(now, reason),
             }
+            self.flush(now);
+        }
+        if self.frames.buffered() == 0 {
+            self.read_bytes = 0;
         }
     }
 
@@ -211,25 +215,22 @@ impl Connection {
         self.slots.len() < PIPELINE_MAX && self.out_bytes < ANSWER_BYTES_MAX
     }
 
-    fn serve_buffered(&mut self, now: Now) {
-        while !self.ended && self.has_room() {
-            let frame = match self.starved.take() {
-                Some((frame, _)) => Ok(Some(frame)),
-                None => self.frames.next_frame(),
-            };
-            let frame = match frame {
-                Ok(Some(frame)) => frame,
-                Ok(None) => break,
-                Err(error) => return self.end(now, error.to_string()),
-            };
-            let Some(share) = self.door.broker.budget().take(frame.len() as u64) else {
+    /// The next request, if it is all there and the node has room for it.
+    fn next_frame(&mut self, now: Now) -> Result<Option<(Bytes, Share)>, String> {
+        let frame = match self.starved.take() {
+            Some((frame, _)) => Some(frame),
+            None => self
+                .frames
+                .next_frame()
+                .map_err(|error| error.to_string())?,
+        };
+        let Some(frame) = frame else { return Ok(None) };
+        match self.door.broker.budget().take(frame.len() as u64) {
+            Some(share) => Ok(Some((frame, share))),
+            None => {
                 self.starved = Some((frame, now.mono));
-                return;
-            };
-            self.serve(now, frame, share);
-        }
-        if self.frames.buffered() == 0 {
-            self.read_bytes = 0;
+                Ok(None)
+            }
         }
     }
 

@@ -13,6 +13,9 @@ mod hints;
 pub mod refusals;
 pub mod validate;
 
+#[cfg(test)]
+mod testing;
+
 pub use cold::{ColdOutcome, ColdRead};
 pub use connection::{ANSWER_BYTES_MAX, Close, Connection, Out};
 pub use counters::{ApiCount, Counters};

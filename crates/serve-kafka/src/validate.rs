@@ -4,13 +4,17 @@
 //! question who leads the partition; [`check`] knows the topic's rules and comes after it. The
 //! order of the checks inside each is Kafka's too, because clients act on the code that they get.
 //!
-//! Compressed records are never unpacked here: what is told about them comes from the batch's
-//! header. What this is not: duplicates and sequences, which need the partition's state.
+//! Compressed records are judged by the batch's header. Only for a compacted topic are they
+//! unpacked, to see that each has a key: a record without one would stop compaction later. The
+//! batch is kept as it came all the same. What this is not: duplicates and sequences, which need
+//! the partition's state.
 
+use crate::cold::UNPACK_BYTES_MAX;
 use base::batch::{Compression, HEADER_BYTES, LENGTH_PREFIX_BYTES, UNCOVERED_BYTES};
 use base::{Batch, BatchHeader, Invalid, Refusal, WallMs, checksum, record};
 use bytes::Bytes;
 use meta::TopicSettings;
+use wire_kafka::compress::{self, CompressError};
 
 /// Most record errors that one partition's answer lists; the message tells how many there were.
 pub const RECORD_ERRORS_MAX: usize = 256;
@@ -147,7 +151,14 @@ pub fn check(batch: &mut Batch, rules: &Rules, now: WallMs) -> Result<(), Reject
     let header = batch.header();
     let compression = check_header(batch, &header, rules)?;
     let walk = match compression {
-        Compression::None => walk(batch, &header, rules, now)?,
+        Compression::None => walk(batch.body(), &header, rules, now)?,
+        _ if rules.compacted => {
+            let walk = walk(&unpack(batch, compression)?, &header, rules, now)?;
+            Walk {
+                max_timestamp: header.max_timestamp,
+                ..walk
+            }
+        }
         _ => judge_compressed(batch, &header, rules, now)?,
     };
     if walk.bad > 0 {
@@ -258,9 +269,8 @@ fn timestamp_fault(
     ))
 }
 
-/// Reads each record of an uncompressed batch.
-fn walk(batch: &Batch, header: &BatchHeader, rules: &Rules, now: WallMs) -> Result<Walk, Refusal> {
-    let body = batch.body();
+/// Reads each record of a batch.
+fn walk(body: &Bytes, header: &BatchHeader, rules: &Rules, now: WallMs) -> Result<Walk, Refusal> {
     let bit = header.attributes & APPEND_TIME_BIT != 0;
     let mut walk = Walk {
         max_timestamp: NO_TIMESTAMP,
@@ -325,6 +335,15 @@ fn judge_compressed(
         walk.blame(header.records - 1, true, what);
     }
     Ok(walk)
+}
+
+/// The records of a batch, unpacked within a bound.
+fn unpack(batch: &Batch, compression: Compression) -> Result<Bytes, Refusal> {
+    match compress::decompress(compression, batch.body(), UNPACK_BYTES_MAX) {
+        Ok(plain) => Ok(plain.into()),
+        Err(error @ CompressError::TooLarge { .. }) => Err(invalid(error.to_string())),
+        Err(error) => Err(corrupt(error.to_string())),
+    }
 }
 
 /// Writes attributes and the largest timestamp into the header, and the checksum over them.

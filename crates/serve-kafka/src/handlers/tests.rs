@@ -1,1 +1,8 @@
-//! Placeholder
+//! Each API behind a real broker and a shard that answers by script.
+
+mod admin;
+mod fetch;
+mod metadata;
+mod offsets;
+mod produce;
+mod versions;

@@ -264,6 +264,37 @@ fn a_compacted_topic_names_the_records_without_keys() {
 }
 
 #[test]
+fn a_compacted_topic_looks_into_compressed_batches() {
+    let packed = |keys: &[Option<&[u8]>]| {
+        let mut builder = Builder::new(NOW.0).attributes(4);
+        keys.iter()
+            .for_each(|key| builder.push(NOW.0, *key, Some(b"v"), &[]));
+        let body = compress::compress(Compression::Zstd, builder.record_bytes()).unwrap();
+        builder.build_with_body(body).to_bytes()
+    };
+    let compacted = Rules {
+        compacted: true,
+        ..rules()
+    };
+    let good = packed(&[Some(b"a"), Some(b"b")]);
+    assert_eq!(judge(8, good.clone(), &compacted).unwrap().to_bytes(), good);
+    let rejected = judge(8, packed(&[Some(b"a"), None]), &compacted).unwrap_err();
+    assert_eq!(
+        rejected.records.iter().map(|r| r.0).collect::<Vec<_>>(),
+        [1]
+    );
+    assert_eq!(
+        code(judge(8, packed(&[None]), &rules())),
+        0,
+        "an ordinary topic doesn't look"
+    );
+    let mut garbage = Builder::new(NOW.0).attributes(4);
+    garbage.push(NOW.0, Some(b"k"), None, &[]);
+    let garbage = garbage.build_with_body(vec![7; 30]).to_bytes();
+    assert_eq!(code(judge(8, garbage, &compacted)), 2);
+}
+
+#[test]
 fn record_errors_are_bounded() {
     let mut builder = Builder::new(NOW.0);
     for _ in 0..RECORD_ERRORS_MAX + 50 {

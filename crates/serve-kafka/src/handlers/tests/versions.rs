@@ -1,0 +1,167 @@
+//! The table of APIs, and every version of each from request to answer.
+
+use super::super::*;
+use crate::testing::{World, decode};
+use base::{ProducerId, Refusal};
+use bytes::Bytes;
+use shard::Command;
+use wire_kafka::messages::api_versions_request::ApiVersionsRequest;
+use wire_kafka::messages::api_versions_response::ApiVersionsResponse;
+use wire_kafka::messages::{
+    create_topics_request::CreateTopicsRequest, delete_topics_request::DeleteTopicsRequest,
+    describe_cluster_request::DescribeClusterRequest,
+    describe_configs_request::DescribeConfigsRequest, fetch_request::FetchRequest,
+    find_coordinator_request::FindCoordinatorRequest,
+    init_producer_id_request::InitProducerIdRequest, list_offsets_request::ListOffsetsRequest,
+    metadata_request::MetadataRequest,
+    offset_for_leader_epoch_request::OffsetForLeaderEpochRequest, produce_request::ProduceRequest,
+};
+
+fn named(name: &str, version: &str) -> ApiVersionsRequest {
+    ApiVersionsRequest {
+        client_software_name: name.to_owned(),
+        client_software_version: version.to_owned(),
+    }
+}
+
+#[test]
+fn api_versions_tells_what_is_served() {
+    let mut world = World::new();
+    let answer = world.ask(4, &named("apache-kafka-java", "4.3.1"));
+    let told: Vec<(i16, i16, i16)> = answer
+        .api_keys
+        .iter()
+        .map(|api| (api.api_key, api.min_version, api.max_version))
+        .collect();
+    let expected = [
+        (0, 0, 13),
+        (1, 4, 18),
+        (2, 1, 11),
+        (3, 0, 13),
+        (10, 0, 6),
+        (18, 0, 4),
+        (19, 0, 7),
+        (20, 0, 6),
+        (22, 0, 5),
+        (23, 2, 4),
+        (32, 1, 4),
+        (60, 0, 2),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(answer.finalized_features_epoch, 40);
+    assert_eq!(answer.finalized_features[0].name, "metadata.version");
+    assert_eq!(answer.finalized_features[0].max_version_level, 30);
+    assert!(!answer.zk_migration_ready);
+}
+
+#[test]
+fn the_table_keeps_to_what_the_wire_defines() {
+    assert!(APIS.is_sorted_by_key(|api| api.key.code()));
+    for api in APIS {
+        let stable = api.key.stable_versions();
+        assert!(stable.contains(api.versions.start()), "{}", api.key);
+        assert_eq!(stable.end(), api.versions.end(), "{}", api.key);
+    }
+}
+
+#[test]
+fn software_names_are_checked() {
+    let bad = [
+        ("", "1"),
+        ("a", ""),
+        ("-a", "1"),
+        ("a", "1."),
+        ("a b", "1"),
+        ("é", "1"),
+    ];
+    for (name, version) in bad {
+        let answer = World::new().ask(3, &named(name, version));
+        assert_eq!(
+            (answer.error_code, answer.api_keys.len()),
+            (42, 0),
+            "{name} {version}"
+        );
+    }
+    assert_eq!(World::new().ask(3, &named("a", "1")).error_code, 0);
+    assert_eq!(
+        World::new()
+            .ask(3, &named("kafka-python.x", "v2.1-rc1"))
+            .error_code,
+        0
+    );
+    // Before version 3 there are no names.
+    assert_eq!(World::new().ask(2, &named("", "")).error_code, 0);
+}
+
+/// What a shard with nothing in it would answer.
+fn empty_reply(command: &Command) -> Reply {
+    match command {
+        Command::Append { .. } => Reply::Appended(Vec::new()),
+        Command::Read { .. } => Reply::Read(Vec::new()),
+        Command::Offsets { .. } => Reply::Offsets(Vec::new()),
+        Command::EpochEnds { .. } => Reply::EpochEnds(Vec::new()),
+        Command::Replicas { .. } => Reply::Replicas(Vec::new()),
+        Command::Meta {
+            command: meta::Command::AllocateProducerIds { .. },
+            ..
+        } => Reply::Meta(Ok(meta::Reply::ProducerIds(ProducerId(1000)))),
+        Command::Meta { .. } => Reply::Meta(Err(Refusal::NoController)),
+    }
+}
+
+fn every_version<R: wire_kafka::Request>(body: &R) {
+    for version in versions(R::API).unwrap() {
+        let mut world = World::new();
+        world.send(version, body);
+        while let Some((command, to)) = world.command() {
+            let reply = empty_reply(&command);
+            world.reply(to, reply);
+        }
+        let frames: Vec<Bytes> = world.frames();
+        assert_eq!(
+            frames.len(),
+            1,
+            "{} {version}: {:?}",
+            R::API,
+            world.out.close
+        );
+        let (correlation, _): (i32, R::Response) = decode(R::API, version, &frames[0]);
+        assert_eq!(correlation, 1);
+    }
+}
+
+#[test]
+fn every_version_of_every_api_is_answered_in_its_own_form() {
+    every_version(&named("test", "1"));
+    every_version(&ProduceRequest {
+        acks: 1,
+        ..Default::default()
+    });
+    every_version(&FetchRequest::default());
+    every_version(&ListOffsetsRequest::default());
+    every_version(&MetadataRequest {
+        topics: Some(Vec::new()),
+        ..Default::default()
+    });
+    every_version(&FindCoordinatorRequest {
+        key: "g".to_owned(),
+        ..Default::default()
+    });
+    every_version(&CreateTopicsRequest::default());
+    every_version(&DeleteTopicsRequest::default());
+    every_version(&InitProducerIdRequest::default());
+    every_version(&OffsetForLeaderEpochRequest::default());
+    every_version(&DescribeConfigsRequest::default());
+    every_version(&DescribeClusterRequest {
+        endpoint_type: 1,
+        ..Default::default()
+    });
+}
+
+#[test]
+fn an_answer_in_the_oldest_form_is_readable() {
+    let mut world = World::new();
+    world.send(0, &named("", ""));
+    let answer: ApiVersionsResponse = world.answer(ApiKey::ApiVersions, 0);
+    assert_eq!(answer.api_keys.len(), APIS.len());
+}
