@@ -104,6 +104,16 @@ impl Fleet {
         *self.slot(id) = Some(node);
     }
 
+    /// Starts all nodes again at once and waits until all are ready.
+    pub fn restart_all(&mut self) {
+        self.nodes = self
+            .setups
+            .iter()
+            .map(|setup| Some(setup.spawn()))
+            .collect();
+        self.nodes.iter_mut().flatten().for_each(ready);
+    }
+
     /// Stops all nodes in good order; gives their data directories.
     pub fn stop(mut self) -> Vec<std::path::PathBuf> {
         for node in self.nodes.iter_mut().flatten() {
