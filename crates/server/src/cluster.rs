@@ -112,12 +112,8 @@ impl Identity {
         }
     }
 
-    /// Reads the identity of a data directory, or gives an empty directory one (`incarnation`).
-    pub fn open(
-        disk: &dyn Disk,
-        given: NodeId,
-        incarnation: Uuid,
-    ) -> Result<Identity, IdentityError> {
+    /// Reads the identity of a data directory; none if the directory is empty.
+    pub fn read(disk: &dyn Disk, given: NodeId) -> Result<Option<Identity>, IdentityError> {
         let Some(bytes) = read(disk).map_err(|source| IdentityError::Io {
             what: "read",
             source,
@@ -130,9 +126,7 @@ impl Identity {
             if names.iter().any(|name| name == "wal" || name == "groups") {
                 return Err(IdentityError::Lost);
             }
-            let fresh = Identity::new(given, incarnation);
-            fresh.write(disk)?;
-            return Ok(fresh);
+            return Ok(None);
         };
         let identity = parse(&bytes)?;
         if identity.node != given {
@@ -141,7 +135,7 @@ impl Identity {
                 given,
             });
         }
-        Ok(identity)
+        Ok(Some(identity))
     }
 
     /// Replaces the file, atomically and durably.

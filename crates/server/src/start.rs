@@ -98,13 +98,26 @@ impl Home {
         let disk = DataDir::open(Path::new(&path))
             .map_err(|source| StartError::Directory { path, source })?;
         let lock = DirLock::take(disk.root())?;
-        let identity = Identity::open(&disk, settings.node, os::entropy::uuid())?;
+        let identity = match Identity::read(&disk, settings.node)? {
+            Some(identity) => identity,
+            None => Home::settle(&disk, settings)?,
+        };
         check_peers(settings, identity.cluster.as_ref())?;
         Ok(Home {
             disk: Arc::new(disk),
             identity,
             _lock: lock,
         })
+    }
+
+    /// Gives an empty directory an identity.
+    fn settle(disk: &DataDir, settings: &Settings) -> Result<Identity, IdentityError> {
+        let identity = Identity::new(settings.node, os::entropy::uuid());
+        // A node alone writes it with the cluster that it forms at once; each write costs syncs.
+        if !settings.peers.is_empty() {
+            identity.write(disk)?;
+        }
+        Ok(identity)
     }
 }
 

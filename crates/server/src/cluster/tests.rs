@@ -1,8 +1,7 @@
 use super::*;
 use crate::scratch::Scratch;
 
-const FIRST: Uuid = Uuid([1; 16]);
-const SECOND: Uuid = Uuid([2; 16]);
+const INCARNATION: Uuid = Uuid([1; 16]);
 
 fn cluster() -> Cluster {
     let voter = |n: u32| Voter {
@@ -17,18 +16,19 @@ fn cluster() -> Cluster {
 }
 
 #[test]
-fn an_empty_directory_gets_an_identity_that_stays() {
+fn an_identity_once_written_stays() {
     let scratch = Scratch::new();
     let disk = scratch.disk();
-    let made = Identity::open(&disk, NodeId(3), FIRST).expect("empty");
-    assert_eq!((made.node, made.incarnation), (NodeId(3), FIRST));
-    let mut again = Identity::open(&disk, NodeId(3), SECOND).expect("there");
-    assert_eq!(again, made);
-    again.cluster = Some(cluster());
-    again.write(&disk).expect("room");
+    assert_eq!(Identity::read(&disk, NodeId(3)).expect("readable"), None);
+    let mut made = Identity::new(NodeId(3), INCARNATION);
+    made.write(&disk).expect("room");
+    let read = Identity::read(&disk, NodeId(3)).expect("readable");
+    assert_eq!(read.as_ref(), Some(&made));
+    made.cluster = Some(cluster());
+    made.write(&disk).expect("room");
     assert_eq!(
-        Identity::open(&disk, NodeId(3), SECOND).expect("there"),
-        again
+        Identity::read(&disk, NodeId(3)).expect("readable"),
+        Some(made)
     );
 }
 
@@ -36,8 +36,10 @@ fn an_empty_directory_gets_an_identity_that_stays() {
 fn another_nodes_directory_is_refused_by_both_names() {
     let scratch = Scratch::new();
     let disk = scratch.disk();
-    Identity::open(&disk, NodeId(3), FIRST).expect("empty");
-    let refused = Identity::open(&disk, NodeId(4), FIRST)
+    Identity::new(NodeId(3), INCARNATION)
+        .write(&disk)
+        .expect("room");
+    let refused = Identity::read(&disk, NodeId(4))
         .expect_err("not its own")
         .to_string();
     assert!(
@@ -52,7 +54,7 @@ fn data_without_an_identity_is_not_taken_over() {
     let disk = scratch.disk();
     disk.create_dir("wal").expect("made");
     assert!(matches!(
-        Identity::open(&disk, NodeId(1), FIRST),
+        Identity::read(&disk, NodeId(1)),
         Err(IdentityError::Lost)
     ));
 }
@@ -73,14 +75,14 @@ fn a_damaged_or_newer_file_is_named() {
         "{\"version\":1,\"node\":1,\"incarnation\":\"x\"}",
     ] {
         put(text);
-        let refused = Identity::open(&disk, NodeId(1), FIRST);
+        let refused = Identity::read(&disk, NodeId(1));
         assert!(
             matches!(refused, Err(IdentityError::Damaged(_))),
             "{text}: {refused:?}"
         );
     }
     put("{\"version\":2,\"body\":\"unknown\"}");
-    let refused = Identity::open(&disk, NodeId(1), FIRST);
+    let refused = Identity::read(&disk, NodeId(1));
     assert!(
         matches!(refused, Err(IdentityError::Newer { found: 2 })),
         "{refused:?}"
