@@ -178,7 +178,14 @@ pub struct Batch {
 impl std::fmt::Debug for Batch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let h = self.header();
-        write!(f, "Batch({}+{}, epoch {}, {} B)", h.base_offset, h.offsets(), h.leader_epoch, self.len())
+        write!(
+            f,
+            "Batch({}+{}, epoch {}, {} B)",
+            h.base_offset,
+            h.offsets(),
+            h.leader_epoch,
+            self.len()
+        )
     }
 }
 
@@ -248,7 +255,11 @@ impl Batch {
 
     /// Checks Kafka's checksum.
     pub fn verify(&self) -> Result<(), Invalid> {
-        if self.covered_checksum() == self.header().crc { Ok(()) } else { Err(Invalid::Checksum) }
+        if self.covered_checksum() == self.header().crc {
+            Ok(())
+        } else {
+            Err(Invalid::Checksum)
+        }
     }
 
     fn covered_checksum(&self) -> u32 {

@@ -25,7 +25,9 @@ impl<'a> Record<'a> {
     pub fn headers(&self) -> Vec<(&'a [u8], Option<&'a [u8]>)> {
         let mut pos = 0;
         let count = varint::read_i32(self.headers, &mut pos).unwrap_or(0);
-        (0..count).filter_map(|_| read_header(self.headers, &mut pos)).collect()
+        (0..count)
+            .filter_map(|_| read_header(self.headers, &mut pos))
+            .collect()
     }
 }
 
@@ -72,7 +74,13 @@ fn read_checked<'a>(bytes: &'a [u8], pos: &mut usize) -> Option<Record<'a>> {
     for _ in 0..count {
         read_header(body, &mut at)?;
     }
-    (at == body.len()).then_some(Record { offset_delta, timestamp_delta, key, value, headers })
+    (at == body.len()).then_some(Record {
+        offset_delta,
+        timestamp_delta,
+        key,
+        value,
+        headers,
+    })
 }
 
 /// Walks uncompressed records and checks that there are `count` of them with dense offsets, to
@@ -84,7 +92,11 @@ pub fn validate(bytes: &[u8], count: i32) -> Result<(), Invalid> {
             return Err(Invalid::Count);
         }
     }
-    if pos == bytes.len() { Ok(()) } else { Err(Invalid::Record) }
+    if pos == bytes.len() {
+        Ok(())
+    } else {
+        Err(Invalid::Record)
+    }
 }
 
 /// Writes a batch record by record, uncompressed.

@@ -10,7 +10,10 @@ pub struct Mono(pub u64);
 impl Mono {
     /// The moment `wait` later.
     pub fn after(self, wait: Duration) -> Mono {
-        Mono(self.0.saturating_add(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX)))
+        Mono(
+            self.0
+                .saturating_add(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX)),
+        )
     }
 
     /// How long after `earlier` this is; zero if it is not.

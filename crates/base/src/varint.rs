@@ -77,7 +77,18 @@ mod tests {
 
     #[test]
     fn varints_read_back_and_refuse_overlong_forms() {
-        for v in [0i64, 1, -1, 63, -64, 64, 300, i64::from(i32::MIN), i64::MAX, i64::MIN] {
+        for v in [
+            0i64,
+            1,
+            -1,
+            63,
+            -64,
+            64,
+            300,
+            i64::from(i32::MIN),
+            i64::MAX,
+            i64::MIN,
+        ] {
             let mut out = Vec::new();
             write_i64(&mut out, v);
             let mut pos = 0;

@@ -3,7 +3,12 @@ use crate::record::{self, Builder};
 
 fn sample() -> Batch {
     let mut b = Builder::new(1000).producer(ProducerId(7), 1, 5);
-    b.push(1000, Some(b"k"), Some(b"value"), &[(b"h", Some(b"x")), (b"n", None)]);
+    b.push(
+        1000,
+        Some(b"k"),
+        Some(b"value"),
+        &[(b"h", Some(b"x")), (b"n", None)],
+    );
     b.push(1003, None, Some(b""), &[]);
     b.push(1001, Some(b""), None, &[]);
     b.build()
@@ -19,7 +24,10 @@ fn a_built_batch_verifies_and_reads_back() {
     let mut pos = 0;
     let first = record::read(batch.body(), &mut pos).unwrap();
     assert_eq!(first.key, Some(&b"k"[..]));
-    assert_eq!(first.headers(), vec![(&b"h"[..], Some(&b"x"[..])), (&b"n"[..], None)]);
+    assert_eq!(
+        first.headers(),
+        vec![(&b"h"[..], Some(&b"x"[..])), (&b"n"[..], None)]
+    );
     assert_eq!(record::validate(batch.body(), 2), Err(Invalid::Record));
     assert_eq!(record::validate(batch.body(), 4), Err(Invalid::Record));
 }
