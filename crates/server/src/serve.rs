@@ -166,17 +166,11 @@ async fn stop(health: &Health, running: &Running, threads: Threads, mut signals:
     });
     running.door.stop_accepting();
     running.mailbox.report(Event::Drain);
-    if running.peers.connected() > 0 {
-        until(HAND_OVER, || {
-            running
-                .shard
-                .lock()
-                .expect("nobody panics while copying figures")
-                .led
-                == 0
-        })
-        .await;
-    }
+    // Alone there is nobody to take over.
+    until(HAND_OVER, || {
+        running.peers.connected() == 0 || leads_nothing(running)
+    })
+    .await;
     running.door.stop_reading();
     until(FINISH, || running.door.open() == 0).await;
     running.mailbox.close();
