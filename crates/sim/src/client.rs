@@ -78,6 +78,8 @@ pub(crate) struct Common {
     asked_versions: bool,
     /// Not before this is metadata asked for again.
     refresh_at: Micros,
+    /// When metadata is asked for without need, as real clients do.
+    look_again_at: Micros,
 }
 
 /// A client.
@@ -107,6 +109,18 @@ impl Common {
             return high.max(low);
         }
         self.random.between(low as u64, high as u64) as i16
+    }
+
+    /// As [`Common::version`], of an API that names topics by id from version `ids_from` on:
+    /// only a client that knows the ids can speak that.
+    pub(crate) fn version_for<R: Request>(&mut self, ids_from: i16, topics: &[u32]) -> i16 {
+        let version = self.version::<R>();
+        let known = topics.iter().all(|topic| self.view.ids.contains_key(topic));
+        if known {
+            version
+        } else {
+            version.min(ids_from - 1)
+        }
     }
 
     /// Sends a request.
@@ -140,6 +154,10 @@ impl Common {
                 self.ask(reach, node, 3, &body, Ask::Versions);
             }
             return false;
+        }
+        if reach.now >= self.look_again_at {
+            self.look_again_at = reach.now + self.random.between(500_000, 3_000_000);
+            self.view.wanted = true;
         }
         if self.view.wanted && !self.view.asked && reach.now >= self.refresh_at {
             self.view.asked = true;
@@ -188,6 +206,7 @@ impl Client {
             served: BTreeMap::new(),
             asked_versions: false,
             refresh_at: 0,
+            look_again_at: 0,
         };
         Client { common, role }
     }
@@ -212,6 +231,7 @@ impl Client {
             next
         };
         next.min(soonest)
+            .min(self.common.look_again_at)
             .min(self.common.links.next_timeout())
             .max(reach.now + 1_000)
     }

@@ -69,7 +69,8 @@ impl Consumer {
     }
 
     fn fetch(&mut self, common: &mut Common, reach: &mut Reach<'_>, leader: Place, parts: &[Part]) {
-        let version = common.version::<FetchRequest>();
+        let named: Vec<u32> = parts.iter().map(|part| part.topic).collect();
+        let version = common.version_for::<FetchRequest>(13, &named);
         let mut topics: BTreeMap<u32, FetchTopic> = BTreeMap::new();
         let mut asked = Vec::new();
         for part in parts {

@@ -217,7 +217,8 @@ impl Producer {
         leader: Place,
         batches: Vec<(Part, u64, Bytes)>,
     ) {
-        let version = common.version::<ProduceRequest>();
+        let named: Vec<u32> = batches.iter().map(|(part, ..)| part.topic).collect();
+        let version = common.version_for::<ProduceRequest>(13, &named);
         let mut topics: BTreeMap<u32, TopicProduceData> = BTreeMap::new();
         let mut asked = Vec::new();
         for (part, number, bytes) in batches {

@@ -201,7 +201,7 @@ fn local(random: &mut Random, nodes: usize) -> Fault {
         12 => Fault::HangUp { node },
         13 => Fault::Clock {
             node,
-            ms: one_of(random, &[-86_400_000, -5_000, 5_000, 3_600_000]),
+            ms: one_of(random, &[-600_000, -5_000, 5_000, 600_000]),
         },
         14 | 15 => Fault::SyncError { node, skip },
         16 => Fault::WriteError { node, skip },

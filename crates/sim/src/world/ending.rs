@@ -20,6 +20,8 @@ use std::sync::Arc;
 
 /// How often the replicas are asked where they stand.
 const INSPECT_EVERY: Micros = 500_000;
+/// What a replica says this long after something was asked before it.
+const MARGIN: Micros = 100_000;
 /// The connection under which a node's replicas are asked; no client has it.
 const INSPECTOR: u64 = 0;
 
@@ -34,6 +36,8 @@ pub(super) struct Ending {
     prober: Option<usize>,
     probed: bool,
     power_lost: bool,
+    /// Since when the clients have nothing open; what replicas said before that is out of date.
+    quiet_since: Option<Micros>,
     /// What the replicas said last, by node and group.
     statuses: BTreeMap<(Place, u64), ReplicaStatus>,
     /// When each node said so.
@@ -97,9 +101,16 @@ impl World {
             self.send_prober();
         }
         self.probe();
-        match self.unwell() {
+        let busy = self.busy();
+        if busy.is_some() {
+            self.ending.quiet_since = None;
+        } else {
+            self.ending.quiet_since.get_or_insert(now);
+        }
+        match busy.or_else(|| self.unwell()) {
             None if self.plan.last_power_loss && !self.ending.power_lost => {
                 self.ending.power_lost = true;
+                self.ending.quiet_since = None;
                 self.ending.deadline = now + CONVERGENCE;
                 self.trace.tell(now, || "LAST POWER LOSS".to_string());
                 for place in 0..self.plan.nodes {
@@ -188,8 +199,8 @@ impl World {
         self.ending.statuses.get(&(place, group))
     }
 
-    /// What isn't well yet, if anything.
-    fn unwell(&self) -> Option<String> {
+    /// What is still under way, if anything.
+    fn busy(&self) -> Option<String> {
         for (place, node) in self.nodes.iter().enumerate() {
             if node.process.is_none() && node.given_up.is_none() {
                 return Some(format!("node {} isn't up", place + 1));
@@ -215,6 +226,11 @@ impl World {
                 _ => {}
             }
         }
+        None
+    }
+
+    /// What isn't well yet, if anything.
+    fn unwell(&self) -> Option<String> {
         self.expected_parts()
             .into_iter()
             .find_map(|part| self.unwell_part(part))
@@ -253,8 +269,9 @@ impl World {
             if self.is_excused(place) {
                 continue;
             }
-            let fresh = self.ending.told_at.get(&place).copied().unwrap_or(0);
-            if fresh + 2 * INSPECT_EVERY < self.scheduler.now() {
+            let told_at = self.ending.told_at.get(&place).copied().unwrap_or(0);
+            let since = self.ending.quiet_since.unwrap_or(Micros::MAX);
+            if told_at < since.saturating_add(MARGIN) {
                 return Some(format!("node {} doesn't say where it stands", place + 1));
             }
             let Some(status) = self.ending.statuses.get(&(place, group)) else {

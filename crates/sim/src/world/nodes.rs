@@ -8,6 +8,7 @@ use crate::node::process::{Process, node_id};
 use crate::plan::faults::{Crash, Where};
 use crate::scheduler::Micros;
 use base::checksum::crc32c;
+use bytes::Bytes;
 use log::Fault;
 use shard::Effects;
 
@@ -195,11 +196,15 @@ impl World {
         if let Some(turn) = effects.turn {
             process.turns.push_back(turn);
         }
-        for (to, frames) in effects.frames {
+        for (to, pieces) in effects.frames {
             let to = to.0 as usize - 1;
-            let sum = frames.iter().fold(0, |sum, frame| sum ^ crc32c(frame));
-            self.trace.note(8, (place * 16 + to) as u64, u64::from(sum));
-            self.net.send(place, to, frames);
+            let frame = match <[Bytes; 1]>::try_from(pieces) {
+                Ok([whole]) => whole,
+                Err(pieces) => pieces.concat().into(),
+            };
+            self.trace
+                .note(8, (place * 16 + to) as u64, u64::from(crc32c(&frame)));
+            self.net.send(place, to, vec![frame]);
         }
         self.flush_net();
         for job in effects.jobs {
