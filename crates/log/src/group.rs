@@ -26,6 +26,8 @@ use std::collections::VecDeque;
 pub(crate) struct Segment {
     pub(crate) base: Offset,
     pub(crate) blocks: Vec<Block>,
+    /// Closed blocks that the first one stands for besides itself, because they are damaged.
+    lost: u32,
     /// Largest timestamp of the closed blocks, so that a search by time skips whole segments.
     max_timestamp: i64,
 }
@@ -35,6 +37,7 @@ impl Segment {
         Segment {
             base,
             blocks: Vec::new(),
+            lost: 0,
             max_timestamp: i64::MIN,
         }
     }
@@ -44,8 +47,13 @@ impl Segment {
         self.blocks.push(block);
     }
 
-    fn cut(&mut self, blocks: usize) {
-        self.blocks.truncate(blocks);
+    /// Entries of the sidecar.
+    fn count(&self) -> u32 {
+        self.lost + self.blocks.len() as u32
+    }
+
+    fn cut(&mut self, blocks: u32) {
+        self.blocks.truncate((blocks - self.lost) as usize);
         self.max_timestamp = self
             .blocks
             .iter()
@@ -227,10 +235,7 @@ impl GroupLog {
             last_term: self.last_term,
             end_offset: self.end_offset,
             segments: self.segments.len() as u32,
-            blocks: self
-                .segments
-                .last()
-                .map_or(0, |segment| segment.blocks.len() as u32),
+            blocks: self.segments.last().map_or(0, Segment::count),
             open: self.open,
             head,
         });
@@ -313,7 +318,7 @@ impl GroupLog {
             .segments
             .last_mut()
             .expect("an open block lies in a segment");
-        let nth = segment.blocks.len() as u32;
+        let nth = segment.count();
         segment.push(block);
         let segment = segment.base;
         turn.records.push(Record::Block {
@@ -339,7 +344,7 @@ impl GroupLog {
             .expect("there is a mark for every entry cut");
         self.segments.truncate(undo.segments as usize);
         if let Some(segment) = self.segments.last_mut() {
-            segment.cut(undo.blocks as usize);
+            segment.cut(undo.blocks);
         }
         self.open = undo.open;
         if !planted(Bug::TruncateKeepsOffsets) {

@@ -4,4 +4,4 @@ mod disk;
 mod shard;
 
 pub(crate) use disk::{Loss, MemDisk};
-pub(crate) use shard::{SMALL, Shard, Snapshot, batch, check_reads, reopen};
+pub(crate) use shard::{SMALL, Shard, batch, check_reads, matches, reopen};

@@ -80,7 +80,7 @@ impl GroupLog {
                 .map_or(segment.base.0, |block| block.next_offset.0),
         );
         put_u32(out, stable.last().map_or(0, Block::end));
-        put_count(out, stable.len());
+        put_count(out, segment.lost as usize + stable.len());
         put_count(out, loose.len());
         loose.iter().for_each(|block| block.put(out));
     }
@@ -191,7 +191,8 @@ impl GroupImage {
             .unwrap_or(self.log.last_index.next())
     }
 
-    /// The whole log, once the blocks of every segment are known, in the order of `segments`.
+    /// The whole log, once the blocks of every segment are known, in the order of `segments`. Of
+    /// a damaged segment one block stands for all.
     /// `None` if they don't fit together.
     pub(crate) fn with_blocks(mut self, blocks: Vec<Vec<Block>>) -> Option<GroupLog> {
         if blocks.len() != self.segments.len() {
@@ -199,6 +200,7 @@ impl GroupImage {
         }
         for (image, blocks) in self.segments.iter().zip(blocks) {
             let mut segment = Segment::new(image.base);
+            segment.lost = image.blocks.checked_sub(blocks.len() as u32)?;
             blocks
                 .into_iter()
                 .chain(image.loose.iter().copied())
@@ -214,7 +216,7 @@ impl GroupImage {
             .all(|undo| match undo.segments.checked_sub(1) {
                 Some(last) => segments
                     .get(last as usize)
-                    .is_some_and(|segment| undo.blocks as usize <= segment.blocks.len()),
+                    .is_some_and(|s| s.lost <= undo.blocks && undo.blocks <= s.count()),
                 None => undo.blocks == 0,
             });
         (joined && undo_fits).then_some(self.log)

@@ -224,8 +224,7 @@ fn rebuild(part: &GroupPart, segment: &SegmentImage, mut bytes: Bytes) -> Option
     complete(&blocks, segment).then_some(blocks)
 }
 
-/// As many blocks as there were, none of which can be read: a checksum that empty or other bytes
-/// don't have.
+/// One block that stands for all of them and can't be read: its checksum is made up.
 fn unreadable(segment: &SegmentImage, after: RaftIndex) -> Vec<Block> {
     let count = after
         .0
@@ -242,5 +241,9 @@ fn unreadable(segment: &SegmentImage, after: RaftIndex) -> Vec<Block> {
         max_timestamp: i64::MIN,
         crc: 0x0bad_0bad,
     };
-    (0..segment.blocks).map(|_| whole).collect()
+    if segment.blocks == 0 {
+        Vec::new()
+    } else {
+        vec![whole]
+    }
 }

@@ -27,6 +27,8 @@ struct Cuts {
 pub(super) struct Survey {
     groups: HashMap<GroupId, Cuts>,
     records: u64,
+    /// The turn of the last record.
+    seen: u64,
     pub(super) last_turn: u64,
 }
 
@@ -40,7 +42,10 @@ impl Survey {
         for link in &mut found.chain {
             let mut pos = link.from;
             while let Some(read) = link.read(pos)? {
-                survey.frame(&read_records(link, pos, &read.body)?, covered);
+                if !survey.frame(&read_records(link, pos, &read.body)?, covered) {
+                    let what = "a frame belongs to an earlier turn than the one before it";
+                    return Err(Fault::corrupt(&link.path(), pos, what));
+                }
                 pos = read.next;
             }
             link.end = Some(pos);
@@ -57,12 +62,17 @@ impl Survey {
         Ok(survey)
     }
 
-    fn frame(&mut self, records: &[Logged], covered: u64) {
+    /// Notes a frame's records; false if its turns go back.
+    fn frame(&mut self, records: &[Logged], covered: u64) -> bool {
         let mut turn = 0;
         for record in records {
             match record {
                 Logged::Turn(number) => {
                     turn = *number;
+                    if turn < self.seen {
+                        return false;
+                    }
+                    self.seen = turn;
                     self.last_turn = self.last_turn.max(turn);
                 }
                 _ if turn <= covered => {}
@@ -71,6 +81,7 @@ impl Survey {
             }
             self.records += 1;
         }
+        true
     }
 
     fn record(&mut self, record: &Record) {

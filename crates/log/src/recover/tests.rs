@@ -1,1 +1,195 @@
+//! Damage, and crashes at every step.
 
+mod damage;
+mod garbage;
+mod golden;
+
+use crate::testing::{Loss, MemDisk, Shard, check_reads, matches, reopen};
+use crate::{Fault, Settings, Storage, StorageSettings, Turn};
+use base::{GroupId, RaftIndex};
+
+/// A directory with something of everything, all of it durable and known to be.
+fn example(settings: StorageSettings) -> (MemDisk, Shard) {
+    let disk = MemDisk::new();
+    let mut shard = Shard::new(7);
+    let (mut storage, _) = Storage::open(disk.port(), settings).unwrap();
+    for round in 0..4 {
+        let mut turn = Turn::new(shard.next_turn);
+        shard.next_turn += 1;
+        shard.create(&mut turn);
+        for id in shard.groups.keys().copied().collect::<Vec<_>>() {
+            for len in [30, 900, 2500, 7000] {
+                shard.append_bytes(&mut turn, id, 1000 + len as i64, &vec![round as u8; len]);
+            }
+        }
+        storage.write(vec![turn, shard.turn()]).unwrap();
+        storage.settle().unwrap();
+        if round == 2 {
+            checkpoint(&mut shard, &mut storage);
+        }
+    }
+    storage.idle().unwrap();
+    shard.acknowledged();
+    (disk, shard)
+}
+
+fn checkpoint(shard: &mut Shard, storage: &mut Storage) {
+    let mut turn = Turn::new(shard.next_turn);
+    shard.next_turn += 1;
+    shard.checkpoint(&mut turn);
+    storage.write(vec![turn]).unwrap();
+    storage.settle().unwrap();
+    let mut flush = storage.take_flush().expect("a checkpoint was written");
+    flush.run().unwrap();
+    storage.flushed(flush).unwrap();
+}
+
+#[test]
+fn a_crash_at_any_step_of_recovery_changes_nothing() {
+    let (disk, shard) = example(crate::testing::SMALL);
+    let whole = disk.fork();
+    let before = whole.operations();
+    reopen(&whole).unwrap();
+    let steps = whole.operations() - before;
+    assert!(steps > 10, "recovery does something");
+    for step in 0..steps {
+        for loss in [Loss::Process, Loss::Power(step)] {
+            let disk = disk.fork();
+            disk.stop_after(step);
+            assert!(reopen(&disk).is_err());
+            disk.crash(loss);
+            let (storage, recovered) = reopen(&disk).unwrap_or_else(|e| panic!("{step}: {e}"));
+            assert!(
+                matches(&shard.groups, &recovered),
+                "step {step}: {:?}",
+                recovered.report
+            );
+            check_reads(&shard.groups, &storage.files());
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_goes_on_when_there_is_room() {
+    for writes in 0..60 {
+        let disk = MemDisk::new();
+        let mut shard = Shard::new(writes);
+        let (mut storage, _) = reopen(&disk).unwrap();
+        disk.full_after(Some(writes));
+        let mut was_full = false;
+        for _ in 0..30 {
+            let full = |done: Result<(), Fault>| match done {
+                Ok(()) => false,
+                Err(Fault::Full { .. }) => true,
+                Err(fault) => panic!("{fault}"),
+            };
+            let mut again = full(storage.write(vec![shard.turn()]));
+            was_full |= again;
+            if again {
+                // More may come in before there is room.
+                again = full(storage.write(vec![shard.turn(), shard.turn()]));
+            }
+            if again {
+                disk.full_after(None);
+                storage.retry().unwrap();
+            }
+            shard.acknowledged();
+            if full(storage.settle()) {
+                was_full = true;
+                disk.full_after(None);
+                storage.settle().unwrap();
+            }
+            if let Some(mut flush) = storage.take_flush() {
+                if full(flush.run()) {
+                    was_full = true;
+                    disk.full_after(None);
+                }
+                storage.flushed(flush).unwrap();
+            }
+        }
+        assert!(was_full || writes > 20);
+        check_reads(&shard.groups, &storage.files());
+        disk.crash(Loss::Power(writes));
+        let (storage, recovered) = reopen(&disk).unwrap();
+        shard.recover(recovered);
+        check_reads(&shard.groups, &storage.files());
+    }
+}
+
+#[test]
+fn a_failed_sync_stops_the_storage_for_good() {
+    let disk = MemDisk::new();
+    let mut shard = Shard::new(1);
+    let (mut storage, _) = reopen(&disk).unwrap();
+    disk.fail_syncs(true);
+    let failed = storage.write(vec![shard.turn()]);
+    assert!(
+        matches!(failed, Err(Fault::Io { op: "sync", .. })),
+        "{failed:?}"
+    );
+    disk.fail_syncs(false);
+    assert!(matches!(
+        storage.write(vec![shard.turn()]),
+        Err(Fault::Io { .. })
+    ));
+    assert!(matches!(storage.retry(), Err(Fault::Io { .. })));
+    assert!(storage.take_flush().is_none());
+}
+
+#[test]
+fn a_removed_group_leaves_nothing_and_its_id_can_come_again() {
+    let disk = MemDisk::new();
+    let mut shard = Shard::new(3);
+    let (mut storage, _) = reopen(&disk).unwrap();
+    let mut turn = Turn::new(1);
+    shard.create(&mut turn);
+    let id = GroupId(0);
+    for _ in 0..10 {
+        shard.append(&mut turn, id);
+    }
+    storage.write(vec![turn]).unwrap();
+    storage.settle().unwrap();
+    let old = shard.groups[&id]
+        .log
+        .plan_entries(RaftIndex(1), RaftIndex(9), u64::MAX);
+    old.run(&storage.files()).unwrap();
+
+    let mut turn = Turn::new(2);
+    turn.remove(id);
+    storage.write(vec![turn]).unwrap();
+    storage.settle().unwrap();
+    assert!(matches!(
+        old.run(&storage.files()),
+        Err(crate::ReadFault::Gone)
+    ));
+    assert!(
+        disk.all()
+            .iter()
+            .all(|(path, _)| !path.starts_with("groups/"))
+    );
+
+    let mut turn = Turn::new(3);
+    let settings = Settings {
+        segment_bytes: 1000,
+    };
+    turn.create(id, settings);
+    shard.groups.get_mut(&id).unwrap().log = crate::GroupLog::new(id, settings);
+    shard.groups.get_mut(&id).unwrap().batches.clear();
+    shard.append_bytes(&mut turn, id, 5, &[9; 7000]);
+    storage.write(vec![turn]).unwrap();
+    disk.crash(Loss::Power(5));
+    let (storage, recovered) = reopen(&disk).unwrap();
+    assert_eq!(recovered.groups[0].log.last_index(), RaftIndex(1));
+    check_reads(&shard.groups, &storage.files());
+}
+
+#[test]
+fn starts_in_a_row_take_no_room() {
+    let (disk, _) = example(crate::testing::SMALL);
+    reopen(&disk).unwrap();
+    let files = disk.all();
+    for _ in 0..20 {
+        reopen(&disk).unwrap();
+    }
+    assert_eq!(disk.all(), files);
+}

@@ -2,7 +2,7 @@
 
 use crate::testing::{Loss, MemDisk, Shard, check_reads, reopen};
 use crate::{Fault, Flush, Storage};
-use base::Random;
+use base::{Bug, Mark, Random};
 
 /// A life: turns, flushes and idle moments until the machine stops or the plan ends.
 fn live(shard: &mut Shard, storage: &mut Storage, rounds: u64) -> Result<(), Fault> {
@@ -70,16 +70,67 @@ fn loss(chance: &mut Random, power: bool) -> Loss {
     }
 }
 
+/// How many lives; more with `FLOTILLA_LOG_SEEDS`.
+fn seeds() -> u64 {
+    std::env::var("FLOTILLA_LOG_SEEDS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(12)
+}
+
+/// Every mutation of a decision in this room is noticed by the lives.
+#[test]
+fn planted_bugs_are_caught() {
+    let caught = |bug: Bug| {
+        base::probe::plant(Some(bug));
+        let life = |seed| std::panic::catch_unwind(|| lives(seed, true)).is_err();
+        let caught = (2000..2100).any(life);
+        base::probe::plant(None);
+        caught
+    };
+    std::panic::set_hook(Box::new(|_| {}));
+    let missed: Vec<Bug> = [
+        Bug::VoteNotPersisted,
+        Bug::ForgetTruncation,
+        Bug::RecycleBeforeSync,
+        Bug::UnseededChecksum,
+        Bug::CheckpointWithoutVotes,
+    ]
+    .into_iter()
+    .filter(|bug| !caught(*bug))
+    .collect();
+    let _ = std::panic::take_hook();
+    assert!(missed.is_empty(), "not caught: {missed:?}");
+}
+
 #[test]
 fn what_was_acknowledged_survives_kills() {
-    for seed in 0..60 {
+    for seed in 0..seeds() {
         lives(seed, false);
+    }
+    let marks = base::probe::take_marks();
+    for mark in [
+        Mark::DirectBatch,
+        Mark::WalRecycled,
+        Mark::Checkpointed,
+        Mark::SegmentRolled,
+        Mark::ColdRead,
+        Mark::Truncated,
+    ] {
+        assert!(
+            marks.contains_key(&mark),
+            "no life has been through {mark:?}"
+        );
     }
 }
 
 #[test]
 fn what_was_acknowledged_survives_power_losses() {
-    for seed in 1000..1100 {
+    for seed in 1000..1000 + seeds() {
         lives(seed, true);
     }
+    assert!(
+        base::probe::take_marks().contains_key(&Mark::TornTail),
+        "no write was torn"
+    );
 }

@@ -3,7 +3,8 @@
 
 use super::disk::MemDisk;
 use crate::{
-    Fault, Files, GroupLog, HardState, Recovered, Settings, Storage, StorageSettings, Turn,
+    EntryBody, Fault, Files, GroupLog, HardState, ReadFault, Recovered, RecoveredGroup, Settings,
+    Storage, StorageSettings, Turn,
 };
 use base::record::Builder;
 use base::{Batch, GroupId, NodeId, Offset, RaftIndex, Random, Term};
@@ -32,8 +33,47 @@ pub(crate) fn batch(at: Offset, term: Term, time: i64, bytes: &[u8]) -> Batch {
 pub(crate) struct Group {
     pub(crate) log: GroupLog,
     pub(crate) state: HardState,
+    /// The last state that was logged.
+    logged: HardState,
     /// All batches in order of their index.
     pub(crate) batches: BTreeMap<RaftIndex, Batch>,
+}
+
+impl Group {
+    /// The entries handed out are those of the log, without a gap, from the commit on at least.
+    fn check_entries(&self, found: &RecoveredGroup) {
+        let first = found
+            .entries
+            .first()
+            .map_or(found.log.last_index().next(), |e| e.index);
+        assert!(
+            first <= found.state.commit.next(),
+            "entries are missing before {first}"
+        );
+        let indexes = (first.0..).map(RaftIndex);
+        for (index, entry) in indexes.clone().zip(&found.entries) {
+            assert_eq!(
+                (entry.index, Some(entry.term)),
+                (index, found.log.term_of(index))
+            );
+            match &entry.body {
+                EntryBody::Internal(data) => assert_eq!(found.log.internal(index), Some(data)),
+                EntryBody::Batch(header, len) => {
+                    let batch = &self.batches[&index];
+                    assert_eq!((batch.header(), batch.len()), (*header, *len as usize));
+                }
+            }
+        }
+        let after = indexes.clone().nth(found.entries.len()).unwrap();
+        assert_eq!(
+            after,
+            found.log.last_index().next(),
+            "entries are missing at the end"
+        );
+        if found.app_index > RaftIndex(0) {
+            assert_eq!(&found.app[..], b"app");
+        }
+    }
 }
 
 /// All groups after some step.
@@ -78,13 +118,14 @@ impl Shard {
         for group in recovered.groups {
             let known = self.groups.get_mut(&group.log.group()).unwrap();
             assert_eq!(
-                group.suspect,
-                None,
-                "nothing was damaged: {:?} {:?}",
-                recovered.report,
-                (group.log.open_block(), group.log.last_index())
+                group.suspect, None,
+                "nothing was damaged: {:?}",
+                recovered.report
             );
-            known.state.commit = group.state.commit;
+            known.check_entries(&group);
+            known.logged = group.state;
+            known.state = group.state;
+            known.state.term = known.state.term.max(group.log.last_term());
             known.log = group.log;
         }
         self.next_turn = recovered.next_turn;
@@ -128,7 +169,7 @@ impl Shard {
     pub(crate) fn checkpoint(&self, turn: &mut Turn) {
         let groups = self.groups.values().map(|group| {
             let commit = group.log.committed();
-            (&group.log, group.state, Bytes::from_static(b"app"), commit)
+            (&group.log, group.logged, Bytes::from_static(b"app"), commit)
         });
         turn.checkpoint = Some(crate::checkpoint(groups, b"blob"));
     }
@@ -166,6 +207,7 @@ impl Shard {
         let new = Group {
             log,
             state: HardState::default(),
+            logged: HardState::default(),
             batches: BTreeMap::new(),
         };
         self.groups.insert(id, new);
@@ -206,6 +248,7 @@ impl Shard {
             .then_some(NodeId(self.random.between(1, 3) as u32));
         group.state = HardState { term, vote, commit };
         group.log.commit(commit);
+        group.logged = group.state;
         turn.state(id, group.state);
     }
 
@@ -235,7 +278,7 @@ impl Shard {
 
 /// True if this is what was recovered: the very same bookkeeping, up to how far the commit is
 /// known. Terms and votes change with their own records only, so they are compared by those.
-fn matches(state: &Snapshot, recovered: &Recovered) -> bool {
+pub(crate) fn matches(state: &Snapshot, recovered: &Recovered) -> bool {
     state.len() == recovered.groups.len()
         && state.values().zip(&recovered.groups).all(|(known, found)| {
             let (mut a, mut b) = (known.log.clone(), found.log.clone());
@@ -245,39 +288,43 @@ fn matches(state: &Snapshot, recovered: &Recovered) -> bool {
             let commit = a.committed().max(b.committed());
             a.commit(commit);
             b.commit(commit);
-            a == b
+            a == b && known.logged.term == found.state.term && known.logged.vote == found.state.vote
         })
 }
 
-/// Reads everything of every group back, several ways, and compares byte for byte.
+/// Reads everything of every group back, and compares byte for byte.
 pub(crate) fn check_reads(groups: &Snapshot, files: &Files) {
     for group in groups.values() {
-        let all: Vec<(RaftIndex, Batch)> = group
+        group.read_back(files).unwrap();
+    }
+}
+
+impl Group {
+    /// Reads everything back several ways: what is read is what was appended.
+    pub(crate) fn read_back(&self, files: &Files) -> Result<(), ReadFault> {
+        let all: Vec<(RaftIndex, Batch)> = self
             .batches
             .iter()
             .map(|(index, batch)| (*index, batch.clone()))
             .collect();
-        let plan = group
+        let plan = self
             .log
-            .plan_entries(RaftIndex(1), group.log.last_index(), u64::MAX);
-        assert_eq!(plan.run(files).unwrap(), all, "group {}", group.log.group());
-        let end = group.log.end_offset();
+            .plan_entries(RaftIndex(1), self.log.last_index(), u64::MAX);
+        assert_eq!(plan.run(files)?, all, "group {}", self.log.group());
+        let end = self.log.end_offset();
         if end > Offset(0) {
-            let read = group
+            let read = self
                 .log
                 .plan_read(Offset(0), end, u32::MAX)
-                .run(files, true);
-            let bytes: Vec<u8> = read.unwrap().unwrap().concat();
+                .run(files, true)?;
             let expected: Vec<u8> = all
                 .iter()
                 .flat_map(|(_, batch)| batch.to_bytes().to_vec())
                 .collect();
-            assert!(
-                bytes == expected,
-                "group {} reads other bytes",
-                group.log.group()
-            );
+            let same = read.unwrap().concat() == expected;
+            assert!(same, "group {} reads other bytes", self.log.group());
         }
+        Ok(())
     }
 }
 
