@@ -1,1 +1,233 @@
+//! The bookkeeping against a plain list of entries.
 
+use super::*;
+use crate::testing::batch;
+use crate::turn::Record;
+use base::Random;
+
+#[derive(Clone, Debug)]
+struct Plain {
+    term: Term,
+    /// Offset after the entry.
+    next: Offset,
+    batch: Option<Batch>,
+}
+
+/// A random life of one log, beside the plain list.
+struct Pair {
+    log: GroupLog,
+    plain: Vec<Plain>,
+    random: Random,
+    term: Term,
+    turn: Turn,
+}
+
+impl Pair {
+    fn new(seed: u64) -> Pair {
+        let settings = Settings {
+            segment_bytes: 300_000,
+        };
+        Pair {
+            log: GroupLog::new(GroupId(1), settings),
+            plain: Vec::new(),
+            random: Random::new(seed),
+            term: Term(1),
+            turn: Turn::new(1),
+        }
+    }
+
+    fn end(&self) -> Offset {
+        self.plain.last().map_or(Offset(0), |last| last.next)
+    }
+
+    fn step(&mut self) {
+        let index = RaftIndex(self.plain.len() as u64 + 1);
+        match self.random.below(10) {
+            0 => self.term.0 += 1,
+            1 => {
+                let data = Bytes::from(vec![index.0 as u8; 5]);
+                self.log
+                    .append_internal(&mut self.turn, index, self.term, data);
+                self.plain.push(Plain {
+                    term: self.term,
+                    next: self.end(),
+                    batch: None,
+                });
+            }
+            2 => {
+                let low = self.log.committed().0;
+                let commit = self.random.between(low, self.plain.len() as u64);
+                self.log.commit(RaftIndex(commit));
+            }
+            3 if self.log.committed() < self.log.last_index() => {
+                let (low, high) = (self.log.committed().0 + 1, self.log.last_index().0);
+                let from = self.random.between(low, high);
+                self.log.truncate(&mut self.turn, RaftIndex(from));
+                self.plain.truncate(from as usize - 1);
+            }
+            _ => {
+                let len = self.random.between(1, 60_000) as usize;
+                let time = self.random.below(1000) as i64;
+                let batch = batch(self.end(), self.term, time, &vec![7; len]);
+                self.log
+                    .append_batch(&mut self.turn, index, self.term, &batch);
+                let next = self.end().plus(1);
+                self.plain.push(Plain {
+                    term: self.term,
+                    next,
+                    batch: Some(batch),
+                });
+            }
+        }
+    }
+
+    fn check(&self) {
+        let log = &self.log;
+        assert_eq!(log.end_offset(), self.end());
+        assert_eq!(log.last_index().0, self.plain.len() as u64);
+        assert_eq!(
+            log.last_term(),
+            self.plain.last().map_or(Term(0), |last| last.term)
+        );
+        assert_eq!(log.term_of(RaftIndex(0)), Some(Term(0)));
+        assert_eq!(log.term_of(log.last_index().next()), None);
+        for (nth, entry) in self.plain.iter().enumerate() {
+            let index = RaftIndex(nth as u64 + 1);
+            assert_eq!(log.term_of(index), Some(entry.term));
+            assert_eq!(log.internal(index).is_none(), entry.batch.is_some());
+            match log.next_offset_of(index) {
+                Some(next) => assert_eq!(next, entry.next, "{index:?}"),
+                None => assert!(index < log.committed(), "{index:?} must be exact"),
+            }
+            if let Some(batch) = &entry.batch {
+                assert_eq!(log.epoch_of(batch.header().base_offset), Some(entry.term));
+            }
+        }
+        assert_eq!(log.epoch_of(log.end_offset()), None);
+        for epoch in -1..self.term.0 as i32 + 2 {
+            let known = self.plain.iter().rposition(|e| e.term.epoch() <= epoch);
+            let expected = match known {
+                None => (-1, Offset(-1)),
+                Some(last) => (self.plain[last].term.epoch(), self.plain[last].next),
+            };
+            assert_eq!(log.epoch_end(epoch), expected, "epoch {epoch}");
+        }
+    }
+
+    /// What plans would read lies where the records said.
+    fn check_blocks(&self) {
+        let log = &self.log;
+        let plan = log.plan_entries(RaftIndex(1), log.last_index(), u64::MAX);
+        let mut batches = self
+            .plain
+            .iter()
+            .enumerate()
+            .filter(|(_, e)| e.batch.is_some());
+        for located in &plan.blocks {
+            let block = located.block;
+            let mut bytes = Vec::new();
+            for nth in 0..u64::from(block.count) {
+                let (at, entry) = batches.next().expect("a batch for each");
+                assert_eq!(at as u64 + 1, block.first_index.0 + nth);
+                assert_eq!(entry.term, block.term);
+                bytes.extend_from_slice(&entry.batch.as_ref().unwrap().to_bytes());
+            }
+            assert_eq!(bytes.len(), block.len as usize);
+            assert_eq!(base::checksum::crc32c(&bytes), block.crc);
+        }
+        assert!(batches.next().is_none(), "every batch is in a block");
+    }
+}
+
+#[test]
+fn the_bookkeeping_agrees_with_a_plain_list() {
+    for seed in 0..30 {
+        let mut pair = Pair::new(seed);
+        for _ in 0..120 {
+            pair.step();
+            pair.check();
+        }
+        pair.check_blocks();
+    }
+}
+
+#[test]
+fn a_truncation_restores_the_very_state_before() {
+    for seed in 100..130 {
+        let mut pair = Pair::new(seed);
+        (0..60).for_each(|_| pair.step());
+        let before = pair.log.clone();
+        let index = before.last_index().next();
+        let mut turn = Turn::new(9);
+        let term = Term(pair.term.0 + 1);
+        let mut log = before.clone();
+        for nth in 0..5 {
+            let batch = batch(log.end_offset(), term, 1, &[1; 50_000]);
+            log.append_batch(&mut turn, RaftIndex(index.0 + nth), term, &batch);
+        }
+        log.truncate(&mut turn, index);
+        log.cuts = before.cuts;
+        assert_eq!(log, before);
+    }
+}
+
+#[test]
+fn the_same_records_lead_to_the_same_places() {
+    let mut pair = Pair::new(5);
+    (0..200).for_each(|_| pair.step());
+    let mut again = GroupLog::new(
+        GroupId(1),
+        Settings {
+            segment_bytes: 300_000,
+        },
+    );
+    let mut turn = Turn::new(1);
+    for record in &pair.turn.records {
+        match record {
+            Record::Batch {
+                index, term, batch, ..
+            } => {
+                again.append_batch(&mut turn, *index, *term, batch);
+            }
+            Record::Internal {
+                index, term, data, ..
+            } => {
+                again.append_internal(&mut turn, *index, *term, data.clone());
+            }
+            Record::Truncate { from, .. } => again.truncate(&mut turn, *from),
+            _ => {}
+        }
+    }
+    assert_eq!(turn.records, pair.turn.records);
+    pair.log.commit(pair.log.last_index());
+    again.commit(again.last_index());
+    assert_eq!(again, pair.log);
+}
+
+#[test]
+#[should_panic(expected = "a committed entry can't be cut off")]
+fn committed_entries_stay() {
+    let mut log = GroupLog::new(
+        GroupId(1),
+        Settings {
+            segment_bytes: 1000,
+        },
+    );
+    let mut turn = Turn::new(1);
+    log.append_internal(&mut turn, RaftIndex(1), Term(1), Bytes::new());
+    log.commit(RaftIndex(1));
+    log.truncate(&mut turn, RaftIndex(1));
+}
+
+#[test]
+fn a_truncation_past_the_end_does_nothing() {
+    let mut log = GroupLog::new(
+        GroupId(1),
+        Settings {
+            segment_bytes: 1000,
+        },
+    );
+    let mut turn = Turn::new(1);
+    log.truncate(&mut turn, RaftIndex(1));
+    assert!(turn.is_empty());
+}
