@@ -150,7 +150,7 @@ fn producers(random: &mut Random, direct_batch_bytes: u32) -> Vec<producer::Habi
 fn consumers(random: &mut Random) -> Vec<consumer::Habits> {
     let count = random.between(1, 3);
     let habits = |_| consumer::Habits {
-        pause: one_of(random, &[100_000, 300_000]),
+        pause: one_of(random, &[200_000, 600_000]),
         max_wait_ms: one_of(random, &[0, 100, 500]),
         min_bytes: one_of(random, &[0, 1, 1, 10_000]),
         max_bytes: one_of(random, &[200, 5_000, 100_000]),

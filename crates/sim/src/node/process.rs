@@ -62,7 +62,10 @@ fn storage_settings(plan: &Plan) -> StorageSettings {
 }
 
 fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Settings {
-    let topic = BTreeMap::from([("segment.bytes".to_string(), plan.segment_bytes.to_string())]);
+    let topic = BTreeMap::from([(
+        "internal.segment.bytes".to_string(),
+        plan.segment_bytes.to_string(),
+    )]);
     shard::Settings {
         node: node_id(place),
         voters: (0..plan.nodes).map(node_id).collect(),

@@ -1,6 +1,8 @@
 //! Plants each bug and runs seeds until a checker catches it: the proof that the simulator sees.
+//! A seed that fails without the bug proves nothing and is passed over.
 
 use super::{Options, each};
+use crate::run;
 use base::Bug;
 
 /// Seeds within which a bug must be caught.
@@ -25,7 +27,9 @@ pub(super) fn table(options: &Options) -> bool {
         let mut caught = None;
         each(0..allowed, options.jobs, Some(*bug), |seed| {
             runs += 1;
-            if let Some(violation) = seed.run.outcome.violation {
+            if let Some(violation) = seed.run.outcome.violation
+                && run::run(seed.seed, None, false).outcome.violation.is_none()
+            {
                 caught = Some((seed.seed, violation));
             }
             caught.is_none()
