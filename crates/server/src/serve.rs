@@ -15,21 +15,26 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 /// Workers of the runtime: sockets need little, and every worker costs memory.
 const WORKERS: usize = 2;
 const WORKER_STACK_BYTES: usize = 1024 * 1024;
-/// How often the free bytes of the disk are measured.
-const DISK_LOOK: Duration = Duration::from_secs(1);
+/// How often the free bytes of the disk are measured: the fewer there are, the more often, so that
+/// the reserve isn't used up between two looks.
+const DISK_LOOKS: [(u64, Duration); 3] = [
+    (512 << 20, Duration::from_millis(10)),
+    (4 << 30, Duration::from_millis(100)),
+    (u64::MAX, Duration::from_secs(1)),
+];
 /// How often it is looked whether the node is ready, until it is.
 const READY_LOOK: Duration = Duration::from_millis(1);
 /// How long leaderships may take to be handed over.
 const HAND_OVER: Duration = Duration::from_secs(2);
 /// How long requests in flight may take to be answered.
 const FINISH: Duration = Duration::from_secs(3);
-/// How often it is looked whether that has happened.
-const FINISH_LOOK: Duration = Duration::from_millis(10);
+/// How often it is looked whether a step of the stop is done.
+const STOP_LOOK: Duration = Duration::from_millis(10);
 /// The stop as a whole; what is not done then is recovered at the next start.
 const STOP_MAX: Duration = Duration::from_secs(9);
 
@@ -135,16 +140,18 @@ async fn ready(running: &Running) {
 
 async fn watch_disk(disk: Arc<DataDir>, health: Arc<Health>, mailbox: Arc<Mailbox>) {
     use base::Disk;
-    let mut looks = interval(DISK_LOOK);
+    let mut told = None;
     loop {
-        looks.tick().await;
-        match disk.free_bytes() {
-            Ok(bytes) => {
-                health.disk_free.store(bytes, Ordering::Relaxed);
-                mailbox.report(Event::DiskFree(bytes));
-            }
-            Err(error) => tracing::warn!("can't tell the free bytes of the disk: {error}"),
+        let free = disk.free_bytes().unwrap_or_else(|error| {
+            tracing::warn!("can't tell the free bytes of the disk: {error}");
+            u64::MAX
+        });
+        if told.replace(free) != Some(free) {
+            health.disk_free.store(free, Ordering::Relaxed);
+            mailbox.report(Event::DiskFree(free));
         }
+        let look = DISK_LOOKS.iter().find(|(below, _)| free <= *below);
+        sleep(look.expect("the last one holds for all").1).await;
     }
 }
 
@@ -174,8 +181,13 @@ async fn stop(health: &Health, running: &Running, threads: Threads, mut signals:
     running.door.stop_reading();
     until(FINISH, || running.door.open() == 0).await;
     running.mailbox.close();
-    let _ = tokio::task::spawn_blocking(|| threads.join()).await;
-    tracing::info!("stopped");
+    let join = tokio::task::spawn_blocking(|| threads.join());
+    let full = || running.storage.full.load(Ordering::Relaxed);
+    tokio::select! {
+        _ = join => tracing::info!("stopped"),
+        // Nothing that waits for room has been acknowledged.
+        () = when(full) => tracing::warn!("stopped while writing waited for room"),
+    }
 }
 
 fn leads_nothing(running: &Running) -> bool {
@@ -188,12 +200,13 @@ fn leads_nothing(running: &Running) -> bool {
 }
 
 async fn until(limit: Duration, done: impl Fn() -> bool) {
-    let wait = async {
-        while !done() {
-            sleep(FINISH_LOOK).await;
-        }
-    };
-    let _ = timeout(limit, wait).await;
+    let _ = timeout(limit, when(done)).await;
+}
+
+async fn when(done: impl Fn() -> bool) {
+    while !done() {
+        sleep(STOP_LOOK).await;
+    }
 }
 
 /// The signals that stop a node.
