@@ -406,4 +406,6 @@ fn malformed(head: &RequestHead, error: WireError) -> Step {
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;

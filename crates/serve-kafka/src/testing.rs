@@ -19,7 +19,7 @@ use wire_kafka::{ApiKey, Message, Reader, Request, frame};
 
 pub(crate) const NOW: Now = Now {
     mono: Mono(1_000_000),
-    wall: WallMs(1_700_000_000_000),
+    wall: WallMs(1_800_000_000_000),
 };
 pub(crate) const HERE: NodeId = NodeId(1);
 pub(crate) const THERE: NodeId = NodeId(2);

@@ -233,7 +233,9 @@ impl Walk {
     fn rejected(self) -> Rejected {
         let first = self.records.first().map_or("", |(_, what)| what.as_str());
         let refusal = if self.bad_timestamp {
-            Refusal::InvalidTimestamp(format!("records have timestamps out of range: {first}"))
+            Refusal::InvalidTimestamp(format!(
+                "records have timestamps that the topic does not take: {first}"
+            ))
         } else {
             invalid(format!(
                 "{} records break the rules of the topic: {first}",

@@ -37,7 +37,8 @@ const BY_ID: i16 = 12;
 /// What everybody may do to a topic while there are no rules: read, write, create, delete, alter,
 /// describe, describe and alter its configuration.
 const TOPIC_OPERATIONS: i32 = 0x0df8;
-/// Topics that belong to coordinators, which clients don't list by default.
+/// Topics that belong to coordinators: clients don't list them by default, and nobody makes them
+/// by asking for them.
 const INTERNAL_TOPICS: [&str; 3] = [
     "__consumer_offsets",
     "__transaction_state",
@@ -81,7 +82,10 @@ fn missing(door: &Door, body: &MetadataRequest, version: i16) -> Vec<String> {
     let named = body.topics.iter().flatten().filter(|topic| {
         (version < BY_ID || topic.topic_id == Uuid::ZERO)
             && topic.name.as_deref().is_some_and(|name| {
-                is_valid(name) && image.topic(name).is_none() && seen.insert(name)
+                is_valid(name)
+                    && !INTERNAL_TOPICS.contains(&name)
+                    && image.topic(name).is_none()
+                    && seen.insert(name)
             })
     });
     named.filter_map(|topic| topic.name.clone()).collect()

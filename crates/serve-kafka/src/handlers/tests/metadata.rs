@@ -263,6 +263,10 @@ fn nothing_is_made_unless_both_sides_want_it() {
         world.ask(9, &by_name(&["fresh"], false)).topics[0].error_code,
         3
     );
+    assert_eq!(
+        world.ask(9, &by_name(&["__consumer_offsets"], true)).topics[0].error_code,
+        3
+    );
     // Before version 4 a client can't say no.
     world.send(3, &by_name(&["fresh"], false));
     assert!(world.command().is_some());
