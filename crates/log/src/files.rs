@@ -50,6 +50,9 @@ struct State {
     /// The groups that exist, and how often each was cut.
     groups: HashMap<GroupId, u64>,
     clock: u64,
+    /// How often files were closed because they go away: a file opened before that must not be
+    /// kept after it.
+    closings: u64,
 }
 
 /// The open segment files of a data directory.
@@ -86,6 +89,7 @@ impl Files {
     pub(crate) fn forget(&self, group: GroupId) {
         let mut state = self.state();
         state.groups.remove(&group);
+        state.closings += 1;
         state.slots.retain(|key, _| key.group != group);
     }
 
@@ -100,7 +104,9 @@ impl Files {
 
     /// Closes a file that is about to be removed.
     pub(crate) fn close(&self, key: Key) {
-        self.state().slots.remove(&key);
+        let mut state = self.state();
+        state.slots.remove(&key);
+        state.closings += 1;
     }
 
     /// A segment's batches, to read.
@@ -152,7 +158,7 @@ impl Files {
     fn open(&self, key: Key, how: Open) -> io::Result<Arc<dyn File>> {
         let mut state = self.state();
         state.clock += 1;
-        let now = state.clock;
+        let (now, closings) = (state.clock, state.closings);
         if let Some(slot) = state.slots.get_mut(&key) {
             slot.used = now;
             return Ok(Arc::clone(&slot.file));
@@ -161,16 +167,17 @@ impl Files {
         drop(state);
         let file = self.disk.open(&key.path(), how)?;
         let mut state = self.state();
-        if state.slots.len() >= self.open_max {
-            state.evict(self.open_max);
-        }
-        let slot = Slot {
-            file: Arc::clone(&file),
-            used: now,
-        };
-        // A group removed meanwhile must not leave a file open for its next incarnation.
-        if how == Open::OrCreate || state.groups.contains_key(&key.group) {
-            state.slots.insert(key, slot);
+        if state.closings == closings {
+            if state.slots.len() >= self.open_max {
+                state.evict(self.open_max);
+            }
+            state.slots.insert(
+                key,
+                Slot {
+                    file: Arc::clone(&file),
+                    used: now,
+                },
+            );
         }
         Ok(file)
     }

@@ -46,6 +46,13 @@ pub(crate) fn open(
     }
     let covered = checkpoint.as_ref().map_or(0, |c| c.turn);
     let survey = Survey::run(&mut found, covered)?;
+    // What was read may be in the page cache only. It must be durable before replay overwrites
+    // what it cuts off.
+    if let Some(last) = found.chain.last() {
+        wal::sync(&*last.file, &last.path())?;
+    }
+    disk.sync_dir(wal::DIR)
+        .map_err(|e| Fault::from_io(wal::DIR, "sync", e))?;
 
     let mut replay = Replay::new(Arc::clone(&disk), Arc::clone(&files), survey, covered);
     if let Some(checkpoint) = &checkpoint {
@@ -75,8 +82,8 @@ fn refuse_orphans(disk: &dyn Disk) -> Result<(), Fault> {
     ))
 }
 
-/// Makes what was replayed durable, and begins a generation of its own: its header says where the
-/// one before ended, so that nothing beyond is ever read.
+/// Begins a generation of its own: its header says where the one before ended, so that nothing
+/// beyond is ever read.
 fn start(disk: &Arc<dyn Disk>, settings: &StorageSettings, found: Found) -> Result<Wal, Fault> {
     let Found {
         mut chain,
@@ -92,7 +99,6 @@ fn start(disk: &Arc<dyn Disk>, settings: &StorageSettings, found: Found) -> Resu
     let mut previous = Position::default();
     let mut next = None;
     if let Some(last) = chain.last() {
-        wal::sync(&*last.file, &last.path())?;
         let end = last.end.expect("the survey found the end");
         previous = Position {
             generation: last.header.generation,

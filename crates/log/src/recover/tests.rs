@@ -69,6 +69,50 @@ fn a_crash_at_any_step_of_recovery_changes_nothing() {
     }
 }
 
+/// A directory whose last turn is in the page cache only: it cuts off what is in the segments and
+/// overwrites it.
+fn unsynced_tail() -> (MemDisk, Shard) {
+    for stop in 0.. {
+        let (disk, mut shard) = example(crate::testing::SMALL);
+        let (mut storage, recovered) = reopen(&disk).unwrap();
+        shard.recover(recovered);
+        let mut turn = Turn::new(shard.next_turn);
+        for id in shard.groups.keys().copied().collect::<Vec<_>>() {
+            shard.replace_tail(&mut turn, id);
+        }
+        disk.stop_after(stop);
+        assert!(
+            storage.write(vec![turn]).is_err(),
+            "stopped before the sync"
+        );
+        disk.crash(Loss::Process);
+        let (_, recovered) = reopen(&disk.fork()).unwrap();
+        if matches(&shard.groups, &recovered) {
+            return (disk, shard);
+        }
+    }
+    unreachable!("some operation is the sync");
+}
+
+#[test]
+fn a_tail_that_was_never_synced_is_made_durable_before_it_is_relied_on() {
+    let (disk, shard) = unsynced_tail();
+    let whole = disk.fork();
+    let before = whole.operations();
+    reopen(&whole).unwrap();
+    let steps = whole.operations() - before;
+    for seed in 0..steps * 8 {
+        let disk = disk.fork();
+        disk.stop_after(seed % steps);
+        assert!(reopen(&disk).is_err());
+        disk.crash(Loss::Power(seed));
+        let (storage, recovered) = reopen(&disk).unwrap_or_else(|e| panic!("{seed}: {e}"));
+        let mut shard = shard.fork();
+        shard.recover(recovered);
+        check_reads(&shard.groups, &storage.files());
+    }
+}
+
 #[test]
 fn a_full_disk_loses_nothing_and_goes_on_when_there_is_room() {
     for writes in 0..60 {

@@ -227,6 +227,31 @@ impl Shard {
         group.state.vote = None;
     }
 
+    /// Cuts off everything uncommitted and appends other entries of another length.
+    pub(crate) fn replace_tail(&mut self, turn: &mut Turn, id: GroupId) {
+        let group = self.groups.get_mut(&id).unwrap();
+        let from = group.log.committed().next();
+        group.log.truncate(turn, from);
+        group.batches.retain(|index, _| *index < from);
+        group.state.term.0 += 1;
+        self.states.push(self.groups.clone());
+        for byte in 0..9 {
+            self.append_bytes(turn, id, 1, &[byte; 1234]);
+            self.states.push(self.groups.clone());
+        }
+    }
+
+    /// Another shard in the same state.
+    pub(crate) fn fork(&self) -> Shard {
+        Shard {
+            groups: self.groups.clone(),
+            random: self.random.clone(),
+            next_turn: self.next_turn,
+            next_group: self.next_group,
+            states: self.states.clone(),
+        }
+    }
+
     fn internal(&mut self, turn: &mut Turn, id: GroupId) {
         let group = self.groups.get_mut(&id).unwrap();
         let term = Term(group.state.term.0.max(1));

@@ -77,8 +77,15 @@ pub(crate) fn find(disk: &dyn Disk, start: Option<Position>) -> Result<Found, Fa
     found.max_generation = used.last().map_or(0, |(header, _, _)| header.generation);
     for (number, file, len) in unused {
         lost_header(&*file, number, len, found.max_generation)?;
-        // Perhaps not even its length is durable: it is made anew when one is needed.
+        if len >= 2 * SECTOR {
+            found.free.push(Free { number, len });
+            continue;
+        }
+        // A crash in the middle of making it.
         let path = path(number);
+        if !zeros(&*file, &path, len)? {
+            return Err(Fault::corrupt(&path, len, "the file was cut short"));
+        }
         disk.remove(&path)
             .map_err(|e| Fault::from_io(&path, "remove", e))?;
     }
@@ -171,6 +178,14 @@ impl Found {
         }
         Ok(())
     }
+}
+
+/// True if a file shorter than two sectors has nothing in it.
+fn zeros(file: &dyn File, path: &str, len: u64) -> Result<bool, Fault> {
+    let mut bytes = vec![0; len.min(2 * SECTOR) as usize];
+    file.read_at(&mut bytes, 0)
+        .map_err(|e| Fault::from_io(path, "read", e))?;
+    Ok(bytes.iter().all(|byte| *byte == 0))
 }
 
 /// The header of a file; `None` if it never had one.

@@ -146,14 +146,20 @@ fn a_marker_is_written_once_and_a_new_file_seals_the_old() {
     let disk = MemDisk::new();
     let mut shard = Shard::new(2);
     let (mut storage, _) = reopen(&disk).unwrap();
-    let turn = Turn { checkpoint: None, ..shard.turn() };
+    let turn = Turn {
+        checkpoint: None,
+        ..shard.turn()
+    };
     storage.write(vec![turn]).unwrap();
     storage.idle().unwrap();
     let at = storage.wal.active.at;
     storage.idle().unwrap();
     assert_eq!(storage.wal.active.at, at, "nothing new to tell");
     while storage.wal.sealed.is_empty() {
-        let turn = Turn { checkpoint: None, ..shard.turn() };
+        let turn = Turn {
+            checkpoint: None,
+            ..shard.turn()
+        };
         storage.write(vec![turn]).unwrap();
         storage.idle().unwrap();
     }
