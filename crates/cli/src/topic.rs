@@ -1,6 +1,7 @@
 //! `flotilla topic`: create, list, describe and delete topics.
 
 use crate::args::{Create, Delete, Describe, List, Output, Target, TopicCommand};
+use crate::client::cluster::Missing;
 use crate::client::deadline::Pauses;
 use crate::client::reader::{Bound, TopicReader};
 use crate::client::{Cluster, Code, Deadline, Trouble};
@@ -64,7 +65,7 @@ fn create(args: &Create) -> Result<(), Trouble> {
         ..CreateTopicsRequest::default()
     };
     let made = ask_to_create(&mut cluster, &request, args, deadline)?;
-    let topic = cluster.topic(&args.name, false, deadline)?;
+    let topic = cluster.topic(&args.name, Missing::Wait, deadline)?;
     let partitions = topic.partitions.len();
     let replicas = topic
         .partitions

@@ -41,25 +41,24 @@ pub struct TextFile {
     pub text: String,
     /// Its code, if it is Rust.
     pub source: Option<Source>,
+    /// True for code that never ships.
+    pub test: bool,
 }
 
 impl TextFile {
     fn new(path: &str, text: &str) -> TextFile {
         let source = path.ends_with(".rs").then(|| Source::of(text));
+        let test = path.ends_with("/tests.rs") || path.contains("/tests/");
         TextFile {
             path: path.into(),
             text: text.into(),
             source,
+            test,
         }
     }
 
     fn is_generated(&self) -> bool {
         self.path.contains("/generated/")
-    }
-
-    /// Code that never ships: test files and whole test directories.
-    fn is_test(&self) -> bool {
-        self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
     }
 }
 
@@ -67,7 +66,8 @@ impl TextFile {
 pub fn run(args: &[String]) -> Result<(), String> {
     crate::run::only_flags(args, &[], &["--tighten"])?;
     let root = crate::run::root();
-    let files = text_files(&root)?;
+    let mut files = text_files(&root)?;
+    modules::mark_tests(&mut files);
     if args.iter().any(|arg| arg == "--tighten") {
         sizes::tighten(&root, &files)?;
     }

@@ -22,6 +22,37 @@ pub fn check(files: &[TextFile]) -> Vec<Breach> {
         .collect()
 }
 
+/// Marks the files that only `#[cfg(test)] mod name;` reaches, and those below them.
+pub fn mark_tests(files: &mut [TextFile]) {
+    let mut below = Vec::new();
+    for file in files.iter() {
+        let Some(source) = &file.source else { continue };
+        let code: Vec<&str> = source.code.lines().map(str::trim).collect();
+        for pair in code.windows(2) {
+            if let ("#[cfg(test)]", Some(name)) = (pair[0], declared(pair[1])) {
+                below.push(format!("{}/{name}", folder_of(&file.path)));
+            }
+        }
+    }
+    for file in files {
+        let under = |place: &String| {
+            file.path
+                .strip_prefix(place.as_str())
+                .is_some_and(|rest| rest.starts_with(['.', '/']))
+        };
+        file.test |= below.iter().any(under);
+    }
+}
+
+/// The folder in which the modules that a file declares lie.
+fn folder_of(path: &str) -> String {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    match name {
+        "lib.rs" | "main.rs" | "mod.rs" => folder.to_owned(),
+        name => format!("{folder}/{}", name.trim_end_matches(".rs")),
+    }
+}
+
 /// Files that cargo finds by itself.
 fn is_root(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();

@@ -215,3 +215,25 @@ fn links_lead_somewhere() {
     assert_eq!(check("[b](b.md#nothing)\n"), 1);
     assert_eq!(check("```\n[c](c.md)\n```\n"), 0);
 }
+
+#[test]
+fn what_only_tests_reach_is_a_test() {
+    let mut files = vec![
+        TextFile::new(
+            "crates/a/src/lib.rs",
+            "mod shipped;\n#[cfg(test)]\npub(crate) mod testing;\n",
+        ),
+        TextFile::new("crates/a/src/shipped.rs", "fn f() { x.unwrap(); }"),
+        TextFile::new(
+            "crates/a/src/testing.rs",
+            "mod disk;\nfn f() { x.unwrap(); }",
+        ),
+        TextFile::new("crates/a/src/testing/disk.rs", "fn f() { x.unwrap(); }"),
+    ];
+    modules::mark_tests(&mut files);
+    let paths: Vec<String> = words::check(&files)
+        .into_iter()
+        .map(|breach| breach.path)
+        .collect();
+    assert_eq!(paths, ["crates/a/src/shipped.rs"]);
+}

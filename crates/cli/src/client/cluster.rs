@@ -7,7 +7,21 @@ use crate::client::{Code, Connection, Deadline, Trouble};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wire_kafka::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
-use wire_kafka::messages::metadata_response::MetadataResponseTopic;
+use wire_kafka::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
+
+/// How long a topic that the cluster makes by itself may take to appear.
+const CREATION_MAX: Duration = Duration::from_secs(5);
+
+/// What to do about a topic that isn't there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Say so.
+    Fail,
+    /// Wait for it: it was just made, and not every node knows yet.
+    Wait,
+    /// Let the cluster make it, if it does that.
+    Create,
+}
 
 /// A client's view of a cluster.
 #[derive(Debug)]
@@ -138,7 +152,7 @@ impl Cluster {
             let Some(address) = self.addresses.get(&id) else {
                 return Err(Trouble::refused(
                     format!("finding node {id}"),
-                    Code(5),
+                    Code::LEADER_NOT_AVAILABLE,
                     None,
                 ));
             };
@@ -188,39 +202,30 @@ impl Cluster {
         self.learn(&question(names, false), deadline)
     }
 
-    /// Asks for one topic and waits until all its partitions have leaders. A missing topic is
-    /// created if `create` says so and the cluster does that.
+    /// Asks for one topic and waits until all its partitions have leaders.
     pub fn topic(
         &mut self,
         name: &str,
-        create: bool,
+        missing: Missing,
         deadline: Deadline,
     ) -> Result<MetadataResponseTopic, Trouble> {
         let mut pauses = Pauses::until(deadline);
+        let appears = match missing {
+            Missing::Fail => None,
+            Missing::Wait => Some(deadline),
+            Missing::Create => Some(deadline.within(CREATION_MAX)),
+        };
         loop {
+            let create = missing == Missing::Create;
             let topics = self.learn(&question(Some(&[name]), create), deadline)?;
-            let Some(topic) = topics.into_iter().next() else {
-                let code = Code::UNKNOWN_TOPIC_OR_PARTITION;
-                return Err(Trouble::refused(format!("topic {name}"), code, None));
+            let trouble = match unready(name, topics.first()) {
+                Some(trouble) => trouble,
+                None => return Ok(topics.into_iter().next().expect("a ready topic is there")),
             };
-            let code = Code(topic.error_code);
-            let missing = code == Code::UNKNOWN_TOPIC_OR_PARTITION && !create;
-            let trouble = match code {
-                code if !code.is_ok() => Trouble::refused(format!("topic {name}"), code, None),
-                _ => match topic
-                    .partitions
-                    .iter()
-                    .find(|p| p.leader_id < 0 || p.error_code != 0)
-                {
-                    None => return Ok(topic),
-                    Some(p) => Trouble::refused(
-                        format!("partition {} of {name}", p.partition_index),
-                        Code(if p.error_code != 0 { p.error_code } else { 5 }),
-                        None,
-                    ),
-                },
-            };
-            if missing || !trouble.is_retriable() || !pauses.wait() {
+            let unknown = Code::UNKNOWN_TOPIC_OR_PARTITION;
+            let absent = matches!(trouble, Trouble::Refused { code, .. } if code == unknown);
+            let hopeless = absent && appears.and_then(Deadline::left).is_none();
+            if hopeless || !trouble.is_retriable() || !pauses.wait() {
                 return Err(trouble);
             }
         }
@@ -264,6 +269,29 @@ impl Cluster {
         self.controller = answer.controller_id;
         Ok(answer.topics)
     }
+}
+
+/// Why a topic can't be used yet.
+fn unready(name: &str, topic: Option<&MetadataResponseTopic>) -> Option<Trouble> {
+    let refused = |what: String, code: Code| Some(Trouble::refused(what, code, None));
+    let code = topic.map_or(Code::UNKNOWN_TOPIC_OR_PARTITION, |topic| {
+        Code(topic.error_code)
+    });
+    if !code.is_ok() {
+        return refused(format!("topic {name}"), code);
+    }
+    let unled = |p: &&MetadataResponsePartition| p.leader_id < 0 || p.error_code != 0;
+    let partition = topic?.partitions.iter().find(unled)?;
+    let code = Code(partition.error_code);
+    let code = if code.is_ok() {
+        Code::LEADER_NOT_AVAILABLE
+    } else {
+        code
+    };
+    refused(
+        format!("partition {} of {name}", partition.partition_index),
+        code,
+    )
 }
 
 fn question(names: Option<&[&str]>, create: bool) -> MetadataRequest {

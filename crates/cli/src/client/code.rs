@@ -147,6 +147,8 @@ impl Code {
     pub const UNKNOWN_TOPIC_OR_PARTITION: Code = Code(3);
     /// A topic of this name is there.
     pub const TOPIC_ALREADY_EXISTS: Code = Code(36);
+    /// A partition has no leader.
+    pub const LEADER_NOT_AVAILABLE: Code = Code(5);
     /// The version isn't spoken.
     pub const UNSUPPORTED_VERSION: Code = Code(35);
     /// The batch is in the log already.

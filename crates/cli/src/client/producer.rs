@@ -1,6 +1,7 @@
 //! Sends batches so that each is in the log once: an idempotent producer. A batch keeps its
 //! sequence through all attempts, so the leader knows one that it has already.
 
+use crate::client::cluster::Missing;
 use crate::client::deadline::Pauses;
 use crate::client::{Cluster, Code, Deadline, Trouble};
 use base::ProducerId;
@@ -249,7 +250,7 @@ impl Producer {
         deadline: Deadline,
     ) -> Result<(), Trouble> {
         let topic = if create {
-            cluster.topic(&self.topic, true, deadline)?
+            cluster.topic(&self.topic, Missing::Create, deadline)?
         } else {
             cluster.topic_as_known(&self.topic, deadline)?
         };

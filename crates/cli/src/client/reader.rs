@@ -1,6 +1,7 @@
 //! Reads partitions from an offset on: one Fetch at a time to each leader, batches unpacked to
 //! records.
 
+use crate::client::cluster::Missing;
 use crate::client::deadline::Pauses;
 use crate::client::{Cluster, Code, Deadline, Trouble};
 use base::record;
@@ -65,7 +66,7 @@ impl TopicReader {
         only: Option<i32>,
         deadline: Deadline,
     ) -> Result<TopicReader, Trouble> {
-        let known = cluster.topic(topic, false, deadline)?;
+        let known = cluster.topic(topic, Missing::Fail, deadline)?;
         let leaders: BTreeMap<i32, i32> = known
             .partitions
             .iter()
