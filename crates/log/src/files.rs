@@ -3,7 +3,7 @@
 
 use crate::fault::{Fault, ReadFault};
 use base::{Disk, File, GroupId, Offset, Open};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -46,9 +46,9 @@ struct Slot {
 
 #[derive(Default)]
 struct State {
-    slots: HashMap<Key, Slot>,
+    slots: BTreeMap<Key, Slot>,
     /// The groups that exist, and how often each was cut.
-    groups: HashMap<GroupId, u64>,
+    groups: BTreeMap<GroupId, u64>,
     clock: u64,
     /// How often files were closed because they go away: a file opened before that must not be
     /// kept after it.

@@ -7,7 +7,7 @@ use crate::wal::record::{self, Logged};
 use crate::wal::scan::{Found, Link};
 use base::{GroupId, RaftIndex};
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Everything from an index on was cut off by the record with this number.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ struct Cuts {
 /// What the first reading found. Records are numbered from 0 in the order of the log.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
-    groups: HashMap<GroupId, Cuts>,
+    groups: BTreeMap<GroupId, Cuts>,
     records: u64,
     /// The turn of the last record.
     seen: u64,
