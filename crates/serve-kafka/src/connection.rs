@@ -211,6 +211,11 @@ impl Connection {
         self.frames.buffered() + starved + self.held_bytes + self.out_bytes
     }
 
+    /// Bytes of a request that hasn't arrived whole; the budget doesn't count them yet.
+    pub fn unfinished_bytes(&self) -> usize {
+        self.frames.buffered()
+    }
+
     fn has_room(&self) -> bool {
         self.slots.len() < PIPELINE_MAX && self.out_bytes < ANSWER_BYTES_MAX
     }

@@ -2,8 +2,10 @@
 //! socket and the connection's step machine. What the bytes mean is `serve_kafka`'s business.
 
 mod client;
+mod idle;
 mod inbox;
 mod input;
+mod intake;
 mod output;
 
 use crate::engine::readers::Readers;
@@ -139,3 +141,6 @@ impl Drop for Open<'_> {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

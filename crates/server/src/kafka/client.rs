@@ -1,21 +1,22 @@
 //! One client's task: carries bytes, answers and time to its connection, and carries out what
 //! comes of them.
 
+use super::idle::IdleTimer;
 use super::inbox::{Inbox, Letter};
 use super::input::Input;
+use super::intake::{self, Intake};
 use super::output::Output;
 use super::{Door, Stop};
 use base::Mono;
 use serve_kafka::{ColdRead, Connection};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 /// Bytes that may wait for a slow reader before nothing more is taken out of its connection, which
 /// then stops serving and being read.
@@ -31,44 +32,13 @@ pub struct Client<'a> {
     connection: Connection,
     inbox: Arc<Inbox>,
     input: Input,
+    intake: Intake,
     output: Output,
     stop: watch::Receiver<Stop>,
     /// When something came or went last.
     active: Mono,
     idle: IdleTimer,
     ending: bool,
-}
-
-/// Rings when a connection may have been idle for too long. It is set again only when it rings,
-/// so that traffic costs nothing.
-struct IdleTimer {
-    limit: Option<Duration>,
-    timer: Pin<Box<Sleep>>,
-}
-
-impl IdleTimer {
-    fn new(limit: Option<Duration>) -> IdleTimer {
-        let never = Duration::from_secs(u64::from(u32::MAX));
-        IdleTimer {
-            limit,
-            timer: Box::pin(sleep(limit.unwrap_or(never))),
-        }
-    }
-
-    async fn over(&mut self) {
-        self.timer.as_mut().await;
-    }
-
-    /// Sets the timer for a connection with traffic at `active`; false if that is too long ago.
-    fn set(&mut self, active: Mono, now: Mono) -> bool {
-        let limit = self.limit.unwrap_or(Duration::MAX);
-        let left = limit.saturating_sub(now.since(active));
-        let at = Instant::now().checked_add(left);
-        if let Some(at) = at.filter(|_| !left.is_zero()) {
-            self.timer.as_mut().reset(at);
-        }
-        !left.is_zero()
-    }
 }
 
 /// What the task woke up for.
@@ -91,6 +61,7 @@ impl<'a> Client<'a> {
             peer,
             inbox,
             input: Input::default(),
+            intake: Intake::default(),
             output: Output::default(),
             stop: door.stop.subscribe(),
             active: os::clock::mono(),
@@ -122,7 +93,7 @@ impl<'a> Client<'a> {
             match self.wait().await? {
                 Wake::Socket => self.on_socket()?,
                 Wake::Inbox => self.on_inbox(),
-                Wake::Resume => self.connection.resume(os::clock::now()),
+                Wake::Resume => self.on_room()?,
                 Wake::Idle => self.on_idle()?,
                 Wake::Stop => {}
             }
@@ -167,10 +138,7 @@ impl<'a> Client<'a> {
     }
 
     async fn wait(&mut self) -> io::Result<Wake> {
-        let reads = self.connection.wants_bytes()
-            && self.output.len() < UNWRITTEN_MAX
-            && *self.stop.borrow() < Stop::Reading;
-        let interest = match (reads, self.output.len() > 0) {
+        let interest = match (self.may_read(), self.output.len() > 0) {
             (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
             (true, false) => Some(Interest::READABLE),
             (false, true) => Some(Interest::WRITABLE),
@@ -185,6 +153,7 @@ impl<'a> Client<'a> {
         let resume = async {
             match self.connection.resume_at() {
                 Some(at) => sleep(at.since(os::clock::mono())).await,
+                None if self.intake.is_starving() => sleep(intake::RETRY).await,
                 None => std::future::pending().await,
             }
         };
@@ -197,8 +166,15 @@ impl<'a> Client<'a> {
         }
     }
 
+    fn may_read(&self) -> bool {
+        self.connection.wants_bytes()
+            && !self.intake.is_starving()
+            && self.output.len() < UNWRITTEN_MAX
+            && *self.stop.borrow() < Stop::Reading
+    }
+
     fn on_socket(&mut self) -> io::Result<()> {
-        if !self.connection.wants_bytes() {
+        if !self.may_read() {
             return Ok(());
         }
         match self.input.read(&self.stream) {
@@ -208,11 +184,32 @@ impl<'a> Client<'a> {
                 self.active = now.mono;
                 // What ends the connection comes out of it with the last answers.
                 let _ = self.connection.on_bytes(now, bytes);
-                Ok(())
+                self.cover(now.mono)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// There may be room in the budget again.
+    fn on_room(&mut self) -> io::Result<()> {
+        let now = os::clock::now();
+        self.connection.resume(now);
+        self.cover(now.mono)
+    }
+
+    fn cover(&mut self, now: Mono) -> io::Result<()> {
+        let unfinished = self.connection.unfinished_bytes();
+        let budget = self.door.broker.budget();
+        self.intake
+            .cover(budget, unfinished, now)
+            .map(|_| ())
+            .map_err(io::Error::other)
+    }
+
+    /// True if the client waits for an answer.
+    fn is_asked(&self) -> bool {
+        self.connection.pending_bytes() > self.connection.unfinished_bytes()
     }
 
     fn on_inbox(&mut self) {
@@ -229,7 +226,7 @@ impl<'a> Client<'a> {
     fn on_idle(&mut self) -> io::Result<()> {
         let now = os::clock::mono();
         // Who waits for an answer isn't idle; who doesn't take the answers is.
-        if self.connection.pending_bytes() > 0 && self.output.len() == 0 {
+        if self.is_asked() && self.output.len() == 0 {
             self.active = now;
         }
         if self.idle.set(self.active, now) {
@@ -240,9 +237,7 @@ impl<'a> Client<'a> {
 
     /// True if nothing more is to be read and all is answered.
     fn is_drained(&self) -> bool {
-        *self.stop.borrow() >= Stop::Reading
-            && self.connection.pending_bytes() == 0
-            && self.output.len() == 0
+        *self.stop.borrow() >= Stop::Reading && !self.is_asked() && self.output.len() == 0
     }
 
     async fn say_goodbye(&mut self) -> io::Result<()> {

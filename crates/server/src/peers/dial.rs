@@ -128,6 +128,7 @@ async fn session(shared: &Shared, link: &Link, stream: TcpStream) -> io::Error {
     link.outbox.clear();
     link.up.store(true, Ordering::Release);
     shared.sink.up(link.node);
+    tracing::info!("connected to node {} at {}", link.node, link.address);
     let send = async {
         loop {
             let frames = link.outbox.take().await;
