@@ -6,8 +6,9 @@ use crate::{interop, run::exists};
 use serde_json::Value;
 use std::path::Path;
 
-const USAGE: &str = "usage: cargo xtask e2e faults [--kills 20] [--stops 0] [--partitions 6] \
-                     [--seconds 3600] [--binary PATH] [--write]";
+const USAGE: &str = "usage: cargo xtask e2e faults [--kills 20] [--stops 0] [--calm SECONDS] \
+                     [--partitions 6] [--seconds 3600] [--binary PATH] [--write]\n       \
+                     cargo xtask e2e footprint [--binary PATH]";
 
 /// Where the results stand for people.
 const PAGE: &str = "docs/faults.md";
@@ -16,6 +17,7 @@ const PAGE: &str = "docs/faults.md";
 pub fn run(args: &[String]) -> Result<(), String> {
     match args.split_first() {
         Some((what, rest)) if what == "faults" => faults(rest),
+        Some((what, rest)) if what == "footprint" => footprint(rest),
         _ => Err(USAGE.into()),
     }
 }
@@ -47,11 +49,28 @@ pub fn gate(minutes: u64) -> Result<(), String> {
     faults(&words.map(str::to_owned))
 }
 
+/// Measures start, memory and size of the release binary against what is promised.
+fn footprint(args: &[String]) -> Result<(), String> {
+    only_flags(args, &["--binary"], &[])?;
+    let binary = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
+    checked(cargo().args([
+        "build",
+        "--release",
+        "--package",
+        "e2e",
+        "--bin",
+        "footprint",
+    ]))?;
+    let measure = run::target_directory()?.join("release/footprint");
+    checked(std::process::Command::new(measure).arg(binary))
+}
+
 /// Builds both sides in release and runs the faults; JSON goes to the target directory.
 fn faults(args: &[String]) -> Result<(), String> {
     let valued = [
         "--kills",
         "--stops",
+        "--calm",
         "--partitions",
         "--seconds",
         "--binary",

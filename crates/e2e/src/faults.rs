@@ -25,6 +25,8 @@ pub enum Fault {
     Kill,
     /// SIGSTOP until the others have taken over, then SIGCONT.
     Stop,
+    /// Nothing, for all the time: leaders have no reason to change.
+    Calm,
 }
 
 /// A run.
@@ -81,15 +83,21 @@ pub fn run(plan: Plan, place: &Path) -> Report {
     fleet.settle(TOPIC);
     let load = Load::start(&fleet.bootstrap(), TOPIC, plan.partitions);
     load.progress(BATCHES_BETWEEN);
-    let end = wait::now() + plan.within;
+    let mut problems = Vec::new();
     let mut hits = Vec::new();
-    while hits.len() < plan.times && wait::now() < end {
-        hits.push(strike(plan, hits.len(), &mut fleet, &load));
+    match plan.fault {
+        Fault::Calm => hits.push(calm(plan, &fleet, &load, &mut problems)),
+        Fault::Kill | Fault::Stop => {
+            let end = wait::now() + plan.within;
+            while hits.len() < plan.times && wait::now() < end {
+                hits.push(strike(plan, hits.len(), &mut fleet, &load));
+            }
+        }
     }
     let finished = wait::now();
     let history = load.finish();
     fleet.settle(TOPIC);
-    let mut problems = judge::problems(&history);
+    problems.extend(judge::problems(&history));
     problems.extend(replicas::differences(&fleet.stop()));
     Report {
         plan,
@@ -100,29 +108,52 @@ pub fn run(plan: Plan, place: &Path) -> Report {
     }
 }
 
+/// Leaves the fleet alone under its load for all the time: no leader may change.
+fn calm(plan: Plan, fleet: &Fleet, load: &Load, problems: &mut Vec<String>) -> Hit {
+    let at = wait::now();
+    let before = leaders(fleet, plan.partitions);
+    while at.elapsed() < plan.within {
+        load.progress(BATCHES_BETWEEN);
+    }
+    let after = leaders(fleet, plan.partitions);
+    if before != after {
+        problems.push(format!(
+            "leaders and epochs went from {before:?} to {after:?}"
+        ));
+    }
+    Hit {
+        at,
+        partitions: (0..plan.partitions).collect(),
+    }
+}
+
 /// Hits the leader of one partition, waits until everything goes on, and heals the fleet.
 fn strike(plan: Plan, number: usize, fleet: &mut Fleet, load: &Load) -> Hit {
     let leaders = leaders(fleet, plan.partitions);
-    let victim = leaders[number % leaders.len()];
-    let led = |(partition, leader): (usize, &i32)| (*leader == victim).then_some(partition as i32);
+    let (victim, _) = leaders[number % leaders.len()];
+    let led = |(partition, (leader, _)): (usize, &(i32, i32))| {
+        (*leader == victim).then_some(partition as i32)
+    };
     let partitions = leaders.iter().enumerate().filter_map(led).collect();
     let at = wait::now();
     match plan.fault {
         Fault::Kill => fleet.kill(victim),
         Fault::Stop => fleet.node(victim).signal(Signal::STOP),
+        Fault::Calm => unreachable!("nothing is struck in a calm run"),
     }
     load.progress(BATCHES_BETWEEN);
     match plan.fault {
         Fault::Kill => fleet.restart(victim),
         Fault::Stop => fleet.node(victim).signal(Signal::CONT),
+        Fault::Calm => unreachable!("nothing is struck in a calm run"),
     }
     fleet.settle(TOPIC);
     load.progress(BATCHES_BETWEEN);
     Hit { at, partitions }
 }
 
-/// The leader of each partition, in order.
-fn leaders(fleet: &Fleet, partitions: i32) -> Vec<i32> {
+/// The leader of each partition and its epoch, in order.
+fn leaders(fleet: &Fleet, partitions: i32) -> Vec<(i32, i32)> {
     let mut client = fleet.client();
     wait::until("a leader for every partition", || {
         let known = client
@@ -130,7 +161,9 @@ fn leaders(fleet: &Fleet, partitions: i32) -> Vec<i32> {
             .ok()?;
         let leader = |index| {
             let found = known.partitions.iter().find(|p| p.partition_index == index);
-            found.map(|p| p.leader_id).filter(|leader| *leader > 0)
+            found
+                .map(|p| (p.leader_id, p.leader_epoch))
+                .filter(|(leader, _)| *leader > 0)
         };
         (0..partitions).map(leader).collect()
     })
@@ -194,6 +227,7 @@ impl Fault {
         match self {
             Fault::Kill => "kill -9 of a leader",
             Fault::Stop => "SIGSTOP of a leader",
+            Fault::Calm => "none",
         }
     }
 }

@@ -17,8 +17,12 @@ pub struct Ack {
     pub at: Instant,
 }
 
-/// A record as a reader got it: its offset and value.
-pub type Seen = (i64, String);
+/// A record as a reader got it: its offset, and its number among those of its writer or
+/// [`FOREIGN`].
+pub type Seen = (i64, u64);
+
+/// The number of a record that its partition's writer never wrote.
+pub const FOREIGN: u64 = u64::MAX;
 
 /// One writer's side, one partition.
 #[derive(Clone, Debug, Default)]
@@ -48,4 +52,17 @@ pub fn value(partition: i32, number: u64) -> String {
         "p{partition}-{number:012}-{}",
         "x".repeat((number % 90) as usize)
     )
+}
+
+/// The number in a value, if the whole of it is what the partition's writer wrote.
+pub fn number(partition: i32, text: &[u8]) -> u64 {
+    let words = std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.split('-').nth(1));
+    let number = words.and_then(|word| word.parse().ok()).unwrap_or(FOREIGN);
+    if number != FOREIGN && value(partition, number).as_bytes() == text {
+        number
+    } else {
+        FOREIGN
+    }
 }

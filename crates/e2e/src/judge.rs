@@ -1,7 +1,7 @@
 //! Judges a history: nothing acknowledged is lost, nothing is there twice, offsets are
 //! contiguous, order is kept, and what a reader once saw stays.
 
-use crate::history::{History, Seen, Written, value};
+use crate::history::{History, Seen, Written};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ pub fn problems(history: &History) -> Vec<String> {
     for (partition, written) in &history.written {
         let last = history.last.get(partition).unwrap_or(&nothing);
         let live = history.live.get(partition).unwrap_or(&nothing);
-        let mut found = partition_problems(*partition, written, live, last);
+        let mut found = partition_problems(written, live, last);
         let more = found.len().saturating_sub(NAMED_MAX);
         found.truncate(NAMED_MAX);
         found.extend((more > 0).then(|| format!("and {more} more")));
@@ -28,80 +28,73 @@ pub fn problems(history: &History) -> Vec<String> {
     problems
 }
 
-fn partition_problems(
-    partition: i32,
-    written: &Written,
-    live: &[Seen],
-    last: &[Seen],
-) -> Vec<String> {
+fn partition_problems(written: &Written, live: &[Seen], last: &[Seen]) -> Vec<String> {
     let mut problems: Vec<String> = written.trouble.iter().cloned().collect();
-    for (at, (offset, _)) in last.iter().enumerate() {
-        if *offset != at as i64 {
-            problems.push(format!("offset {offset} stands where {at} belongs"));
-            break;
-        }
-    }
-    let mut first_place = BTreeMap::new();
-    for (offset, text) in last {
-        if let Some(before) = first_place.insert(text.as_str(), *offset) {
-            problems.push(format!("{text} is there twice, at {before} and {offset}"));
-        }
-    }
-    let at: BTreeMap<i64, &str> = last
+    // One batch is on its way at a time, so the log is a prefix of what was tried, in order.
+    let wrong = last
         .iter()
-        .map(|(offset, text)| (*offset, text.as_str()))
-        .collect();
-    problems.extend(lost(partition, written, &at, &first_place));
-    problems.extend(unordered(partition, written, last));
-    for (offset, text) in live {
-        if at.get(offset) != Some(&text.as_str()) {
+        .enumerate()
+        .find(|(at, seen)| **seen != (*at as i64, *at as u64));
+    if let Some((at, (offset, number))) = wrong {
+        problems.push(format!(
+            "record {number} at offset {offset}, where record {at} belongs"
+        ));
+        problems.extend(twice(last));
+    }
+    if last.len() as u64 > written.attempted {
+        problems.push(format!(
+            "{} records, {} were tried",
+            last.len(),
+            written.attempted
+        ));
+    }
+    let at: BTreeMap<i64, u64> = last.iter().copied().collect();
+    problems.extend(lost(written, last, &at));
+    for (offset, number) in live {
+        if at.get(offset) != Some(number) {
+            let now = at.get(offset);
             problems.push(format!(
-                "a reader saw {text} at {offset}; now there is {:?}",
-                at.get(offset)
+                "a reader saw record {number} at {offset}; now there is {now:?}"
             ));
         }
     }
     problems
 }
 
-fn lost(
-    partition: i32,
-    written: &Written,
-    at: &BTreeMap<i64, &str>,
-    places: &BTreeMap<&str, i64>,
-) -> Vec<String> {
+fn twice(last: &[Seen]) -> Vec<String> {
+    let mut first_place = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (offset, number) in last {
+        if let Some(before) = first_place.insert(number, offset) {
+            problems.push(format!(
+                "record {number} is there twice, at {before} and {offset}"
+            ));
+        }
+    }
+    problems
+}
+
+fn lost(written: &Written, last: &[Seen], at: &BTreeMap<i64, u64>) -> Vec<String> {
     let mut problems = Vec::new();
     for ack in &written.acks {
         for i in 0..u64::from(ack.records) {
-            let text = value(partition, ack.first + i);
-            let offset = ack.base_offset + i as i64;
+            let (number, offset) = (ack.first + i, ack.base_offset + i as i64);
             let there = match ack.base_offset {
-                -1 => places.contains_key(text.as_str()),
-                _ => at.get(&offset) == Some(&text.as_str()),
+                // The leader forgot where; the place may be any, near the number as a rule.
+                -1 => {
+                    at.get(&(number as i64)) == Some(&number) || last.iter().any(|s| s.1 == number)
+                }
+                _ => at.get(&offset) == Some(&number),
             };
             if !there {
                 let found = at.get(&offset);
                 problems.push(format!(
-                    "{text} was acknowledged at {offset}; there is {found:?}"
+                    "record {number} was acknowledged at {offset}; there is {found:?}"
                 ));
             }
         }
     }
     problems
-}
-
-/// One batch is on its way at a time, so the log is a prefix of what was tried, in order.
-fn unordered(partition: i32, written: &Written, last: &[Seen]) -> Option<String> {
-    for (number, (offset, text)) in last.iter().enumerate() {
-        if *text != value(partition, number as u64) {
-            return Some(format!(
-                "at {offset} is {text}, where record {number} belongs"
-            ));
-        }
-    }
-    let count = last.len() as u64;
-    (count > written.attempted)
-        .then(|| format!("{count} records, {} were tried", written.attempted))
 }
 
 /// The longest time without an acknowledgement that ended after `from` and began before `to`.

@@ -7,6 +7,7 @@
 pub mod binary;
 pub mod faults;
 pub mod fleet;
+pub mod footprint;
 pub mod history;
 pub mod http;
 pub mod judge;

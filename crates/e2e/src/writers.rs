@@ -2,11 +2,11 @@
 //! over all of them. Each is a thread with a client of its own.
 
 use crate::fleet::PATIENCE;
-use crate::history::{Ack, History, Seen, Written, value};
+use crate::history::{Ack, History, Seen, Written, number, value};
 use crate::wait;
 use base::batch::Compression;
 use cli::client::producer::{Outgoing, Producer, Record};
-use cli::client::reader::TopicReader;
+use cli::client::reader::{Bound, Received, TopicReader};
 use cli::client::{Cluster, Deadline, Trouble};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -189,7 +189,7 @@ fn follow(bootstrap: &str, topic: &str, stop: &AtomicBool) -> BTreeMap<i32, Vec<
         {
             seen.entry(record.partition)
                 .or_default()
-                .push((record.offset, text(&record.value)));
+                .push(seen_of(&record));
         }
     }
     seen
@@ -207,7 +207,6 @@ fn open(cluster: &mut Cluster, topic: &str) -> Result<TopicReader, Trouble> {
 
 /// Everything in a topic, by partition.
 pub fn read_all(bootstrap: &str, topic: &str) -> Result<BTreeMap<i32, Vec<Seen>>, Trouble> {
-    use cli::client::reader::Bound;
     let mut cluster = Cluster::new(bootstrap)?.patient_for(PATIENCE);
     let mut reader = open(&mut cluster, topic)?;
     let ends = reader.offsets(&mut cluster, Bound::Latest, Deadline::after(GIVE_UP))?;
@@ -224,12 +223,18 @@ pub fn read_all(bootstrap: &str, topic: &str) -> Result<BTreeMap<i32, Vec<Seen>>
         for record in reader.poll(&mut cluster, READ_WAIT, until)? {
             seen.entry(record.partition)
                 .or_default()
-                .push((record.offset, text(&record.value)));
+                .push(seen_of(&record));
         }
     }
     Ok(seen)
 }
 
-fn text(value: &Option<bytes::Bytes>) -> String {
-    String::from_utf8_lossy(value.as_deref().unwrap_or_default()).into_owned()
+fn seen_of(record: &Received) -> Seen {
+    (
+        record.offset,
+        number(
+            record.partition,
+            record.value.as_deref().unwrap_or_default(),
+        ),
+    )
 }

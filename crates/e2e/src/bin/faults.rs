@@ -7,6 +7,9 @@ use serde_json::Value;
 use std::process::ExitCode;
 use std::time::Duration;
 
+const USAGE: &str = "usage: faults [--binary PATH] [--kills N] [--stops N] [--calm SECONDS] \
+                     [--partitions N] [--seconds N]";
+
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let value = |name: &str| {
@@ -20,11 +23,10 @@ fn main() -> ExitCode {
         number("--stops", 0),
         number("--partitions", 6),
         number("--seconds", 3600),
+        number("--calm", 0),
     );
-    let (Ok(kills), Ok(stops), Ok(partitions), Ok(seconds)) = numbers else {
-        eprintln!(
-            "usage: faults [--binary PATH] [--kills N] [--stops N] [--partitions N] [--seconds N]"
-        );
+    let (Ok(kills), Ok(stops), Ok(partitions), Ok(seconds), Ok(calm)) = numbers else {
+        eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
     if let Some(path) = value("--binary") {
@@ -37,7 +39,11 @@ fn main() -> ExitCode {
         within: Duration::from_secs(seconds),
     };
     let mut reports: Vec<Report> = Vec::new();
-    for plan in [plan(Fault::Kill, kills), plan(Fault::Stop, stops)] {
+    let calm = Plan {
+        within: Duration::from_secs(calm),
+        ..plan(Fault::Calm, calm.min(1))
+    };
+    for plan in [plan(Fault::Kill, kills), plan(Fault::Stop, stops), calm] {
         if plan.times > 0 {
             let place = Scratch::new("faults");
             reports.push(run(plan, place.path()));

@@ -1,5 +1,5 @@
 use super::*;
-use crate::history::Ack;
+use crate::history::{Ack, FOREIGN, number, value};
 use crate::wait;
 
 fn ack(first: u64, records: u32, base_offset: i64) -> Ack {
@@ -14,7 +14,7 @@ fn ack(first: u64, records: u32, base_offset: i64) -> Ack {
 /// Four records in partition 0, two acknowledged batches.
 fn sound() -> History {
     let acks = vec![ack(0, 2, 0), ack(2, 2, -1)];
-    let last: Vec<Seen> = (0..4).map(|n| (n as i64, value(0, n))).collect();
+    let last: Vec<Seen> = (0..4).map(|n| (n as i64, n)).collect();
     History {
         written: BTreeMap::from([(
             0,
@@ -34,17 +34,17 @@ fn a_sound_history_passes_and_each_damage_is_seen() {
     assert_eq!(problems(&sound()), Vec::<String>::new());
     type Damage = fn(&mut Vec<Seen>);
     let damages: [(&str, Damage); 6] = [
-        ("acknowledged record lost at the end", |log| drop(log.pop())),
-        ("record replaced", |log| log[1].1 = value(0, 9)),
-        ("record twice", |log| log.push((4, value(0, 3)))),
+        ("acknowledged record lost at the end", |log| log.truncate(3)),
+        ("record replaced", |log| log[1].1 = FOREIGN),
+        ("record twice", |log| log.push((4, 3))),
         ("hole in the offsets", |log| {
             log.iter_mut().skip(2).for_each(|seen| seen.0 += 1)
         }),
         ("two exchanged", |log| {
-            let second = log[1].1.clone();
+            let second = log[1].1;
             log[1].1 = std::mem::replace(&mut log[2].1, second);
         }),
-        ("record nobody wrote", |log| log.push((4, value(0, 4)))),
+        ("record nobody wrote", |log| log.push((4, 4))),
     ];
     for (name, damage) in damages {
         let mut history = sound();
@@ -56,11 +56,7 @@ fn a_sound_history_passes_and_each_damage_is_seen() {
 #[test]
 fn what_a_reader_saw_and_is_gone_is_seen() {
     let mut history = sound();
-    history
-        .live
-        .get_mut(&0)
-        .expect("partition 0")
-        .push((3, value(0, 7)));
+    history.live.get_mut(&0).expect("partition 0").push((3, 7));
     assert_eq!(problems(&history).len(), 1);
 }
 
@@ -90,4 +86,19 @@ fn the_gap_is_the_one_around_the_fault() {
         median_and_max(&times),
         (Duration::from_millis(3), Duration::from_millis(5))
     );
+}
+
+#[test]
+fn a_value_is_known_to_the_last_byte() {
+    for n in [0, 7, 89, 90, 1_000_000_007] {
+        assert_eq!(number(3, value(3, n).as_bytes()), n);
+        assert_eq!(
+            number(2, value(3, n).as_bytes()),
+            FOREIGN,
+            "another partition's"
+        );
+    }
+    let damaged = value(3, 50).replace("xx", "xy");
+    assert_eq!(number(3, damaged.as_bytes()), FOREIGN);
+    assert_eq!(number(3, b"\xff-\xff"), FOREIGN);
 }
