@@ -202,16 +202,8 @@ impl SimDisk {
         self.lock().damage.clone()
     }
 
-    /// Paths of all files, sorted.
-    pub(crate) fn files(&self) -> Vec<String> {
-        self.lock()
-            .names
-            .files()
-            .map(|(path, _)| path.to_string())
-            .collect()
-    }
-
-    /// A file's bytes as a process would read them; for checkers, past all faults.
+    /// The bytes of a file as a process would read them, past all faults.
+    #[cfg(test)]
     pub(crate) fn peek(&self, path: &str) -> Option<Vec<u8>> {
         let state = self.lock();
         let inode = state.names.file(path)?;

@@ -107,6 +107,14 @@ impl Shard {
         })
     }
 
+    /// What to read for all that this node's replica of a group has committed from an offset on,
+    /// whoever leads; for those who compare replicas.
+    pub fn plan_replica(&self, group: GroupId, from: Offset) -> Option<log::ReadPlan> {
+        let replica = self.replicas.get(&group)?;
+        let upto = replica.high.1;
+        (from < upto).then(|| replica.log.plan_read(from, upto, u32::MAX))
+    }
+
     /// The groups that this node has a replica of.
     pub fn groups(&self) -> impl Iterator<Item = GroupId> {
         self.replicas.keys().copied()

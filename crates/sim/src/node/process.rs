@@ -140,6 +140,11 @@ impl Process {
         Ok((process, report))
     }
 
+    /// True if all turns are on the disk and readable.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self.step, Step::Wait | Step::Idle) && self.turns.is_empty()
+    }
+
     /// A connection's way for answers.
     pub(crate) fn inbox(&self, connection: u64) -> Arc<Inbox> {
         Arc::new(Inbox {

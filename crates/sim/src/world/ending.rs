@@ -9,22 +9,15 @@ use crate::checkers::{Checked, Part, violation};
 use crate::client::Role;
 use crate::client::producer::{Habits, Producer};
 use crate::net::Place;
-use crate::node::inbox::Answer;
 use crate::plan::faults::Crash;
 use crate::plan::{CHAOS, CONVERGENCE};
 use crate::scheduler::Micros;
 use base::GroupId;
-use shard::{Command, ReplicaStatus, Reply, ReplyTo};
-use std::collections::BTreeMap;
+use shard::ReplicaStatus;
 use std::sync::Arc;
 
 /// How often the replicas are asked where they stand.
 const INSPECT_EVERY: Micros = 500_000;
-/// What a replica says this long after something was asked before it.
-const MARGIN: Micros = 100_000;
-/// The connection under which a node's replicas are asked; no client has it.
-const INSPECTOR: u64 = 0;
-
 /// Where the end of a run is.
 #[derive(Default)]
 pub(super) struct Ending {
@@ -36,58 +29,29 @@ pub(super) struct Ending {
     prober: Option<usize>,
     probed: bool,
     power_lost: bool,
-    /// Since when the clients have nothing open; what replicas said before that is out of date.
-    quiet_since: Option<Micros>,
-    /// What the replicas said last, by node and group.
-    statuses: BTreeMap<(Place, u64), ReplicaStatus>,
-    /// When each node said so.
-    told_at: BTreeMap<Place, Micros>,
 }
 
 impl World {
-    /// Asks all replicas where they stand.
+    /// Looks where all replicas stand.
     pub(super) fn inspect(&mut self) -> Checked {
-        self.ask_replicas();
-        self.scheduler.after(INSPECT_EVERY, super::Event::Inspect);
-        Ok(())
-    }
-
-    fn ask_replicas(&mut self) {
-        let groups: Vec<GroupId> = self.parts.keys().map(|group| GroupId(*group)).collect();
-        for place in 0..self.plan.nodes {
-            let Some(process) = &self.nodes[place].process else {
+        let now = self.scheduler.now();
+        for (place, node) in self.nodes.iter().enumerate() {
+            let Some(process) = &node.process else {
                 continue;
             };
-            let to = ReplyTo {
-                sink: process.inbox(INSPECTOR),
-                ticket: self.nodes[place].life,
-            };
-            let command = Command::Replicas {
-                groups: groups.clone(),
-            };
-            self.leave(place, vec![shard::Event::Command(command, Some(to))]);
-        }
-    }
-
-    /// The replicas of a node said where they stand; other answers come too late for anybody.
-    pub(super) fn inspected(&mut self, place: Place, answer: Answer) -> Checked {
-        let (INSPECTOR, Reply::Replicas(statuses)) = (answer.connection, answer.reply) else {
-            return Ok(());
-        };
-        let now = self.scheduler.now();
-        self.ending.statuses.retain(|(node, _), _| *node != place);
-        self.ending.told_at.insert(place, now);
-        for status in statuses {
-            if let Some(part) = self.parts.get(&status.group.0) {
-                let (node, high) = (place as u32 + 1, status.high_watermark.0);
+            for (group, part) in &self.parts {
+                let Some(status) = process.shard.replica_status(GroupId(*group)) else {
+                    continue;
+                };
+                let (name, high) = (place as u32 + 1, status.high_watermark.0);
                 self.checkers
                     .monotone
-                    .replica(node, answer.ticket, *part, high)?;
-                let by = || format!("node {node} at {now} us");
+                    .replica(name, node.life, *part, high)?;
+                let by = || format!("node {name} at {now} us");
                 self.checkers.committed.told(*part, high, by);
             }
-            self.ending.statuses.insert((place, status.group.0), status);
         }
+        self.scheduler.after(INSPECT_EVERY, super::Event::Inspect);
         Ok(())
     }
 
@@ -101,16 +65,9 @@ impl World {
             self.send_prober();
         }
         self.probe();
-        let busy = self.busy();
-        if busy.is_some() {
-            self.ending.quiet_since = None;
-        } else {
-            self.ending.quiet_since.get_or_insert(now);
-        }
-        match busy.or_else(|| self.unwell()) {
+        match self.busy().or_else(|| self.unwell()) {
             None if self.plan.last_power_loss && !self.ending.power_lost => {
                 self.ending.power_lost = true;
-                self.ending.quiet_since = None;
                 self.ending.deadline = now + CONVERGENCE;
                 self.trace.tell(now, || "LAST POWER LOSS".to_string());
                 for place in 0..self.plan.nodes {
@@ -133,7 +90,6 @@ impl World {
             }
             Some(_) => {}
         }
-        self.ask_replicas();
         self.scheduler.after(200_000, super::Event::Converged);
         Ok(())
     }
@@ -195,8 +151,12 @@ impl World {
         }
     }
 
-    fn status(&self, place: Place, group: u64) -> Option<&ReplicaStatus> {
-        self.ending.statuses.get(&(place, group))
+    fn status(&self, place: Place, group: u64) -> Option<ReplicaStatus> {
+        self.nodes[place]
+            .process
+            .as_ref()?
+            .shard
+            .replica_status(GroupId(group))
     }
 
     /// What is still under way, if anything.
@@ -231,6 +191,18 @@ impl World {
 
     /// What isn't well yet, if anything.
     fn unwell(&self) -> Option<String> {
+        let here = |place: &usize| self.nodes[*place].process.is_some() && !self.is_excused(*place);
+        let mut version = None;
+        for place in (0..self.plan.nodes).filter(here) {
+            let process = self.nodes[place].process.as_ref().expect("it is here");
+            if !process.is_settled() {
+                return Some(format!("the storage of node {} is at work", place + 1));
+            }
+            let known = process.broker.image().version;
+            if *version.get_or_insert(known) != known {
+                return Some(format!("node {} has other metadata", place + 1));
+            }
+        }
         self.expected_parts()
             .into_iter()
             .find_map(|part| self.unwell_part(part))
@@ -264,17 +236,12 @@ impl World {
         let Some((group, places)) = self.placed(part) else {
             return Some(format!("{part} isn't in the metadata"));
         };
-        let mut first: Option<&ReplicaStatus> = None;
+        let mut first: Option<ReplicaStatus> = None;
         for place in places {
             if self.is_excused(place) {
                 continue;
             }
-            let told_at = self.ending.told_at.get(&place).copied().unwrap_or(0);
-            let since = self.ending.quiet_since.unwrap_or(Micros::MAX);
-            if told_at < since.saturating_add(MARGIN) {
-                return Some(format!("node {} doesn't say where it stands", place + 1));
-            }
-            let Some(status) = self.ending.statuses.get(&(place, group)) else {
+            let Some(status) = self.status(place, group) else {
                 return Some(format!("{part}: node {} has no replica", place + 1));
             };
             if status.leader.is_none() {
@@ -283,7 +250,7 @@ impl World {
             if status.high_watermark != status.end_offset {
                 return Some(format!("{part}: node {}: {status:?}", place + 1));
             }
-            let first = first.get_or_insert(status);
+            let first = first.get_or_insert_with(|| status.clone());
             let same = first.leader == status.leader
                 && first.last_index == status.last_index
                 && first.end_offset == status.end_offset;

@@ -252,8 +252,6 @@ impl World {
             {
                 machine.on_reply(clock, answer.ticket, answer.reply);
                 self.pump(answer.connection);
-            } else {
-                self.inspected(place, answer)?;
             }
         }
         self.kick(place);

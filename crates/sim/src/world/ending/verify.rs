@@ -1,10 +1,10 @@
 //! The logs on the disks are held against all that was ever answered.
 
 use crate::checkers::replicas::{self, Replica};
-use crate::checkers::{Checked, Part, Seen, contiguous, read_batches, twice, violation};
+use crate::checkers::{Checked, Part, Seen, Violation, contiguous, read_batches, twice, violation};
 use crate::net::Place;
 use crate::world::World;
-use bytes::Bytes;
+use base::{GroupId, Offset};
 use std::collections::BTreeSet;
 
 impl World {
@@ -62,37 +62,30 @@ impl World {
         self.checkers.acked.verify(part, log)
     }
 
-    /// The batches in a replica's segments, up to where it says that its log ends.
-    fn log_on_disk(
-        &self,
-        place: Place,
-        group: u64,
-    ) -> Result<Vec<Seen>, crate::checkers::Violation> {
-        let dir = format!("groups/{group}/");
-        let disk = &self.nodes[place].disk;
-        let mut bytes = Vec::new();
-        let end = self
-            .status(place, group)
-            .map_or(0, |status| status.end_offset.0);
-        for path in disk.files() {
-            if path.starts_with(&dir) && path.ends_with(".log") {
-                bytes.extend(disk.peek(&path).unwrap_or_default());
+    /// The batches of a replica, as the node reads them from its disk.
+    fn log_on_disk(&self, place: Place, group: u64) -> Result<Vec<Seen>, Violation> {
+        let process = self.nodes[place]
+            .process
+            .as_ref()
+            .expect("it has converged");
+        let wrong = |what: String| {
+            let what = format!("node {}, group {group}: {what}", place + 1);
+            violation("a replica's log can be read", what)
+        };
+        let mut batches: Vec<Seen> = Vec::new();
+        loop {
+            let from = Offset(batches.last().map_or(0, |batch| batch.next));
+            let Some(plan) = process.shard.plan_replica(GroupId(group), from) else {
+                return Ok(batches);
+            };
+            let pieces = plan
+                .run(&process.files, true)
+                .map_err(|e| wrong(e.to_string()))?;
+            let bytes = pieces.unwrap_or_default().concat();
+            if bytes.is_empty() {
+                return Err(wrong(format!("nothing at offset {from}")));
             }
+            batches.extend(read_batches(bytes.into(), false)?);
         }
-        let wrong = |what: String| violation("segments hold batches", what);
-        let mut batches = Vec::new();
-        let mut rest = Bytes::from(bytes);
-        while batches.last().map_or(0, |batch: &Seen| batch.next) < end {
-            let mut ahead = rest.clone();
-            let cut = base::Batch::split_from(&mut ahead).map_err(|e| {
-                wrong(format!(
-                    "node {}, group {group}, {} left: {e}",
-                    place + 1,
-                    rest.len()
-                ))
-            })?;
-            batches.extend(read_batches(rest.split_to(cut.len()), false)?);
-        }
-        Ok(batches)
     }
 }
