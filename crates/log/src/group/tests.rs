@@ -104,6 +104,13 @@ impl Pair {
             }
         }
         assert_eq!(log.epoch_of(log.end_offset()), None);
+        let mut starts = Vec::new();
+        for (nth, entry) in self.plain.iter().enumerate() {
+            if starts.last().is_none_or(|(_, term)| *term < entry.term) {
+                starts.push((RaftIndex(nth as u64 + 1), entry.term));
+            }
+        }
+        assert_eq!(log.term_starts(), starts);
         for epoch in -1..self.term.0 as i32 + 2 {
             let known = self.plain.iter().rposition(|e| e.term.epoch() <= epoch);
             let expected = match known {
@@ -116,7 +123,8 @@ impl Pair {
 
     /// What plans would read lies where the records said.
     fn check_blocks(&self) {
-        let log = &self.log;
+        let mut log = self.log.clone();
+        log.settled(log.last_index());
         let plan = log.plan_entries(RaftIndex(1), log.last_index(), u64::MAX);
         let mut batches = self
             .plain

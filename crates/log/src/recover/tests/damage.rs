@@ -3,7 +3,7 @@
 use super::example;
 use crate::testing::{MemDisk, SMALL, Shard, matches};
 use crate::{Fault, ReadFault, Storage, StorageSettings};
-use base::Disk;
+use base::{Disk, Random};
 
 /// Small files: there is a flip for every byte.
 const TINY: StorageSettings = StorageSettings {
@@ -101,6 +101,102 @@ fn a_bit_turned_over_anywhere_is_reported_or_harmless() {
         }
     }
     assert!(reported > 1000, "only {reported} flips were found");
+}
+
+#[test]
+fn a_write_that_went_elsewhere_is_reported_where_it_landed() {
+    let (disk, shard) = example(TINY);
+    let mut random = Random::new(3);
+    let all: Vec<(String, usize)> = disk
+        .all()
+        .into_iter()
+        .filter(|(_, len)| *len >= 1024)
+        .collect();
+    let mut reported = 0;
+    for _ in 0..300 {
+        let (from, from_len) = &all[random.below(all.len() as u64) as usize];
+        let (to, to_len) = &all[random.below(all.len() as u64) as usize];
+        let sector =
+            |random: &mut Random, len: usize| random.below(len as u64 / 512) as usize * 512;
+        let source = sector(&mut random, *from_len);
+        let target = sector(&mut random, *to_len);
+        let disk = disk.fork();
+        let mut bytes = disk.bytes(to);
+        let landed = disk.bytes(from)[source..source + 512].to_vec();
+        bytes[target..target + 512].copy_from_slice(&landed);
+        disk.put(to, &bytes);
+        reported += u32::from(open_damaged(&disk, &shard, to) == Seen::Reported);
+    }
+    assert!(reported > 100, "only {reported} were found");
+}
+
+#[test]
+fn a_damaged_sidecar_is_made_again_from_its_segment() {
+    let disk = MemDisk::new();
+    let mut shard = Shard::new(1);
+    let (mut storage, _) = Storage::open(disk.port(), TINY).unwrap();
+    let id = base::GroupId(0);
+    let mut turn = crate::Turn::new(1);
+    shard.create(&mut turn);
+    for len in [900, 4000, 7000, 7000, 3000, 500] {
+        shard.append_bytes(&mut turn, id, 1, &vec![len as u8; len]);
+    }
+    let log = &mut shard.groups.get_mut(&id).unwrap().log;
+    log.commit(log.last_index());
+    storage.write(vec![turn]).unwrap();
+    storage.settle().unwrap();
+    shard.next_turn = 2;
+    super::checkpoint(&mut shard, &mut storage);
+    let path = "groups/0/00000000000000000000.idx";
+    disk.flip(path, 9, 1);
+    for start in 0..2 {
+        let (storage, recovered) = Storage::open(disk.port(), TINY).unwrap();
+        assert_eq!(recovered.groups[0].suspect, None);
+        assert_eq!(recovered.report.len(), 1 - start, "said once, then mended");
+        assert!(recovered.report.iter().all(|line| line.contains(path)));
+        crate::testing::check_reads(&shard.groups, &storage.files());
+    }
+    // With the segment damaged as well there is nothing to make it from.
+    disk.flip(path, 9, 1);
+    disk.flip("groups/0/00000000000000000000.log", 3000, 1);
+    let (storage, recovered) = Storage::open(disk.port(), TINY).unwrap();
+    let group = &recovered.groups[0];
+    assert!(group.suspect.as_ref().unwrap().contains(path));
+    assert_eq!(group.log.last_index(), shard.groups[&id].log.last_index());
+    let read = |from, upto| {
+        let plan = group
+            .log
+            .plan_read(base::Offset(from), base::Offset(upto), u32::MAX);
+        plan.run(&storage.files(), true)
+    };
+    assert!(matches!(read(0, 6), Err(ReadFault::Corrupt { .. })));
+    assert!(
+        !read(4, 6).unwrap().unwrap().is_empty(),
+        "other segments are fine"
+    );
+}
+
+#[test]
+fn a_damaged_direct_batch_makes_its_group_suspect() {
+    let disk = MemDisk::new();
+    let mut shard = Shard::new(1);
+    let (mut storage, _) = Storage::open(disk.port(), TINY).unwrap();
+    let mut turn = crate::Turn::new(1);
+    shard.create(&mut turn);
+    shard.create(&mut turn);
+    for id in [0, 1] {
+        shard.append_bytes(&mut turn, base::GroupId(id), 1, &[4; 8000]);
+    }
+    storage.write(vec![turn]).unwrap();
+    let path = "groups/1/00000000000000000000.log";
+    disk.flip(path, 4000, 1);
+    let (_, recovered) = Storage::open(disk.port(), TINY).unwrap();
+    assert_eq!(recovered.groups[0].suspect, None);
+    let said = recovered.groups[1].suspect.as_ref().expect("it is damaged");
+    assert!(
+        said.contains(path) && said.contains("byte 0") && said.contains("rejoin"),
+        "{said}"
+    );
 }
 
 #[test]
