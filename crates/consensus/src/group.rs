@@ -247,7 +247,14 @@ impl Group {
             self.raw.mut_store().set_hard(hard);
         }
         ready.now = self.with_bodies(raw_ready.take_messages());
-        ready.after = self.with_bodies(raw_ready.take_persisted_messages());
+        let rest = self.with_bodies(raw_ready.take_persisted_messages());
+        // Answers to heartbeats and pre-votes promise nothing that must be durable: on a slow disk
+        // they would otherwise come too late to keep or elect a leader.
+        let (now, after) = rest
+            .into_iter()
+            .partition(|m: &Message| m.promises_nothing());
+        ready.now.extend::<Vec<_>>(now);
+        ready.after = after;
         let applied = raw_ready.take_committed_entries().last().map(|e| e.index);
         self.raw.advance_append_async(raw_ready);
         if let Some(applied) = applied {
@@ -268,8 +275,12 @@ impl Group {
         NewEntry { index, term, body }
     }
 
+    /// Attaches the bodies of entries. An append that no longer stands is left out, as if lost:
+    /// made before this replica was deposed in the same turn, so that its entries are others now;
+    /// or glued by the crate to an empty append of another place.
     fn with_bodies(&self, messages: Vec<eraftpb::Message>) -> Vec<Message> {
         let store = self.raw.store();
+        let leads = self.is_leader();
         let body = |entry: &eraftpb::Entry| {
             if entry::is_batch(entry) {
                 let batch = store.batch(RaftIndex(entry.index));
@@ -278,8 +289,13 @@ impl Group {
                 Body::Internal(entry::internal_data(entry))
             }
         };
+        let stands = |raft: &eraftpb::Message| {
+            let first = raft.entries.first();
+            first.is_none_or(|entry| leads && entry.index == raft.index + 1)
+        };
         messages
             .into_iter()
+            .filter(stands)
             .map(|raft| {
                 let bodies = raft.entries.iter().map(body).collect();
                 Message { raft, bodies }
@@ -300,11 +316,16 @@ impl Group {
     /// Entries that a request asked for, or none if they couldn't be read: then the follower
     /// stays behind until it is asked for again.
     pub fn fetched(&mut self, request: ColdEntries, entries: Vec<NewEntry>) {
+        self.raw.mut_store().answered(request.from);
         self.raw.mut_store().set_fetched(entries);
         if self.raw.store().has_fetched() {
             self.raw.on_entries_fetched(request.context);
         }
-        self.raw.mut_store().take_wanted();
+    }
+
+    /// A request that can't be carried out now: the follower's next answer asks again.
+    pub fn decline_cold(&mut self, request: &ColdEntries) {
+        self.raw.mut_store().answered(request.from);
     }
 
     /// Forgets what was fetched; once its messages are made.

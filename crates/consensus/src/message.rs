@@ -59,6 +59,30 @@ impl Message {
         )
     }
 
+    /// True for a message that may leave before anything is durable.
+    pub(crate) fn promises_nothing(&self) -> bool {
+        matches!(
+            self.raft.get_msg_type(),
+            MessageType::MsgHeartbeatResponse
+                | MessageType::MsgRequestPreVote
+                | MessageType::MsgRequestPreVoteResponse
+        )
+    }
+
+    /// True for an answer to a heartbeat, which asks for nothing.
+    pub fn is_heartbeat_answer(&self) -> bool {
+        self.raft.get_msg_type() == MessageType::MsgHeartbeatResponse
+    }
+
+    /// Bytes of the batches that it carries.
+    pub fn payload_bytes(&self) -> u64 {
+        let bytes = |body: &Body| match body {
+            Body::Batch(batch) => batch.len() as u64,
+            Body::Internal(data) => data.len() as u64,
+        };
+        self.bodies.iter().map(bytes).sum()
+    }
+
     /// True for a refused vote.
     pub fn is_vote_refusal(&self) -> bool {
         self.raft.reject

@@ -8,7 +8,7 @@ use base::{Batch, Offset, RaftIndex, Term, limits};
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{GetEntriesContext, RaftState, StorageError};
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// A request for entries that left the window.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub(crate) struct Store {
     fetched: VecDeque<Held>,
     /// Requests that met a cold entry. The trait takes `&self`, hence the cell.
     wanted: RefCell<Vec<ColdEntries>>,
+    /// Where reads are under way: the crate asks again for each proposal, one read will do.
+    asked: RefCell<BTreeSet<u64>>,
 }
 
 impl Store {
@@ -63,6 +65,7 @@ impl Store {
             sendable: RaftIndex(0),
             fetched: VecDeque::new(),
             wanted: RefCell::default(),
+            asked: RefCell::default(),
         }
     }
 
@@ -182,6 +185,11 @@ impl Store {
         std::mem::take(self.wanted.get_mut())
     }
 
+    /// A request was answered, or is given up.
+    pub(crate) fn answered(&mut self, from: RaftIndex) {
+        self.asked.get_mut().remove(&from.0);
+    }
+
     pub(crate) fn set_fetched(&mut self, entries: Vec<NewEntry>) {
         self.fetched = entries.into_iter().map(held).collect();
     }
@@ -279,10 +287,10 @@ impl raft::Storage for Store {
             context.can_async(),
             "entries that are not applied yet stay in the window"
         );
-        self.wanted.borrow_mut().push(ColdEntries {
-            from: RaftIndex(low),
-            context,
-        });
+        if self.asked.borrow_mut().insert(low) {
+            let from = RaftIndex(low);
+            self.wanted.borrow_mut().push(ColdEntries { from, context });
+        }
         Err(raft::Error::Store(StorageError::LogTemporarilyUnavailable))
     }
 

@@ -7,9 +7,11 @@
 //!
 //! It is not the storage: it pushes records onto a [`Turn`], and [`crate::Storage`] writes them.
 
+mod fresh;
 mod image;
 mod plan;
 
+use fresh::Fresh;
 pub(crate) use image::{GroupImage, SegmentImage};
 
 use crate::block::Block;
@@ -113,6 +115,7 @@ pub struct GroupLog {
     internals: Vec<Internal>,
     /// One per entry after `committed`.
     tail: VecDeque<Undo>,
+    fresh: Fresh,
 }
 
 impl GroupLog {
@@ -132,6 +135,7 @@ impl GroupLog {
             terms: Vec::new(),
             internals: Vec::new(),
             tail: VecDeque::new(),
+            fresh: Fresh::default(),
         }
     }
 
@@ -268,10 +272,12 @@ impl GroupLog {
             .base;
         let pos = self.segment_len();
         let batch = Block::of_batch(pos, index, term, head);
+        self.fresh.before_append(self.open);
         match &mut self.open {
             Some(open) => open.grow(&batch),
             None => self.open = Some(batch),
         }
+        self.fresh.appended(index, self.open);
         self.end_offset = header.next_offset();
         Place { segment, pos }
     }
@@ -362,6 +368,7 @@ impl GroupLog {
         {
             self.internals.pop();
         }
+        self.fresh.truncated(from);
         self.cuts += 1;
         mark(Mark::Truncated);
         if !planted(Bug::ForgetTruncation) {
@@ -382,6 +389,11 @@ impl GroupLog {
                 .expect("there is a mark for every uncommitted entry");
             self.committed = self.committed.next();
         }
+    }
+
+    /// Everything up to `index` is in its segment: plans may read so far.
+    pub fn settled(&mut self, index: RaftIndex) {
+        self.fresh.settled(index.min(self.last_index));
     }
 
     /// The term of an entry, 0 for index 0; `None` past the end.

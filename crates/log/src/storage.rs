@@ -255,8 +255,14 @@ impl Storage {
             self.outgoing.unsynced.insert(key, file);
             self.outgoing.direct.pop_front();
         }
-        while let Some((key, file)) = self.outgoing.unsynced.first_key_value() {
-            wal::sync(&**file, &key.path())?;
+        let (keys, files): (Vec<Key>, Vec<Arc<dyn File>>) = self
+            .outgoing
+            .unsynced
+            .iter()
+            .map(|(key, file)| (*key, Arc::clone(file)))
+            .unzip();
+        wal::sync_many(&*self.disk, &files, |at| keys[at].path())?;
+        while let Some((key, _)) = self.outgoing.unsynced.first_key_value() {
             if self.named.get(&key.group) != Some(&key.segment) {
                 for dir in [group_dir(key.group), GROUPS.to_string()] {
                     self.disk

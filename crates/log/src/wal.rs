@@ -254,5 +254,23 @@ pub(crate) fn sync(file: &dyn File, path: &str) -> Result<(), Fault> {
     }
 }
 
+/// As [`sync`], for several files; `path` names the one at a place.
+pub(crate) fn sync_many(
+    disk: &dyn Disk,
+    files: &[Arc<dyn File>],
+    path: impl Fn(usize) -> String,
+) -> Result<(), Fault> {
+    match disk.sync_many(files) {
+        Err(_) if planted(Bug::RetryFailedSync) => {
+            let _ = disk.sync_many(files);
+            Ok(())
+        }
+        done => done.map_err(|(at, source)| {
+            mark(Mark::SyncFailed);
+            Fault::from_io(&path(at), "sync", source)
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests;

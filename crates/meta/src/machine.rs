@@ -65,6 +65,11 @@ impl Meta {
         }
     }
 
+    /// The group that the next partition gets; all given so far lie below it.
+    pub fn next_group(&self) -> GroupId {
+        self.next_group
+    }
+
     /// What everybody else may see, as of `version` (the Raft index of the last record).
     pub fn image(&self, version: u64) -> Arc<Image> {
         Arc::new(Image {

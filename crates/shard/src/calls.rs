@@ -33,6 +33,9 @@ impl Calls {
         };
         self.calls.insert(id, call);
         self.by_deadline.insert((deadline, id));
+        if parts == 0 {
+            self.send(id);
+        }
         id
     }
 

@@ -7,7 +7,9 @@
 use crate::Shard;
 use crate::api::{Reply, ReplyTo, Settings};
 use crate::operation::ColdRequest;
-use base::{Batch, GroupId, Machine, Mark, Mono, NodeId, RaftIndex, Refusal, limits, mark, record};
+use base::{
+    Batch, GroupId, Machine, Mark, Mono, NodeId, RaftIndex, Refusal, Term, limits, mark, record,
+};
 use bytes::Bytes;
 use consensus::{Body, Item};
 use meta::{Command, Image, Meta};
@@ -41,8 +43,12 @@ struct Asked {
 /// An answer that is given once its facts are applied here.
 struct Answer {
     index: RaftIndex,
+    /// The term in which this node proposed the facts: another entry may have taken their place.
+    /// None for the answer of another node, which gave it when they were committed.
+    term: Option<Term>,
     reply: meta::Reply,
     asker: Asker,
+    deadline: Mono,
 }
 
 /// Commands that may wait at most.
@@ -58,9 +64,8 @@ pub(crate) struct Controller {
     asks: VecDeque<Ask>,
     answers: VecDeque<Answer>,
     asked: BTreeMap<u64, Asked>,
+    /// Starts anywhere, so that an answer to a call of an earlier life isn't taken for another's.
     next_ticket: u64,
-    /// Facts up to here are proposed by this node and not applied.
-    proposed: RaftIndex,
     /// The leader of group 0 may have changed.
     pub(crate) led_changed: bool,
     /// When this node says again how it is reached.
@@ -78,18 +83,22 @@ impl Controller {
             asks: VecDeque::new(),
             answers: VecDeque::new(),
             asked: BTreeMap::new(),
-            next_ticket: 1,
-            proposed: RaftIndex(0),
+            next_ticket: settings.boot,
             led_changed: false,
             register_at: Mono(0),
         }
+    }
+
+    fn waiting(&self) -> usize {
+        self.asks.len() + self.asked.len() + self.answers.len()
     }
 
     /// When something waits in vain.
     pub(crate) fn deadline(&self) -> Option<Mono> {
         let asks = self.asks.iter().map(|a| a.deadline);
         let asked = self.asked.values().map(|a| a.deadline);
-        asks.chain(asked).min()
+        let answers = self.answers.iter().map(|a| a.deadline);
+        asks.chain(asked).chain(answers).min()
     }
 
     /// What was sent to a node that is lost may or may not have been done.
@@ -117,7 +126,7 @@ impl Shard {
     }
 
     pub(crate) fn ask_controller(&mut self, command: Command, deadline: Mono, to: ReplyTo) {
-        if self.controller.asks.len() >= ASKS_MAX {
+        if self.controller.waiting() >= ASKS_MAX {
             let busy = Refusal::Busy("too many commands wait for the controller".into());
             return to.sink.reply(to.ticket, Reply::Meta(Err(busy)));
         }
@@ -131,6 +140,7 @@ impl Shard {
     /// Does what can be done about commands: decides, forwards, gives up.
     pub(crate) fn run_controller(&mut self) {
         self.expire_asks();
+        self.answer_applied();
         self.register();
         let leads = self.replicas[&GroupId::META].group.is_leader();
         while !self.controller.asks.is_empty() {
@@ -199,7 +209,8 @@ impl Shard {
     /// Decides the first command, if the facts of the one before are applied. False if it can't.
     fn decide_next(&mut self) -> bool {
         let replica = &self.replicas[&GroupId::META];
-        let current = replica.group.committed_in_term()
+        let current = replica.was_leader
+            && replica.group.committed_in_term()
             && self.controller.applied == replica.group.last_index();
         if !current {
             return false;
@@ -208,7 +219,8 @@ impl Shard {
             return false;
         };
         let decision = self.controller.meta.handle(self.now, ask.command);
-        let index = if decision.records.is_empty() {
+        let proposes = !decision.records.is_empty();
+        let index = if !proposes {
             self.controller.applied
         } else {
             match self.append_records(GroupId::META, &decision.records) {
@@ -219,13 +231,14 @@ impl Shard {
                 }
             }
         };
-        self.controller.proposed = index;
-        let answer = Answer {
+        let term = Some(self.replicas[&GroupId::META].group.term());
+        self.controller.answers.push_back(Answer {
             index,
+            term: term.filter(|_| proposes),
             reply: decision.reply,
             asker: ask.asker,
-        };
-        self.controller.answers.push_back(answer);
+            deadline: ask.deadline,
+        });
         self.answer_applied();
         true
     }
@@ -240,7 +253,7 @@ impl Shard {
             return false;
         };
         let ticket = self.controller.next_ticket;
-        self.controller.next_ticket += 1;
+        self.controller.next_ticket = ticket.wrapping_add(1);
         let command = Bytes::from(ask.command.encode());
         match ask.asker {
             Asker::Local(to) => {
@@ -290,7 +303,7 @@ impl Shard {
         let leads = self.replicas[&GroupId::META].group.is_leader();
         let asker = Asker::Peer(from, ticket);
         match Command::decode(command) {
-            Ok(command) if leads && self.controller.asks.len() < ASKS_MAX => {
+            Ok(command) if leads && self.controller.waiting() < ASKS_MAX => {
                 let deadline = self.now.mono.after(base::limits::FORWARD_WAIT);
                 self.controller.asks.push_back(Ask {
                     command,
@@ -312,25 +325,34 @@ impl Shard {
                 .sink
                 .reply(asked.to.ticket, Reply::Meta(Err(Refusal::NoController)));
         };
-        let answer = Answer {
+        self.controller.answers.push_back(Answer {
             index,
+            term: None,
             reply,
             asker: Asker::Local(asked.to),
-        };
-        self.controller.answers.push_back(answer);
+            deadline: asked.deadline,
+        });
         self.answer_applied();
     }
 
-    /// Gives the answers whose facts are applied here.
+    /// Gives the answers whose facts are applied here, and word of those that were cut off.
     fn answer_applied(&mut self) {
-        let applied = self.controller.applied;
+        let (applied, now) = (self.controller.applied, self.now.mono);
         let answers = std::mem::take(&mut self.controller.answers);
         for answer in answers {
-            if answer.index <= applied {
-                self.answer_ask(answer.asker, answer.index, Ok(answer.reply));
-            } else {
+            if answer.index > applied && answer.deadline > now {
                 self.controller.answers.push_back(answer);
+                continue;
             }
+            let at = self.replicas[&GroupId::META].log.term_of(answer.index);
+            let reply = if answer.index > applied {
+                Err(Refusal::Timeout)
+            } else if answer.term.is_some_and(|term| at != Some(term)) {
+                Err(Refusal::NoController)
+            } else {
+                Ok(answer.reply)
+            };
+            self.answer_ask(answer.asker, answer.index, reply);
         }
     }
 
@@ -376,7 +398,8 @@ impl Shard {
     pub(crate) fn on_metadata_read(&mut self, batches: Vec<(RaftIndex, Batch)>) {
         self.controller.reading = false;
         let before = self.controller.applied;
-        for (index, batch) in batches {
+        let committed = self.replicas[&GroupId::META].high.0;
+        for (index, batch) in batches.into_iter().take_while(|(i, _)| *i <= committed) {
             while self.controller.applied.next() < index {
                 let skipped = self.controller.applied.next();
                 self.replay(skipped, None);
@@ -395,6 +418,8 @@ impl Shard {
         let image = self.controller.meta.image(self.controller.applied.0);
         let old = std::mem::replace(&mut self.controller.image, image.clone());
         self.reconcile(&old, &image);
+        let next_group = self.controller.meta.next_group();
+        self.retire_stored(&image, next_group);
         self.effects.image = Some(image);
         self.answer_applied();
     }

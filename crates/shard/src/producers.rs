@@ -16,8 +16,8 @@ pub(crate) enum Admission {
     Duplicate {
         /// Where it begins.
         base_offset: Offset,
-        /// Its entry, if it isn't committed yet.
-        pending: Option<RaftIndex>,
+        /// Its entry.
+        index: RaftIndex,
     },
 }
 
@@ -31,15 +31,21 @@ struct Remembered {
     index: RaftIndex,
 }
 
+/// One producer's batches: what is committed and remembered, then what may still be cut off.
+#[derive(Debug, Default, PartialEq, Eq, Clone)]
+struct Producer {
+    known: VecDeque<Remembered>,
+    pending: VecDeque<Remembered>,
+}
+
 /// The producers of one partition.
 #[derive(Debug, Default, PartialEq, Eq, Clone)]
 pub(crate) struct Producers {
-    /// The last committed batches of each producer, oldest first.
-    known: BTreeMap<ProducerId, VecDeque<Remembered>>,
+    producers: BTreeMap<ProducerId, Producer>,
     /// Producers by their last committed entry, so that the oldest can be forgotten.
     by_age: BTreeMap<RaftIndex, ProducerId>,
-    /// Appended and not committed, in order.
-    pending: VecDeque<(ProducerId, Remembered)>,
+    /// Whose batches are appended and not committed, in order.
+    pending: VecDeque<(RaftIndex, ProducerId)>,
     /// Producers were forgotten for want of room, so an unknown one may be an old one.
     forgot: bool,
     /// The last entry of either layer.
@@ -50,14 +56,20 @@ pub(crate) struct Producers {
 const FORMAT: u8 = 1;
 
 impl Producers {
-    /// Decides what the batch with this header is.
-    pub(crate) fn admit(&self, header: &BatchHeader) -> Result<Admission, Refusal> {
+    /// Decides what the batch with this header is. `first_leader`: nobody else ever led this
+    /// partition.
+    pub(crate) fn admit(
+        &self,
+        header: &BatchHeader,
+        first_leader: bool,
+    ) -> Result<Admission, Refusal> {
         if !header.is_idempotent() || planted(Bug::ForgetSequences) {
             return Ok(Admission::New);
         }
         let id = header.producer_id;
-        let Some(newest) = self.batches(id).next_back() else {
-            return self.admit_unknown(header);
+        let newest = self.producers.get(&id).and_then(Producer::newest);
+        let Some(newest) = newest else {
+            return self.admit_unknown(header, first_leader);
         };
         if header.producer_epoch < newest.epoch {
             let (epoch, current) = (header.producer_epoch, newest.epoch);
@@ -66,21 +78,9 @@ impl Producers {
         if header.producer_epoch > newest.epoch {
             return self.admit_first(header);
         }
-        let last = last_sequence(header);
-        let mut remembered = self
-            .batches(id)
-            .rev()
-            .take(limits::PRODUCER_BATCHES_REMEMBERED);
-        let same = |b: &&Remembered| {
-            b.epoch == header.producer_epoch && b.first == header.base_sequence && b.last == last
-        };
-        if let Some(b) = remembered.find(same) {
-            let committed = self.pending.front().is_none_or(|(_, p)| b.index < p.index);
-            let pending = (!committed).then_some(b.index);
-            return Ok(Admission::Duplicate {
-                base_offset: b.base_offset,
-                pending,
-            });
+        if let Some(first) = self.producers[&id].find(header) {
+            let (base_offset, index) = (first.base_offset, first.index);
+            return Ok(Admission::Duplicate { base_offset, index });
         }
         let expected = if newest.last == i32::MAX {
             0
@@ -97,14 +97,18 @@ impl Producers {
         Ok(Admission::New)
     }
 
-    fn admit_unknown(&self, header: &BatchHeader) -> Result<Admission, Refusal> {
-        // A producer that was forgotten goes on where it was; one that never wrote starts at 0,
-        // and anything else means that its first batch is still on its way.
-        if self.forgot {
-            Ok(Admission::New)
-        } else {
-            self.admit_first(header)
+    /// As in Kafka, a producer that was forgotten goes on where it was, and so does one whose topic
+    /// was made anew. But where another leader refused its first batches, a later one that is on
+    /// its way already must not get in before them.
+    fn admit_unknown(
+        &self,
+        header: &BatchHeader,
+        first_leader: bool,
+    ) -> Result<Admission, Refusal> {
+        if self.forgot || first_leader {
+            return Ok(Admission::New);
         }
+        self.admit_first(header)
     }
 
     fn admit_first(&self, header: &BatchHeader) -> Result<Admission, Refusal> {
@@ -118,17 +122,6 @@ impl Producers {
         )))
     }
 
-    /// All batches of a producer that are remembered, oldest first.
-    fn batches(&self, id: ProducerId) -> impl DoubleEndedIterator<Item = &Remembered> {
-        let known = self.known.get(&id).into_iter().flatten();
-        known.chain(
-            self.pending
-                .iter()
-                .filter(move |(p, _)| *p == id)
-                .map(|(_, b)| b),
-        )
-    }
-
     /// A batch was appended at `index`. Telling it twice changes nothing.
     pub(crate) fn appended(&mut self, index: RaftIndex, header: &BatchHeader) {
         if index <= self.last {
@@ -136,44 +129,44 @@ impl Producers {
         }
         self.last = index;
         if header.is_idempotent() && !header.is_control() {
-            let batch = Remembered {
+            let producer = self.producers.entry(header.producer_id).or_default();
+            producer.pending.push_back(Remembered {
                 epoch: header.producer_epoch,
                 first: header.base_sequence,
                 last: last_sequence(header),
                 base_offset: header.base_offset,
                 index,
-            };
-            self.pending.push_back((header.producer_id, batch));
+            });
+            self.pending.push_back((index, header.producer_id));
         }
     }
 
     /// Everything up to `index` is committed.
     pub(crate) fn committed(&mut self, index: RaftIndex) {
-        while self.pending.front().is_some_and(|(_, b)| b.index <= index) {
-            let (id, batch) = self.pending.pop_front().expect("looked at just now");
-            let batches = self.known.entry(id).or_default();
-            if let Some(previous) = batches.back() {
+        while let Some((_, id)) = self.pending.pop_front_if(|(at, _)| *at <= index) {
+            let producer = self
+                .producers
+                .get_mut(&id)
+                .expect("a pending batch has its producer");
+            if let Some(previous) = producer.known.back() {
                 self.by_age.remove(&previous.index);
-                if previous.epoch != batch.epoch {
-                    batches.clear();
-                }
             }
-            batches.push_back(batch);
-            if batches.len() > limits::PRODUCER_BATCHES_REMEMBERED {
-                batches.pop_front();
-            }
-            self.by_age.insert(batch.index, id);
+            self.by_age.insert(producer.commit_next(), id);
             self.forget_oldest();
         }
     }
 
     fn forget_oldest(&mut self) {
-        while self.known.len() > limits::PRODUCERS_PER_PARTITION_MAX {
-            let (_, id) = self
-                .by_age
-                .pop_first()
-                .expect("each known producer has an age");
-            self.known.remove(&id);
+        while self.by_age.len() > limits::PRODUCERS_PER_PARTITION_MAX {
+            let (_, id) = self.by_age.pop_first().expect("there are too many");
+            let producer = self
+                .producers
+                .get_mut(&id)
+                .expect("each age has its producer");
+            producer.known.clear();
+            if producer.pending.is_empty() {
+                self.producers.remove(&id);
+            }
             self.forgot = true;
         }
     }
@@ -184,19 +177,28 @@ impl Producers {
         if planted(Bug::ProducersSurviveTruncation) {
             return;
         }
-        while self.pending.back().is_some_and(|(_, b)| b.index >= from) {
-            self.pending.pop_back();
+        while let Some((_, id)) = self.pending.pop_back_if(|(at, _)| *at >= from) {
+            let producer = self
+                .producers
+                .get_mut(&id)
+                .expect("a pending batch has its producer");
+            producer.pending.pop_back();
+            if producer.newest().is_none() {
+                self.producers.remove(&id);
+            }
         }
     }
 
     /// Writes the committed layer.
     pub(crate) fn checkpoint(&self) -> Vec<u8> {
-        if self.known.is_empty() && !self.forgot {
+        let known = || self.producers.iter().filter(|(_, p)| !p.known.is_empty());
+        if self.by_age.is_empty() && !self.forgot {
             return Vec::new();
         }
         let mut out = vec![FORMAT, u8::from(self.forgot)];
-        out.extend_from_slice(&(self.known.len() as u32).to_be_bytes());
-        for (id, batches) in &self.known {
+        out.extend_from_slice(&(known().count() as u32).to_be_bytes());
+        for (id, producer) in known() {
+            let batches = &producer.known;
             out.extend_from_slice(&id.0.to_be_bytes());
             out.push(batches.len() as u8);
             for b in batches {
@@ -241,9 +243,47 @@ impl Producers {
                 });
             }
             producers.by_age.insert(remembered.back()?.index, id);
-            producers.known.insert(id, remembered);
+            let producer = producers.producers.entry(id).or_default();
+            producer.known = remembered;
         }
         Some(producers)
+    }
+}
+
+impl Producer {
+    fn newest(&self) -> Option<&Remembered> {
+        self.pending.back().or(self.known.back())
+    }
+
+    /// The remembered batch that this one repeats.
+    fn find(&self, header: &BatchHeader) -> Option<&Remembered> {
+        let last = last_sequence(header);
+        let newest_first = self.pending.iter().rev().chain(self.known.iter().rev());
+        // What isn't committed is always remembered: as many batches as are in flight.
+        let most = limits::PRODUCER_BATCHES_REMEMBERED.max(self.pending.len());
+        newest_first.take(most).find(|b| {
+            b.epoch == header.producer_epoch && b.first == header.base_sequence && b.last == last
+        })
+    }
+
+    /// The oldest pending batch becomes known. Returns its entry.
+    fn commit_next(&mut self) -> RaftIndex {
+        let batch = self
+            .pending
+            .pop_front()
+            .expect("the order says that it is pending");
+        if self
+            .known
+            .back()
+            .is_some_and(|previous| previous.epoch != batch.epoch)
+        {
+            self.known.clear();
+        }
+        self.known.push_back(batch);
+        if self.known.len() > limits::PRODUCER_BATCHES_REMEMBERED {
+            self.known.pop_front();
+        }
+        batch.index
     }
 }
 

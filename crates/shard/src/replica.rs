@@ -67,6 +67,8 @@ pub(crate) struct Replica {
     pub(crate) contact: Mono,
     /// When to campaign, if nobody leads by then.
     pub(crate) elect_at: Option<Mono>,
+    /// Campaigns since there was a leader.
+    pub(crate) campaigns: u32,
     /// When each peer last had everything, for leaders.
     pub(crate) caught_up: BTreeMap<NodeId, Mono>,
     /// The end of the log at the last beat, against which catching up is measured.
@@ -159,6 +161,7 @@ impl Replica {
             tail,
         };
         log.commit(state.commit);
+        log.settled(log.last_index());
         let high = log.next_offset_of(state.commit);
         let high = (
             state.commit,
@@ -182,6 +185,7 @@ impl Replica {
             rest: Rest::Active(0),
             contact: now,
             elect_at: None,
+            campaigns: 0,
             caught_up: BTreeMap::new(),
             end_at_beat: RaftIndex(0),
             waits_leader: VecDeque::new(),

@@ -1,7 +1,7 @@
 //! The loop's state, and its two entries: [`Shard::on`] takes an event, [`Shard::turn`] ends a
 //! turn and hands out what came of it. What is done with an event is in `operation`.
 
-use crate::api::{Command, Effects, Event, Job, JobResult, ReplyTo, Settings};
+use crate::api::{Command, Effects, Event, Job, JobResult, OffsetPart, ReplyTo, Settings};
 use crate::calls::Calls;
 use crate::controller::Controller;
 use crate::led::LedSet;
@@ -32,7 +32,7 @@ pub struct Shard {
     /// Parked reads whose partitions got news in this turn.
     pub(crate) woken: BTreeSet<u64>,
     /// Offset questions that wait until what is committed is in segments, by turn.
-    pub(crate) deferred: VecDeque<(u64, Command, ReplyTo)>,
+    pub(crate) deferred: VecDeque<(u64, Vec<OffsetPart>, ReplyTo)>,
     pub(crate) elections: BTreeSet<(Mono, GroupId)>,
     pub(crate) next_beat: Mono,
     pub(crate) beats: u64,
@@ -47,6 +47,8 @@ pub struct Shard {
     pub(crate) checkpoint_due: bool,
     /// Batches in memory in order of their append, to find the oldest.
     pub(crate) hot: VecDeque<(GroupId, RaftIndex, u64)>,
+    /// Those that could not be dropped when it was their turn.
+    pub(crate) hot_held: Vec<(GroupId, RaftIndex, u64)>,
     pub(crate) hot_bytes: u64,
     pub(crate) uncommitted_bytes: u64,
     pub(crate) disk_free: u64,
@@ -90,6 +92,7 @@ impl Shard {
             written: Vec::new(),
             checkpoint_due: false,
             hot: VecDeque::new(),
+            hot_held: Vec::new(),
             hot_bytes: 0,
             uncommitted_bytes: 0,
             disk_free: u64::MAX,
@@ -152,7 +155,7 @@ impl Shard {
                     deadline,
                 });
             }
-            (command @ Command::Offsets { .. }, Some(to)) => self.offsets(command, to),
+            (Command::Offsets { parts }, Some(to)) => self.offsets(parts, to),
             (Command::EpochEnds { parts }, Some(to)) => self.epoch_ends(&parts, &to),
             (Command::Meta { command, deadline }, Some(to)) => {
                 self.ask_controller(command, deadline, to);
@@ -176,6 +179,9 @@ impl Shard {
         self.expire_reads();
         self.beat_if_due();
         self.run_elections();
+        self.run_controller();
+        self.collect();
+        // What was applied just now may let the next command go.
         self.run_controller();
         self.collect();
         self.answer_woken_reads();

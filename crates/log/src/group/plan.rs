@@ -18,10 +18,14 @@ impl GroupLog {
             })
         });
         let open = self.open.zip(self.segments.last());
-        closed.chain(open.map(|(block, segment)| Located {
+        let open = open.map(|(block, segment)| Located {
             segment: segment.base,
             block,
-        }))
+        });
+        closed.chain(open).map_while(|located| {
+            let block = self.fresh.readable(located.block)?;
+            Some(Located { block, ..located })
+        })
     }
 
     /// The blocks from the first one on for which `before` no longer holds. `before` holds for a

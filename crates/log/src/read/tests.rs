@@ -47,6 +47,7 @@ impl Log {
         }
         self.storage.write(vec![turn]).unwrap();
         self.storage.settle().unwrap();
+        self.log.settled(self.log.last_index());
     }
 
     fn read(&self, from: i64, upto: i64, bytes_max: u32) -> Vec<Batch> {
@@ -242,4 +243,39 @@ fn more_segments_than_open_files_can_be_read() {
         );
     }
     log.disk.crash(Loss::Process);
+}
+
+#[test]
+fn a_block_that_still_grows_is_read_up_to_what_is_in_its_file() {
+    let mut log = Log::new();
+    log.append([1u8, 2].map(|n| batch(Offset(0), Term(1), 1, &[n; 100])));
+    let settled = log.log.end_offset();
+    // Two more in the same block: one on its way to the file, one not even durable.
+    let mut turn = Turn::new(2);
+    for n in 3..5u8 {
+        let next = batch(log.log.end_offset(), Term(1), 1, &[n; 100]);
+        let index = log.log.last_index().next();
+        log.log.append_batch(&mut turn, index, Term(1), &next);
+    }
+    let files = log.storage.files();
+    let upto = log.log.end_offset();
+    let read = log
+        .log
+        .plan_read(Offset(0), upto, u32::MAX)
+        .run(&files, true);
+    let bytes = read.unwrap().unwrap().concat();
+    assert_eq!(
+        bytes,
+        log.batches
+            .iter()
+            .flat_map(|b| b.to_bytes())
+            .collect::<Vec<u8>>()
+    );
+    let entries = log
+        .log
+        .plan_entries(RaftIndex(1), RaftIndex(9), u64::MAX)
+        .run(&files);
+    assert_eq!(entries.unwrap().len(), 2);
+    let beyond = log.log.plan_read(settled, upto, u32::MAX).run(&files, true);
+    assert!(beyond.unwrap().unwrap().is_empty());
 }

@@ -319,6 +319,8 @@ impl Replay {
         let mut groups = Vec::with_capacity(self.groups.len());
         for (_, mut group) in self.groups {
             group.commit();
+            // The pending batches were written just now.
+            group.log.settled(group.log.last_index());
             let commit = group.log.committed();
             groups.push(RecoveredGroup {
                 log: group.log,

@@ -193,6 +193,8 @@ fn a_removed_group_leaves_nothing_and_its_id_can_come_again() {
     }
     storage.write(vec![turn]).unwrap();
     storage.settle().unwrap();
+    let log = &mut shard.groups.get_mut(&id).unwrap().log;
+    log.settled(log.last_index());
     let old = shard.groups[&id]
         .log
         .plan_entries(RaftIndex(1), RaftIndex(9), u64::MAX);

@@ -332,16 +332,14 @@ impl Group {
             .iter()
             .map(|(index, batch)| (*index, batch.clone()))
             .collect();
-        let plan = self
-            .log
-            .plan_entries(RaftIndex(1), self.log.last_index(), u64::MAX);
+        // Whoever calls this has settled everything.
+        let mut log = self.log.clone();
+        log.settled(log.last_index());
+        let plan = log.plan_entries(RaftIndex(1), log.last_index(), u64::MAX);
         assert_eq!(plan.run(files)?, all, "group {}", self.log.group());
         let end = self.log.end_offset();
         if end > Offset(0) {
-            let read = self
-                .log
-                .plan_read(Offset(0), end, u32::MAX)
-                .run(files, true)?;
+            let read = log.plan_read(Offset(0), end, u32::MAX).run(files, true)?;
             let expected: Vec<u8> = all
                 .iter()
                 .flat_map(|(_, batch)| batch.to_bytes().to_vec())

@@ -4,7 +4,7 @@ use crate::Shard;
 use crate::api::{Acks, AppendPart, Appended, ReplyTo};
 use crate::producers::Admission;
 use crate::replica::{AppendWait, Replica, Rest};
-use base::{Batch, Bug, GroupId, Mark, Mono, Refusal, WallMs, limits, mark, planted};
+use base::{Batch, Bug, GroupId, Mark, Mono, RaftIndex, Refusal, WallMs, limits, mark, planted};
 
 /// What became of a part at once.
 enum Placed {
@@ -51,7 +51,8 @@ impl Shard {
         let Some(replica) = self.replicas.get(&group) else {
             return Err(Refusal::NotLeader { leader: None });
         };
-        if !replica.group.is_leader() {
+        // Elected in this very turn: the end of the log is known when the turn is collected.
+        if !replica.group.is_leader() || !replica.was_leader {
             return Err(Refusal::NotLeader {
                 leader: replica.leader(),
             });
@@ -81,7 +82,12 @@ impl Shard {
                 return Err(Refusal::NotEnoughReplicas { min });
             }
         }
-        let admission = replica.producers.admit(&append.batch.header());
+        let term = replica.group.term();
+        let ever = replica
+            .log
+            .term_of(RaftIndex(1))
+            .is_none_or(|first| first == term);
+        let admission = replica.producers.admit(&append.batch.header(), ever);
         if matches!(admission, Err(Refusal::OutOfOrderSequence(_))) {
             mark(Mark::SequenceRefused);
         }
@@ -91,31 +97,30 @@ impl Shard {
     fn place(&mut self, acks: Acks, admission: Admission, append: AppendPart) -> Placed {
         match admission {
             Admission::New => self.propose(append.group, append.batch),
-            Admission::Duplicate {
-                base_offset,
-                pending,
-            } => {
-                let start_offset = self.replicas[&append.group].log.start_offset();
+            Admission::Duplicate { base_offset, index } => {
+                let replica = &self.replicas[&append.group];
                 let appended = Appended {
                     base_offset,
                     append_time: None,
-                    start_offset,
+                    start_offset: replica.log.start_offset(),
                 };
-                match pending {
-                    Some(index) if acks == Acks::All && !planted(Bug::DuplicateBeforeCommit) => {
-                        mark(Mark::DuplicateWaited);
-                        Placed::Waits(AppendWait {
-                            index,
-                            call: 0,
-                            part: 0,
-                            appended,
-                        })
-                    }
-                    _ => {
-                        mark(Mark::DuplicateAnswered);
-                        Placed::Done(Ok(appended))
-                    }
+                if acks == Acks::None || planted(Bug::DuplicateBeforeCommit) {
+                    return Placed::Done(Ok(appended));
                 }
+                let waits = index > replica.high.0;
+                mark(if waits {
+                    Mark::DuplicateWaited
+                } else {
+                    Mark::DuplicateAnswered
+                });
+                // It is answered as its first was: when there are enough copies.
+                self.touch(append.group);
+                Placed::Waits(AppendWait {
+                    index,
+                    call: 0,
+                    part: 0,
+                    appended,
+                })
             }
         }
     }

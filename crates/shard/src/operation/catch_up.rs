@@ -7,6 +7,8 @@ use base::{Batch, GroupId, Mark, RaftIndex, limits, mark};
 use consensus::{Body, ColdEntries, NewEntry};
 use log::ReadFault;
 
+/// Jobs under way at most.
+const JOBS_MAX: usize = 32;
 /// Bytes that one job reads at most.
 const JOB_BYTES: u64 = limits::APPEND_MESSAGE_BYTES;
 
@@ -21,20 +23,32 @@ pub(crate) enum ColdRequest {
 impl Shard {
     /// Starts the jobs that a group's followers wait for.
     pub(crate) fn request_cold(&mut self, group: GroupId) {
-        let Some(replica) = self.replicas.get_mut(&group) else {
-            return;
+        let wanted = match self.replicas.get_mut(&group) {
+            Some(replica) => replica.group.take_cold(),
+            None => return,
         };
-        for wanted in replica.group.take_cold() {
+        for wanted in wanted {
             let from = wanted.from;
+            if self.cold.len() >= JOBS_MAX {
+                if let Some(replica) = self.replicas.get_mut(&group) {
+                    replica.group.decline_cold(&wanted);
+                }
+                continue;
+            }
             mark(Mark::ColdCatchUp);
             self.read_cold(group, from, ColdRequest::Follower(group, wanted));
         }
     }
 
-    /// Reads entries of a group from `from` on.
+    /// Reads entries of a group from `from` on: for the metadata what is committed, for a follower
+    /// what is in the log.
     pub(crate) fn read_cold(&mut self, group: GroupId, from: RaftIndex, request: ColdRequest) {
         let replica = &self.replicas[&group];
-        let plan = replica.log.plan_entries(from, replica.settled, JOB_BYTES);
+        let upto = match &request {
+            ColdRequest::Follower(..) => replica.settled,
+            ColdRequest::Metadata => replica.settled.min(replica.high.0),
+        };
+        let plan = replica.log.plan_entries(from, upto, JOB_BYTES);
         let ticket = self.next_cold;
         self.next_cold += 1;
         self.cold.insert(ticket, request);

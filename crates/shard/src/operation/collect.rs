@@ -41,6 +41,10 @@ impl Shard {
             self.unsettle(replica, from);
         }
         let appended = !ready.entries.is_empty();
+        if let Some(first) = ready.entries.first().filter(|_| !replica.group.is_leader()) {
+            // What this replica proposed in this turn, before it was deposed in it, never was.
+            replica.producers.truncated(first.index);
+        }
         for entry in ready.entries {
             match &entry.body {
                 Body::Batch(batch) => {
@@ -181,6 +185,7 @@ impl Shard {
         replica.published = Some(news);
         if news.1.is_some() {
             replica.contact = self.now.mono;
+            replica.campaigns = 0;
         }
         if news.1.is_none() {
             self.schedule_election(group, Cause::Leaderless);
@@ -289,27 +294,38 @@ impl Shard {
             for (group, index) in written {
                 if let Some(replica) = self.replicas.get_mut(&group) {
                     replica.settled = replica.settled.max(index);
+                    replica.log.settled(replica.settled);
                 }
             }
         }
         self.answer_deferred(turn);
     }
 
-    /// Drops the oldest batches from memory while there are too many of them.
+    /// Drops the oldest batches from memory while there are too many of them. Those that must stay
+    /// (not committed, or not readable from segments) are looked at again at the next beat.
     pub(crate) fn evict_hot(&mut self) {
         while self.hot_bytes > self.settings.hot_tail_bytes {
-            let Some((group, index, bytes)) = self.hot.front().copied() else {
+            let Some((group, index, bytes)) = self.hot.pop_front() else {
                 break;
             };
             if let Some(replica) = self.replicas.get_mut(&group) {
-                let may = replica.settled.min(replica.high.0);
-                if index > may {
-                    break;
+                let cut_off = index > replica.log.last_index();
+                if index > replica.settled.min(replica.high.0) && !cut_off {
+                    self.hot_held.push((group, index, bytes));
+                    continue;
                 }
-                replica.group.evict(index);
+                if !cut_off {
+                    replica.group.evict(index);
+                }
             }
-            self.hot.pop_front();
             self.hot_bytes -= bytes;
+        }
+    }
+
+    /// Puts what had to stay in memory back at its place, the oldest first.
+    pub(crate) fn review_held(&mut self) {
+        for held in std::mem::take(&mut self.hot_held).into_iter().rev() {
+            self.hot.push_front(held);
         }
     }
 

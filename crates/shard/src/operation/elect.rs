@@ -9,8 +9,11 @@ use std::time::Duration;
 
 /// Between the campaigns of two replicas of a group whose leader was lost.
 const STAGGER: Duration = Duration::from_millis(30);
-/// Before a replica tries again, or after somebody else's try; jitter comes on top.
+/// Before a replica tries again, or after somebody else's try; jitter comes on top. Doubles with
+/// each try in vain, because a try cuts off the one before, whose votes may be slow to come.
 const RETRY: Duration = Duration::from_millis(150);
+/// Doublings at most.
+const RETRY_DOUBLINGS_MAX: u32 = 3;
 
 /// Why a replica is to campaign.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,9 +81,11 @@ impl Shard {
         let replica = self.replicas.get_mut(&group).expect("looked at just now");
         replica.group.forget_leader();
         replica.group.campaign();
+        let again = RETRY * (1 << replica.campaigns.min(RETRY_DOUBLINGS_MAX));
+        replica.campaigns += 1;
         self.touch(group);
         if self.replicas[&group].voters.len() > 1 {
-            self.set_election(group, Some(RETRY));
+            self.set_election(group, Some(again));
         }
     }
 

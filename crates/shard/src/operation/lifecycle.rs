@@ -63,6 +63,18 @@ impl Shard {
         }
     }
 
+    /// Forgets groups on disk whose topics were deleted while this node was down. Their ids were
+    /// given out, as the image knows, and ids are never given twice; what is newer than the image
+    /// stays until the image has caught up.
+    pub(crate) fn retire_stored(&mut self, image: &Image, next_group: GroupId) {
+        let deleted = |g: &&GroupId| **g < next_group && !image.groups.contains_key(g);
+        let deleted: Vec<_> = self.stored.keys().filter(deleted).copied().collect();
+        for group in deleted {
+            self.stored.remove(&group);
+            self.turn.remove(group);
+        }
+    }
+
     fn open_topic(&mut self, topic: &Topic) {
         let policy = Policy {
             in_sync_min: topic.settings.min_insync_replicas,

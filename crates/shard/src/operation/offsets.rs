@@ -1,22 +1,21 @@
 //! Questions about offsets: first, last, by time; where an epoch ended; where replicas stand.
 
 use crate::Shard;
-use crate::api::{
-    Command, EpochPart, OffsetAnswer, OffsetPart, OffsetQuery, ReplicaStatus, Reply, ReplyTo,
-};
+use crate::api::{EpochPart, OffsetAnswer, OffsetPart, OffsetQuery, ReplicaStatus, Reply, ReplyTo};
 use base::{GroupId, Offset, Refusal};
 use log::TimeQuery;
 
 impl Shard {
-    pub(crate) fn offsets(&mut self, command: Command, to: ReplyTo) {
-        let Command::Offsets { parts } = &command else {
-            return;
-        };
+    pub(crate) fn offsets(&mut self, parts: Vec<OffsetPart>, to: ReplyTo) {
         if parts.iter().any(|part| self.must_settle_first(part)) {
             let last = self.settling.back().map_or(0, |(number, _)| *number);
-            self.deferred.push_back((last, command, to));
+            self.deferred.push_back((last, parts, to));
             return;
         }
+        self.answer_offsets(&parts, &to);
+    }
+
+    fn answer_offsets(&self, parts: &[OffsetPart], to: &ReplyTo) {
         let answers = parts.iter().map(|part| self.offset(part)).collect();
         to.sink.reply(to.ticket, Reply::Offsets(answers));
     }
@@ -31,14 +30,11 @@ impl Shard {
         by_time && !self.settling.is_empty() && replica.is_some_and(|r| r.settled < r.high.0)
     }
 
+    /// Answers the questions whose time has come: all that was committed when they came is in
+    /// segments now.
     pub(crate) fn answer_deferred(&mut self, settled: u64) {
-        while self
-            .deferred
-            .front()
-            .is_some_and(|(turn, ..)| *turn <= settled)
-        {
-            let (_, command, to) = self.deferred.pop_front().expect("looked at just now");
-            self.offsets(command, to);
+        while let Some((_, parts, to)) = self.deferred.pop_front_if(|(turn, ..)| *turn <= settled) {
+            self.answer_offsets(&parts, &to);
         }
     }
 

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Beats without news before a group becomes quiet.
 const BEATS_TO_QUIET: u32 = 5;
+/// Payload after which a turn's frame to a peer is closed and another one begun.
+const FRAME_PAYLOAD_BYTES: u64 = 8 * 1024 * 1024;
 /// A leader checks its quorum every so many beats.
 const BEATS_A_CHECK: u64 =
     (limits::QUORUM_CHECK.as_millis() / limits::NODE_HEARTBEAT.as_millis()) as u64;
@@ -150,8 +152,10 @@ impl Shard {
             peer.boot = frame.boot;
             peer.led = PeerLed::default();
             peer.told = 0;
+            peer.outbox.clear();
             if restarted {
                 self.on_leader_node_lost(from);
+                self.controller.forget_asked(from);
             }
             self.probe(from);
         } else if returned {
@@ -160,6 +164,7 @@ impl Shard {
     }
 
     fn on_led(&mut self, from: NodeId, delta: &LedDelta) {
+        let now = self.now.mono;
         let Some(peer) = self.peers.get_mut(&from) else {
             return;
         };
@@ -170,6 +175,12 @@ impl Shard {
             let Led::Leads { term, .. } = led else {
                 continue;
             };
+            if let Some(replica) = self.replicas.get_mut(group) {
+                if replica.leader() == Some((from, *term)) {
+                    // The word of the leader itself; its first heartbeat may come a beat later.
+                    replica.contact = now;
+                }
+            }
             if !self.replicas.contains_key(group) {
                 self.effects.leaders.push((*group, *term, Some(from)));
             }
@@ -194,8 +205,9 @@ impl Shard {
         if message.is_from_leader() && message.term() >= u64::from(replica.group.term().0) {
             replica.contact = now;
         }
+        let content = message.is_heartbeat_answer();
         replica.group.step(message);
-        if replica.rest == Rest::Quiet {
+        if replica.rest == Rest::Quiet && !content {
             // Somebody isn't content: heartbeats will tell where the group stands.
             self.wake_group(group);
         }
@@ -233,9 +245,10 @@ impl Shard {
         for group in groups {
             self.beat_group(group);
         }
-        if let Some(acked) = self.peers.values().map(|p| p.acked).min() {
-            self.led.prune(acked);
-        }
+        let acked_by_all = self.peers.values().map(|p| p.acked).min();
+        self.led.prune(acked_by_all.unwrap_or(self.led.version()));
+        self.review_held();
+        self.apply_metadata();
     }
 
     fn beat_group(&mut self, group: GroupId) {
@@ -335,12 +348,25 @@ impl Shard {
             let led = tell.then(|| self.led.delta_since(peer.acked));
             peer.told = version;
             peer.must_send = false;
-            let frame = Frame {
+            let mut frame = Frame {
                 boot: self.settings.boot,
                 seen: (peer.boot, peer.led.version()),
                 led,
-                items: std::mem::take(&mut peer.outbox),
+                items: Vec::new(),
             };
+            let mut bytes = 0;
+            for item in peer.outbox.drain(..) {
+                if bytes > FRAME_PAYLOAD_BYTES {
+                    self.effects.frames.push((*node, frame.encode()));
+                    frame.items.clear();
+                    frame.led = None;
+                    bytes = 0;
+                }
+                if let Item::Raft(_, message) = &item {
+                    bytes += message.payload_bytes();
+                }
+                frame.items.push(item);
+            }
             self.effects.frames.push((*node, frame.encode()));
         }
     }

@@ -12,7 +12,7 @@ fn header(id: i64, epoch: i16, sequence: i32, records: usize, offset: i64) -> Ba
 }
 
 fn new(p: &Producers, h: &BatchHeader) -> bool {
-    p.admit(h) == Ok(Admission::New)
+    p.admit(h, false) == Ok(Admission::New)
 }
 
 #[test]
@@ -21,18 +21,16 @@ fn a_duplicate_is_told_apart_before_and_after_its_commit() {
     let first = header(1, 0, 0, 3, 100);
     assert!(new(&p, &first));
     p.appended(RaftIndex(5), &first);
-    let dup = |pending| {
-        Ok(Admission::Duplicate {
-            base_offset: Offset(100),
-            pending,
-        })
-    };
-    assert_eq!(p.admit(&first), dup(Some(RaftIndex(5))));
+    let dup = Ok(Admission::Duplicate {
+        base_offset: Offset(100),
+        index: RaftIndex(5),
+    });
+    assert_eq!(p.admit(&first, false), dup);
     p.committed(RaftIndex(5));
-    assert_eq!(p.admit(&first), dup(None));
+    assert_eq!(p.admit(&first, false), dup);
     assert!(new(&p, &header(1, 0, 3, 1, 0)));
     assert!(matches!(
-        p.admit(&header(1, 0, 4, 1, 0)),
+        p.admit(&header(1, 0, 4, 1, 0), false),
         Err(Refusal::OutOfOrderSequence(_))
     ));
 }
@@ -41,16 +39,16 @@ fn a_duplicate_is_told_apart_before_and_after_its_commit() {
 fn a_producer_starts_at_zero_and_so_does_each_epoch() {
     let mut p = Producers::default();
     assert!(matches!(
-        p.admit(&header(1, 0, 7, 1, 0)),
+        p.admit(&header(1, 0, 7, 1, 0), false),
         Err(Refusal::OutOfOrderSequence(_))
     ));
     p.appended(RaftIndex(1), &header(1, 3, 0, 1, 0));
     assert!(matches!(
-        p.admit(&header(1, 4, 1, 1, 0)),
+        p.admit(&header(1, 4, 1, 1, 0), false),
         Err(Refusal::OutOfOrderSequence(_))
     ));
     assert!(new(&p, &header(1, 4, 0, 1, 0)));
-    let stale = p.admit(&header(1, 2, 1, 1, 0));
+    let stale = p.admit(&header(1, 2, 1, 1, 0), false);
     assert_eq!(
         stale,
         Err(Refusal::InvalidProducerEpoch {
@@ -87,11 +85,11 @@ fn sequences_wrap_and_five_batches_are_remembered() {
     }
     let back = |n: i64| ((i64::from(sequence) - 2 * n) & i64::from(i32::MAX)) as i32;
     assert!(matches!(
-        p.admit(&header(1, 0, back(5), 2, 0)),
+        p.admit(&header(1, 0, back(5), 2, 0), false),
         Ok(Admission::Duplicate { .. })
     ));
     assert!(matches!(
-        p.admit(&header(1, 0, back(6), 2, 0)),
+        p.admit(&header(1, 0, back(6), 2, 0), false),
         Err(Refusal::OutOfOrderSequence(_))
     ));
 }
@@ -111,4 +109,13 @@ fn a_checkpoint_restores_the_committed_layer() {
     for cut in 1..bytes.len() {
         assert_eq!(Producers::restore(&bytes[..cut], RaftIndex(49)), None);
     }
+}
+
+#[test]
+fn a_producer_that_is_new_here_may_go_on_only_under_the_first_leader() {
+    let p = Producers::default();
+    let later = header(1, 0, 9, 1, 0);
+    assert_eq!(p.admit(&later, true), Ok(Admission::New));
+    let refused = p.admit(&later, false);
+    assert!(matches!(refused, Err(Refusal::OutOfOrderSequence(_))));
 }
