@@ -29,6 +29,15 @@ pub trait Disk: Send + Sync {
     fn remove_dir(&self, dir: &str) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &str) -> io::Result<()>;
+    /// Makes written bytes of several files durable, perhaps at the same time. All syncs have ended
+    /// when this returns; an error tells the place of one file that failed.
+    fn sync_many(&self, files: &[Arc<dyn File>]) -> Result<(), (usize, io::Error)> {
+        let mut outcome = Ok(());
+        for (at, file) in files.iter().enumerate() {
+            outcome = outcome.and(file.sync_data().map_err(|error| (at, error)));
+        }
+        outcome
+    }
     /// Bytes that can still be written.
     fn free_bytes(&self) -> io::Result<u64>;
 }

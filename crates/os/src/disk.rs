@@ -1,6 +1,7 @@
 //! A data directory on a real filesystem.
 
 use crate::file::DataFile;
+use crate::syncer::Syncer;
 use base::{Disk, File, Open};
 use rustix::fs::{fsync, statvfs};
 use std::fs;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 /// A data directory. All paths are relative to its root and stay inside of it.
 pub struct DataDir {
     root: PathBuf,
+    syncer: Syncer,
 }
 
 impl DataDir {
@@ -23,6 +25,7 @@ impl DataDir {
         }
         Ok(DataDir {
             root: root.to_owned(),
+            syncer: Syncer::default(),
         })
     }
 
@@ -86,6 +89,10 @@ impl Disk for DataDir {
 
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
         sync_directory(&self.path(dir)?)
+    }
+
+    fn sync_many(&self, files: &[Arc<dyn File>]) -> Result<(), (usize, io::Error)> {
+        self.syncer.sync_all(files)
     }
 
     fn free_bytes(&self) -> io::Result<u64> {

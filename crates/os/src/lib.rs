@@ -11,7 +11,7 @@ pub mod file;
 pub mod lock;
 pub mod process;
 pub mod socket;
-pub mod syncer;
+mod syncer;
 
 pub use disk::DataDir;
 pub use file::DataFile;

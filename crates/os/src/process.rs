@@ -58,8 +58,15 @@ pub fn raise_open_files() -> io::Result<u64> {
 
 /// This machine's name; `localhost` if it has none.
 pub fn host_name() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if name.is_empty() || name == "(none)" { "localhost".to_owned() } else { name }
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    if name.is_empty() || name == "(none)" {
+        "localhost".to_owned()
+    } else {
+        name
+    }
 }
 
 /// The id of this boot of the machine; after another boot the page cache is a new one. Empty if

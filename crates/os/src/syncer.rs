@@ -12,9 +12,12 @@ pub const SYNC_THREADS: usize = 4;
 /// Syncs that may wait for a thread of the pool.
 const QUEUE: usize = 64;
 
+type Outcome = Result<(), (usize, io::Error)>;
+
 struct Order {
     file: Arc<dyn File>,
-    done: SyncSender<io::Result<()>>,
+    at: usize,
+    done: SyncSender<Outcome>,
 }
 
 /// The pool.
@@ -24,30 +27,30 @@ pub struct Syncer {
 }
 
 impl Syncer {
-    /// Syncs the data of all files and waits for it. The first error is the outcome, but every
-    /// sync has ended when this returns.
-    pub fn sync_all(&self, files: &[Arc<dyn File>]) -> io::Result<()> {
+    /// Syncs the data of all files and waits for it. A failure's place and error is the outcome,
+    /// but every sync has ended when this returns.
+    pub fn sync_all(&self, files: &[Arc<dyn File>]) -> Outcome {
         let Some((first, rest)) = files.split_first() else {
             return Ok(());
         };
         if rest.is_empty() {
-            return first.sync_data();
+            return first.sync_data().map_err(|error| (0, error));
         }
         let orders = self.orders.get_or_init(start);
         let (done, outcomes) = sync_channel(rest.len());
-        for file in rest {
+        for (file, at) in rest.iter().zip(1..) {
             let order = Order {
                 file: Arc::clone(file),
+                at,
                 done: done.clone(),
             };
             orders
                 .send(order)
                 .expect("the pool lives as long as its sender");
         }
-        let mut outcome = first.sync_data();
+        let mut outcome = first.sync_data().map_err(|error| (0, error));
         for _ in rest {
-            let one = outcomes.recv().expect("each order is answered");
-            outcome = outcome.and(one);
+            outcome = outcome.and(outcomes.recv().expect("each order is answered"));
         }
         outcome
     }
@@ -74,7 +77,8 @@ fn run(orders: &Mutex<Receiver<Order>>) {
             .expect("no thread panics while it waits")
             .recv();
         let Ok(order) = next else { return };
+        let outcome = order.file.sync_data().map_err(|error| (order.at, error));
         // Whoever asked waits for every answer, so the channel is open.
-        let _ = order.done.send(order.file.sync_data());
+        let _ = order.done.send(outcome);
     }
 }

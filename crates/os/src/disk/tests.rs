@@ -1,5 +1,4 @@
 use super::*;
-use crate::syncer::Syncer;
 
 /// A directory of its own for each test, gone afterwards.
 pub(crate) struct TempDir(PathBuf);
@@ -153,7 +152,6 @@ fn free_room_is_known() {
 #[test]
 fn many_files_are_synced_together() {
     let (_temp, disk) = disk("many");
-    let syncer = Syncer::default();
     let files: Vec<_> = (0..20)
         .map(|n| {
             let file = disk.open(&n.to_string(), Open::OrCreate).expect("made");
@@ -161,9 +159,9 @@ fn many_files_are_synced_together() {
             file
         })
         .collect();
-    syncer.sync_all(&[]).expect("nothing to do");
-    syncer.sync_all(&files[..1]).expect("one");
-    syncer.sync_all(&files).expect("twenty");
+    disk.sync_many(&[]).expect("nothing to do");
+    disk.sync_many(&files[..1]).expect("one");
+    disk.sync_many(&files).expect("twenty");
 }
 
 /// A file whose sync fails; nothing else of it is used.
@@ -196,16 +194,13 @@ impl File for Broken {
 #[test]
 fn one_failed_sync_among_many_is_the_outcome_wherever_it_stands() {
     let (_temp, disk) = disk("failed");
-    let syncer = Syncer::default();
     for place in 0..8 {
         let mut files: Vec<Arc<dyn File>> = Vec::new();
         for n in 0..8 {
             let good = || disk.open(&n.to_string(), Open::OrCreate).expect("made");
             files.push(if n == place { Arc::new(Broken) } else { good() });
         }
-        assert!(
-            syncer.sync_all(&files).is_err(),
-            "the failure at place {place} was lost"
-        );
+        let failed = disk.sync_many(&files).expect_err("one is broken");
+        assert_eq!(failed.0, place);
     }
 }
