@@ -265,7 +265,9 @@ impl Admin {
                 format!("{answer:?}"),
             ));
         };
-        match result.error_code {
+        let code = result.error_code;
+        reach.tell(|| format!("  creation of topic {topic}: code {code}"));
+        match code {
             codes::NONE | codes::TOPIC_EXISTS => {
                 let known = result.error_code == codes::NONE && result.topic_id != base::Uuid::ZERO;
                 let id = known.then_some(result.topic_id);
@@ -290,7 +292,9 @@ impl Admin {
 }
 
 fn deleted(reach: &mut Reach<'_>, topic: u32, answer: &DeleteTopicsResponse) -> Checked {
-    match answer.responses.first().map(|result| result.error_code) {
+    let code = answer.responses.first().map(|result| result.error_code);
+    reach.tell(|| format!("  deletion of topic {topic}: code {code:?}"));
+    match code {
         Some(codes::NONE) => {
             reach.checkers.topics.deleted(&topic_name(topic));
             Ok(())

@@ -142,7 +142,8 @@ impl Process {
 
     /// True if all turns are on the disk and readable.
     pub(crate) fn is_settled(&self) -> bool {
-        matches!(self.step, Step::Wait | Step::Idle) && self.turns.is_empty()
+        let done = matches!(self.step, Step::Wait | Step::Idle) && self.turns.is_empty();
+        done && self.mail.is_empty()
     }
 
     /// A connection's way for answers.
