@@ -6,6 +6,7 @@ mod bind;
 mod cluster;
 mod config;
 mod engine;
+mod figures;
 mod formation;
 mod health;
 mod kafka;

@@ -1,0 +1,252 @@
+//! The node's figures as families of samples: what its parts counted, under the names that
+//! operators see. Nothing is counted here.
+
+use crate::health::Running;
+use crate::kafka::Door;
+use broker::{Broker, Verb};
+use serve_http::metrics::Family;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Everything that a running node counts.
+pub fn of(running: &Running, families: &mut Vec<Family>) {
+    connections(&running.door, families);
+    requests(&running.door, families);
+    calls(&running.broker, families);
+    let stats = running
+        .shard
+        .lock()
+        .expect("nobody panics while copying figures")
+        .clone();
+    replicas(&stats, families);
+    work(&stats, families);
+    ways(running, families);
+    storage(running, families);
+}
+
+fn connections(door: &Door, families: &mut Vec<Family>) {
+    families.extend([
+        Family::gauge(
+            "flotilla_connections",
+            "Connections of Kafka clients.",
+            door.open(),
+        ),
+        Family::counter(
+            "flotilla_connections_total",
+            "Connections let in.",
+            door.accepted(),
+        ),
+        Family::counter(
+            "flotilla_connections_turned_away_total",
+            "Connections turned away because there were too many.",
+            door.turned_away(),
+        ),
+        Family::counter(
+            "flotilla_connections_closed_total",
+            "Connections closed because of what the client sent.",
+            door.counters().closed_connections(),
+        ),
+    ]);
+}
+
+fn requests(door: &Door, families: &mut Vec<Family>) {
+    let counts = door.counters().counts();
+    families.extend([
+        Family::counters(
+            "flotilla_requests_total",
+            "Requests by API.",
+            "api",
+            counts.iter().map(|c| (c.api, c.requests)),
+        ),
+        Family::counters(
+            "flotilla_request_bytes_total",
+            "Bytes of requests by API.",
+            "api",
+            counts.iter().map(|c| (c.api, c.request_bytes)),
+        ),
+        Family::counters(
+            "flotilla_answers_total",
+            "Answers by API.",
+            "api",
+            counts.iter().map(|c| (c.api, c.answers)),
+        ),
+        Family::counters(
+            "flotilla_answer_bytes_total",
+            "Bytes of answers by API.",
+            "api",
+            counts.iter().map(|c| (c.api, c.answer_bytes)),
+        ),
+        Family::counters(
+            "flotilla_request_seconds_total",
+            "Time from a request to its answer by API, summed.",
+            "api",
+            counts.iter().map(|c| (c.api, c.waited)),
+        ),
+    ]);
+}
+
+fn calls(broker: &Broker, families: &mut Vec<Family>) {
+    let budget = broker.budget();
+    let calls = Verb::ALL
+        .iter()
+        .map(|verb| (verb.name(), broker.stats().calls(*verb)));
+    let refused = Verb::ALL
+        .iter()
+        .map(|verb| (verb.name(), broker.stats().refusals(*verb)));
+    families.extend([
+        Family::counters(
+            "flotilla_calls_total",
+            "Calls of the broker by verb.",
+            "verb",
+            calls,
+        ),
+        Family::counters(
+            "flotilla_refusals_total",
+            "Parts of calls refused before they reached the shard, by verb.",
+            "verb",
+            refused,
+        ),
+        Family::gauge(
+            "flotilla_requests_in_flight_bytes",
+            "Bytes of requests in flight.",
+            budget.used(),
+        ),
+    ]);
+}
+
+fn replicas(stats: &shard::Stats, families: &mut Vec<Family>) {
+    families.extend([
+        Family::gauge(
+            "flotilla_replicas",
+            "Replicas on this node.",
+            stats.replicas,
+        ),
+        Family::gauge(
+            "flotilla_led_groups",
+            "Groups that this node leads.",
+            stats.led,
+        ),
+        Family::gauge(
+            "flotilla_leaderless_groups",
+            "Groups of this node without a known leader.",
+            stats.leaderless,
+        ),
+        Family::gauge(
+            "flotilla_hot_bytes",
+            "Bytes of batches in memory.",
+            stats.hot_bytes,
+        ),
+        Family::gauge(
+            "flotilla_uncommitted_bytes",
+            "Bytes appended and not committed.",
+            stats.uncommitted_bytes,
+        ),
+        Family::gauge(
+            "flotilla_waiting_appends",
+            "Appends that wait for their commit.",
+            stats.appends_waiting,
+        ),
+        Family::gauge(
+            "flotilla_waiting_reads",
+            "Reads that wait for data.",
+            stats.reads_waiting,
+        ),
+    ]);
+}
+
+fn work(stats: &shard::Stats, families: &mut Vec<Family>) {
+    families.extend([
+        Family::counter(
+            "flotilla_appended_batches_total",
+            "Batches appended as leader.",
+            stats.batches_appended,
+        ),
+        Family::counter(
+            "flotilla_appended_bytes_total",
+            "Bytes appended as leader.",
+            stats.bytes_appended,
+        ),
+        Family::counter(
+            "flotilla_campaigns_total",
+            "Elections started.",
+            stats.campaigns,
+        ),
+        Family::counter(
+            "flotilla_elections_won_total",
+            "Elections won.",
+            stats.elections_won,
+        ),
+        Family::counter(
+            "flotilla_truncations_total",
+            "Logs cut after a conflict.",
+            stats.truncations,
+        ),
+    ]);
+}
+
+fn ways(running: &Running, families: &mut Vec<Family>) {
+    families.extend([
+        Family::gauge(
+            "flotilla_mailbox_events",
+            "Events that wait.",
+            running.mailbox.len(),
+        ),
+        Family::gauge(
+            "flotilla_peers_connected",
+            "Reachable peers.",
+            running.peers.connected(),
+        ),
+        Family::counter(
+            "flotilla_peer_frames_dropped_total",
+            "Frames dropped because a peer was too slow.",
+            running.peers.dropped_frames(),
+        ),
+    ]);
+}
+
+fn storage(running: &Running, families: &mut Vec<Family>) {
+    let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
+    let seconds = |micros: &AtomicU64| std::time::Duration::from_micros(read(micros));
+    let counters = &running.storage;
+    families.extend([
+        Family::counter(
+            "flotilla_turns_total",
+            "Turns made durable.",
+            read(&counters.turns),
+        ),
+        Family::counter(
+            "flotilla_syncs_total",
+            "Writes to the log, each with a sync over all that waited.",
+            read(&counters.writes),
+        ),
+        Family::counter(
+            "flotilla_sync_seconds_total",
+            "Time in writes to the log and their syncs.",
+            seconds(&counters.write_micros),
+        ),
+        Family::gauge(
+            "flotilla_sync_seconds_max",
+            "The longest write and sync since the start.",
+            seconds(&counters.write_micros_max),
+        ),
+        Family::counter(
+            "flotilla_log_flushes_total",
+            "Flushes that let the write-ahead log be reused.",
+            read(&counters.flushes),
+        ),
+        Family::gauge(
+            "flotilla_turns_waiting",
+            "Turns that wait.",
+            running.orders.len(),
+        ),
+        Family::gauge(
+            "flotilla_reads_queued",
+            "Cold reads that wait.",
+            running.readers.waiting(),
+        ),
+        Family::gauge(
+            "flotilla_disk_full",
+            "1 while writing waits for room.",
+            counters.full.load(Ordering::Relaxed),
+        ),
+    ]);
+}
