@@ -66,70 +66,80 @@ struct Hit {
 
 /// Runs a plan over directories in `place`.
 pub fn run(plan: Plan, place: &Path) -> Report {
+    let mut report = Report {
+        plan,
+        done: 0,
+        acked: 0,
+        gaps: Vec::new(),
+        problems: Vec::new(),
+    };
     let mut fleet = Fleet::start(place, &[]);
-    let tool = Tool::new(&fleet.bootstrap());
+    if let Err(problem) = carry_out(&mut report, &mut fleet) {
+        report.problems.push(problem);
+    }
+    match fleet.stop() {
+        Ok(directories) => report.problems.extend(replicas::differences(&directories)),
+        Err(problem) => report.problems.push(problem),
+    }
+    report
+}
+
+fn carry_out(report: &mut Report, fleet: &mut Fleet) -> Result<(), String> {
+    let plan = report.plan;
     let partitions = plan.partitions.to_string();
-    tool.create(
-        TOPIC,
-        &[
-            "--partitions",
-            &partitions,
-            "--replicas",
-            "3",
-            "--config",
-            "min.insync.replicas=2",
-        ],
-    );
-    fleet.settle(TOPIC);
+    let args = [
+        "--partitions",
+        &partitions,
+        "--replicas",
+        "3",
+        "--config",
+        "min.insync.replicas=2",
+    ];
+    Tool::new(&fleet.bootstrap()).create(TOPIC, &args);
+    fleet.settle(TOPIC)?;
     let load = Load::start(&fleet.bootstrap(), TOPIC, plan.partitions);
-    load.progress(BATCHES_BETWEEN);
-    let mut problems = Vec::new();
+    load.progress(BATCHES_BETWEEN)?;
     let mut hits = Vec::new();
     match plan.fault {
-        Fault::Calm => hits.push(calm(plan, &fleet, &load, &mut problems)),
+        Fault::Calm => hits.push(calm(plan, fleet, &load, &mut report.problems)?),
         Fault::Kill | Fault::Stop => {
             let end = wait::now() + plan.within;
             while hits.len() < plan.times && wait::now() < end {
-                hits.push(strike(plan, hits.len(), &mut fleet, &load));
+                hits.push(strike(plan, hits.len(), fleet, &load)?);
             }
         }
     }
     let finished = wait::now();
-    let history = load.finish();
-    fleet.settle(TOPIC);
-    problems.extend(judge::problems(&history));
-    problems.extend(replicas::differences(&fleet.stop()));
-    Report {
-        plan,
-        done: hits.len(),
-        acked: acked(&history),
-        gaps: gaps(&history, &hits, finished),
-        problems,
-    }
+    let history = load.finish()?;
+    report.done = hits.len();
+    report.acked = acked(&history);
+    report.gaps = gaps(&history, &hits, finished);
+    report.problems.extend(judge::problems(&history));
+    fleet.settle(TOPIC)
 }
 
 /// Leaves the fleet alone under its load for all the time: no leader may change.
-fn calm(plan: Plan, fleet: &Fleet, load: &Load, problems: &mut Vec<String>) -> Hit {
+fn calm(plan: Plan, fleet: &Fleet, load: &Load, problems: &mut Vec<String>) -> Result<Hit, String> {
     let at = wait::now();
-    let before = leaders(fleet, plan.partitions);
+    let before = leaders(fleet, plan.partitions)?;
     while at.elapsed() < plan.within {
-        load.progress(BATCHES_BETWEEN);
+        load.progress(BATCHES_BETWEEN)?;
     }
-    let after = leaders(fleet, plan.partitions);
+    let after = leaders(fleet, plan.partitions)?;
     if before != after {
         problems.push(format!(
             "leaders and epochs went from {before:?} to {after:?}"
         ));
     }
-    Hit {
+    Ok(Hit {
         at,
         partitions: (0..plan.partitions).collect(),
-    }
+    })
 }
 
 /// Hits the leader of one partition, waits until everything goes on, and heals the fleet.
-fn strike(plan: Plan, number: usize, fleet: &mut Fleet, load: &Load) -> Hit {
-    let leaders = leaders(fleet, plan.partitions);
+fn strike(plan: Plan, number: usize, fleet: &mut Fleet, load: &Load) -> Result<Hit, String> {
+    let leaders = leaders(fleet, plan.partitions)?;
     let (victim, _) = leaders[number % leaders.len()];
     let led = |(partition, (leader, _)): (usize, &(i32, i32))| {
         (*leader == victim).then_some(partition as i32)
@@ -141,21 +151,25 @@ fn strike(plan: Plan, number: usize, fleet: &mut Fleet, load: &Load) -> Hit {
         Fault::Stop => fleet.node(victim).signal(Signal::STOP),
         Fault::Calm => unreachable!("nothing is struck in a calm run"),
     }
-    load.progress(BATCHES_BETWEEN);
+    let taken_over = load.progress(BATCHES_BETWEEN);
     match plan.fault {
         Fault::Kill => fleet.restart(victim),
         Fault::Stop => fleet.node(victim).signal(Signal::CONT),
         Fault::Calm => unreachable!("nothing is struck in a calm run"),
     }
-    fleet.settle(TOPIC);
-    load.progress(BATCHES_BETWEEN);
-    Hit { at, partitions }
+    taken_over?;
+    fleet.settle(TOPIC)?;
+    load.progress(BATCHES_BETWEEN)?;
+    match fleet.deaths() {
+        deaths if deaths.is_empty() => Ok(Hit { at, partitions }),
+        deaths => Err(deaths.join("; ")),
+    }
 }
 
 /// The leader of each partition and its epoch, in order.
-fn leaders(fleet: &Fleet, partitions: i32) -> Vec<(i32, i32)> {
+fn leaders(fleet: &Fleet, partitions: i32) -> Result<Vec<(i32, i32)>, String> {
     let mut client = fleet.client();
-    wait::until("a leader for every partition", || {
+    wait::patiently("a leader for every partition", || {
         let known = client
             .topic_as_known(TOPIC, Deadline::after(Duration::from_secs(5)))
             .ok()?;

@@ -4,7 +4,7 @@ use crate::node::{Node, Setup};
 use crate::wait;
 use cli::client::{Cluster, Deadline};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -114,15 +114,37 @@ impl Fleet {
         self.nodes.iter_mut().flatten().for_each(ready);
     }
 
-    /// Stops all nodes in good order; gives their data directories.
-    pub fn stop(mut self) -> Vec<std::path::PathBuf> {
+    /// Nodes that ended although nobody ended them, and their last words.
+    pub fn deaths(&mut self) -> Vec<String> {
+        let mut deaths = Vec::new();
+        for (at, node) in self.nodes.iter_mut().enumerate() {
+            if let Some(node) = node
+                && !node.is_alive()
+            {
+                let log = std::fs::read_to_string(node.setup().log()).unwrap_or_default();
+                let words: Vec<&str> = match log.lines().position(|l| l.contains("panicked at")) {
+                    Some(place) => log.lines().skip(place).take(2).collect(),
+                    None => log.lines().rev().take(1).collect(),
+                };
+                deaths.push(format!("node {} died: {}", at + 1, words.join(" ")));
+            }
+        }
+        deaths
+    }
+
+    /// Stops all nodes in good order; gives their data directories, or what went wrong.
+    pub fn stop(mut self) -> Result<Vec<PathBuf>, String> {
+        let deaths = self.deaths();
+        if !deaths.is_empty() {
+            return Err(deaths.join("; "));
+        }
         for node in self.nodes.iter_mut().flatten() {
             node.signal(rustix::process::Signal::TERM);
         }
         for node in self.nodes.iter_mut().flatten() {
-            wait::until("the end of a node", || (!node.is_alive()).then_some(()));
+            wait::patiently("the end of a node", || (!node.is_alive()).then_some(()))?;
         }
-        self.setups.iter().map(|setup| setup.data.clone()).collect()
+        Ok(self.setups.iter().map(|setup| setup.data.clone()).collect())
     }
 
     /// A client of the cluster that doesn't wait long for any one node.
@@ -133,9 +155,9 @@ impl Fleet {
     }
 
     /// Waits until every replica of a topic is in sync and every partition has a leader.
-    pub fn settle(&self, topic: &str) {
+    pub fn settle(&self, topic: &str) -> Result<(), String> {
         let mut client = self.client();
-        wait::until("all replicas in sync", || {
+        wait::patiently("all replicas in sync", || {
             let known = client
                 .topic_as_known(topic, Deadline::after(Duration::from_secs(5)))
                 .ok()?;
@@ -144,7 +166,7 @@ impl Fleet {
                 .iter()
                 .all(|p| p.leader_id > 0 && p.isr_nodes.len() == 3);
             (whole && !known.partitions.is_empty()).then_some(())
-        });
+        })
     }
 }
 

@@ -15,8 +15,9 @@ pub fn differences(directories: &[PathBuf]) -> Vec<String> {
                 Some(other) if other != bytes => {
                     let at = bytes.iter().zip(other).take_while(|(a, b)| a == b).count();
                     let (ours, theirs) = (bytes.len(), other.len());
+                    let node = directory.file_name().unwrap_or_default().to_string_lossy();
                     problems.push(format!(
-                        "group {name} differs at byte {at} (of {ours} and {theirs})"
+                        "group {name} of {node} differs at byte {at} (of {ours} in the first, {theirs} here)"
                     ));
                 }
                 Some(_) => {}
@@ -86,7 +87,7 @@ mod tests {
         write("b", b"bitch");
         assert_eq!(
             differences(&nodes),
-            ["group 1 differs at byte 1 (of 5 and 5)"]
+            ["group 1 of b differs at byte 1 (of 5 in the first, 5 here)"]
         );
     }
 }

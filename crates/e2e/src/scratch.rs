@@ -9,6 +9,7 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
+    kept: bool,
 }
 
 impl Scratch {
@@ -18,12 +19,17 @@ impl Scratch {
         let path =
             std::env::temp_dir().join(format!("flotilla-{name}-{}-{count}", std::process::id()));
         std::fs::create_dir_all(&path).expect("the temporary directory can be written");
-        Scratch { path }
+        Scratch { path, kept: false }
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Leaves it for a look.
+    pub fn keep(&mut self) {
+        self.kept = true;
     }
 
     /// A place in it.
@@ -34,7 +40,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if self.kept || std::thread::panicking() {
             eprintln!("kept for a look: {}", self.path.display());
         } else {
             let _ = std::fs::remove_dir_all(&self.path);

@@ -34,7 +34,13 @@ pub fn poll<T>(within: Duration, mut ready: impl FnMut() -> Option<T>) -> Option
     }
 }
 
+/// Looks until `ready` has an answer; an error that names `what` if that takes too long.
+pub fn patiently<T>(what: &str, ready: impl FnMut() -> Option<T>) -> Result<T, String> {
+    poll(LONG, ready).ok_or_else(|| format!("waited {} s for {what}", LONG.as_secs()))
+}
+
 /// Looks until `ready` has an answer; panics with `what` if that takes too long.
+#[track_caller]
 pub fn until<T>(what: &str, ready: impl FnMut() -> Option<T>) -> T {
-    poll(LONG, ready).unwrap_or_else(|| panic!("waited {} s for {what}", LONG.as_secs()))
+    patiently(what, ready).unwrap_or_else(|problem| panic!("{problem}"))
 }

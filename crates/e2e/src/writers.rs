@@ -21,10 +21,20 @@ const BATCH_RECORDS_MAX: u64 = 20;
 /// How long a reader's Fetch waits.
 const READ_WAIT: Duration = Duration::from_millis(100);
 
+/// Ends the threads of a load when it goes, also where a run is broken off.
+#[derive(Debug)]
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The running load.
 #[derive(Debug)]
 pub struct Load {
-    stop: Arc<AtomicBool>,
+    stop: Stop,
     written: BTreeMap<i32, Arc<Mutex<Written>>>,
     writers: Vec<JoinHandle<()>>,
     reader: JoinHandle<BTreeMap<i32, Vec<Seen>>>,
@@ -53,7 +63,7 @@ impl Load {
         let (address, name, ended) = (bootstrap.to_owned(), topic.to_owned(), stop.clone());
         let reader = std::thread::spawn(move || follow(&address, &name, &ended));
         Load {
-            stop,
+            stop: Stop(stop),
             written,
             writers,
             reader,
@@ -72,30 +82,30 @@ impl Load {
     }
 
     /// Waits until every partition has `batches` more acknowledged than now.
-    pub fn progress(&self, batches: usize) {
+    pub fn progress(&self, batches: usize) -> Result<(), String> {
         let goals: Vec<(i32, usize)> = self
             .written
             .keys()
             .map(|p| (*p, self.acked(*p) + batches))
             .collect();
         for (partition, goal) in goals {
-            wait::until("acknowledgements of every partition", || {
+            let outcome = wait::patiently("acknowledgements of every partition", || {
                 let written = self.written[&partition]
                     .lock()
                     .expect("writers don't panic");
-                assert!(
-                    written.trouble.is_none(),
-                    "partition {partition}: {:?}",
-                    written.trouble
-                );
-                (written.acks.len() >= goal).then_some(())
+                match &written.trouble {
+                    Some(trouble) => Some(Err(format!("partition {partition}: {trouble}"))),
+                    None => (written.acks.len() >= goal).then_some(Ok(())),
+                }
             });
+            outcome??;
         }
+        Ok(())
     }
 
     /// Ends the load, reads everything back, and gives the whole history.
-    pub fn finish(self) -> History {
-        self.stop.store(true, Ordering::Relaxed);
+    pub fn finish(self) -> Result<History, String> {
+        drop(self.stop);
         self.writers
             .into_iter()
             .for_each(|writer| writer.join().expect("writers don't panic"));
@@ -106,12 +116,13 @@ impl Load {
             .into_iter()
             .map(|(p, told)| (p, take(told)))
             .collect();
-        let last = read_all(&self.bootstrap, &self.topic).expect("the log can be read at the end");
-        History {
+        let last = read_all(&self.bootstrap, &self.topic)
+            .map_err(|trouble| format!("reading everything back: {trouble}"))?;
+        Ok(History {
             written,
             live,
             last,
-        }
+        })
     }
 }
 

@@ -42,7 +42,7 @@ fn all_killed_at_once_come_back_with_everything() {
     }
     // The first two wait for each other, so they are started side by side.
     fleet.restart_all();
-    fleet.settle("t");
+    fleet.settle("t").expect("it settles");
     let mut read = tool.consume("t");
     read.sort();
     assert_eq!(read, lines);
@@ -59,7 +59,7 @@ fn one_node_after_the_other_can_be_restarted_in_good_order() {
         assert_eq!(fleet.node(id).stop().code(), Some(0));
         tool.produce("t", &[format!("without {id}")]);
         fleet.restart(id);
-        fleet.settle("t");
+        fleet.settle("t").expect("it settles");
     }
     let mut read = tool.consume("t");
     read.sort();

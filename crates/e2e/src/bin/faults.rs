@@ -45,8 +45,12 @@ fn main() -> ExitCode {
     };
     for plan in [plan(Fault::Kill, kills), plan(Fault::Stop, stops), calm] {
         if plan.times > 0 {
-            let place = Scratch::new("faults");
-            reports.push(run(plan, place.path()));
+            let mut place = Scratch::new("faults");
+            let report = run(plan, place.path());
+            if !report.problems.is_empty() {
+                place.keep();
+            }
+            reports.push(report);
         }
     }
     println!(
