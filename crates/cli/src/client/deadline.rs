@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Pause after the first failed attempt; it doubles up to [`PAUSE_MAX`].
-pub const PAUSE_MIN: Duration = Duration::from_millis(20);
+pub const PAUSE_MIN: Duration = Duration::from_millis(5);
 /// Longest pause between attempts.
 pub const PAUSE_MAX: Duration = Duration::from_millis(100);
 
