@@ -156,9 +156,12 @@ impl Wal {
         Ok(())
     }
 
-    /// The file that the flusher should make, so that a write needn't.
-    pub(crate) fn wanted(&mut self) -> Option<Free> {
-        if !self.free.is_empty() {
+    /// The file that the flusher should make, so that a write needn't: none if one is ready, or
+    /// becomes free by the flush of a checkpoint from `start` on.
+    pub(crate) fn wanted(&mut self, start: Position) -> Option<Free> {
+        let freed =
+            |sealed: &Sealed| sealed.generation < start.generation && sealed.len >= self.file_bytes;
+        if !self.free.is_empty() || self.sealed.iter().any(freed) {
             return None;
         }
         let wanted = Free {

@@ -159,7 +159,11 @@ impl Found {
     /// Checks that no file at the beginning of the chain is missing.
     fn complete(&self, first: Position, checkpointed: bool) -> Result<(), Fault> {
         let lost = |generation: u64| {
-            let what = format!("the file with generation {generation} is missing");
+            let what = if checkpointed {
+                format!("the file with generation {generation} is missing")
+            } else {
+                format!("the file with generation {generation} is missing, or the checkpoint is")
+            };
             Err(Fault::corrupt(DIR, 0, what))
         };
         let Some(link) = self.chain.first() else {
