@@ -2,6 +2,7 @@
 
 use super::example;
 use crate::testing::{MemDisk, SMALL, Shard, matches};
+use crate::wal::header::FirstSector;
 use crate::{Fault, ReadFault, Storage, StorageSettings};
 use base::{Disk, Random};
 
@@ -203,9 +204,16 @@ fn a_damaged_direct_batch_makes_its_group_suspect() {
 fn files_cut_short_or_taken_away_are_reported() {
     let (disk, shard) = example(TINY);
     let all = disk.all();
-    let last = all
-        .iter()
-        .rfind(|(path, _)| path.ends_with(".wal"))
+    let logs = all.iter().filter(|(path, _)| path.ends_with(".wal"));
+    let generation = |path: &str| {
+        let number: u64 = path[4..12].parse().unwrap();
+        match FirstSector::read(&disk.bytes(path)[..512], number) {
+            FirstSector::Header(header) => header.generation,
+            _ => 0,
+        }
+    };
+    let last = logs
+        .max_by_key(|(path, _)| generation(path))
         .unwrap()
         .0
         .clone();
