@@ -1,8 +1,8 @@
 //! `cargo xtask e2e`: long end-to-end runs of real processes. `faults` kills or stops leaders of
 //! a fleet of three under load; the work is done by the room `e2e`, this builds and reports.
 
+use crate::interop;
 use crate::run::{self, cargo, checked, flag, only_flags, output, root};
-use crate::{interop, run::exists};
 use serde_json::Value;
 use std::path::Path;
 
@@ -24,18 +24,6 @@ pub fn run(args: &[String]) -> Result<(), String> {
 
 /// The gate's share: stock clients whose toolchains are there, then faults for the time given.
 pub fn gate(minutes: u64) -> Result<(), String> {
-    for program in ["java", "python3", "go"] {
-        if !exists(
-            program,
-            if program == "go" {
-                "version"
-            } else {
-                "--version"
-            },
-        ) {
-            println!("e2e: {program} is not installed; its client is left out");
-        }
-    }
     interop::clients(&[])?;
     let seconds = (minutes * 30).to_string();
     let words = [

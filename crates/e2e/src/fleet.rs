@@ -56,6 +56,7 @@ impl Fleet {
                     kafka: address(),
                     http: address(),
                     args: Vec::new(),
+                    env: Vec::new(),
                 };
                 let members = members.join(",");
                 setup

@@ -20,6 +20,8 @@ pub struct Setup {
     pub http: String,
     /// More of the command line.
     pub args: Vec<String>,
+    /// Added to its environment.
+    pub env: Vec<(String, PathBuf)>,
 }
 
 /// A process that was started.
@@ -51,12 +53,19 @@ impl Setup {
             kafka: "127.0.0.1:0".into(),
             http: "127.0.0.1:0".into(),
             args: Vec::new(),
+            env: Vec::new(),
         }
     }
 
     /// The same with more arguments.
     pub fn with(mut self, args: &[&str]) -> Setup {
         self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
+        self
+    }
+
+    /// The same with a path in its environment.
+    pub fn env(mut self, name: &str, value: &Path) -> Setup {
+        self.env.push((name.into(), value.into()));
         self
     }
 
@@ -83,6 +92,7 @@ impl Setup {
             ])
             .arg(&self.data)
             .args(&self.args)
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -179,7 +189,12 @@ impl Node {
     /// Asks it to stop, and waits until it has.
     pub fn stop(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
-        wait::until("an orderly end", || {
+        self.wait_end()
+    }
+
+    /// Waits until it ends by itself.
+    pub fn wait_end(&mut self) -> ExitStatus {
+        wait::until("the end of the node", || {
             self.child.try_wait().expect("it is ours")
         })
     }

@@ -1,0 +1,127 @@
+//! A bit flipped anywhere in a directory: what is served is right, or nothing is. A node refuses
+//! to start and names the file, refuses the read, or has the data from elsewhere.
+
+use e2e::{Scratch, Setup, Tool};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Places in each file that are damaged, one at a time.
+const PLACES: usize = 5;
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).expect("readable").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path))
+        } else {
+            found.push(path)
+        }
+    }
+    found.sort();
+    found
+}
+
+fn copy(from: &Path, to: &Path) {
+    let _ = fs::remove_dir_all(to);
+    for file in files(from) {
+        let place = to.join(file.strip_prefix(from).expect("it lies below"));
+        fs::create_dir_all(place.parent().expect("it has a folder")).expect("writable");
+        fs::copy(&file, &place).expect("copied");
+    }
+}
+
+/// A directory with records in it, by a node that was killed or stopped.
+fn written(data: &Path, killed: bool) -> Vec<String> {
+    let mut node = Setup::single(data).start();
+    let tool = Tool::new(&node.kafka);
+    tool.create("t", &["--partitions", "1"]);
+    let lines: Vec<String> = (0..300)
+        .map(|n| format!("line {n:03} {}", "y".repeat(n % 40)))
+        .collect();
+    lines.chunks(60).for_each(|chunk| tool.produce("t", chunk));
+    if killed {
+        node.kill();
+    } else {
+        assert_eq!(node.stop().code(), Some(0));
+    }
+    lines
+}
+
+/// Places worth damaging: spread over the part of the file that isn't empty room.
+fn places(bytes: &[u8]) -> Vec<usize> {
+    let used: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
+    let mut places: Vec<usize> = (0..PLACES)
+        .filter_map(|i| used.get(used.len() * (2 * i + 1) / (2 * PLACES)).copied())
+        .collect();
+    places.dedup();
+    places
+}
+
+fn damage_everywhere(name: &str, killed: bool) {
+    let scratch = Scratch::new(name);
+    let (sound, data) = (scratch.join("sound"), scratch.join("data"));
+    let lines = written(&sound, killed);
+    let mut tried = 0;
+    for file in files(&sound) {
+        let relative = file.strip_prefix(&sound).expect("it lies below").to_owned();
+        // The lock's content means nothing.
+        if relative == Path::new("lock") {
+            continue;
+        }
+        for at in places(&fs::read(&file).expect("readable")) {
+            copy(&sound, &data);
+            let mut bytes = fs::read(&file).expect("readable");
+            bytes[at] ^= 0x10;
+            fs::write(data.join(&relative), bytes).expect("writable");
+            judge(&data, &lines, &relative, at);
+            tried += 1;
+        }
+    }
+    assert!(tried >= 10, "only {tried} places were damaged");
+}
+
+fn judge(data: &Path, lines: &[String], file: &Path, at: usize) {
+    let place = format!("{} byte {at}", file.display());
+    let setup = Setup::single(data);
+    let _ = fs::remove_file(setup.log());
+    let node = match setup.try_start() {
+        Ok(node) => node,
+        Err(refused) => {
+            assert_ne!(
+                refused.code, None,
+                "{place}: it crashed: {}",
+                refused.stderr
+            );
+            assert_ne!(refused.code, Some(0), "{place}: it ended without a word");
+            let name = file.file_name().expect("a file").to_string_lossy();
+            let named = refused.stderr.contains(name.as_ref());
+            assert!(named, "{place}: the file isn't named: {}", refused.stderr);
+            return;
+        }
+    };
+    let done = Tool::new(&node.kafka).run(&["consume", "t", "--timeout", "2"]);
+    let read: Vec<&str> = done.stdout.lines().collect();
+    if done.code == Some(0) {
+        let same = read == lines;
+        assert!(
+            same,
+            "{place}: {} of {} records, and no word of it",
+            read.len(),
+            lines.len()
+        );
+    } else {
+        let prefix = lines.iter().zip(&read).all(|(line, read)| line == read);
+        assert!(prefix, "{place}: damaged records were served");
+    }
+}
+
+#[test]
+fn a_flipped_bit_after_a_stop_is_never_served() {
+    damage_everywhere("rot-stopped", false);
+}
+
+#[test]
+fn a_flipped_bit_after_a_kill_is_never_served() {
+    damage_everywhere("rot-killed", true);
+}
