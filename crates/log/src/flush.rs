@@ -40,14 +40,33 @@ impl Flush {
         mark(Mark::Checkpointed);
         self.done = true;
         if let Some(prepare) = self.prepare.filter(|_| !self.prepared) {
-            // Not needed yet: without room the next write makes a smaller one, or reports it.
-            match wal::create(&*self.disk, prepare) {
-                Ok(()) => self.prepared = true,
-                Err(Fault::Full { .. }) => {}
-                Err(fault) => return Err(fault),
-            }
+            self.prepared = self.make_ahead(prepare)?;
         }
         Ok(())
+    }
+
+    /// Makes a file of the write-ahead log; false without the room for it. It isn't needed yet
+    /// (the next write makes a smaller one, or reports it), so it leaves as much room to others as
+    /// it takes, and nothing behind if there was less than it seemed.
+    fn make_ahead(&self, made: Free) -> Result<bool, Fault> {
+        let path = wal::path(made.number);
+        let free = self
+            .disk
+            .free_bytes()
+            .map_err(|e| Fault::from_io(&path, "measure room for", e))?;
+        if free < made.len.saturating_mul(2) {
+            return Ok(false);
+        }
+        match wal::create(&*self.disk, made) {
+            Ok(()) => Ok(true),
+            Err(Fault::Full { .. }) => match self.disk.remove(&path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    Err(Fault::from_io(&path, "remove", e))
+                }
+                _ => Ok(false),
+            },
+            Err(fault) => Err(fault),
+        }
     }
 
     fn sync_file(&self, key: Key) -> Result<(), Fault> {

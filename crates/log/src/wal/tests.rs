@@ -213,3 +213,35 @@ fn frames_of_a_recycled_file_are_never_read_again() {
             <= 5
     );
 }
+
+#[test]
+fn a_file_made_ahead_leaves_nothing_behind_when_the_disk_is_full() {
+    let logs = |disk: &MemDisk| {
+        let all = disk.all().into_iter();
+        all.filter(|(path, _)| path.ends_with(".wal")).count()
+    };
+    let mut left_out = 0;
+    for writes in 0.. {
+        let disk = MemDisk::new();
+        let mut shard = Shard::new(2);
+        let (mut storage, _) = reopen(&disk).unwrap();
+        let mut turn = Turn::new(1);
+        shard.create(&mut turn);
+        shard.checkpoint(&mut turn);
+        storage.write(vec![turn]).unwrap();
+        storage.settle().unwrap();
+        let mut flush = storage.take_flush().unwrap();
+        assert!(flush.prepare.is_some());
+        let before = logs(&disk);
+        disk.full_after(Some(writes));
+        if flush.run().is_err() {
+            continue;
+        }
+        if flush.prepared {
+            break;
+        }
+        assert_eq!(logs(&disk), before);
+        left_out += 1;
+    }
+    assert_eq!(left_out, 2, "its name, then its zeros had no room");
+}
