@@ -8,9 +8,9 @@ use base::batch::HEADER_BYTES;
 use base::{BatchHeader, GroupId, Offset, RaftIndex, Term};
 use bytes::Bytes;
 
-/// What a checkpoint knows about a segment. Blocks whose entries are all committed are in the
-/// sidecar; the others may be cut off and their sidecar's entries overwritten before a crash, so
-/// the checkpoint holds them itself.
+/// What a checkpoint knows about a segment. Blocks below the commit are in the sidecar; the others
+/// may be cut off or opened again, and their sidecar's entries overwritten before a crash, so the
+/// checkpoint holds them itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentImage {
     pub(crate) base: Offset,
@@ -66,7 +66,8 @@ impl GroupLog {
     }
 
     fn put_segment(&self, out: &mut Vec<u8>, segment: &Segment) {
-        let settled = |block: &Block| block.last_index() <= self.committed;
+        // Not at the commit itself: if what comes after is cut off, the block may be open again.
+        let settled = |block: &Block| block.last_index() < self.committed;
         let (stable, loose) = segment
             .blocks
             .split_at(segment.blocks.partition_point(settled));
