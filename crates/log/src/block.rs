@@ -61,6 +61,12 @@ impl Block {
         }
     }
 
+    /// True for the one that recovery puts in the place of blocks that it couldn't tell apart any
+    /// more: no batch has term 0.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.term == Term(0)
+    }
+
     /// Adds the block that follows.
     pub(crate) fn grow(&mut self, next: &Block) {
         self.crc = checksum::combine(self.crc, next.crc, u64::from(next.len));

@@ -178,6 +178,8 @@ impl Pending {
         while let Some(group) = self.removed.first().copied() {
             files.forget(group);
             remove_dir(disk, &group_dir(group))?;
+            // Again: a reader may have opened one of its files in between, and the id may come again.
+            files.forget(group);
             dirty.forget(group);
             dirty.dirs.insert(GROUPS.to_string());
             self.removed.remove(&group);

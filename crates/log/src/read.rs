@@ -130,6 +130,11 @@ fn read_block(
     wait: bool,
 ) -> Result<Option<Bytes>, ReadFault> {
     let block = &located.block;
+    if block.is_lost() {
+        // It is as long as its whole segment: not even room is made for it.
+        let what = "the segment was damaged together with its sidecar";
+        return Err(corrupt(files, group, located, what));
+    }
     let file = files.existing(group, located.segment)?;
     let mut bytes = vec![0; block.len as usize];
     let pos = u64::from(block.pos);
