@@ -12,6 +12,9 @@ use base::{GroupId, Mono, NodeId, Now, RaftIndex, Random};
 use log::{Recovered, Turn};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+/// How often it is looked whether a turn has settled, while a call waits for that.
+const SETTLE_POLL: std::time::Duration = std::time::Duration::from_millis(1);
+
 /// One core's replicas and what is under way on them. Pure: no clock, no IO, no chance of its own.
 pub struct Shard {
     pub(crate) settings: Settings,
@@ -197,11 +200,14 @@ impl Shard {
     pub fn deadline(&self) -> Option<Mono> {
         let parks = self.parks_by_deadline.first().map(|(at, _)| *at);
         let elections = self.elections.first().map(|(at, _)| *at);
+        // Reports of settled turns come without a knock.
+        let settled = (!self.deferred.is_empty()).then(|| self.now.mono.after(SETTLE_POLL));
         let all = [
             Some(self.next_beat),
             self.calls.deadline(),
             parks,
             elections,
+            settled,
         ];
         all.into_iter()
             .flatten()

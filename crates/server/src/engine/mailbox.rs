@@ -45,6 +45,14 @@ impl Mailbox {
         });
     }
 
+    /// Leaves a report that nobody is in a hurry for: it is read when the shard wakes anyway.
+    pub fn report_quietly(&self, event: Event) {
+        self.letters.push_quietly(Letter {
+            event,
+            _permit: None,
+        });
+    }
+
     /// Takes up to `max` letters, waiting for the first one for at most `wait`.
     pub fn take(
         &self,

@@ -42,6 +42,14 @@ impl<T> Queue<T> {
         let _ = self.push_within(item, usize::MAX);
     }
 
+    /// Adds an item that can wait until the taker wakes for something else.
+    pub fn push_quietly(&self, item: T) {
+        let mut state = self.lock();
+        if !state.closed {
+            state.items.push_back(item);
+        }
+    }
+
     /// Adds an item unless `max` wait already; then it is given back.
     pub fn push_within(&self, item: T, max: usize) -> Result<(), T> {
         let mut state = self.lock();

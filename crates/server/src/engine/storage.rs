@@ -16,6 +16,10 @@ use std::time::Duration;
 /// Pause between two tries when the disk is full.
 const FULL_PAUSE: Duration = Duration::from_millis(250);
 
+/// Without work for this long, the log is told how far it is synced: a frame that is the last one
+/// and damaged is then told from one that was being written.
+const IDLE: Duration = Duration::from_millis(2);
+
 /// What the storage thread is asked.
 pub enum Order {
     /// Make a turn durable.
@@ -63,7 +67,16 @@ impl Writer {
     pub fn run(mut self) {
         let mut orders = VecDeque::new();
         let mut asked = false;
-        while self.orders.take(&mut orders, usize::MAX, None).is_ok() {
+        let mut told = true;
+        loop {
+            let wait = (!told).then_some(IDLE);
+            if self.orders.take(&mut orders, usize::MAX, wait).is_err() {
+                break;
+            }
+            if orders.is_empty() {
+                told = true;
+                self.until_done(Storage::idle);
+            }
             let mut turns = Vec::with_capacity(orders.len());
             for order in orders.drain(..) {
                 match order {
@@ -77,9 +90,7 @@ impl Writer {
             if let Some(last) = turns.last() {
                 let last = last.number;
                 self.write(turns, last);
-            }
-            if self.orders.len() == 0 {
-                self.until_done(Storage::idle);
+                told = false;
             }
             if let Some(flush) = self.storage.take_flush() {
                 self.flushes.push(flush);
@@ -110,7 +121,7 @@ impl Writer {
             .write_micros_max
             .fetch_max(micros, Ordering::Relaxed);
         self.until_done(Storage::settle);
-        self.mailbox.report(Event::Settled { turn: last });
+        self.mailbox.report_quietly(Event::Settled { turn: last });
     }
 
     fn flushed(&mut self, flush: Flush) {
