@@ -3,7 +3,7 @@
 //! Two nodes share a *session*, as a TCP connection: frames arrive in order, after a delay, or
 //! the session breaks. When it breaks, what is on its way arrives up to some frame and is lost
 //! from there on; of the lost ones some come late, after the break or after the next session
-//! stands, and some of the delivered ones come twice. A *blocked* direction holds what is sent
+//! stands (even to another process of the node), and some of the delivered ones come twice. A *blocked* direction holds what is sent
 //! (a partition looks like silence first); when it is opened again, the held frames go on, or the
 //! session breaks. Nodes whose processes don't run have no sessions.
 //!
@@ -79,7 +79,6 @@ pub(crate) enum Wire {
     Late {
         from: Place,
         to: Place,
-        session: u64,
         frames: Vec<Bytes>,
     },
     /// A node notices that a session broke.
@@ -137,8 +136,6 @@ pub(crate) struct Net {
     /// Directions whose delays are multiplied.
     slow: BTreeMap<(Place, Place), u64>,
     running: BTreeSet<Place>,
-    /// Sessions older than this don't reach the node: its process is another.
-    born: BTreeMap<Place, u64>,
     sessions: u64,
     out: Vec<(Micros, Wire)>,
 }
@@ -163,7 +160,6 @@ impl Net {
             blocked: BTreeSet::new(),
             slow: BTreeMap::new(),
             running: BTreeSet::new(),
-            born: BTreeMap::new(),
             sessions: 0,
             out: Vec::new(),
         }
@@ -184,7 +180,6 @@ impl Net {
     /// A node's process runs: it dials the others.
     pub(crate) fn start(&mut self, node: Place) {
         self.running.insert(node);
-        self.born.insert(node, self.sessions);
         for (low, high) in self.pairs_of(node) {
             let wait = self.random.between(1_000, 20_000);
             self.out.push((wait, Wire::Dial { low, high }));
@@ -227,14 +222,9 @@ impl Net {
     pub(crate) fn step(&mut self, wire: Wire) -> Option<Arrival> {
         match wire {
             Wire::Due { from, to, session } => self.due(from, to, session),
-            Wire::Late {
-                from,
-                to,
-                session,
-                frames,
-            } => {
-                let reaches = self.running.contains(&to) && session > self.born[&to];
+            Wire::Late { from, to, frames } => {
                 let free = !self.blocked.contains(&(from, to));
+                let reaches = self.running.contains(&to);
                 (reaches && free).then_some(Arrival::Frames { from, to, frames })
             }
             Wire::Down { node, peer } => self
@@ -313,7 +303,7 @@ impl Net {
         let [to_high, to_low] = broken.lanes;
         for (from, to, mut lane) in [(low, high, to_high), (high, low, to_low)] {
             let lane_last = broken.last[usize::from(from > to)].clone();
-            self.spill(from, to, broken.session, lane.drain(), lane_last);
+            self.spill(from, to, lane.drain(), lane_last);
         }
         let mut latest = 0;
         for (node, peer, told) in [(low, high, broken.told[0]), (high, low, broken.told[1])] {
@@ -327,8 +317,17 @@ impl Net {
         self.out.push((wait, Wire::Dial { low, high }));
     }
 
+    fn lateness(&mut self) -> Micros {
+        let longest = if self.random.percent(20) {
+            2_000_000
+        } else {
+            300_000
+        };
+        self.random.between(100, longest)
+    }
+
     /// What was on its way when a session broke: a first part arrives, the rest is lost or late.
-    fn spill(&mut self, from: Place, to: Place, session: u64, cargo: Vec<Cargo>, last: Vec<Bytes>) {
+    fn spill(&mut self, from: Place, to: Place, cargo: Vec<Cargo>, last: Vec<Bytes>) {
         let arrive = self.random.below(cargo.len() as u64 + 1) as usize;
         for (at, cargo) in cargo.into_iter().enumerate() {
             let Cargo::Frames(frames) = cargo else {
@@ -337,28 +336,19 @@ impl Net {
             let wait = if at < arrive {
                 0
             } else if self.random.percent(self.weather.late_percent) {
-                self.random.between(100, 400_000)
+                self.lateness()
             } else {
                 continue;
             };
-            self.out.push((
-                wait,
-                Wire::Late {
-                    from,
-                    to,
-                    session,
-                    frames,
-                },
-            ));
+            self.out.push((wait, Wire::Late { from, to, frames }));
         }
         if !last.is_empty() && self.random.percent(self.weather.twice_percent) {
-            let wait = self.random.between(100, 400_000);
+            let wait = self.lateness();
             self.out.push((
                 wait,
                 Wire::Late {
                     from,
                     to,
-                    session,
                     frames: last,
                 },
             ));

@@ -84,6 +84,11 @@ pub(crate) enum Over {
     Full {
         node: Place,
     },
+    /// A hunted leader is hit.
+    Struck {
+        node: Place,
+        life: u64,
+    },
     /// The session of two nodes breaks once more.
     Flap {
         a: Place,
@@ -108,6 +113,8 @@ pub(crate) struct World {
     trace: Trace,
     ending: Ending,
     faults_done: u64,
+    /// Until then whoever comes to lead is hit.
+    hunt_until: Micros,
     /// Groups of partitions, as any node's image named them.
     parts: BTreeMap<u64, crate::checkers::Part>,
     events: u64,
@@ -165,6 +172,7 @@ impl World {
             trace: Trace::new(readable),
             ending: Ending::default(),
             faults_done: 0,
+            hunt_until: 0,
             parts: BTreeMap::new(),
             events: 0,
             random,

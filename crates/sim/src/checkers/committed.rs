@@ -36,6 +36,20 @@ impl Committed {
     }
 }
 
+/// A high watermark is true only if a majority of the replicas have what lies below it. `ends` are
+/// the ends of their logs; of a replica that can't be asked (`None`) the best is assumed.
+pub(crate) fn is_held(part: Part, high_watermark: i64, ends: &[Option<i64>]) -> Checked {
+    let held = ends
+        .iter()
+        .filter(|end| end.is_none_or(|end| end >= high_watermark))
+        .count();
+    if held * 2 > ends.len() {
+        return Ok(());
+    }
+    let what = format!("{part}: {high_watermark} is said to be committed; logs end at {ends:?}");
+    Err(violation("what is committed is on a majority", what))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::PART;
@@ -54,5 +68,13 @@ mod tests {
                 .what
                 .contains("node 1")
         );
+    }
+
+    #[test]
+    fn a_watermark_that_no_majority_reaches_is_caught() {
+        assert_eq!(is_held(PART, 5, &[Some(5), Some(7), Some(0)]), Ok(()));
+        assert_eq!(is_held(PART, 5, &[Some(5), None, Some(0)]), Ok(()));
+        assert!(is_held(PART, 5, &[Some(5), Some(4), Some(0)]).is_err());
+        assert!(is_held(PART, 5, &[Some(5), Some(4), None, Some(4), Some(4)]).is_err());
     }
 }

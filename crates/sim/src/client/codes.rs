@@ -32,7 +32,7 @@ pub(crate) fn retriable(code: i16) -> bool {
             | 45 // out of order sequence: an earlier batch wasn't appended
             | 56 // storage error
             | 74 // fenced leader epoch
-            | 76 // unknown leader epoch
+            | 75 // unknown leader epoch
             | 78 // offset not available
             | 89 // throttled
             | UNKNOWN_TOPIC_ID

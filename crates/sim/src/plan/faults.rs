@@ -48,6 +48,8 @@ pub(crate) enum Fault {
         operations: u32,
         down: Micros,
     },
+    /// Whoever comes to lead is cut off or stopped at once, for a while.
+    Hunt { time: Micros },
     /// A process gets no time for a while.
     Pause { whom: Whom, time: Micros },
     /// Nothing goes from one node to another.
@@ -108,7 +110,7 @@ fn two(random: &mut Random, nodes: usize) -> (Place, Place) {
 
 fn some_time(random: &mut Random) -> Micros {
     let longest = one_of(random, &[300_000, 2 * SECOND, 8 * SECOND]);
-    random.between(50_000, longest)
+    random.between(5_000, longest)
 }
 
 /// Draws the faults of a run.
@@ -143,7 +145,8 @@ pub(super) fn draw(
 fn network(random: &mut Random, nodes: usize) -> Fault {
     let (a, b) = two(random, nodes);
     let time = some_time(random);
-    match random.below(8) {
+    match random.below(9) {
+        8 => Fault::Hunt { time },
         0 | 1 => Fault::OneWay {
             from: a,
             to: b,

@@ -5,7 +5,7 @@
 mod verify;
 
 use super::World;
-use crate::checkers::{Checked, Part, violation};
+use crate::checkers::{Checked, Part, committed, violation};
 use crate::client::Role;
 use crate::client::producer::{Habits, Producer};
 use crate::net::Place;
@@ -51,8 +51,28 @@ impl World {
                 self.checkers.committed.told(*part, high, by);
             }
         }
+        for (group, part) in self.parts.clone() {
+            self.check_held(group, part)?;
+        }
         self.scheduler.after(INSPECT_EVERY, super::Event::Inspect);
         Ok(())
+    }
+
+    /// Is what any replica of a group calls committed on a majority?
+    pub(super) fn check_held(&self, group: u64, part: Part) -> Checked {
+        let Some((_, places)) = self.placed(part).filter(|_| !self.book.doomed(part)) else {
+            return Ok(());
+        };
+        let end = |place: &Place| {
+            let status = self
+                .status(*place, group)
+                .filter(|_| !self.is_excused(*place));
+            status.map(|status| status.end_offset.0)
+        };
+        let ends: Vec<Option<i64>> = places.iter().map(end).collect();
+        let high = |place: &Place| Some(self.status(*place, group)?.high_watermark.0);
+        let high = places.iter().filter_map(high).max().unwrap_or(0);
+        committed::is_held(part, high, &ends)
     }
 
     /// Is everything well again?
@@ -82,6 +102,8 @@ impl World {
                 return self.verify();
             }
             Some(why) if now >= self.ending.deadline => {
+                // If something is lost, that says more than that the cluster waits for it.
+                self.verify()?;
                 let what = format!(
                     "not within {} s without faults: {why}",
                     CONVERGENCE / 1_000_000
@@ -191,6 +213,13 @@ impl World {
 
     /// What isn't well yet, if anything.
     fn unwell(&self) -> Option<String> {
+        let parts = self.expected_parts();
+        let unwell = || parts.into_iter().find_map(|part| self.unwell_part(part));
+        self.nodes_differ().or_else(unwell)
+    }
+
+    /// Where nodes know other metadata or their storage is still at work.
+    fn nodes_differ(&self) -> Option<String> {
         let here = |place: &usize| self.nodes[*place].process.is_some() && !self.is_excused(*place);
         let mut version = None;
         for place in (0..self.plan.nodes).filter(here) {
@@ -203,9 +232,7 @@ impl World {
                 return Some(format!("node {} has other metadata", place + 1));
             }
         }
-        self.expected_parts()
-            .into_iter()
-            .find_map(|part| self.unwell_part(part))
+        None
     }
 
     /// A node that isn't bound to converge: what it had was destroyed.

@@ -5,7 +5,7 @@ use super::{Event, Over, World};
 use crate::checkers::Checked;
 use crate::disk::Fails;
 use crate::net::Place;
-use crate::plan::faults::{Fault, Whom};
+use crate::plan::faults::{Crash, Fault, Whom};
 use crate::scheduler::Micros;
 use base::GroupId;
 
@@ -56,6 +56,7 @@ impl World {
                     }
                 }
             }
+            Fault::Hunt { time } => self.hunt_until = self.scheduler.now() + time,
             Fault::Pause { whom, time } => {
                 for node in self.hit(whom) {
                     let until = self.scheduler.now() + time;
@@ -107,6 +108,19 @@ impl World {
             | Fault::Slow { .. } => self.begin_on_net(fault),
         }
         Ok(())
+    }
+
+    /// A leader that was just elected is cut off or stopped.
+    fn strike(&mut self, node: Place) {
+        let time = self.random.between(5_000, 1_500_000);
+        match self.random.below(4) {
+            0 => self.crashed(node, Crash::Kill, time),
+            1 => self.crashed(node, Crash::Power, time),
+            _ => self.begin_on_net(Fault::Isolate {
+                whom: Whom::Node(node),
+                time,
+            }),
+        }
     }
 
     fn begin_on_net(&mut self, fault: Fault) {
@@ -186,6 +200,11 @@ impl World {
                 }
             }
             Over::Full { node } => self.nodes[node].disk.set_capacity(None),
+            Over::Struck { node, life } => {
+                if self.nodes[node].life == life && self.nodes[node].process.is_some() {
+                    self.strike(node);
+                }
+            }
             Over::Flap { a, b, times } => {
                 self.begin_on_net(Fault::Flap { a, b, times });
             }
@@ -196,6 +215,7 @@ impl World {
 
     /// All faults end, and whatever is down starts.
     pub(super) fn heal(&mut self) {
+        self.hunt_until = 0;
         self.net.heal();
         self.flush_net();
         let now = self.scheduler.now();

@@ -1,6 +1,6 @@
 //! Shards run, processes start and stop.
 
-use super::{Event, World};
+use super::{Event, Over, World};
 use crate::book::topic_number;
 use crate::checkers::{Checked, Part, violation};
 use crate::net::Place;
@@ -181,10 +181,24 @@ impl World {
                 self.checkers
                     .elections
                     .leader(group.0, term.0, leader.0, teller)?;
+                if leader.0 == teller && now < self.hunt_until {
+                    let wait = self.random.below(4_000);
+                    let struck = Over::Struck { node: place, life };
+                    self.scheduler.after(wait, Event::Over(struck));
+                }
             }
         }
         if let Some(image) = &effects.image {
             self.learn_parts(image);
+        }
+        let led = effects
+            .leaders
+            .iter()
+            .filter(|(_, _, leader)| *leader == Some(node_id(place)));
+        for (group, _, _) in led {
+            if let Some(part) = self.parts.get(&group.0) {
+                self.check_held(group.0, *part)?;
+            }
         }
         let process = self.nodes[place].process.as_mut().expect("it just ran");
         if let Some(image) = effects.image {
