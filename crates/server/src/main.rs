@@ -5,6 +5,7 @@ mod args;
 mod bind;
 mod cluster;
 mod config;
+mod descriptors;
 mod engine;
 mod figures;
 mod formation;

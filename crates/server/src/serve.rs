@@ -39,9 +39,10 @@ const STOP_LOOK: Duration = Duration::from_millis(10);
 const STOP_MAX: Duration = Duration::from_secs(9);
 
 /// Runs a node until it is told to stop.
-pub fn run(settings: Settings) -> Result<(), StartError> {
-    if let Err(error) = os::process::raise_open_files() {
-        tracing::warn!("the limit of open files stays as it is: {error}");
+pub fn run(mut settings: Settings) -> Result<(), StartError> {
+    match os::process::raise_open_files() {
+        Ok(limit) => crate::descriptors::share(&mut settings, limit),
+        Err(error) => tracing::warn!("the limit of open files stays as it is: {error}"),
     }
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
