@@ -41,7 +41,8 @@ pub(crate) fn open(
     let files = Arc::new(Files::new(Arc::clone(&disk), settings.open_files));
     let checkpoint = checkpoint::load(&*disk)?;
     let mut found = scan::find(&*disk, checkpoint.as_ref().map(|c| c.start))?;
-    if checkpoint.is_none() && found.chain.is_empty() {
+    let fresh = checkpoint.is_none() && found.chain.is_empty();
+    if fresh {
         refuse_orphans(&*disk)?;
     }
     let covered = checkpoint.as_ref().map_or(0, |c| c.turn);
@@ -62,7 +63,8 @@ pub(crate) fn open(
         replay.link(link)?;
     }
     replay.verify()?;
-    let (recovered, dirty) = replay.finish()?;
+    let (mut recovered, dirty) = replay.finish()?;
+    recovered.fresh = fresh;
     let wal = start(&disk, &settings, found)?;
     Ok((Storage::new(disk, settings, files, wal, dirty), recovered))
 }

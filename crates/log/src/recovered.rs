@@ -16,6 +16,8 @@ pub struct Recovered {
     pub report: Vec<String>,
     /// The number of the next turn.
     pub next_turn: u64,
+    /// True if there was no log: this start has begun it.
+    pub fresh: bool,
 }
 
 /// One group.

@@ -6,6 +6,7 @@ use crate::health::{Health, Running};
 use crate::peers::{PeerSink, Peers, Standing};
 use crate::start::{self, Home, Parts, StartError, Threads};
 use broker::Settings;
+use log::Storage;
 use os::DataDir;
 use shard::Event;
 use std::future::Future;
@@ -59,13 +60,15 @@ pub fn run(mut settings: Settings) -> Result<(), StartError> {
             what: "the runtime",
             source,
         })?;
-    let outcome = runtime.block_on(node(settings, home, sockets));
+    let outcome = runtime.block_on(node(settings, &home, sockets));
     // Whatever still runs there has nothing left to lose.
     runtime.shutdown_background();
+    // The flusher may still write: the directory is another's only when the process is gone.
+    std::mem::forget(home);
     outcome
 }
 
-async fn node(settings: Settings, home: Home, sockets: Sockets) -> Result<(), StartError> {
+async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), StartError> {
     let system = |source| StartError::System {
         what: "the signal handlers",
         source,
@@ -73,19 +76,22 @@ async fn node(settings: Settings, home: Home, sockets: Sockets) -> Result<(), St
     let mut signals = Signals::listen().map_err(system)?;
     let (kafka_address, http_address) = (sockets.kafka_address(), sockets.http_address());
     let members = start::members(&settings, &home.identity);
-    let standing = start::standing(&home, &members);
+    let standing = start::standing(home, &members);
     let health = start::health(&standing);
     if let Some(http) = sockets.http {
         let http = into_tokio(http)?;
         tokio::spawn(serve_http::serve(http, health.clone()));
     }
+    // Before peers are spoken with: nobody counts on a node that can't answer yet, and a cluster is
+    // formed by nodes that have a log.
+    let (storage, recovered) = recovered(&mut signals, home, &settings).await?;
+    start::refuse_erased(&home.identity, &recovered)?;
     let mailbox = Arc::new(Mailbox::new(settings.mailbox_events));
     let peer = sockets.peer.map(into_tokio).transpose()?;
     let mut others = members;
     others.remove(&settings.node);
     let sink: Arc<dyn PeerSink> = mailbox.clone();
     let peers = Peers::start(Arc::clone(&standing), &others, peer, sink);
-    let (storage, recovered) = start::recover(home.disk.clone(), &settings)?;
     let Some(cluster) = signals.or_stop(formed(&standing)).await else {
         return Ok(());
     };
@@ -117,6 +123,24 @@ async fn node(settings: Settings, home: Home, sockets: Sockets) -> Result<(), St
     }
     stop(&health, running, threads, signals).await;
     Ok(())
+}
+
+/// Recovers the data directory. Told to stop meanwhile, the process ends at once: recovery may be
+/// cut off anywhere.
+async fn recovered(
+    signals: &mut Signals,
+    home: &Home,
+    settings: &Settings,
+) -> Result<(Storage, log::Recovered), StartError> {
+    let (disk, settings) = (home.disk.clone(), settings.clone());
+    let work = tokio::task::spawn_blocking(move || start::recover(disk, &settings));
+    match signals.or_stop(work).await {
+        Some(done) => done.expect("a panic ends the process"),
+        None => {
+            tracing::info!("stopped while the data directory was being recovered");
+            std::process::exit(0)
+        }
+    }
 }
 
 fn into_tokio(listener: std::net::TcpListener) -> Result<TcpListener, StartError> {

@@ -10,7 +10,7 @@ use crate::engine::turns::Turns;
 use crate::health::{Health, Running};
 use crate::kafka::Door;
 use crate::peers::{Peers, Standing};
-use base::{Disk, NodeId};
+use base::{Disk, NodeId, Uuid};
 use broker::{Broker, Settings};
 use log::{Storage, StorageSettings};
 use os::{DataDir, DirLock, LockError};
@@ -58,6 +58,12 @@ pub enum StartError {
         /// Who is named.
         given: String,
     },
+    /// The log of a cluster's member is gone: with it what this node has voted and acknowledged.
+    #[error(
+        "the data directory belongs to cluster {0}, but its log is gone; restore the directory \
+         from a copy, or empty it: without what it has promised it must not take its old place"
+    )]
+    Erased(Uuid),
     /// What is in the directory can't be used.
     #[error("{0}")]
     Storage(#[from] log::Fault),
@@ -122,7 +128,9 @@ impl Home {
 }
 
 fn check_peers(settings: &Settings, cluster: Option<&Cluster>) -> Result<(), StartError> {
-    let Some(cluster) = cluster.filter(|_| !settings.peers.is_empty()) else {
+    // A member that names no peers would listen to none.
+    let needs = |cluster: &&Cluster| !settings.peers.is_empty() || cluster.voters.len() > 1;
+    let Some(cluster) = cluster.filter(needs) else {
         return Ok(());
     };
     let list = |mut nodes: Vec<NodeId>| {
@@ -134,7 +142,10 @@ fn check_peers(settings: &Settings, cluster: Option<&Cluster>) -> Result<(), Sta
             .join(", ")
     };
     let stored = list(cluster.voters.iter().map(|voter| voter.node).collect());
-    let given = list(settings.peers.iter().map(|peer| peer.node).collect());
+    let mut given = list(settings.peers.iter().map(|peer| peer.node).collect());
+    if given.is_empty() {
+        given = "none".to_owned();
+    }
     if stored == given {
         Ok(())
     } else {
@@ -192,6 +203,17 @@ pub fn recover(
         tracing::info!("recovery: {line}");
     }
     Ok((storage, recovered))
+}
+
+/// Refuses a directory that belonged to a cluster of several when the process started, and has no
+/// log: a log is begun before a cluster is formed. (A node alone has promised nothing to others.)
+pub fn refuse_erased(identity: &Identity, recovered: &log::Recovered) -> Result<(), StartError> {
+    match &identity.cluster {
+        Some(cluster) if recovered.fresh && cluster.voters.len() > 1 => {
+            Err(StartError::Erased(cluster.id))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What a running node is made of.
@@ -322,3 +344,6 @@ pub fn health(standing: &Arc<Standing>) -> Arc<Health> {
     let _ = health.standing.set(Arc::clone(standing));
     Arc::new(health)
 }
+
+#[cfg(test)]
+mod tests;

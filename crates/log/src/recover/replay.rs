@@ -342,6 +342,7 @@ impl Replay {
                 blob,
                 report,
                 next_turn,
+                fresh: false,
             },
             self.dirty,
         ))

@@ -239,3 +239,19 @@ fn starts_in_a_row_take_no_room() {
     }
     assert_eq!(disk.all(), files);
 }
+
+#[test]
+fn a_log_is_fresh_at_its_first_start_only() {
+    let disk = MemDisk::new();
+    for fresh in [true, false, false] {
+        let (_, recovered) = reopen(&disk).unwrap();
+        assert_eq!(recovered.fresh, fresh);
+        disk.crash(Loss::Power(3));
+    }
+    // A first start that didn't come to its end begins it again.
+    let disk = MemDisk::new();
+    disk.stop_after(6);
+    assert!(reopen(&disk).is_err());
+    disk.crash(Loss::Process);
+    assert!(reopen(&disk).unwrap().1.fresh);
+}
