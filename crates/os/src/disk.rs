@@ -18,10 +18,12 @@ pub struct DataDir {
 impl DataDir {
     /// Makes the directory if it isn't there, durably.
     pub fn open(root: &Path) -> io::Result<DataDir> {
-        if !root.is_dir() {
+        let parents = parents_of_missing(root);
+        if !parents.is_empty() {
             fs::create_dir_all(root)?;
-            let parent = root.parent().filter(|p| !p.as_os_str().is_empty());
-            sync_directory(parent.unwrap_or(Path::new(".")))?;
+        }
+        for parent in parents {
+            sync_directory(parent)?;
         }
         Ok(DataDir {
             root: root.to_owned(),
@@ -99,6 +101,22 @@ impl Disk for DataDir {
         let stat = statvfs(&self.root)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
+}
+
+/// Where the names of a directory, and of those above it that are missing as well, will be.
+fn parents_of_missing(dir: &Path) -> Vec<&Path> {
+    let missing = dir
+        .ancestors()
+        .take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir());
+    let above = missing.filter_map(Path::parent);
+    let named = above.map(|dir| {
+        if dir.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            dir
+        }
+    });
+    named.collect()
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {

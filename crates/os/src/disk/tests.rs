@@ -204,3 +204,21 @@ fn one_failed_sync_among_many_is_the_outcome_wherever_it_stands() {
         assert_eq!(failed.0, place);
     }
 }
+
+#[test]
+fn every_directory_on_the_way_is_made_and_its_name_is_to_be_synced() {
+    let temp = TempDir::new("way");
+    let root = temp.path().join("a/b/c");
+    let parents = [
+        temp.path().join("a/b"),
+        temp.path().join("a"),
+        temp.path().to_owned(),
+    ];
+    assert_eq!(parents_of_missing(&root), parents);
+    DataDir::open(&root).expect("made");
+    assert!(parents_of_missing(&root).is_empty());
+    assert_eq!(
+        parents_of_missing(Path::new("no-such-dir")),
+        [Path::new(".")]
+    );
+}
