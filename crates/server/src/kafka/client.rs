@@ -13,7 +13,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::Interest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -23,6 +23,8 @@ use tokio::time::{sleep, timeout};
 pub const UNWRITTEN_MAX: usize = 1024 * 1024;
 /// How long a client may take to read its last answers after its connection was ended.
 const LINGER: Duration = Duration::from_secs(5);
+/// How long a client may take to hang up when the node stops.
+const HANG_UP: Duration = Duration::from_secs(1);
 
 /// The task's state.
 pub struct Client<'a> {
@@ -88,7 +90,7 @@ impl<'a> Client<'a> {
                 return self.say_goodbye().await;
             }
             if self.is_drained() {
-                return Ok(());
+                return self.hang_up().await;
             }
             match self.wait().await? {
                 Wake::Socket => self.on_socket()?,
@@ -238,6 +240,17 @@ impl<'a> Client<'a> {
     /// True if nothing more is to be read and all is answered.
     fn is_drained(&self) -> bool {
         *self.stop.borrow() >= Stop::Reading && !self.is_asked() && self.output.len() == 0
+    }
+
+    /// Ends a connection whose client may have asked more than was read. With unread bytes in it
+    /// the kernel would drop the answers that haven't left yet.
+    async fn hang_up(&mut self) -> io::Result<()> {
+        let unread = async {
+            self.stream.shutdown().await?;
+            while self.stream.read(&mut [0; 4096]).await? > 0 {}
+            Ok(())
+        };
+        timeout(HANG_UP, unread).await.unwrap_or(Ok(()))
     }
 
     async fn say_goodbye(&mut self) -> io::Result<()> {

@@ -224,3 +224,24 @@ async fn a_closing_door_answers_what_was_asked_and_then_ends() {
     assert_eq!(answered(&mut waits).await.expect("an answer"), 3);
     assert!(ended(&mut waits).await);
 }
+
+#[tokio::test]
+async fn a_slow_reader_gets_its_answers_although_more_was_asked_than_is_read() {
+    const ASKED: u32 = 100;
+    let world = World::new(&[]);
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("small");
+    let mut client = socket.connect(world.address).await.expect("listening");
+    for n in 0..ASKED {
+        client.write_all(&versions(n)).await.expect("open");
+    }
+    // All of them are read and answered, into buffers of the kernel.
+    sleep(Duration::from_millis(300)).await;
+    world.door.stop_reading();
+    client.write_all(&versions(ASKED)).await.expect("open");
+    sleep(Duration::from_millis(300)).await;
+    for n in 0..ASKED {
+        assert_eq!(answered(&mut client).await.expect("an answer"), n);
+    }
+    assert!(ended(&mut client).await);
+}
