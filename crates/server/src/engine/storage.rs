@@ -99,6 +99,8 @@ impl Writer {
                 self.mailbox.report(Event::CheckpointDue);
             }
         }
+        // The last frame too must be known as synced after an orderly stop.
+        self.until_done(Storage::idle);
         self.flushes.close();
     }
 
@@ -170,5 +172,45 @@ fn until_done<T>(
     if held_up {
         tracing::info!("there is room again, writing goes on");
         full.store(false, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+    use base::{Disk, GroupId, Open};
+    use log::StorageSettings;
+
+    #[test]
+    fn after_an_orderly_stop_damage_to_the_last_frame_is_not_taken_for_a_torn_one() {
+        let scratch = Scratch::new();
+        let disk = Arc::new(scratch.disk());
+        let settings = StorageSettings::default();
+        let (storage, recovered) = Storage::open(disk.clone(), settings).expect("empty");
+        let mut turn = Turn::new(recovered.next_turn);
+        turn.create(
+            GroupId(0),
+            log::Settings {
+                segment_bytes: 1 << 20,
+            },
+        );
+        let orders = Orders::default();
+        orders.push(Order::Turn(turn));
+        orders.close();
+        let writer = Writer {
+            storage,
+            orders,
+            flushes: Arc::default(),
+            mailbox: Arc::new(Mailbox::new(1)),
+            counters: Arc::default(),
+        };
+        writer.run();
+        // The first byte after the frame's header.
+        let path = "wal/00000001.wal";
+        let file = disk.open(path, Open::Existing).expect("it is there");
+        file.write_at(&[&[0xff]], 512 + 36).expect("room");
+        let refused = Storage::open(disk, settings).map(|_| ()).expect_err("bad");
+        assert!(matches!(refused, Fault::Corrupt { .. }), "{refused}");
     }
 }

@@ -236,7 +236,13 @@ async fn a_slow_reader_gets_its_answers_although_more_was_asked_than_is_read() {
         client.write_all(&versions(n)).await.expect("open");
     }
     // All of them are read and answered, into buffers of the kernel.
-    sleep(Duration::from_millis(300)).await;
+    let answers = || -> u64 {
+        let counts = world.door.counters().counts();
+        counts.iter().map(|count| count.answers).sum()
+    };
+    while answers() < u64::from(ASKED) {
+        sleep(Duration::from_millis(5)).await;
+    }
     world.door.stop_reading();
     client.write_all(&versions(ASKED)).await.expect("open");
     sleep(Duration::from_millis(300)).await;
