@@ -230,6 +230,7 @@ impl World {
         }
         self.storage.write(vec![turn]).unwrap();
         self.storage.settle().unwrap();
+        log.settled(log.last_index());
         log
     }
 }
