@@ -57,6 +57,7 @@ impl Broker {
         name: &str,
     ) -> Result<Vec<ConfigEntry>, Refusal> {
         authorise(principal, Action::DescribeConfigs, Resource::Topic(name))?;
+        meta::names::check(name).map_err(Refusal::InvalidTopic)?;
         let image = self.image();
         let topic = image.topic(name).ok_or(Refusal::UnknownTopic)?;
         Ok(self.topic_configs(&topic.configs))

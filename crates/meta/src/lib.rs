@@ -14,7 +14,7 @@ pub mod config;
 mod create;
 pub mod image;
 mod machine;
-mod names;
+pub mod names;
 mod placement;
 mod records;
 mod refusal;

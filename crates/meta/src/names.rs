@@ -5,8 +5,8 @@ use base::limits::TOPIC_NAME_BYTES_MAX;
 /// The topic in which Kafka keeps its own metadata; nobody may make it.
 pub(crate) const CLUSTER_METADATA: &str = "__cluster_metadata";
 
-/// Checks a name.
-pub(crate) fn check(name: &str) -> Result<(), String> {
+/// Checks a name; what is wrong with it otherwise.
+pub fn check(name: &str) -> Result<(), String> {
     let why = if name.is_empty() {
         "the empty string is not allowed".to_owned()
     } else if name == "." || name == ".." {

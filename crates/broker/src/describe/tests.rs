@@ -59,6 +59,8 @@ fn topics_are_described_by_name() {
     let anonymous = &Principal::ANONYMOUS;
     let none = world.broker.describe_topic(anonymous, "none");
     assert_eq!(none.unwrap_err(), Refusal::UnknownTopic);
+    let never = world.broker.describe_topic(anonymous, "a b");
+    assert!(matches!(never.unwrap_err(), Refusal::InvalidTopic(_)));
     let entries = world.broker.describe_topic(anonymous, "here").unwrap();
     assert_eq!(find(&entries, "durability").value.as_deref(), Some("disk"));
 }

@@ -1,6 +1,6 @@
-//! DescribeConfigs (key 32), versions 1 to 4.
+//! DescribeConfigs (key 32), versions 0 to 4.
 //!
-//! 1: where a value comes from, and its synonyms. 2: nothing new. 3: types and documentation. 4:
+//! 0: keys and values, and whether a value is the default. 1: where a value comes from, and its synonyms. 2: nothing new. 3: types and documentation. 4:
 //! flexible.
 
 use super::{Api, Door, Request, Step};
@@ -19,7 +19,7 @@ use wire_kafka::{ApiKey, Reader, WireError};
 
 pub(crate) const API: Api = Api {
     key: ApiKey::DescribeConfigs,
-    versions: 1..=4,
+    versions: 0..=4,
     serve,
 };
 
@@ -63,10 +63,9 @@ fn result(
         resource_name: resource.resource_name,
         ..Default::default()
     };
-    let wanted = |entry: &ConfigEntry| {
-        let keys = resource.configuration_keys.as_ref();
-        keys.is_none_or(|keys| keys.iter().any(|key| key == entry.name))
-    };
+    let keys = resource.configuration_keys.unwrap_or_default();
+    // No keys, as an empty list as well as null, means all.
+    let wanted = |entry: &ConfigEntry| keys.is_empty() || keys.iter().any(|k| k == entry.name);
     match entries {
         Ok(entries) => {
             let shown = entries.into_iter().filter(wanted);

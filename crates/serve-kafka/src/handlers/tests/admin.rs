@@ -368,6 +368,35 @@ fn configurations_are_described() {
 }
 
 #[test]
+fn all_keys_are_described_to_who_names_none() {
+    let asked = DescribeConfigsRequest {
+        resources: vec![
+            resource(2, "keyed", None),
+            resource(2, "keyed", Some(&[])),
+            resource(2, "a b", None),
+        ],
+        ..Default::default()
+    };
+    for version in [0, 4] {
+        let answer = World::new().ask(version, &asked);
+        let [all, empty, invalid] = answer.results.as_slice() else {
+            panic!("one result per resource")
+        };
+        assert!(all.configs.len() > 20);
+        assert_eq!(all.configs, empty.configs);
+        assert_eq!((invalid.error_code, invalid.configs.len()), (17, 0));
+        let cleanup = all.configs.iter().find(|c| c.name == "cleanup.policy");
+        assert!(!cleanup.unwrap().is_default);
+    }
+    let oldest = World::new().ask(0, &asked);
+    let retention = oldest.results[0]
+        .configs
+        .iter()
+        .find(|c| c.name == "retention.ms");
+    assert!(retention.unwrap().is_default);
+}
+
+#[test]
 fn the_cluster_is_described() {
     let asked = DescribeClusterRequest {
         endpoint_type: 1,
