@@ -51,8 +51,9 @@ fn asked(version: i16, timestamp: i64) -> Asked {
 pub(crate) struct Waiting {
     request: Request,
     response: ListOffsetsResponse,
-    /// Places among all partitions that the broker was asked about.
-    asked: Vec<usize>,
+    /// Places among all partitions that the broker was asked about, and whether what was asked
+    /// for is in remote storage.
+    asked: Vec<(usize, bool)>,
     /// Epochs to answer with where a look-up finds something, by place.
     epochs: Vec<(usize, i32)>,
 }
@@ -72,13 +73,19 @@ fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<S
                 answer.error_code = codes::INVALID_REQUEST;
             } else {
                 let epoch = known_epoch(partition.current_leader_epoch);
-                match asked(request.version, partition.timestamp) {
-                    Asked::Query(query) => {
+                // There is no remote storage, but whether the partition is here is asked all the
+                // same.
+                let (query, remote) = match asked(request.version, partition.timestamp) {
+                    Asked::Query(query) => (Some(query), false),
+                    Asked::Remote => (Some(OffsetQuery::Earliest), true),
+                    Asked::Unknown => (None, false),
+                };
+                match query {
+                    Some(query) => {
                         offsets.push(&target, partition.partition_index, query, epoch);
-                        places.push(place);
+                        places.push((place, remote));
                     }
-                    Asked::Remote => {}
-                    Asked::Unknown => answer.error_code = codes::UNSUPPORTED_VERSION,
+                    None => answer.error_code = codes::UNSUPPORTED_VERSION,
                 }
             }
             answers.push(answer);
@@ -135,8 +142,9 @@ impl Waiting {
         let mut cold = ColdRead::new(door.broker.files().clone());
         let places = std::mem::take(&mut self.asked);
         let mut known = vec![None; places.len()];
-        for (at, (place, part)) in places.iter().zip(parts).enumerate() {
+        for (at, ((place, remote), part)) in places.iter().zip(parts).enumerate() {
             match part {
+                Ok(_) if *remote => {}
                 Ok(OffsetAnswer::Known {
                     offset,
                     timestamp,
@@ -153,7 +161,7 @@ impl Waiting {
                 }
             }
         }
-        self.write(places.into_iter().zip(known));
+        self.write(places.into_iter().map(|(place, _)| place).zip(known));
         match cold.is_empty() {
             true => self.request.answer(&self.response),
             false => Step::Read(super::Waiting::ListOffsets(self), cold),

@@ -84,7 +84,7 @@ fn signs_that_a_version_lacks_are_refused_and_remote_ones_are_empty() {
         (11, -7, 35),
         (1, -9, 35),
     ];
-    for (version, timestamp, code) in rows.into_iter().chain([(9, -5, 0), (11, -6, 0)]) {
+    for (version, timestamp, code) in rows {
         let mut world = World::new();
         let answer = world.ask(version, &request(&[("orders", 0, timestamp)]));
         assert!(world.command().is_none());
@@ -93,6 +93,16 @@ fn signs_that_a_version_lacks_are_refused_and_remote_ones_are_empty() {
             (told.error_code, told.offset, told.timestamp),
             (code, -1, -1)
         );
+    }
+    for (version, timestamp) in [(9, -5), (11, -6)] {
+        for (found, code) in [(known(12, 4), 0), (Err(Refusal::UnknownLeaderEpoch), 75)] {
+            let asked = request(&[("orders", 0, timestamp), ("nope", 0, timestamp)]);
+            let (_, answer) = World::new().call(version, &asked, Reply::Offsets(vec![found]));
+            let told = parts(&answer)[0];
+            assert_eq!((told.error_code, told.offset), (code, -1));
+            assert_eq!((told.timestamp, told.leader_epoch), (-1, -1));
+            assert_eq!(parts(&answer)[1].error_code, 3);
+        }
     }
 }
 
