@@ -12,10 +12,9 @@ use super::describe_cluster::CLUSTER_OPERATIONS;
 use super::{Api, Door, Request, Step};
 use crate::hints::node_id;
 use crate::refusals::{self, codes};
-use base::limits::TOPIC_NAME_BYTES_MAX;
 use base::{Now, Refusal, Uuid};
 use broker::{Action, Resource};
-use meta::{Image, PartitionInfo, Topic};
+use meta::{Image, PartitionInfo, Topic, names};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use wire_kafka::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
@@ -82,21 +81,13 @@ fn missing(door: &Door, body: &MetadataRequest, version: i16) -> Vec<String> {
     let named = body.topics.iter().flatten().filter(|topic| {
         (version < BY_ID || topic.topic_id == Uuid::ZERO)
             && topic.name.as_deref().is_some_and(|name| {
-                is_valid(name)
+                names::check(name).is_ok()
                     && !INTERNAL_TOPICS.contains(&name)
                     && image.topic(name).is_none()
                     && seen.insert(name)
             })
     });
     named.filter_map(|topic| topic.name.clone()).collect()
-}
-
-fn is_valid(name: &str) -> bool {
-    !matches!(name, "" | "." | "..")
-        && name.len() <= TOPIC_NAME_BYTES_MAX
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
 impl Waiting {
@@ -244,15 +235,16 @@ impl View<'_> {
         let code = match self.image.topic(name) {
             _ if !self.may_see(name) => codes::TOPIC_AUTHORIZATION_FAILED,
             Some(topic) => return self.topic(topic),
-            None if !is_valid(name) => codes::INVALID_TOPIC_EXCEPTION,
+            None if names::check(name).is_err() => codes::INVALID_TOPIC_EXCEPTION,
             None => refused
                 .get(name)
                 .copied()
                 .unwrap_or(codes::UNKNOWN_TOPIC_OR_PARTITION),
         };
-        let is_internal = INTERNAL_TOPICS.contains(&name);
+        let visible = code != codes::TOPIC_AUTHORIZATION_FAILED;
         MetadataResponseTopic {
-            is_internal,
+            is_internal: INTERNAL_TOPICS.contains(&name),
+            topic_authorized_operations: self.operations(visible),
             ..without(Some(name.to_owned()), Uuid::ZERO, code)
         }
     }
@@ -267,11 +259,15 @@ impl View<'_> {
             partitions: partitions
                 .map(|(info, index)| self.partition(info, index))
                 .collect(),
-            topic_authorized_operations: if self.operations {
-                TOPIC_OPERATIONS
-            } else {
-                i32::MIN
-            },
+            topic_authorized_operations: self.operations(true),
+        }
+    }
+
+    /// What the asker may do to a topic, whether it exists or not, if that was asked.
+    fn operations(&self, visible: bool) -> i32 {
+        match self.operations && visible {
+            true => TOPIC_OPERATIONS,
+            false => i32::MIN,
         }
     }
 

@@ -164,6 +164,10 @@ fn operations_are_told_to_who_asks() {
     let answer = World::new().ask(8, &asked);
     assert_eq!(answer.topics[0].topic_authorized_operations, 0x0df8);
     assert_eq!(answer.cluster_authorized_operations, 0x1fa0);
+    let mut unknown = by_name(&["nope"], false);
+    unknown.include_topic_authorized_operations = true;
+    let answer = World::new().ask(8, &unknown);
+    assert_eq!(answer.topics[0].topic_authorized_operations, 0x0df8);
     let answer = World::new().ask(8, &by_name(&["orders"], false));
     assert_eq!(answer.topics[0].topic_authorized_operations, i32::MIN);
     assert_eq!(answer.cluster_authorized_operations, i32::MIN);
