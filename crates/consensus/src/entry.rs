@@ -84,9 +84,10 @@ pub(crate) fn payload_bytes(entry: &Entry) -> u64 {
 
 /// The crate's entry with this descriptor.
 pub(crate) fn entry_of(index: RaftIndex, term: Term, descriptor: Bytes) -> Entry {
-    let mut entry = Entry::default();
-    entry.index = index.0;
-    entry.term = u64::from(term.0);
-    entry.data = descriptor;
-    entry
+    Entry {
+        index: index.0,
+        term: u64::from(term.0),
+        data: descriptor,
+        ..Entry::default()
+    }
 }

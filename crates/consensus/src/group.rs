@@ -113,10 +113,12 @@ impl Group {
             batch_append: true,
             ..Config::default()
         };
-        let mut hard = HardState::default();
-        hard.term = u64::from(restored.term.0);
-        hard.vote = restored.vote.map_or(0, |n| u64::from(n.0));
-        hard.commit = restored.commit.0;
+        let hard = HardState {
+            term: u64::from(restored.term.0),
+            vote: restored.vote.map_or(0, |n| u64::from(n.0)),
+            commit: restored.commit.0,
+            ..HardState::default()
+        };
         let voters: Vec<u64> = voters.iter().map(|n| u64::from(n.0)).collect();
         let terms = restored.term_starts;
         let mut store = Store::new(hard, &voters, terms, restored.commit);
@@ -212,6 +214,12 @@ impl Group {
     /// Hands the leadership to another replica.
     pub fn transfer(&mut self, to: NodeId) {
         self.raw.transfer_leader(u64::from(to.0));
+    }
+
+    /// Gives up the leadership, or the hope of it, to nobody in particular.
+    pub fn resign(&mut self) {
+        let term = self.raw.raft.term;
+        self.raw.raft.become_follower(term, raft::INVALID_ID);
     }
 
     /// What came of events since the last call, or nothing. The window holds its entries when

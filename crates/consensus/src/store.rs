@@ -54,8 +54,10 @@ impl Store {
         terms: Vec<(RaftIndex, Term)>,
         last: RaftIndex,
     ) -> Store {
-        let mut conf = ConfState::default();
-        conf.voters = voters.to_vec();
+        let conf = ConfState {
+            voters: voters.to_vec(),
+            ..ConfState::default()
+        };
         Store {
             hard,
             conf,

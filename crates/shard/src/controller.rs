@@ -362,7 +362,8 @@ impl Shard {
         loop {
             let replica = &self.replicas[&GroupId::META];
             let next = self.controller.applied.next();
-            if self.controller.reading || next > replica.high.0 {
+            let unreadable = replica.suspect.is_some();
+            if self.controller.reading || unreadable || next > replica.high.0 {
                 break;
             }
             match replica.group.body(next) {

@@ -217,11 +217,11 @@ impl Shard {
 
     /// Puts a replica on the list of this turn.
     pub(crate) fn touch(&mut self, group: GroupId) {
-        if let Some(replica) = self.replicas.get_mut(&group) {
-            if !replica.dirty {
-                replica.dirty = true;
-                self.dirty.push(group);
-            }
+        if let Some(replica) = self.replicas.get_mut(&group)
+            && !replica.dirty
+        {
+            replica.dirty = true;
+            self.dirty.push(group);
         }
     }
 

@@ -238,7 +238,7 @@ fn three_nodes_elect_replicate_and_survive_their_leader() {
         Err(Refusal::NotLeader { leader: Some((n, _)) }) if n.0 == leader
     ));
     c.run(Duration::from_secs(3));
-    for (_, shard) in &c.shards {
+    for shard in c.shards.values() {
         assert_eq!(
             shard.replica_status(group).unwrap().high_watermark,
             Offset(1)

@@ -20,6 +20,15 @@ pub(crate) enum ColdRequest {
     Metadata,
 }
 
+impl ColdRequest {
+    fn group(&self) -> GroupId {
+        match self {
+            ColdRequest::Follower(group, _) => *group,
+            ColdRequest::Metadata => GroupId::META,
+        }
+    }
+}
+
 impl Shard {
     /// Starts the jobs that a group's followers wait for.
     pub(crate) fn request_cold(&mut self, group: GroupId) {
@@ -67,17 +76,30 @@ impl Shard {
         let Some(request) = self.cold.remove(&ticket) else {
             return;
         };
-        let batches = match result {
-            Ok(batches) => batches,
-            Err(fault) => {
-                self.note(format!("entries could not be read for a replica: {fault}"));
-                Vec::new()
-            }
-        };
+        let batches = result.unwrap_or_else(|fault| {
+            self.on_unreadable(request.group(), &fault);
+            Vec::new()
+        });
         match request {
             ColdRequest::Metadata => self.on_metadata_read(batches),
             ColdRequest::Follower(group, wanted) => self.on_follower_read(group, wanted, batches),
         }
+    }
+
+    /// A replica that can't read its own log must not lead it: others have what it lost. It neither
+    /// votes nor takes entries until it is repaired.
+    fn on_unreadable(&mut self, group: GroupId, fault: &ReadFault) {
+        let node = self.settings.node;
+        if let (ReadFault::Corrupt { .. }, Some(replica)) = (fault, self.replicas.get_mut(&group)) {
+            replica.suspect = Some(fault.to_string());
+            if replica.voters != [node] {
+                replica.group.resign();
+                self.touch(group);
+            }
+        }
+        self.note(format!(
+            "entries of group {group} could not be read: {fault}"
+        ));
     }
 
     fn on_follower_read(

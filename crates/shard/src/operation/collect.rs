@@ -102,7 +102,7 @@ impl Shard {
             commit,
         };
         if state != replica.recorded {
-            replica.recorded = state.clone();
+            replica.recorded = state;
             self.turn.state(replica.id, state);
         }
     }
@@ -337,14 +337,14 @@ impl Shard {
                 let app = bytes::Bytes::from(r.producers.checkpoint());
                 let state = HardState {
                     commit: r.high.0,
-                    ..r.recorded.clone()
+                    ..r.recorded
                 };
                 (&r.log, state, app, r.high.0)
             })
             .collect();
         let stored = self.stored.values().map(|s| {
             let app = bytes::Bytes::from(s.producers.checkpoint());
-            (&s.log, s.state.clone(), app, s.state.commit)
+            (&s.log, s.state, app, s.state.commit)
         });
         let body = log::checkpoint(live.into_iter().chain(stored), &[]);
         self.turn.checkpoint = Some(body);

@@ -62,11 +62,11 @@ impl Shard {
                 break;
             }
             self.elections.remove(&(at, group));
-            if let Some(replica) = self.replicas.get_mut(&group) {
-                if replica.elect_at == Some(at) {
-                    replica.elect_at = None;
-                    self.campaign_if_leaderless(group);
-                }
+            if let Some(replica) = self.replicas.get_mut(&group)
+                && replica.elect_at == Some(at)
+            {
+                replica.elect_at = None;
+                self.campaign_if_leaderless(group);
             }
         }
     }

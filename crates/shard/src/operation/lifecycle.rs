@@ -34,7 +34,7 @@ impl Shard {
         let (stored, cause) = match self.stored.remove(&group) {
             Some(stored) => (stored, Cause::Lost),
             None => {
-                self.turn.create(group, settings.clone());
+                self.turn.create(group, settings);
                 (Stored::new(GroupLog::new(group, settings)), cause)
             }
         };
@@ -91,13 +91,7 @@ impl Shard {
                 Some(replica) => replica.policy = policy,
                 None => {
                     let voters = partition.replicas.clone();
-                    self.open_group(
-                        partition.group,
-                        voters,
-                        policy,
-                        segments.clone(),
-                        Cause::Fresh,
-                    );
+                    self.open_group(partition.group, voters, policy, segments, Cause::Fresh);
                 }
             }
         }

@@ -87,8 +87,13 @@ impl Shard {
 
     /// Groups that this node leads and `node` follows need heartbeats again.
     fn wake_groups_with(&mut self, node: NodeId) {
-        let with = |r: &&Box<Replica>| r.was_leader && r.voters.contains(&node);
-        let groups: Vec<_> = self.replicas.values().filter(with).map(|r| r.id).collect();
+        let with = |r: &Replica| r.was_leader && r.voters.contains(&node);
+        let groups: Vec<_> = self
+            .replicas
+            .values()
+            .filter(|r| with(r))
+            .map(|r| r.id)
+            .collect();
         for group in groups {
             self.wake_group(group);
         }
@@ -175,11 +180,11 @@ impl Shard {
             let Led::Leads { term, .. } = led else {
                 continue;
             };
-            if let Some(replica) = self.replicas.get_mut(group) {
-                if replica.leader() == Some((from, *term)) {
-                    // The word of the leader itself; its first heartbeat may come a beat later.
-                    replica.contact = now;
-                }
+            if let Some(replica) = self.replicas.get_mut(group)
+                && replica.leader() == Some((from, *term))
+            {
+                // The word of the leader itself; its first heartbeat may come a beat later.
+                replica.contact = now;
             }
             if !self.replicas.contains_key(group) {
                 self.effects.leaders.push((*group, *term, Some(from)));
@@ -216,8 +221,8 @@ impl Shard {
 
     /// A follower knows of a later term: speaking to it will tell.
     fn on_disowned(&mut self, group: GroupId, term: Term) {
-        let leads = |r: &Box<Replica>| r.was_leader && r.group.term() < term;
-        if self.replicas.get(&group).is_some_and(leads) {
+        let leads = |r: &Replica| r.was_leader && r.group.term() < term;
+        if self.replicas.get(&group).is_some_and(|r| leads(r)) {
             self.wake_group(group);
         }
     }
