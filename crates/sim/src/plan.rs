@@ -42,6 +42,9 @@ pub(crate) struct Plan {
     pub(crate) direct_batch_bytes: u32,
     pub(crate) segment_bytes: u32,
     pub(crate) hot_tail_bytes: u64,
+    /// Calls that may wait for a shard.
+    pub(crate) calls_max: usize,
+    pub(crate) requests_in_flight_bytes: u64,
     pub(crate) weather: Weather,
     pub(crate) device: Device,
     pub(crate) admin: admin::Habits,
@@ -74,6 +77,8 @@ impl Plan {
             direct_batch_bytes,
             segment_bytes: one_of(random, &[4_096, 16_384, 65_536, 1 << 20]),
             hot_tail_bytes: one_of(random, &[2_000, 20_000, 200_000]),
+            calls_max: one_of(random, &[2, 1_000, 1_000]),
+            requests_in_flight_bytes: one_of(random, &[30_000, 1 << 28, 1 << 28]),
             weather: weather(random),
             device: device(random),
             admin: admin_habits(random, nodes),

@@ -9,7 +9,7 @@ mod pipes;
 mod storages;
 
 use crate::book::Book;
-use crate::checkers::{Checked, Checkers, Violation, violation};
+use crate::checkers::{Checked, Checkers, Violation};
 use crate::client::Client;
 use crate::disk::Damage;
 use crate::net::{Arrival, Net, Place, Wire};
@@ -51,6 +51,8 @@ pub(crate) enum Event {
     Connect { connection: u64 },
     /// Bytes reach a node.
     ToNode { connection: u64 },
+    /// A node's end of a connection looks again whether it may go on.
+    Resume { connection: u64 },
     /// Bytes reach a client.
     ToClient { connection: u64 },
     /// A client notices that its connection broke.
@@ -83,6 +85,12 @@ pub(crate) enum Over {
     },
     Full {
         node: Place,
+    },
+    /// A process that was asked to stop stops.
+    Drained {
+        node: Place,
+        life: u64,
+        down: Micros,
     },
     /// A hunted leader is hit.
     Struck {
@@ -257,6 +265,7 @@ impl World {
             Event::Measure { node, life } => self.measure(node, life),
             Event::Connect { connection } => self.connect(connection),
             Event::ToNode { connection } => self.to_node(connection),
+            Event::Resume { connection } => self.resume(connection),
             Event::ToClient { connection } => self.to_client(connection),
             Event::Broken { connection, client } => self.broken(connection, client),
             Event::Client { client } => self.wake_client(client),
@@ -371,9 +380,5 @@ impl World {
     /// What happened to a node's disk.
     fn damage(&self, node: Place) -> Damage {
         self.nodes[node].disk.damage()
-    }
-
-    fn broken_promise(&self, checker: &'static str, what: String) -> Checked {
-        Err(violation(checker, what))
     }
 }

@@ -27,7 +27,8 @@ pub(crate) struct Habits {
 /// The consumer.
 pub(crate) struct Consumer {
     habits: Habits,
-    positions: BTreeMap<Part, i64>,
+    /// The next offset, and the epoch of the record before it if that is known.
+    positions: BTreeMap<Part, (i64, i32)>,
     /// Nodes that a fetch waits at.
     busy: BTreeSet<Place>,
     asked: BTreeMap<Part, Place>,
@@ -47,7 +48,7 @@ impl Consumer {
 
     /// Where it stands in a partition.
     pub(crate) fn position(&self, part: Part) -> i64 {
-        self.positions.get(&part).copied().unwrap_or(0)
+        self.positions.get(&part).map_or(0, |(offset, _)| *offset)
     }
 
     pub(crate) fn act(&mut self, common: &mut Common, reach: &mut Reach<'_>) -> Micros {
@@ -76,7 +77,7 @@ impl Consumer {
         for part in parts {
             if common.random.percent(self.habits.back_percent) {
                 let back = common.random.below(self.position(*part) as u64 + 1);
-                self.positions.insert(*part, back as i64);
+                self.positions.insert(*part, (back as i64, -1));
             }
             let known = common
                 .view
@@ -89,7 +90,10 @@ impl Consumer {
             } else {
                 -1
             };
-            let from = self.position(*part);
+            let (from, read) = self.positions.get(part).copied().unwrap_or((0, -1));
+            // Sometimes a wrong one, as a client has whose log parted from ours.
+            let wrong = version >= 12 && read > 0 && common.random.percent(3);
+            let last = if wrong { read - 1 } else { read };
             let topic = topics.entry(part.topic).or_insert_with(|| FetchTopic {
                 topic: topic_name(part.topic),
                 topic_id: common
@@ -104,12 +108,12 @@ impl Consumer {
                 partition: part.partition as i32,
                 current_leader_epoch: epoch,
                 fetch_offset: from,
-                last_fetched_epoch: -1,
+                last_fetched_epoch: last,
                 log_start_offset: -1,
                 partition_max_bytes: self.habits.max_bytes,
                 ..FetchPartition::default()
             });
-            asked.push((*part, from, epoch >= 0));
+            asked.push((*part, from, epoch >= 0 && !wrong));
             self.asked.insert(*part, leader);
         }
         let body = FetchRequest {
@@ -201,6 +205,16 @@ impl Consumer {
                 Err(unexpected("Fetch", code))
             };
         }
+        let parted = &data.diverging_epoch;
+        if parted.epoch >= 0 || parted.end_offset >= 0 {
+            self.positions.remove(&part);
+            let high = reach.checkers.committed.high_watermark(part);
+            if fenced && from <= high && !reach.book.doomed(part) {
+                let what = format!("{part}: what was read below {from} is said to differ");
+                return Err(violation("committed stays readable", what));
+            }
+            return Ok(());
+        }
         let high = data.high_watermark;
         let records = data
             .records
@@ -232,7 +246,7 @@ impl Consumer {
             reach.book.consumed += batch.idents.len() as u64;
         }
         if let Some(last) = batches.last() {
-            self.positions.insert(part, last.next);
+            self.positions.insert(part, (last.next, last.epoch));
         }
         Ok(())
     }

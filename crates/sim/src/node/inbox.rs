@@ -5,12 +5,21 @@ use shard::{Event, Reply, ReplySink};
 use std::sync::{Arc, Mutex};
 
 /// The shard's mailbox.
-#[derive(Default)]
 pub(crate) struct Mail {
     events: Mutex<Vec<Event>>,
+    /// Calls that may wait.
+    calls_max: usize,
 }
 
 impl Mail {
+    /// An empty mailbox for so many calls.
+    pub(crate) fn new(calls_max: usize) -> Mail {
+        Mail {
+            events: Mutex::default(),
+            calls_max,
+        }
+    }
+
     /// Leaves an event.
     pub(crate) fn leave(&self, event: Event) {
         self.events.lock().expect("one thread").push(event);
@@ -29,7 +38,13 @@ impl Mail {
 
 impl broker::Mailbox for Mail {
     fn post(&self, event: Event) -> Result<(), Refusal> {
-        self.leave(event);
+        let mut events = self.events.lock().expect("one thread");
+        let is_call = |event: &Event| matches!(event, Event::Command(..));
+        let calls = events.iter().filter(|event| is_call(event)).count();
+        if is_call(&event) && calls >= self.calls_max {
+            return Err(Refusal::Busy("the mailbox is full".to_string()));
+        }
+        events.push(event);
         Ok(())
     }
 }

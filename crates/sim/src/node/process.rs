@@ -39,10 +39,14 @@ pub(crate) struct Process {
     /// Turns that wait for the storage thread.
     pub(crate) turns: VecDeque<Turn>,
     pub(crate) step: Step,
+    /// The storage thread's next step is on its way.
+    pub(crate) storage_runs: bool,
     /// The newest turn handed to the current write.
     pub(crate) writing: u64,
     pub(crate) asked_for_checkpoint: bool,
     pub(crate) flush: Option<Flush>,
+    /// A flush that was run and that storage doesn't know of yet.
+    pub(crate) flushed: Option<Flush>,
     /// When the shard is to run next.
     pub(crate) wake_at: Option<Micros>,
 }
@@ -87,13 +91,15 @@ fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Sett
     }
 }
 
-fn broker_settings(place: Place) -> broker::Settings {
+fn broker_settings(plan: &Plan, place: Place) -> broker::Settings {
     let id = node_id(place).to_string();
     let pairs = [
         ("node.id", id.as_str()),
         ("auto.create.topics.enable", "false"),
     ];
-    broker::Settings::parse(&pairs).expect("these keys exist")
+    let mut settings = broker::Settings::parse(&pairs).expect("these keys exist");
+    settings.requests_in_flight_bytes = plan.requests_in_flight_bytes;
+    settings
 }
 
 impl Process {
@@ -114,11 +120,11 @@ impl Process {
         }
         let shard = Shard::new(shard_settings(plan, place, random), recovered, now);
         let files = storage.files();
-        let mail = Arc::new(Mail::default());
+        let mail = Arc::new(Mail::new(plan.calls_max));
         let broker = Broker::new(
             node_id(place),
             Uuid::from_random(plan.seed, 1),
-            broker_settings(place),
+            broker_settings(plan, place),
             files.clone(),
             mail.clone(),
             random.next(),
@@ -132,9 +138,11 @@ impl Process {
             answers: Arc::default(),
             turns: VecDeque::new(),
             step: Step::Wait,
+            storage_runs: false,
             writing: 0,
             asked_for_checkpoint: false,
             flush: None,
+            flushed: None,
             wake_at: None,
         };
         Ok((process, report))
@@ -156,6 +164,14 @@ impl Process {
 
     /// One step of the storage thread, whose time has come. Says what the shard is to be told.
     pub(crate) fn storage_step(&mut self) -> Result<Option<Event>, Fault> {
+        if let Some(flush) = self.flushed.take() {
+            self.asked_for_checkpoint = false;
+            match self.storage.flushed(flush) {
+                // No room for a fresh file: the ones there are do.
+                Ok(()) | Err(Fault::Full { .. }) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
         let turn = self.writing;
         match std::mem::replace(&mut self.step, Step::Wait) {
             Step::Wait => Ok(None),

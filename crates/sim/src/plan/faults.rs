@@ -41,6 +41,8 @@ pub(crate) enum Fault {
         how: Crash,
         down: Micros,
     },
+    /// A process is asked to stop and does so after a moment.
+    Drain { node: Place, down: Micros },
     /// A process stops in the middle of what it does to its disk, some operations from now.
     Fuse {
         whom: Whom,
@@ -188,7 +190,8 @@ fn local(random: &mut Random, nodes: usize) -> Fault {
     let how = one_of(random, &[Crash::Kill, Crash::Power]);
     let skip = random.below(20) as u32;
     match random.below(20) {
-        0..=4 => Fault::Crash {
+        0 => Fault::Drain { node, down: time },
+        1..=4 => Fault::Crash {
             whom,
             how,
             down: time,

@@ -56,6 +56,13 @@ impl World {
                     }
                 }
             }
+            Fault::Drain { node, down } => {
+                self.leave(node, vec![shard::Event::Drain]);
+                let life = self.nodes[node].life;
+                let wait = self.random.between(1_000, 400_000);
+                let drained = Over::Drained { node, life, down };
+                self.scheduler.after(wait, Event::Over(drained));
+            }
             Fault::Hunt { time } => self.hunt_until = self.scheduler.now() + time,
             Fault::Pause { whom, time } => {
                 for node in self.hit(whom) {
@@ -200,6 +207,11 @@ impl World {
                 }
             }
             Over::Full { node } => self.nodes[node].disk.set_capacity(None),
+            Over::Drained { node, life, down } => {
+                if self.nodes[node].life == life && self.nodes[node].process.is_some() {
+                    self.crashed(node, Crash::Kill, down);
+                }
+            }
             Over::Struck { node, life } => {
                 if self.nodes[node].life == life && self.nodes[node].process.is_some() {
                     self.strike(node);

@@ -20,6 +20,8 @@ pub(super) struct Pipe {
     pub(super) machine: Option<Connection>,
     /// Bytes that the node's end doesn't want yet.
     unread: Vec<Bytes>,
+    /// It will be looked at again.
+    resume_asked: bool,
 }
 
 impl World {
@@ -33,6 +35,7 @@ impl World {
             to_client: Lane::default(),
             machine: None,
             unread: Vec::new(),
+            resume_asked: false,
         };
         self.pipes.insert(connection, pipe);
         let wait = self.client_delay();
@@ -132,6 +135,7 @@ impl World {
         }
         pipe.unread = unread.collect();
         self.pump(connection);
+        self.resume_later(connection);
         if closed {
             self.hang_up(connection);
         }
@@ -179,6 +183,35 @@ impl World {
         } else if !out.bytes.is_empty() {
             // What was held back by answers that weren't taken may have been served by now.
             self.pump(connection);
+        }
+    }
+
+    /// The node's end looks again whether it may go on.
+    pub(super) fn resume(&mut self, connection: u64) -> Checked {
+        let Some(pipe) = self.pipes.get_mut(&connection) else {
+            return Ok(());
+        };
+        let place = pipe.node;
+        pipe.resume_asked = false;
+        let clock = self.nodes[place].now(self.scheduler.now());
+        if let Some(machine) = &mut pipe.machine {
+            machine.resume(clock);
+            self.read_on(connection);
+        }
+        Ok(())
+    }
+
+    fn resume_later(&mut self, connection: u64) {
+        let Some(pipe) = self.pipes.get_mut(&connection) else {
+            return;
+        };
+        let clock = self.nodes[pipe.node].now(self.scheduler.now());
+        let at = pipe.machine.as_ref().and_then(Connection::resume_at);
+        if let Some(at) = at.filter(|_| !pipe.resume_asked) {
+            pipe.resume_asked = true;
+            let wait = at.since(clock.mono).as_micros() as u64;
+            self.scheduler
+                .after(wait.max(1), Event::Resume { connection });
         }
     }
 

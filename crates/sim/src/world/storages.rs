@@ -17,7 +17,8 @@ impl World {
         let Some(process) = &mut node.process else {
             return;
         };
-        if matches!(process.step, Step::Wait) && process.take_turns() {
+        if !process.storage_runs && process.take_turns() {
+            process.storage_runs = true;
             self.scheduler
                 .after(takes, Event::Storage { node: place, life });
         }
@@ -30,6 +31,7 @@ impl World {
         }
         let syncs = self.damage(place).failed_syncs;
         let process = self.nodes[place].process.as_mut().expect("it gets time");
+        process.storage_runs = false;
         let result = process.storage_step();
         self.trace.note(9, place as u64, self.scheduler.now());
         if self.nodes[place].disk.is_dead() {
@@ -37,10 +39,7 @@ impl World {
         }
         match result {
             Err(fault) => self.storage_failed(place, &fault),
-            Ok(_) if self.damage(place).failed_syncs > syncs => {
-                let what = format!("node {} goes on after a failed sync", place + 1);
-                self.broken_promise("a failed sync stops the node", what)
-            }
+            Ok(_) if self.damage(place).failed_syncs > syncs => self.ignored_a_failed_sync(place),
             Ok(told) => {
                 self.leave(place, told.into_iter().collect());
                 self.next_step(place, life);
@@ -59,7 +58,7 @@ impl World {
             Step::Retry => 100_000,
             Step::Write(_) => unreachable!("turns are taken below"),
             Step::Wait => {
-                if process.flush.is_none() {
+                if process.flush.is_none() && process.flushed.is_none() {
                     if let Some(flush) = process.storage.take_flush() {
                         process.flush = Some(flush);
                         let takes = 1_000 + 5 * write_takes;
@@ -77,6 +76,7 @@ impl World {
                 write_takes
             }
         };
+        process.storage_runs = true;
         self.scheduler
             .after(wait, Event::Storage { node: place, life });
         self.kick(place);
@@ -90,30 +90,37 @@ impl World {
         let syncs = self.damage(place).failed_syncs;
         let process = self.nodes[place].process.as_mut().expect("it gets time");
         let mut flush = process.flush.take().expect("a flusher has a flush");
-        let mut result = flush.run();
-        let again = matches!(result, Err(Fault::Full { .. }));
-        if result.is_ok() {
-            process.asked_for_checkpoint = false;
-            result = process.storage.flushed(flush);
-        } else {
-            process.flush = Some(flush);
-        }
+        let result = flush.run();
         if self.nodes[place].disk.is_dead() {
             return self.burnt(place);
         }
+        let ignored = self.damage(place).failed_syncs > syncs;
+        let process = self.nodes[place].process.as_mut().expect("it just ran");
         match result {
-            Err(Fault::Full { .. }) if again => {
+            Err(Fault::Full { .. }) => {
+                process.flush = Some(flush);
                 self.scheduler
                     .after(200_000, Event::Flush { node: place, life });
                 Ok(())
             }
-            Ok(()) | Err(Fault::Full { .. }) if self.damage(place).failed_syncs > syncs => {
-                let what = format!("node {} goes on after a failed sync", place + 1);
-                self.broken_promise("a failed sync stops the node", what)
+            Ok(()) if ignored => self.ignored_a_failed_sync(place),
+            Ok(()) => {
+                process.flushed = Some(flush);
+                if !process.storage_runs {
+                    process.storage_runs = true;
+                    let wait = self.random.between(10, 300);
+                    self.scheduler
+                        .after(wait, Event::Storage { node: place, life });
+                }
+                Ok(())
             }
-            Ok(()) | Err(Fault::Full { .. }) => Ok(()),
             Err(fault) => self.storage_failed(place, &fault),
         }
+    }
+
+    fn ignored_a_failed_sync(&self, place: Place) -> Checked {
+        let what = format!("node {} goes on after a failed sync", place + 1);
+        Err(violation("a failed sync stops the node", what))
     }
 
     /// The process stops, as it must after a fault of its storage.
