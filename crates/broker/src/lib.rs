@@ -33,7 +33,7 @@ pub use settings::{Settings, SettingsError};
 pub use stats::{Stats, Verb};
 pub use topics::TopicSpec;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use base::{GroupId, NodeId, Random, Refusal, Term, Uuid};
 use meta::Image;
 use std::collections::BTreeSet;
@@ -57,6 +57,8 @@ struct Inner {
     mailbox: Arc<dyn Mailbox>,
     image: ArcSwap<Image>,
     leaders: leaders::Leaders,
+    /// Nodes that are heard; none as long as nobody said.
+    heard: ArcSwapOption<Vec<NodeId>>,
     producers: Arc<producers::Pool>,
     chance: Mutex<Random>,
     budget: Arc<Budget>,
@@ -96,6 +98,7 @@ impl Broker {
             mailbox,
             image: ArcSwap::default(),
             leaders: leaders::Leaders::default(),
+            heard: ArcSwapOption::empty(),
             chance: Mutex::new(Random::new(seed)),
             budget,
             stats: Stats::default(),
@@ -177,6 +180,17 @@ impl Broker {
     /// Takes news of who leads; older terms are ignored.
     pub fn publish_leaders(&self, news: &[(GroupId, Term, Option<NodeId>)]) {
         self.0.leaders.publish(news);
+    }
+
+    /// Takes which nodes are heard now.
+    pub fn publish_heard(&self, nodes: Vec<NodeId>) {
+        self.0.heard.store(Some(Arc::new(nodes)));
+    }
+
+    /// True unless the node is known to be silent.
+    pub fn hears(&self, node: NodeId) -> bool {
+        let heard = self.0.heard.load();
+        heard.as_ref().is_none_or(|nodes| nodes.contains(&node))
     }
 
     pub(crate) fn draw_id(&self) -> Uuid {

@@ -292,6 +292,8 @@ pub struct Effects {
     pub image: Option<Arc<meta::Image>>,
     /// News of who leads (group, term, leader) to publish.
     pub leaders: Vec<(GroupId, Term, Option<NodeId>)>,
+    /// The nodes that are heard, this one among them, if that changed.
+    pub heard: Option<Vec<NodeId>>,
     /// Things that an operator should read.
     pub notes: Vec<String>,
 }

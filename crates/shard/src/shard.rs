@@ -26,6 +26,8 @@ pub struct Shard {
     /// Replicas with something to collect in this turn.
     pub(crate) dirty: Vec<GroupId>,
     pub(crate) peers: BTreeMap<NodeId, Peer>,
+    /// The nodes that were published as heard.
+    pub(crate) heard: Vec<NodeId>,
     pub(crate) led: LedSet,
     pub(crate) controller: Controller,
     pub(crate) calls: Calls,
@@ -77,6 +79,7 @@ impl Shard {
             stored: BTreeMap::new(),
             dirty: Vec::new(),
             peers,
+            heard: Vec::new(),
             led: LedSet::default(),
             controller: Controller::new(&settings),
             calls: Calls::default(),
@@ -192,6 +195,7 @@ impl Shard {
         self.close_turn();
         self.answer_woken_reads();
         self.address_frames();
+        self.publish_heard();
         std::mem::swap(effects, &mut self.effects);
         self.effects = Effects::default();
     }

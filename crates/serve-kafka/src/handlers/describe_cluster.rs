@@ -41,6 +41,7 @@ fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<S
     let brokers = image
         .nodes
         .iter()
+        .filter(|(node, _)| door.broker.hears(**node))
         .map(|(node, info)| DescribeClusterBroker {
             broker_id: node_id(*node),
             host: info.host.clone(),

@@ -147,6 +147,7 @@ fn answer(
     let brokers = image
         .nodes
         .iter()
+        .filter(|(node, _)| door.broker.hears(**node))
         .map(|(node, info)| MetadataResponseBroker {
             node_id: node_id(*node),
             host: info.host.clone(),
@@ -277,7 +278,9 @@ impl View<'_> {
         let leader = broker
             .leader(info.group)
             .filter(|(n, _)| self.image.nodes.contains_key(n));
-        let replicas: Vec<i32> = info.replicas.iter().map(|node| node_id(*node)).collect();
+        let nodes = info.replicas.iter().copied();
+        let replicas: Vec<i32> = nodes.clone().map(node_id).collect();
+        let (heard, silent): (Vec<_>, Vec<_>) = nodes.partition(|node| broker.hears(*node));
         let epoch = broker
             .leader_epoch(info.group)
             .map_or(-1, |term| term.epoch());
@@ -290,9 +293,9 @@ impl View<'_> {
             partition_index,
             leader_id: leader.map_or(-1, |(node, _)| node_id(node)),
             leader_epoch: leader.map_or(epoch, |(_, term)| term.epoch()),
-            isr_nodes: replicas.clone(),
+            isr_nodes: heard.into_iter().map(node_id).collect(),
             replica_nodes: replicas,
-            offline_replicas: Vec::new(),
+            offline_replicas: silent.into_iter().map(node_id).collect(),
         }
     }
 }

@@ -78,6 +78,9 @@ impl Turns {
             self.broker.publish_leaders(&effects.leaders);
             effects.leaders.clear();
         }
+        if let Some(heard) = effects.heard.take() {
+            self.broker.publish_heard(heard);
+        }
         late.release();
         if let Some(turn) = effects.turn.take() {
             self.orders.push(Order::Turn(turn));

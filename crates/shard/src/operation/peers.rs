@@ -341,6 +341,17 @@ impl Shard {
         self.touch(group);
     }
 
+    /// Tells which nodes are heard, when that changes.
+    pub(crate) fn publish_heard(&mut self) {
+        let others = self.peers.iter().filter(|(_, peer)| !peer.lost);
+        let mut heard: Vec<_> = others.map(|(node, _)| *node).collect();
+        heard.push(self.settings.node);
+        if heard != self.heard {
+            self.heard.clone_from(&heard);
+            self.effects.heard = Some(heard);
+        }
+    }
+
     /// Frames for the peers that have something coming, or are due a heartbeat.
     pub(crate) fn address_frames(&mut self) {
         let version = self.led.version();

@@ -207,6 +207,9 @@ impl World {
         if !effects.leaders.is_empty() {
             process.broker.publish_leaders(&effects.leaders);
         }
+        if let Some(heard) = effects.heard {
+            process.broker.publish_heard(heard);
+        }
         if let Some(turn) = effects.turn {
             process.turns.push_back(turn);
         }

@@ -275,3 +275,23 @@ fn nothing_is_made_unless_both_sides_want_it() {
     world.send(3, &by_name(&["fresh"], false));
     assert!(world.command().is_some());
 }
+
+#[test]
+fn a_silent_node_is_no_broker_and_its_replicas_are_offline() {
+    let mut world = World::new();
+    let whole = world.ask(9, &by_name(&["orders"], false));
+    let nodes: Vec<_> = whole.brokers.iter().map(|b| b.node_id).collect();
+    let replicas = whole.topics[0].partitions[0].replica_nodes.clone();
+    let lost = *replicas.last().expect("a partition has replicas");
+    let heard = nodes.iter().filter(|n| **n != lost);
+    world
+        .broker
+        .publish_heard(heard.map(|n| base::NodeId(*n as u32)).collect());
+    let answer = world.ask(9, &by_name(&["orders"], false));
+    let part = &answer.topics[0].partitions[0];
+    assert!(answer.brokers.iter().all(|b| b.node_id != lost));
+    assert_eq!(part.replica_nodes, replicas);
+    assert_eq!(part.offline_replicas, [lost]);
+    assert!(!part.isr_nodes.contains(&lost));
+    assert_eq!(part.isr_nodes.len() + 1, replicas.len());
+}
