@@ -83,14 +83,26 @@ pub enum Item {
     },
 }
 
+/// What a node has heard of another one: its start, the version of its led set, its heartbeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// Its start.
+    pub boot: u64,
+    /// The version of the set of groups that it leads.
+    pub led: u64,
+    /// Its heartbeats when it last spoke. Tells how old a frame is that comes late.
+    pub beat: u64,
+}
+
 /// One piece between two nodes.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Frame {
     /// The sender's start.
     pub boot: u64,
-    /// The receiver's start as the sender knows it, and the version of the receiver's led set
-    /// that the sender has.
-    pub seen: (u64, u64),
+    /// The sender's heartbeats so far.
+    pub beat: u64,
+    /// What the sender has heard of the receiver.
+    pub seen: Seen,
     /// News of the groups that the sender leads.
     pub led: Option<LedDelta>,
     /// The rest.
@@ -112,8 +124,10 @@ impl Frame {
         let mut out = Writer::default();
         out.u8(VERSION);
         out.u64(self.boot);
-        out.u64(self.seen.0);
-        out.u64(self.seen.1);
+        out.u64(self.beat);
+        out.u64(self.seen.boot);
+        out.u64(self.seen.led);
+        out.u64(self.seen.beat);
         out.u8(u8::from(self.led.is_some()));
         if let Some(led) = &self.led {
             out.u64(led.from);
@@ -144,7 +158,12 @@ impl Frame {
             return Err(FrameError::Malformed("version"));
         }
         let boot = r.u64()?;
-        let seen = (r.u64()?, r.u64()?);
+        let beat = r.u64()?;
+        let seen = Seen {
+            boot: r.u64()?,
+            led: r.u64()?,
+            beat: r.u64()?,
+        };
         let led = match r.u8()? {
             0 => None,
             _ => Some(decode_led(&mut r)?),
@@ -156,6 +175,7 @@ impl Frame {
         }
         Ok(Frame {
             boot,
+            beat,
             seen,
             led,
             items,

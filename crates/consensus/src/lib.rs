@@ -17,7 +17,7 @@ mod store;
 mod tests;
 
 pub use entry::{Body, NewEntry};
-pub use frame::{Frame, FrameError, Item, Led, LedDelta};
+pub use frame::{Frame, FrameError, Item, Led, LedDelta, Seen};
 pub use group::{Group, PeerProgress, ProposeError, Ready, Restored, RestoredEntry, Role};
 pub use message::Message;
 pub use store::ColdEntries;

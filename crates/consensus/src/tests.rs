@@ -1,4 +1,4 @@
-use crate::frame::{Frame, FrameError, Item, Led, LedDelta};
+use crate::frame::{Frame, FrameError, Item, Led, LedDelta, Seen};
 use crate::{Body, Group, Message, Restored, Role};
 use base::record::Builder;
 use base::{Batch, GroupId, NodeId, Offset, RaftIndex, Random, Term};
@@ -216,7 +216,12 @@ fn sample_frame(random: &mut Random) -> Frame {
     });
     Frame {
         boot: random.next(),
-        seen: (random.next(), 4),
+        beat: 77,
+        seen: Seen {
+            boot: random.next(),
+            led: 4,
+            beat: 70,
+        },
         led,
         items,
     }

@@ -114,7 +114,7 @@ impl Controller {
             asked
                 .to
                 .sink
-                .reply(asked.to.ticket, Reply::Meta(Err(Refusal::NoController)));
+                .reply(asked.to.ticket, Reply::Meta(Err(Refusal::Timeout)));
         }
     }
 }
@@ -358,7 +358,6 @@ impl Shard {
 
     /// Replays what group 0 has committed, as far as it is in memory; the rest is read by a job.
     pub(crate) fn apply_metadata(&mut self) {
-        let before = self.controller.applied;
         loop {
             let replica = &self.replicas[&GroupId::META];
             let next = self.controller.applied.next();
@@ -376,7 +375,8 @@ impl Shard {
                 }
             }
         }
-        if self.controller.applied > before {
+        // While older entries are read, the image would show what is long gone.
+        if !self.controller.reading && self.controller.applied.0 > self.controller.image.version {
             self.publish_image();
         }
     }
@@ -398,7 +398,6 @@ impl Shard {
 
     pub(crate) fn on_metadata_read(&mut self, batches: Vec<(RaftIndex, Batch)>) {
         self.controller.reading = false;
-        let before = self.controller.applied;
         let committed = self.replicas[&GroupId::META].high.0;
         for (index, batch) in batches.into_iter().take_while(|(i, _)| *i <= committed) {
             while self.controller.applied.next() < index {
@@ -409,10 +408,7 @@ impl Shard {
                 self.replay(index, Some(&batch));
             }
         }
-        if self.controller.applied > before {
-            self.publish_image();
-            self.apply_metadata();
-        }
+        self.apply_metadata();
     }
 
     fn publish_image(&mut self) {

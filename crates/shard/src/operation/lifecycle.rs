@@ -69,9 +69,21 @@ impl Shard {
     pub(crate) fn retire_stored(&mut self, image: &Image, next_group: GroupId) {
         let deleted = |g: &&GroupId| **g < next_group && !image.groups.contains_key(g);
         let deleted: Vec<_> = self.stored.keys().filter(deleted).copied().collect();
+        if !deleted.is_empty() {
+            self.record_metadata_commit();
+        }
         for group in deleted {
             self.stored.remove(&group);
             self.turn.remove(group);
+        }
+    }
+
+    /// Before a group's data goes, it is made durable that the metadata which says so is committed:
+    /// a restart must not read of the group as if it were there, and begin it anew.
+    fn record_metadata_commit(&mut self) {
+        if let Some(mut meta) = self.replicas.remove(&GroupId::META) {
+            self.record_state(&mut meta);
+            self.replicas.insert(GroupId::META, meta);
         }
     }
 
@@ -98,6 +110,7 @@ impl Shard {
     }
 
     fn retire_topic(&mut self, topic: &Topic) {
+        self.record_metadata_commit();
         for partition in &topic.partitions {
             let group = partition.group;
             let stored = self.stored.remove(&group).is_some();

@@ -10,11 +10,13 @@ use crate::operation::elect::Cause;
 use crate::replica::{Replica, Rest};
 use base::{GroupId, Mark, Mono, NodeId, Random, Term, limits, mark};
 use bytes::Bytes;
-use consensus::{Frame, Item, Led, LedDelta, Message};
+use consensus::{Frame, Item, Led, LedDelta, Message, Seen};
 use std::time::Duration;
 
 /// Beats without news before a group becomes quiet.
 const BEATS_TO_QUIET: u32 = 5;
+/// Heartbeats that a command for the controller may be on its way.
+const BEATS_TO_FORWARD: u64 = 20;
 /// Payload after which a turn's frame to a peer is closed and another one begun.
 const FRAME_PAYLOAD_BYTES: u64 = 8 * 1024 * 1024;
 /// A leader checks its quorum every so many beats.
@@ -30,6 +32,8 @@ pub(crate) struct Peer {
     pub(crate) patience: Duration,
     pub(crate) heard: Mono,
     pub(crate) boot: u64,
+    /// Its heartbeats when it last spoke.
+    beat: u64,
     /// What it says that it leads.
     pub(crate) led: PeerLed,
     /// The version of this node's led set that it has.
@@ -49,6 +53,7 @@ impl Peer {
             patience: limits::LEADER_SILENCE + Duration::from_micros(jitter),
             heard: now,
             boot: 0,
+            beat: 0,
             led: PeerLed::default(),
             acked: 0,
             told: 0,
@@ -126,10 +131,15 @@ impl Shard {
         if let Some(delta) = &frame.led {
             self.on_led(from, delta);
         }
+        // A frame that was long on its way says so by what it has heard of this node.
+        let age = self.beats.saturating_sub(frame.seen.beat);
+        let late = frame.seen.boot != self.settings.boot || age > BEATS_TO_FORWARD;
         for item in frame.items {
             match item {
                 Item::Raft(group, message) => self.on_message(from, group, message),
                 Item::Disown(group, term) => self.on_disowned(group, term),
+                // Whoever asked was told long ago that nothing came of it.
+                Item::Forward { .. } if late => {}
                 Item::Forward { ticket, command } => self.on_forwarded(from, ticket, &command),
                 Item::Answer {
                     ticket,
@@ -146,11 +156,12 @@ impl Shard {
             return;
         };
         peer.heard = now;
-        peer.acked = if frame.seen.0 == boot {
-            frame.seen.1
+        peer.acked = if frame.seen.boot == boot {
+            frame.seen.led
         } else {
             0
         };
+        peer.beat = frame.beat;
         let returned = std::mem::replace(&mut peer.lost, false);
         if peer.boot != frame.boot {
             let restarted = peer.boot != 0;
@@ -366,7 +377,12 @@ impl Shard {
             peer.must_send = false;
             let mut frame = Frame {
                 boot: self.settings.boot,
-                seen: (peer.boot, peer.led.version()),
+                beat: self.beats,
+                seen: Seen {
+                    boot: peer.boot,
+                    led: peer.led.version(),
+                    beat: peer.beat,
+                },
                 led,
                 items: Vec::new(),
             };
