@@ -79,7 +79,7 @@ pub(crate) fn each(
 
 fn one(seed: u64, bug: Option<base::Bug>) -> Seed {
     let run = run::run(seed, bug, false);
-    let again = bug.is_none() && seed % TWICE_EVERY == 0;
+    let again = bug.is_none() && seed.is_multiple_of(TWICE_EVERY);
     let unstable = again && run::run(seed, bug, false).outcome.hash != run.outcome.hash;
     Seed {
         seed,

@@ -264,9 +264,9 @@ impl World {
             Event::Answers { node, life } => self.deliver_answers(node, life),
             Event::Measure { node, life } => self.measure(node, life),
             Event::Connect { connection } => self.connect(connection),
-            Event::ToNode { connection } => self.to_node(connection),
+            Event::ToNode { connection } => self.reach_node(connection),
             Event::Resume { connection } => self.resume(connection),
-            Event::ToClient { connection } => self.to_client(connection),
+            Event::ToClient { connection } => self.reach_client(connection),
             Event::Broken { connection, client } => self.broken(connection, client),
             Event::Client { client } => self.wake_client(client),
             Event::Fault { nth } => {

@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Default)]
 struct Known {
     id: Option<Uuid>,
+    /// Creations that were asked for. One that failed may be carried out later, with another id:
+    /// after a second one nobody knows which of them is seen.
+    tries: u32,
     created: bool,
     deletion_asked: bool,
     deleted: bool,
@@ -22,6 +25,11 @@ pub(crate) struct Topics {
 const NAME: &str = "topics are kept and stay deleted";
 
 impl Topics {
+    /// A creation is asked for.
+    pub(crate) fn creation_asked(&mut self, name: &str) {
+        self.known.entry(name.to_string()).or_default().tries += 1;
+    }
+
     /// A creation was answered.
     pub(crate) fn created(&mut self, name: &str, id: Option<Uuid>) -> Checked {
         let known = self.known.entry(name.to_string()).or_default();
@@ -36,7 +44,7 @@ impl Topics {
     pub(crate) fn has_id(&mut self, name: &str, id: Uuid) -> Checked {
         let known = self.known.entry(name.to_string()).or_default();
         let first = *known.id.get_or_insert(id);
-        if first == id {
+        if first == id || known.tries > 1 {
             return Ok(());
         }
         Err(violation(
@@ -69,7 +77,7 @@ impl Topics {
     pub(crate) fn verify(&self, node: u32, names: &BTreeSet<String>) -> Checked {
         for (name, known) in &self.known {
             let there = names.contains(name);
-            if known.deleted && there {
+            if known.deleted && there && known.tries <= 1 {
                 return Err(violation(NAME, format!("node {node}: '{name}' is back")));
             }
             if self.must_exist(name) && !there {
@@ -101,5 +109,12 @@ mod tests {
         assert!(topics.verify(1, &names(&["a", "b"])).is_err());
         assert_eq!(topics.has_id("b", Uuid([2; 16])), Ok(()));
         assert!(topics.has_id("b", Uuid([3; 16])).is_err());
+        topics.creation_asked("b");
+        topics.creation_asked("b");
+        assert_eq!(
+            topics.has_id("b", Uuid([3; 16])),
+            Ok(()),
+            "the first try came late"
+        );
     }
 }

@@ -134,6 +134,7 @@ impl Admin {
         let node = common.any_node(reach);
         let version = common.version::<CreateTopicsRequest>();
         self.asked += 1;
+        reach.checkers.topics.creation_asked(&topic_name(topic));
         common.ask(reach, node, version, &body, Ask::Create(topic));
     }
 

@@ -102,7 +102,7 @@ impl World {
     }
 
     /// Bytes reach a node.
-    pub(super) fn to_node(&mut self, connection: u64) -> Checked {
+    pub(super) fn reach_node(&mut self, connection: u64) -> Checked {
         if self.held(connection, Event::ToNode { connection }) {
             return Ok(());
         }
@@ -250,7 +250,7 @@ impl World {
     }
 
     /// Bytes reach a client.
-    pub(super) fn to_client(&mut self, connection: u64) -> Checked {
+    pub(super) fn reach_client(&mut self, connection: u64) -> Checked {
         let Some(pipe) = self.pipes.get_mut(&connection) else {
             return Ok(());
         };
