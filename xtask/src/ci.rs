@@ -4,12 +4,12 @@
 mod deny;
 
 use crate::run::{cargo, checked, flag, only_flags};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Seeds between two looks at the time.
 const SEEDS_PER_CHUNK: u64 = 50;
-/// Ranges of two runs don't overlap as long as a second is enough for no more than this.
-const SEEDS_PER_SECOND_MAX: u64 = 1000;
+/// Seeds that a commit has for itself.
+const SEEDS_PER_COMMIT: u64 = 10_000_000;
 
 /// A step's name, the time it is meant to take, and what it does.
 struct Step {
@@ -118,16 +118,16 @@ fn clippy() -> Result<(), String> {
     ]))
 }
 
-/// Runs seeds that nobody ran before, in chunks, until the time is up; prints the range.
+/// Runs seeds that no other commit has run, in chunks, until the time is up; prints the range.
+/// The range begins where the commit says, so that a red run can be had again, and a green one too.
 #[expect(
     clippy::disallowed_methods,
-    reason = "seeds are fresh because the time is new"
+    reason = "how long seeds are run is a matter of time"
 )]
 fn fresh_seeds(minutes: u64) -> Result<(), String> {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let first = since.as_secs() * SEEDS_PER_SECOND_MAX;
+    let first = first_seed(&crate::run::output(
+        std::process::Command::new("git").args(["rev-parse", "HEAD"]),
+    )?)?;
     let checkpoint = crate::run::target_directory()?.join("ci-seeds.txt");
     let end = Instant::now() + Duration::from_secs(60 * minutes);
     let mut next = first;
@@ -139,4 +139,25 @@ fn fresh_seeds(minutes: u64) -> Result<(), String> {
     }
     println!("ci: seeds {first}..{next} are clean");
     Ok(())
+}
+
+/// Where a commit's seeds begin.
+fn first_seed(commit: &str) -> Result<u64, String> {
+    let head = commit.get(..8).unwrap_or_default();
+    let number =
+        u32::from_str_radix(head, 16).map_err(|_| format!("{commit:?} is not a commit's name"))?;
+    Ok(u64::from(number) * SEEDS_PER_COMMIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_has_seeds_of_its_own() {
+        let first = first_seed("0000000bd1e2").unwrap();
+        assert_eq!(first, 11 * SEEDS_PER_COMMIT);
+        assert!(first_seed("ffffffff00").unwrap() > first);
+        assert!(first_seed("not a commit").is_err());
+    }
 }
