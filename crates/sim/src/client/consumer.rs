@@ -229,6 +229,10 @@ impl Consumer {
         });
         contiguous::answer(part, from, &batches)?;
         visible::answer(part, high, &batches)?;
+        if reach.book.doomed(part) {
+            // A topic of this name may be made again: another log.
+            return Ok(());
+        }
         reach.checkers.monotone.connection(connection, part, high)?;
         reach.checkers.committed.told(part, high, || who.clone());
         self.consumed(reach, part, &batches, &who)

@@ -39,7 +39,11 @@ impl World {
             let Some(process) = &node.process else {
                 continue;
             };
-            for (group, part) in &self.parts {
+            for (group, part) in self
+                .parts
+                .iter()
+                .filter(|(_, part)| !self.book.doomed(**part))
+            {
                 let Some(status) = process.shard.replica_status(GroupId(*group)) else {
                     continue;
                 };
