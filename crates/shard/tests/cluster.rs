@@ -280,3 +280,30 @@ fn idle_groups_fall_quiet_and_stay_led() {
     );
     assert_eq!(c.append(before, group, batch(1, 0, "a")), Ok(Offset(0)));
 }
+
+#[test]
+fn an_epoch_that_this_group_never_had_has_no_end() {
+    let mut c = Cluster::new(1);
+    c.run(Duration::from_millis(20));
+    let group = c.create_topic(1);
+    assert_eq!(c.append(1, group, batch(1, 0, "a")), Ok(Offset(0)));
+    let term = c.shards[&NodeId(1)]
+        .replica_status(group)
+        .unwrap()
+        .leader
+        .unwrap()
+        .1;
+    let part = |epoch| shard::EpochPart {
+        group,
+        current_epoch: None,
+        epoch,
+    };
+    let parts = vec![part(term.epoch()), part(term.epoch() + 1)];
+    match c.call(1, Command::EpochEnds { parts }) {
+        Reply::EpochEnds(ends) => {
+            assert_eq!(ends[0], Ok((term.epoch(), Offset(1))));
+            assert_eq!(ends[1], Ok((-1, Offset(-1))));
+        }
+        other => panic!("{other:?}"),
+    }
+}

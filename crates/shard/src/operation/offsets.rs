@@ -72,8 +72,11 @@ impl Shard {
     pub(crate) fn epoch_ends(&mut self, parts: &[EpochPart], to: &ReplyTo) {
         let answer = |part: &EpochPart| {
             let replica = self.led_replica(part.group, part.current_epoch)?;
-            let (epoch, end) = replica.log.epoch_end(part.epoch);
-            Ok((epoch, end))
+            if part.epoch > replica.group.term().epoch() {
+                // The asker has seen what this group has not: it must not take our end for its.
+                return Ok((-1, Offset(-1)));
+            }
+            Ok(replica.log.epoch_end(part.epoch))
         };
         let answers = parts.iter().map(answer).collect();
         to.sink.reply(to.ticket, Reply::EpochEnds(answers));
