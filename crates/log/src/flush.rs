@@ -12,6 +12,10 @@ use base::{Bug, Disk, Mark, mark, planted};
 use std::io;
 use std::sync::Arc;
 
+/// Files synced together: enough to share the file system's commits, few enough that a large
+/// batch's own sync isn't held up behind them.
+const SYNCS_TOGETHER: usize = 16;
+
 /// A flush to run: segments are synced, then the checkpoint is replaced.
 pub struct Flush {
     pub(crate) disk: Arc<dyn Disk>,
@@ -29,8 +33,9 @@ impl Flush {
     /// fault the process stops.
     pub fn run(&mut self) -> Result<(), Fault> {
         if !planted(Bug::RecycleBeforeSync) {
-            for key in &self.dirty.files {
-                self.sync_file(*key)?;
+            let keys: Vec<Key> = self.dirty.files.iter().map(|key| *key).collect();
+            for keys in keys.chunks(SYNCS_TOGETHER) {
+                self.sync_files(keys)?;
             }
             for dir in &self.dirty.dirs {
                 self.sync_dir(dir)?;
@@ -69,13 +74,20 @@ impl Flush {
         }
     }
 
-    fn sync_file(&self, key: Key) -> Result<(), Fault> {
-        match self.files.opened(key) {
-            Ok(file) => wal::sync(&*file, &key.path()),
-            // Its group was removed meanwhile.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(Fault::from_io(&key.path(), "open", e)),
+    fn sync_files(&self, keys: &[Key]) -> Result<(), Fault> {
+        let (mut there, mut files) = (Vec::new(), Vec::new());
+        for key in keys {
+            match self.files.opened(*key) {
+                Ok(file) => {
+                    there.push(*key);
+                    files.push(file);
+                }
+                // Its group was removed meanwhile.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(Fault::from_io(&key.path(), "open", e)),
+            }
         }
+        wal::sync_many(&*self.disk, &files, |at| there[at].path())
     }
 
     fn sync_dir(&self, dir: &str) -> Result<(), Fault> {

@@ -297,8 +297,8 @@ impl Storage {
             disk: Arc::clone(&self.disk),
             files: Arc::clone(&self.files),
             dirty,
-            prepare: self.wal.wanted(checkpoint.start),
             checkpoint,
+            prepare: self.wal.wanted(),
             prepared: false,
             done: false,
         })

@@ -44,6 +44,9 @@ pub(crate) struct Active {
     pub(crate) at: Position,
 }
 
+/// Files that go round: one is written, one waits for a flush, one is ready.
+const FILES_IN_TURN: usize = 3;
+
 /// A file without anything that is still needed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Free {
@@ -156,12 +159,12 @@ impl Wal {
         Ok(())
     }
 
-    /// The file that the flusher should make, so that a write needn't: none if one is ready, or
-    /// becomes free by the flush of a checkpoint from `start` on.
-    pub(crate) fn wanted(&mut self, start: Position) -> Option<Free> {
-        let freed =
-            |sealed: &Sealed| sealed.generation < start.generation && sealed.len >= self.file_bytes;
-        if !self.free.is_empty() || self.sealed.iter().any(freed) {
+    /// The file that the flusher should make, so that a write needn't.
+    pub(crate) fn wanted(&mut self) -> Option<Free> {
+        let lens = self.free.iter().map(|free| free.len);
+        let lens = lens.chain(self.sealed.iter().map(|sealed| sealed.len));
+        let whole = |len: &u64| *len >= self.file_bytes;
+        if lens.chain([self.active.len]).filter(whole).count() >= FILES_IN_TURN {
             return None;
         }
         let wanted = Free {

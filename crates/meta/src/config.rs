@@ -65,8 +65,20 @@ pub fn validate(
             key.check(value)?;
         }
     }
+    check_durability(configs)?;
     check_compaction_lag(configs, defaults)?;
     check_remote_storage(configs)
+}
+
+/// A record may say `memory`, and is replayed for ever; a new topic may not ask for it before
+/// restarts after a power cut are safe with it (ADR 5).
+fn check_durability(configs: &BTreeMap<String, String>) -> Result<(), String> {
+    match configs.get("durability").map(String::as_str) {
+        Some("memory") => {
+            Err("Invalid value memory for configuration durability: only disk is served yet".into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_compaction_lag(

@@ -123,3 +123,10 @@ fn an_unknown_name_comes_before_a_wrong_value() {
     let text = "Unknown topic config name: zzz".to_owned();
     assert_eq!(validate(&both, &BTreeMap::new()), Err(text));
 }
+
+#[test]
+fn a_weaker_durability_is_refused_and_says_so() {
+    let weak = BTreeMap::from([("durability".to_owned(), "memory".to_owned())]);
+    let refused = validate(&weak, &BTreeMap::new()).unwrap_err();
+    assert!(refused.contains("only disk"), "{refused}");
+}

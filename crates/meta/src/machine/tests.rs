@@ -240,7 +240,7 @@ fn a_node_that_says_the_same_again_logs_nothing() {
 fn a_topic_s_settings_come_from_its_configuration_over_the_node_s_defaults() {
     let mut meta = with_topics(&[]);
     meta.defaults.topic = BTreeMap::from([("min.insync.replicas".to_owned(), "2".to_owned())]);
-    let configs = BTreeMap::from([("durability".to_owned(), "memory".to_owned())]);
+    let configs = BTreeMap::from([("durability".to_owned(), "disk".to_owned())]);
     let topic = NewTopic {
         name: "t".to_owned(),
         id: Uuid([5; 16]),
@@ -260,5 +260,5 @@ fn a_topic_s_settings_come_from_its_configuration_over_the_node_s_defaults() {
     let image = meta.image(1);
     let settings = &image.topic("t").unwrap().settings;
     assert_eq!(settings.min_insync_replicas, 2);
-    assert_eq!(settings.durability, crate::Durability::Memory);
+    assert_eq!(settings.durability, crate::Durability::Disk);
 }
