@@ -33,7 +33,7 @@ impl Flush {
     /// fault the process stops.
     pub fn run(&mut self) -> Result<(), Fault> {
         if !planted(Bug::RecycleBeforeSync) {
-            let keys: Vec<Key> = self.dirty.files.iter().map(|key| *key).collect();
+            let keys: Vec<Key> = self.dirty.files.iter().copied().collect();
             for keys in keys.chunks(SYNCS_TOGETHER) {
                 self.sync_files(keys)?;
             }
