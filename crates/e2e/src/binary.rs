@@ -1,4 +1,4 @@
-//! The binary under test: built once a process by cargo, or named by `FLOTILLA_BINARY`.
+//! The binary under test: built once a process by cargo, or named by `E2E_BINARY`.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub fn choose(path: PathBuf) {
 
 /// The path of the binary.
 pub fn flotilla() -> &'static Path {
-    BINARY.get_or_init(|| match std::env::var_os("FLOTILLA_BINARY") {
+    BINARY.get_or_init(|| match std::env::var_os("E2E_BINARY") {
         Some(path) => path.into(),
         None => build(),
     })

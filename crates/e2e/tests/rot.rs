@@ -5,15 +5,15 @@ use e2e::{Scratch, Setup, Tool};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Places in each file that are damaged, one at a time; `FLOTILLA_ROT_PLACES` asks for more.
+/// Places in each file that are damaged, one at a time; `E2E_ROT_PLACES` asks for more.
 const PLACES: usize = 5;
 /// Lines sent with one request.
 const CHUNK: usize = 60;
 
 fn places_wanted() -> usize {
-    let wanted = std::env::var("FLOTILLA_ROT_PLACES").ok();
+    let wanted = std::env::var("E2E_ROT_PLACES").ok();
     wanted.map_or(PLACES, |text| {
-        text.parse().expect("FLOTILLA_ROT_PLACES is a number")
+        text.parse().expect("E2E_ROT_PLACES is a number")
     })
 }
 
