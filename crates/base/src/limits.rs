@@ -25,6 +25,8 @@ pub const BLOCK_BYTES: u32 = 64 * 1024;
 pub const SEGMENT_BYTES_DEFAULT: u32 = 1024 * 1024 * 1024;
 /// Batches at least this long skip the write-ahead log and are flushed in their segment.
 pub const DIRECT_BATCH_BYTES: u32 = 256 * 1024;
+/// What a batch in memory costs beside its bytes: its entry, its place in queues, allocations.
+pub const HOT_BATCH_OVERHEAD: u64 = 512;
 /// Most bytes of recent batches that a node keeps in memory for followers and consumers.
 pub const HOT_TAIL_BYTES: u64 = 32 * 1024 * 1024;
 /// Most bytes of batches that one group may have appended and not yet committed.

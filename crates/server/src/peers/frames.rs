@@ -10,6 +10,9 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 const ROOM_MIN: usize = 64 * 1024;
 /// Room made ahead for a long frame: its length is only a claim until its bytes are there.
 const ROOM_MAX: usize = 2 * 1024 * 1024;
+/// Shorter frames are copied out: their batches stay in memory for a while, and would keep the
+/// whole buffer they were read into.
+const SHARED_MIN: usize = 64 * 1024;
 /// Pieces in one write; the kernel takes no more than 1024.
 const SLICES_MAX: usize = 512;
 
@@ -47,7 +50,13 @@ impl Splitter {
             return Ok(None);
         }
         self.buffer.advance(4);
-        Ok(Some(self.buffer.split_to(len as usize).freeze()))
+        let len = len as usize;
+        if len < SHARED_MIN {
+            let frame = Bytes::copy_from_slice(&self.buffer[..len]);
+            self.buffer.advance(len);
+            return Ok(Some(frame));
+        }
+        Ok(Some(self.buffer.split_to(len).freeze()))
     }
 
     fn announced(&self) -> Option<u32> {

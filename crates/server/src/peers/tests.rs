@@ -336,3 +336,23 @@ fn two_nodes_belong_together_only_in_one_cluster_that_lists_them() {
     );
     assert!(hello::judge(Some(&mine), &card(Some(Uuid([8; 16])))).is_err());
 }
+
+#[test]
+fn a_small_frame_keeps_no_more_memory_than_its_bytes() {
+    let mut splitter = frames::Splitter::default();
+    let mut kept = Vec::new();
+    let first = splitter.room().as_ptr();
+    for n in 0..1000u32 {
+        let buffer = splitter.room();
+        buffer.extend_from_slice(&100u32.to_be_bytes());
+        buffer.extend_from_slice(&[n as u8; 100]);
+        kept.push(splitter.next().expect("short").expect("whole"));
+        // The buffer is used again: nothing that was handed out holds it.
+        assert_eq!(splitter.room().as_ptr(), first, "frame {n}");
+    }
+    assert!(
+        kept.iter()
+            .zip(0..)
+            .all(|(frame, n)| frame[..] == [n as u8; 100])
+    );
+}

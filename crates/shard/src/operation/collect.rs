@@ -4,7 +4,7 @@
 use crate::Shard;
 use crate::operation::elect::Cause;
 use crate::replica::Replica;
-use base::{Bug, GroupId, Mark, RaftIndex, Refusal, mark, planted};
+use base::{Bug, GroupId, Mark, RaftIndex, Refusal, limits, mark, planted};
 use consensus::{Body, Item, Led, Message, Ready};
 use log::HardState;
 
@@ -52,7 +52,7 @@ impl Shard {
                         .log
                         .append_batch(&mut self.turn, entry.index, entry.term, batch);
                     replica.producers.appended(entry.index, &batch.header());
-                    let bytes = batch.len() as u64;
+                    let bytes = batch.len() as u64 + limits::HOT_BATCH_OVERHEAD;
                     self.hot.push_back((replica.id, entry.index, bytes));
                     self.hot_bytes += bytes;
                 }
