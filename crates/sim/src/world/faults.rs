@@ -76,6 +76,24 @@ impl World {
             }
             Fault::HangUp { node } => self.hang_up_all(node),
             Fault::Clock { node, ms } => self.nodes[node].wall_skew += ms,
+            Fault::SyncError { .. }
+            | Fault::WriteError { .. }
+            | Fault::ReadError { .. }
+            | Fault::Misdirect { .. }
+            | Fault::Full { .. }
+            | Fault::SlowDisk { .. }
+            | Fault::Rot { .. } => self.begin_on_disk(fault),
+            Fault::OneWay { .. }
+            | Fault::Isolate { .. }
+            | Fault::Split { .. }
+            | Fault::Flap { .. }
+            | Fault::Slow { .. } => self.begin_on_net(fault),
+        }
+        Ok(())
+    }
+
+    fn begin_on_disk(&mut self, fault: Fault) {
+        match fault {
             Fault::SyncError { node, skip } => self.nodes[node].disk.arm(Fails::Sync, skip),
             Fault::WriteError { node, skip } => self.nodes[node].disk.arm(Fails::Write, skip),
             Fault::ReadError { node, skip } => self.nodes[node].disk.arm(Fails::Read, skip),
@@ -108,13 +126,8 @@ impl World {
                         .tell(self.scheduler.now(), || format!("  rot: {hit:?}"));
                 }
             }
-            Fault::OneWay { .. }
-            | Fault::Isolate { .. }
-            | Fault::Split { .. }
-            | Fault::Flap { .. }
-            | Fault::Slow { .. } => self.begin_on_net(fault),
+            other => unreachable!("{other:?} is no fault of a disk"),
         }
-        Ok(())
     }
 
     /// A leader that was just elected is cut off or stopped.

@@ -167,27 +167,7 @@ impl World {
             self.trace
                 .tell(now, || format!("node {}: {note}", place + 1));
         }
-        for (group, term, leader) in &effects.leaders {
-            self.trace.note(7, group.0, u64::from(term.0));
-            let name = leader.map_or(0, |leader| leader.0);
-            self.trace.tell(now, || {
-                format!(
-                    "node {}: group {group} term {term} leader {name}",
-                    place + 1
-                )
-            });
-            if let Some(leader) = leader {
-                let teller = node_id(place).0;
-                self.checkers
-                    .elections
-                    .leader(group.0, term.0, leader.0, teller)?;
-                if leader.0 == teller && now < self.hunt_until {
-                    let wait = self.random.below(4_000);
-                    let struck = Over::Struck { node: place, life };
-                    self.scheduler.after(wait, Event::Over(struck));
-                }
-            }
-        }
+        self.announce(place, life, &effects)?;
         if let Some(image) = &effects.image {
             self.learn_parts(image);
         }
@@ -239,6 +219,33 @@ impl World {
         let wait = self.random.between(1, 40);
         self.scheduler
             .after(wait, Event::Answers { node: place, life });
+        Ok(())
+    }
+
+    /// What a shard says of leaders: checked, and perhaps the sign for a strike.
+    fn announce(&mut self, place: Place, life: u64, effects: &Effects) -> Checked {
+        let now = self.scheduler.now();
+        for (group, term, leader) in &effects.leaders {
+            self.trace.note(7, group.0, u64::from(term.0));
+            let name = leader.map_or(0, |leader| leader.0);
+            self.trace.tell(now, || {
+                format!(
+                    "node {}: group {group} term {term} leader {name}",
+                    place + 1
+                )
+            });
+            if let Some(leader) = leader {
+                let teller = node_id(place).0;
+                self.checkers
+                    .elections
+                    .leader(group.0, term.0, leader.0, teller)?;
+                if leader.0 == teller && now < self.hunt_until {
+                    let wait = self.random.below(4_000);
+                    let struck = Over::Struck { node: place, life };
+                    self.scheduler.after(wait, Event::Over(struck));
+                }
+            }
+        }
         Ok(())
     }
 
