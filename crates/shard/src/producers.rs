@@ -56,20 +56,15 @@ pub(crate) struct Producers {
 const FORMAT: u8 = 1;
 
 impl Producers {
-    /// Decides what the batch with this header is. `first_leader`: nobody else ever led this
-    /// partition.
-    pub(crate) fn admit(
-        &self,
-        header: &BatchHeader,
-        first_leader: bool,
-    ) -> Result<Admission, Refusal> {
+    /// Decides what the batch with this header is.
+    pub(crate) fn admit(&self, header: &BatchHeader) -> Result<Admission, Refusal> {
         if !header.is_idempotent() || planted(Bug::ForgetSequences) {
             return Ok(Admission::New);
         }
         let id = header.producer_id;
         let newest = self.producers.get(&id).and_then(Producer::newest);
         let Some(newest) = newest else {
-            return self.admit_unknown(header, first_leader);
+            return self.admit_unknown(header);
         };
         if header.producer_epoch < newest.epoch {
             let (epoch, current) = (header.producer_epoch, newest.epoch);
@@ -97,15 +92,11 @@ impl Producers {
         Ok(Admission::New)
     }
 
-    /// As in Kafka, a producer that was forgotten goes on where it was, and so does one whose topic
-    /// was made anew. But where another leader refused its first batches, a later one that is on
-    /// its way already must not get in before them.
-    fn admit_unknown(
-        &self,
-        header: &BatchHeader,
-        first_leader: bool,
-    ) -> Result<Admission, Refusal> {
-        if self.forgot || first_leader {
+    /// As in Kafka, a producer that was forgotten goes on where it was. But one that never wrote
+    /// here starts at 0, unlike in Kafka: where its first batch was refused or came too late, a
+    /// later one that is on its way already must not get in before it.
+    fn admit_unknown(&self, header: &BatchHeader) -> Result<Admission, Refusal> {
+        if self.forgot {
             return Ok(Admission::New);
         }
         self.admit_first(header)

@@ -4,7 +4,7 @@ use crate::Shard;
 use crate::api::{Acks, AppendPart, Appended, ReplyTo};
 use crate::producers::Admission;
 use crate::replica::{AppendWait, Replica, Rest};
-use base::{Batch, Bug, GroupId, Mark, Mono, RaftIndex, Refusal, WallMs, limits, mark, planted};
+use base::{Batch, Bug, GroupId, Mark, Mono, Refusal, WallMs, limits, mark, planted};
 
 /// What became of a part at once.
 enum Placed {
@@ -82,12 +82,7 @@ impl Shard {
                 return Err(Refusal::NotEnoughReplicas { min });
             }
         }
-        let term = replica.group.term();
-        let ever = replica
-            .log
-            .term_of(RaftIndex(1))
-            .is_none_or(|first| first == term);
-        let admission = replica.producers.admit(&append.batch.header(), ever);
+        let admission = replica.producers.admit(&append.batch.header());
         if matches!(admission, Err(Refusal::OutOfOrderSequence(_))) {
             mark(Mark::SequenceRefused);
         }

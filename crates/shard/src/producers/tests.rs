@@ -12,7 +12,7 @@ fn header(id: i64, epoch: i16, sequence: i32, records: usize, offset: i64) -> Ba
 }
 
 fn new(p: &Producers, h: &BatchHeader) -> bool {
-    p.admit(h, false) == Ok(Admission::New)
+    p.admit(h) == Ok(Admission::New)
 }
 
 #[test]
@@ -25,12 +25,12 @@ fn a_duplicate_is_told_apart_before_and_after_its_commit() {
         base_offset: Offset(100),
         index: RaftIndex(5),
     });
-    assert_eq!(p.admit(&first, false), dup);
+    assert_eq!(p.admit(&first), dup);
     p.committed(RaftIndex(5));
-    assert_eq!(p.admit(&first, false), dup);
+    assert_eq!(p.admit(&first), dup);
     assert!(new(&p, &header(1, 0, 3, 1, 0)));
     assert!(matches!(
-        p.admit(&header(1, 0, 4, 1, 0), false),
+        p.admit(&header(1, 0, 4, 1, 0)),
         Err(Refusal::OutOfOrderSequence(_))
     ));
 }
@@ -39,16 +39,16 @@ fn a_duplicate_is_told_apart_before_and_after_its_commit() {
 fn a_producer_starts_at_zero_and_so_does_each_epoch() {
     let mut p = Producers::default();
     assert!(matches!(
-        p.admit(&header(1, 0, 7, 1, 0), false),
+        p.admit(&header(1, 0, 7, 1, 0)),
         Err(Refusal::OutOfOrderSequence(_))
     ));
     p.appended(RaftIndex(1), &header(1, 3, 0, 1, 0));
     assert!(matches!(
-        p.admit(&header(1, 4, 1, 1, 0), false),
+        p.admit(&header(1, 4, 1, 1, 0)),
         Err(Refusal::OutOfOrderSequence(_))
     ));
     assert!(new(&p, &header(1, 4, 0, 1, 0)));
-    let stale = p.admit(&header(1, 2, 1, 1, 0), false);
+    let stale = p.admit(&header(1, 2, 1, 1, 0));
     assert_eq!(
         stale,
         Err(Refusal::InvalidProducerEpoch {
@@ -85,11 +85,11 @@ fn sequences_wrap_and_five_batches_are_remembered() {
     }
     let back = |n: i64| ((i64::from(sequence) - 2 * n) & i64::from(i32::MAX)) as i32;
     assert!(matches!(
-        p.admit(&header(1, 0, back(5), 2, 0), false),
+        p.admit(&header(1, 0, back(5), 2, 0)),
         Ok(Admission::Duplicate { .. })
     ));
     assert!(matches!(
-        p.admit(&header(1, 0, back(6), 2, 0), false),
+        p.admit(&header(1, 0, back(6), 2, 0)),
         Err(Refusal::OutOfOrderSequence(_))
     ));
 }
@@ -112,10 +112,11 @@ fn a_checkpoint_restores_the_committed_layer() {
 }
 
 #[test]
-fn a_producer_that_is_new_here_may_go_on_only_under_the_first_leader() {
-    let p = Producers::default();
+fn only_a_partition_that_forgot_producers_takes_an_unknown_one_in_the_middle() {
+    let mut p = Producers::default();
     let later = header(1, 0, 9, 1, 0);
-    assert_eq!(p.admit(&later, true), Ok(Admission::New));
-    let refused = p.admit(&later, false);
+    let refused = p.admit(&later);
     assert!(matches!(refused, Err(Refusal::OutOfOrderSequence(_))));
+    p.forgot = true;
+    assert_eq!(p.admit(&later), Ok(Admission::New));
 }
