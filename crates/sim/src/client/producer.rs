@@ -35,6 +35,8 @@ pub(crate) struct Habits {
 
 /// A batch that was written and isn't acknowledged.
 struct Op {
+    /// Its place among the batches of its partition.
+    nth: u64,
     number: u64,
     first: Ident,
     records: usize,
@@ -44,6 +46,7 @@ struct Op {
 
 #[derive(Default)]
 struct Stream {
+    written: u64,
     next_sequence: i32,
     ops: VecDeque<Op>,
     not_before: Micros,
@@ -121,7 +124,10 @@ impl Producer {
         stream.next_sequence += records as i32;
         self.numbers += 1;
         let bytes = builder.build().to_bytes();
+        let nth = stream.written;
+        stream.written += 1;
         stream.ops.push_back(Op {
+            nth,
             number: self.numbers,
             first,
             records,
@@ -139,9 +145,16 @@ impl Producer {
         if reach.now >= self.next_at && !self.draining {
             self.next_at = reach.now + common.random.between(0, 2 * self.habits.pause);
             let parts = common.view.parts();
+            // A broker remembers few batches: none may be that far ahead of one that isn't answered.
+            let ahead = |stream: &Stream| {
+                stream
+                    .ops
+                    .front()
+                    .map_or(0, |first| stream.written - first.nth)
+            };
             let open = |part: &Part| {
-                let waiting = self.streams.get(part).map_or(0, |stream| stream.ops.len());
-                waiting < self.habits.in_flight && !reach.book.doomed(*part)
+                let ahead = self.streams.get(part).map_or(0, ahead);
+                ahead < self.habits.in_flight as u64 && !reach.book.doomed(*part)
             };
             let parts: Vec<Part> = parts.into_iter().filter(open).collect();
             if !parts.is_empty() {
@@ -348,8 +361,8 @@ impl Producer {
         let code = answer.error_code;
         reach.tell(|| {
             format!(
-                "  produced {part} #{number}: code {code} at {}",
-                answer.base_offset
+                "  client {} produced {part} #{number}: code {code} at {}",
+                common.id, answer.base_offset
             )
         });
         if code == codes::NONE || code == codes::DUPLICATE_SEQUENCE {
