@@ -53,17 +53,13 @@ impl Inode {
         self.show_rot();
     }
 
-    /// The process is gone, the machine runs on. What a failed sync gave up stays in the cache, so
-    /// that the next process reads it and only a power loss shows that it isn't on the device; or
-    /// it has left the cache.
-    fn killed(&mut self, random: &mut Random) {
-        if random.percent(50) {
-            for (sector, old) in std::mem::take(&mut self.forgotten) {
-                if sector * SECTOR < self.bytes.len() {
-                    let len = self.bytes.len();
-                    self.restore(sector, &old);
-                    self.bytes.truncate(len);
-                }
+    /// The process is gone, the machine runs on: what a failed sync gave up may leave the cache.
+    fn killed(&mut self) {
+        for (sector, old) in std::mem::take(&mut self.forgotten) {
+            if sector * SECTOR < self.bytes.len() {
+                let len = self.bytes.len();
+                self.restore(sector, &old);
+                self.bytes.truncate(len);
             }
         }
         self.show_rot();
@@ -73,12 +69,9 @@ impl Inode {
 impl SimDisk {
     /// `kill -9`: what was written stays, synced or not.
     pub(crate) fn kill(&self) {
-        let mut guard = self.lock();
-        let state = &mut *guard;
+        let mut state = self.lock();
         state.dead = true;
-        for inode in &mut state.inodes {
-            inode.killed(&mut state.random);
-        }
+        state.inodes.iter_mut().for_each(Inode::killed);
     }
 
     /// The power goes.
