@@ -3,6 +3,7 @@
 //! A door for operators and their machines: is the process alive, does the node serve, and what
 //! has it counted. It asks a [`Probe`] and knows nothing of what is behind it.
 
+mod bounded;
 pub mod metrics;
 
 use axum::Router;
@@ -10,13 +11,20 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bounded::Bounded;
 use metrics::Family;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// Type of the body of `/metrics`.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const JSON: &str = "application/json";
+
+/// Connections held at once: some scrapers, health checks, and people who look.
+const CONNECTIONS_MAX: usize = 128;
+/// A connection on which nothing moves for this long is ended.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// What is asked of the node.
 pub trait Probe: Send + Sync + 'static {
@@ -28,6 +36,7 @@ pub trait Probe: Send + Sync + 'static {
 
 /// Answers until the process ends.
 pub async fn serve(listener: TcpListener, probe: Arc<dyn Probe>) -> std::io::Result<()> {
+    let listener = Bounded::new(listener, CONNECTIONS_MAX, SILENCE_MAX);
     axum::serve(listener, router(probe)).await
 }
 

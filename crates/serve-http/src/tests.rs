@@ -58,3 +58,29 @@ async fn metrics_are_prometheus_text() {
     let missing = get(Arc::new(Node(Mutex::new(None))), "/nothing").await;
     assert!(missing.starts_with("HTTP/1.1 404"), "{missing}");
 }
+
+#[tokio::test]
+async fn silent_connections_end_and_make_room_for_a_health_check() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let node = Arc::new(Node(Mutex::new(None)));
+    let listener = Bounded::new(listener, 2, Duration::from_millis(50));
+    tokio::spawn(async move { axum::serve(listener, router(node)).await });
+    let mut silent = Vec::new();
+    for begun in ["", "GET /health/li"] {
+        let mut stream = TcpStream::connect(address).await.expect("listening");
+        stream.write_all(begun.as_bytes()).await.expect("sent");
+        silent.push(stream);
+    }
+    let mut check = TcpStream::connect(address).await.expect("it may wait");
+    let request = "GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    check.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    check.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    for mut stream in silent {
+        let mut rest = Vec::new();
+        // Ended by the node, with or without a word.
+        let _ = stream.read_to_end(&mut rest).await;
+    }
+}
