@@ -21,9 +21,14 @@ public class Judge {
         }
     }
 
+    // The classes of data inside of other messages have the plain name.
+    static boolean isData(String name) {
+        return !name.matches(".*(Request|Response|Header)");
+    }
+
     static String judge(String name, short version, String hex) {
         try {
-            Class<?> type = Class.forName("org.apache.kafka.common.message." + name + "Data");
+            Class<?> type = Class.forName("org.apache.kafka.common.message." + name + (isData(name) ? "" : "Data"));
             Message message = (Message) type.getDeclaredConstructor().newInstance();
             if (version < message.lowestSupportedVersion() || version > message.highestSupportedVersion()) return "unknown version";
             ByteBuffer bytes = ByteBuffer.wrap(HexFormat.of().parseHex(hex));

@@ -160,12 +160,14 @@ pub struct Common {
     pub fields: Vec<Field>,
 }
 
-/// Which of the three kinds a message is.
+/// Which kind a message is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Request,
     Response,
     Header,
+    /// Bytes inside of other messages or records.
+    Data,
 }
 
 /// One definition.
@@ -183,7 +185,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// Reads a definition; `None` if the JSON is of another kind (records, metadata).
+    /// Reads a definition; `None` if the JSON is of another kind (metadata).
     pub fn parse(text: &str) -> Result<Option<Message>, String> {
         let json: Value =
             serde_json::from_str(&without_comments(text)).map_err(|e| e.to_string())?;
@@ -191,6 +193,7 @@ impl Message {
             Some("request") => Kind::Request,
             Some("response") => Kind::Response,
             Some("header") => Kind::Header,
+            Some("data") => Kind::Data,
             _ => return Ok(None),
         };
         let name = text_of(&json, "name")?;

@@ -43,15 +43,16 @@ fn header(message: &Message) -> String {
 }
 
 fn uses(body: &str) -> String {
+    let names = |name: &&str| words(body).any(|word| word == *name);
     let codec: Vec<&str> = ["Reader", "Records", "Tags", "WireError", "Writer"]
         .into_iter()
-        .filter(|name| body.contains(name))
+        .filter(names)
         .collect();
     let mut uses = format!("use crate::{{{}}};\n", codec.join(", "));
-    if body.contains("Uuid") {
+    if names(&"Uuid") {
         uses += "use base::Uuid;\n";
     }
-    if body.contains("Bytes") {
+    if names(&"Bytes") {
         uses += "use bytes::Bytes;\n";
     }
     uses + "\n"
@@ -215,6 +216,7 @@ fn title(message: &Message) -> String {
             "The {} in front of a message",
             snake(&message.name).replace('_', " ")
         ),
+        Kind::Data => format!("The data of {}", message.name),
         Kind::Request => format!(
             "The request of {}",
             message.name.trim_end_matches("Request")
@@ -329,10 +331,14 @@ fn write_decode(
     let _ = writeln!(out, "{body}Ok(this) }}\n");
 }
 
+/// The names in a text of Rust.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+}
+
 /// The name of the parameter, which says so if the body has no use for it.
 fn version_parameter(body: &str) -> &'static str {
-    let mut words = body.split(|c: char| !c.is_alphanumeric() && c != '_');
-    if words.any(|word| word == "version") {
+    if words(body).any(|word| word == "version") {
         "version"
     } else {
         "_version"

@@ -26,19 +26,55 @@ use std::path::{Path, PathBuf};
 
 /// The APIs whose messages are generated. One more is a line here.
 const APIS: &[&str] = &[
+    "AlterClientQuotas",
+    "AlterConfigs",
+    "AlterPartitionReassignments",
+    "AlterReplicaLogDirs",
     "ApiVersions",
+    "ConsumerGroupDescribe",
+    "ConsumerGroupHeartbeat",
+    "CreatePartitions",
     "CreateTopics",
+    "DeleteGroups",
+    "DeleteRecords",
     "DeleteTopics",
+    "DescribeClientQuotas",
     "DescribeCluster",
     "DescribeConfigs",
+    "DescribeGroups",
+    "DescribeLogDirs",
+    "DescribeProducers",
+    "DescribeQuorum",
+    "DescribeTopicPartitions",
+    "DescribeTransactions",
+    "ElectLeaders",
     "Fetch",
     "FindCoordinator",
+    "GetTelemetrySubscriptions",
+    "Heartbeat",
+    "IncrementalAlterConfigs",
     "InitProducerId",
+    "JoinGroup",
+    "LeaveGroup",
+    "ListConfigResources",
+    "ListGroups",
     "ListOffsets",
+    "ListPartitionReassignments",
+    "ListTransactions",
     "Metadata",
+    "OffsetCommit",
+    "OffsetDelete",
+    "OffsetFetch",
     "OffsetForLeaderEpoch",
     "Produce",
+    "PushTelemetry",
+    "SyncGroup",
+    "UnregisterBroker",
+    "UpdateFeatures",
 ];
+
+/// What clients of a group tell each other through the coordinator, which no API carries as such.
+const DATA: &[&str] = &["ConsumerProtocolAssignment", "ConsumerProtocolSubscription"];
 
 /// The releases whose definitions are merged, the newer one first.
 const RELEASES: [&str; 2] = ["4.3.1", "3.9.1"];
@@ -114,7 +150,7 @@ fn generate(jars: &[PathBuf]) -> Result<Vec<(String, String)>, String> {
         ));
         modules.push(message);
     }
-    if modules.len() != APIS.len() * 2 + 2 {
+    if modules.len() != APIS.len() * 2 + DATA.len() + 2 {
         return Err(format!(
             "{} of the wanted messages were found",
             modules.len()
@@ -137,7 +173,7 @@ fn merged(jars: &[PathBuf]) -> Result<Vec<Message>, String> {
     for older in older {
         let older = jar::messages(older)?;
         for message in &mut messages {
-            // Headers have no key; an API may have got another name, but keeps its key.
+            // Headers and data have no key; an API may have got another name, but keeps its key.
             let twin = older.iter().find(|o| {
                 o.kind == message.kind
                     && o.key == message.key
@@ -156,5 +192,6 @@ fn is_wanted(message: &Message) -> bool {
     match message.kind {
         Kind::Header => matches!(message.name.as_str(), "RequestHeader" | "ResponseHeader"),
         Kind::Request | Kind::Response => APIS.contains(&table::api_name(message)),
+        Kind::Data => DATA.contains(&message.name.as_str()),
     }
 }

@@ -40,7 +40,17 @@ pub fn modules(messages: &[&Message]) -> String {
             snake(&response)
         );
     }
-    out
+    out + &for_each(messages)
+}
+
+/// The macro by which tests go through all messages.
+fn for_each(messages: &[&Message]) -> String {
+    let mut out = String::from("\n/// Calls a macro with module and name of each message.\n");
+    out += "#[cfg(test)]\nmacro_rules! every_message {\n($call:ident) => {\n";
+    for message in messages {
+        let _ = writeln!(out, "$call!({}, {});", snake(&message.name), message.name);
+    }
+    out + "};\n}\n#[cfg(test)]\npub(crate) use every_message;\n"
 }
 
 /// The enum of all API keys with what the definitions say about each.

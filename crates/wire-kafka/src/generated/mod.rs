@@ -5,54 +5,260 @@
 // Fields that a version lacks keep their default, so reading starts from it.
 #![allow(clippy::field_reassign_with_default)]
 
+pub mod alter_client_quotas_request;
+pub mod alter_client_quotas_response;
+pub mod alter_configs_request;
+pub mod alter_configs_response;
+pub mod alter_partition_reassignments_request;
+pub mod alter_partition_reassignments_response;
+pub mod alter_replica_log_dirs_request;
+pub mod alter_replica_log_dirs_response;
 pub mod api_key;
 pub mod api_versions_request;
 pub mod api_versions_response;
+pub mod consumer_group_describe_request;
+pub mod consumer_group_describe_response;
+pub mod consumer_group_heartbeat_request;
+pub mod consumer_group_heartbeat_response;
+pub mod consumer_protocol_assignment;
+pub mod consumer_protocol_subscription;
+pub mod create_partitions_request;
+pub mod create_partitions_response;
 pub mod create_topics_request;
 pub mod create_topics_response;
+pub mod delete_groups_request;
+pub mod delete_groups_response;
+pub mod delete_records_request;
+pub mod delete_records_response;
 pub mod delete_topics_request;
 pub mod delete_topics_response;
+pub mod describe_client_quotas_request;
+pub mod describe_client_quotas_response;
 pub mod describe_cluster_request;
 pub mod describe_cluster_response;
 pub mod describe_configs_request;
 pub mod describe_configs_response;
+pub mod describe_groups_request;
+pub mod describe_groups_response;
+pub mod describe_log_dirs_request;
+pub mod describe_log_dirs_response;
+pub mod describe_producers_request;
+pub mod describe_producers_response;
+pub mod describe_quorum_request;
+pub mod describe_quorum_response;
+pub mod describe_topic_partitions_request;
+pub mod describe_topic_partitions_response;
+pub mod describe_transactions_request;
+pub mod describe_transactions_response;
+pub mod elect_leaders_request;
+pub mod elect_leaders_response;
 pub mod fetch_request;
 pub mod fetch_response;
 pub mod find_coordinator_request;
 pub mod find_coordinator_response;
+pub mod get_telemetry_subscriptions_request;
+pub mod get_telemetry_subscriptions_response;
+pub mod heartbeat_request;
+pub mod heartbeat_response;
+pub mod incremental_alter_configs_request;
+pub mod incremental_alter_configs_response;
 pub mod init_producer_id_request;
 pub mod init_producer_id_response;
+pub mod join_group_request;
+pub mod join_group_response;
+pub mod leave_group_request;
+pub mod leave_group_response;
+pub mod list_config_resources_request;
+pub mod list_config_resources_response;
+pub mod list_groups_request;
+pub mod list_groups_response;
 pub mod list_offsets_request;
 pub mod list_offsets_response;
+pub mod list_partition_reassignments_request;
+pub mod list_partition_reassignments_response;
+pub mod list_transactions_request;
+pub mod list_transactions_response;
 pub mod metadata_request;
 pub mod metadata_response;
+pub mod offset_commit_request;
+pub mod offset_commit_response;
+pub mod offset_delete_request;
+pub mod offset_delete_response;
+pub mod offset_fetch_request;
+pub mod offset_fetch_response;
 pub mod offset_for_leader_epoch_request;
 pub mod offset_for_leader_epoch_response;
 pub mod produce_request;
 pub mod produce_response;
+pub mod push_telemetry_request;
+pub mod push_telemetry_response;
 pub mod request_header;
 pub mod response_header;
+pub mod sync_group_request;
+pub mod sync_group_response;
+pub mod unregister_broker_request;
+pub mod unregister_broker_response;
+pub mod update_features_request;
+pub mod update_features_response;
 
+crate::message::message!(alter_client_quotas_request::AlterClientQuotasRequest, 0..=1);
+crate::message::message!(
+    alter_client_quotas_response::AlterClientQuotasResponse,
+    0..=1
+);
+crate::message::message!(alter_configs_request::AlterConfigsRequest, 0..=2);
+crate::message::message!(alter_configs_response::AlterConfigsResponse, 0..=2);
+crate::message::message!(
+    alter_partition_reassignments_request::AlterPartitionReassignmentsRequest,
+    0..=1
+);
+crate::message::message!(
+    alter_partition_reassignments_response::AlterPartitionReassignmentsResponse,
+    0..=1
+);
+crate::message::message!(
+    alter_replica_log_dirs_request::AlterReplicaLogDirsRequest,
+    0..=2
+);
+crate::message::message!(
+    alter_replica_log_dirs_response::AlterReplicaLogDirsResponse,
+    0..=2
+);
 crate::message::message!(api_versions_request::ApiVersionsRequest, 0..=4);
 crate::message::message!(api_versions_response::ApiVersionsResponse, 0..=4);
+crate::message::message!(
+    consumer_group_describe_request::ConsumerGroupDescribeRequest,
+    0..=1
+);
+crate::message::message!(
+    consumer_group_describe_response::ConsumerGroupDescribeResponse,
+    0..=1
+);
+crate::message::message!(
+    consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest,
+    0..=1
+);
+crate::message::message!(
+    consumer_group_heartbeat_response::ConsumerGroupHeartbeatResponse,
+    0..=1
+);
+crate::message::message!(
+    consumer_protocol_assignment::ConsumerProtocolAssignment,
+    0..=3
+);
+crate::message::message!(
+    consumer_protocol_subscription::ConsumerProtocolSubscription,
+    0..=3
+);
+crate::message::message!(create_partitions_request::CreatePartitionsRequest, 0..=3);
+crate::message::message!(create_partitions_response::CreatePartitionsResponse, 0..=3);
 crate::message::message!(create_topics_request::CreateTopicsRequest, 0..=7);
 crate::message::message!(create_topics_response::CreateTopicsResponse, 0..=7);
+crate::message::message!(delete_groups_request::DeleteGroupsRequest, 0..=2);
+crate::message::message!(delete_groups_response::DeleteGroupsResponse, 0..=2);
+crate::message::message!(delete_records_request::DeleteRecordsRequest, 0..=2);
+crate::message::message!(delete_records_response::DeleteRecordsResponse, 0..=2);
 crate::message::message!(delete_topics_request::DeleteTopicsRequest, 0..=6);
 crate::message::message!(delete_topics_response::DeleteTopicsResponse, 0..=6);
+crate::message::message!(
+    describe_client_quotas_request::DescribeClientQuotasRequest,
+    0..=1
+);
+crate::message::message!(
+    describe_client_quotas_response::DescribeClientQuotasResponse,
+    0..=1
+);
 crate::message::message!(describe_cluster_request::DescribeClusterRequest, 0..=2);
 crate::message::message!(describe_cluster_response::DescribeClusterResponse, 0..=2);
 crate::message::message!(describe_configs_request::DescribeConfigsRequest, 0..=4);
 crate::message::message!(describe_configs_response::DescribeConfigsResponse, 0..=4);
+crate::message::message!(describe_groups_request::DescribeGroupsRequest, 0..=6);
+crate::message::message!(describe_groups_response::DescribeGroupsResponse, 0..=6);
+crate::message::message!(describe_log_dirs_request::DescribeLogDirsRequest, 0..=5);
+crate::message::message!(describe_log_dirs_response::DescribeLogDirsResponse, 0..=5);
+crate::message::message!(describe_producers_request::DescribeProducersRequest, 0..=0);
+crate::message::message!(
+    describe_producers_response::DescribeProducersResponse,
+    0..=0
+);
+crate::message::message!(describe_quorum_request::DescribeQuorumRequest, 0..=2);
+crate::message::message!(describe_quorum_response::DescribeQuorumResponse, 0..=2);
+crate::message::message!(
+    describe_topic_partitions_request::DescribeTopicPartitionsRequest,
+    0..=0
+);
+crate::message::message!(
+    describe_topic_partitions_response::DescribeTopicPartitionsResponse,
+    0..=0
+);
+crate::message::message!(
+    describe_transactions_request::DescribeTransactionsRequest,
+    0..=0
+);
+crate::message::message!(
+    describe_transactions_response::DescribeTransactionsResponse,
+    0..=0
+);
+crate::message::message!(elect_leaders_request::ElectLeadersRequest, 0..=2);
+crate::message::message!(elect_leaders_response::ElectLeadersResponse, 0..=2);
 crate::message::message!(fetch_request::FetchRequest, 0..=18);
 crate::message::message!(fetch_response::FetchResponse, 0..=18);
 crate::message::message!(find_coordinator_request::FindCoordinatorRequest, 0..=6);
 crate::message::message!(find_coordinator_response::FindCoordinatorResponse, 0..=6);
+crate::message::message!(
+    get_telemetry_subscriptions_request::GetTelemetrySubscriptionsRequest,
+    0..=0
+);
+crate::message::message!(
+    get_telemetry_subscriptions_response::GetTelemetrySubscriptionsResponse,
+    0..=0
+);
+crate::message::message!(heartbeat_request::HeartbeatRequest, 0..=4);
+crate::message::message!(heartbeat_response::HeartbeatResponse, 0..=4);
+crate::message::message!(
+    incremental_alter_configs_request::IncrementalAlterConfigsRequest,
+    0..=1
+);
+crate::message::message!(
+    incremental_alter_configs_response::IncrementalAlterConfigsResponse,
+    0..=1
+);
 crate::message::message!(init_producer_id_request::InitProducerIdRequest, 0..=6);
 crate::message::message!(init_producer_id_response::InitProducerIdResponse, 0..=6);
+crate::message::message!(join_group_request::JoinGroupRequest, 0..=9);
+crate::message::message!(join_group_response::JoinGroupResponse, 0..=9);
+crate::message::message!(leave_group_request::LeaveGroupRequest, 0..=5);
+crate::message::message!(leave_group_response::LeaveGroupResponse, 0..=5);
+crate::message::message!(
+    list_config_resources_request::ListConfigResourcesRequest,
+    0..=1
+);
+crate::message::message!(
+    list_config_resources_response::ListConfigResourcesResponse,
+    0..=1
+);
+crate::message::message!(list_groups_request::ListGroupsRequest, 0..=5);
+crate::message::message!(list_groups_response::ListGroupsResponse, 0..=5);
 crate::message::message!(list_offsets_request::ListOffsetsRequest, 0..=11);
 crate::message::message!(list_offsets_response::ListOffsetsResponse, 0..=11);
+crate::message::message!(
+    list_partition_reassignments_request::ListPartitionReassignmentsRequest,
+    0..=0
+);
+crate::message::message!(
+    list_partition_reassignments_response::ListPartitionReassignmentsResponse,
+    0..=0
+);
+crate::message::message!(list_transactions_request::ListTransactionsRequest, 0..=2);
+crate::message::message!(list_transactions_response::ListTransactionsResponse, 0..=2);
 crate::message::message!(metadata_request::MetadataRequest, 0..=13);
 crate::message::message!(metadata_response::MetadataResponse, 0..=13);
+crate::message::message!(offset_commit_request::OffsetCommitRequest, 0..=10);
+crate::message::message!(offset_commit_response::OffsetCommitResponse, 0..=10);
+crate::message::message!(offset_delete_request::OffsetDeleteRequest, 0..=0);
+crate::message::message!(offset_delete_response::OffsetDeleteResponse, 0..=0);
+crate::message::message!(offset_fetch_request::OffsetFetchRequest, 0..=10);
+crate::message::message!(offset_fetch_response::OffsetFetchResponse, 0..=10);
 crate::message::message!(
     offset_for_leader_epoch_request::OffsetForLeaderEpochRequest,
     0..=4
@@ -63,12 +269,55 @@ crate::message::message!(
 );
 crate::message::message!(produce_request::ProduceRequest, 0..=13);
 crate::message::message!(produce_response::ProduceResponse, 0..=13);
+crate::message::message!(push_telemetry_request::PushTelemetryRequest, 0..=0);
+crate::message::message!(push_telemetry_response::PushTelemetryResponse, 0..=0);
 crate::message::message!(request_header::RequestHeader, 0..=2);
 crate::message::message!(response_header::ResponseHeader, 0..=1);
+crate::message::message!(sync_group_request::SyncGroupRequest, 0..=5);
+crate::message::message!(sync_group_response::SyncGroupResponse, 0..=5);
+crate::message::message!(unregister_broker_request::UnregisterBrokerRequest, 0..=0);
+crate::message::message!(unregister_broker_response::UnregisterBrokerResponse, 0..=0);
+crate::message::message!(update_features_request::UpdateFeaturesRequest, 0..=2);
+crate::message::message!(update_features_response::UpdateFeaturesResponse, 0..=2);
+crate::message::request!(
+    alter_client_quotas_request::AlterClientQuotasRequest,
+    AlterClientQuotas,
+    alter_client_quotas_response::AlterClientQuotasResponse
+);
+crate::message::request!(
+    alter_configs_request::AlterConfigsRequest,
+    AlterConfigs,
+    alter_configs_response::AlterConfigsResponse
+);
+crate::message::request!(
+    alter_partition_reassignments_request::AlterPartitionReassignmentsRequest,
+    AlterPartitionReassignments,
+    alter_partition_reassignments_response::AlterPartitionReassignmentsResponse
+);
+crate::message::request!(
+    alter_replica_log_dirs_request::AlterReplicaLogDirsRequest,
+    AlterReplicaLogDirs,
+    alter_replica_log_dirs_response::AlterReplicaLogDirsResponse
+);
 crate::message::request!(
     api_versions_request::ApiVersionsRequest,
     ApiVersions,
     api_versions_response::ApiVersionsResponse
+);
+crate::message::request!(
+    consumer_group_describe_request::ConsumerGroupDescribeRequest,
+    ConsumerGroupDescribe,
+    consumer_group_describe_response::ConsumerGroupDescribeResponse
+);
+crate::message::request!(
+    consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeat,
+    consumer_group_heartbeat_response::ConsumerGroupHeartbeatResponse
+);
+crate::message::request!(
+    create_partitions_request::CreatePartitionsRequest,
+    CreatePartitions,
+    create_partitions_response::CreatePartitionsResponse
 );
 crate::message::request!(
     create_topics_request::CreateTopicsRequest,
@@ -76,9 +325,24 @@ crate::message::request!(
     create_topics_response::CreateTopicsResponse
 );
 crate::message::request!(
+    delete_groups_request::DeleteGroupsRequest,
+    DeleteGroups,
+    delete_groups_response::DeleteGroupsResponse
+);
+crate::message::request!(
+    delete_records_request::DeleteRecordsRequest,
+    DeleteRecords,
+    delete_records_response::DeleteRecordsResponse
+);
+crate::message::request!(
     delete_topics_request::DeleteTopicsRequest,
     DeleteTopics,
     delete_topics_response::DeleteTopicsResponse
+);
+crate::message::request!(
+    describe_client_quotas_request::DescribeClientQuotasRequest,
+    DescribeClientQuotas,
+    describe_client_quotas_response::DescribeClientQuotasResponse
 );
 crate::message::request!(
     describe_cluster_request::DescribeClusterRequest,
@@ -91,6 +355,41 @@ crate::message::request!(
     describe_configs_response::DescribeConfigsResponse
 );
 crate::message::request!(
+    describe_groups_request::DescribeGroupsRequest,
+    DescribeGroups,
+    describe_groups_response::DescribeGroupsResponse
+);
+crate::message::request!(
+    describe_log_dirs_request::DescribeLogDirsRequest,
+    DescribeLogDirs,
+    describe_log_dirs_response::DescribeLogDirsResponse
+);
+crate::message::request!(
+    describe_producers_request::DescribeProducersRequest,
+    DescribeProducers,
+    describe_producers_response::DescribeProducersResponse
+);
+crate::message::request!(
+    describe_quorum_request::DescribeQuorumRequest,
+    DescribeQuorum,
+    describe_quorum_response::DescribeQuorumResponse
+);
+crate::message::request!(
+    describe_topic_partitions_request::DescribeTopicPartitionsRequest,
+    DescribeTopicPartitions,
+    describe_topic_partitions_response::DescribeTopicPartitionsResponse
+);
+crate::message::request!(
+    describe_transactions_request::DescribeTransactionsRequest,
+    DescribeTransactions,
+    describe_transactions_response::DescribeTransactionsResponse
+);
+crate::message::request!(
+    elect_leaders_request::ElectLeadersRequest,
+    ElectLeaders,
+    elect_leaders_response::ElectLeadersResponse
+);
+crate::message::request!(
     fetch_request::FetchRequest,
     Fetch,
     fetch_response::FetchResponse
@@ -101,9 +400,44 @@ crate::message::request!(
     find_coordinator_response::FindCoordinatorResponse
 );
 crate::message::request!(
+    get_telemetry_subscriptions_request::GetTelemetrySubscriptionsRequest,
+    GetTelemetrySubscriptions,
+    get_telemetry_subscriptions_response::GetTelemetrySubscriptionsResponse
+);
+crate::message::request!(
+    heartbeat_request::HeartbeatRequest,
+    Heartbeat,
+    heartbeat_response::HeartbeatResponse
+);
+crate::message::request!(
+    incremental_alter_configs_request::IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigs,
+    incremental_alter_configs_response::IncrementalAlterConfigsResponse
+);
+crate::message::request!(
     init_producer_id_request::InitProducerIdRequest,
     InitProducerId,
     init_producer_id_response::InitProducerIdResponse
+);
+crate::message::request!(
+    join_group_request::JoinGroupRequest,
+    JoinGroup,
+    join_group_response::JoinGroupResponse
+);
+crate::message::request!(
+    leave_group_request::LeaveGroupRequest,
+    LeaveGroup,
+    leave_group_response::LeaveGroupResponse
+);
+crate::message::request!(
+    list_config_resources_request::ListConfigResourcesRequest,
+    ListConfigResources,
+    list_config_resources_response::ListConfigResourcesResponse
+);
+crate::message::request!(
+    list_groups_request::ListGroupsRequest,
+    ListGroups,
+    list_groups_response::ListGroupsResponse
 );
 crate::message::request!(
     list_offsets_request::ListOffsetsRequest,
@@ -111,9 +445,34 @@ crate::message::request!(
     list_offsets_response::ListOffsetsResponse
 );
 crate::message::request!(
+    list_partition_reassignments_request::ListPartitionReassignmentsRequest,
+    ListPartitionReassignments,
+    list_partition_reassignments_response::ListPartitionReassignmentsResponse
+);
+crate::message::request!(
+    list_transactions_request::ListTransactionsRequest,
+    ListTransactions,
+    list_transactions_response::ListTransactionsResponse
+);
+crate::message::request!(
     metadata_request::MetadataRequest,
     Metadata,
     metadata_response::MetadataResponse
+);
+crate::message::request!(
+    offset_commit_request::OffsetCommitRequest,
+    OffsetCommit,
+    offset_commit_response::OffsetCommitResponse
+);
+crate::message::request!(
+    offset_delete_request::OffsetDeleteRequest,
+    OffsetDelete,
+    offset_delete_response::OffsetDeleteResponse
+);
+crate::message::request!(
+    offset_fetch_request::OffsetFetchRequest,
+    OffsetFetch,
+    offset_fetch_response::OffsetFetchResponse
 );
 crate::message::request!(
     offset_for_leader_epoch_request::OffsetForLeaderEpochRequest,
@@ -125,3 +484,174 @@ crate::message::request!(
     Produce,
     produce_response::ProduceResponse
 );
+crate::message::request!(
+    push_telemetry_request::PushTelemetryRequest,
+    PushTelemetry,
+    push_telemetry_response::PushTelemetryResponse
+);
+crate::message::request!(
+    sync_group_request::SyncGroupRequest,
+    SyncGroup,
+    sync_group_response::SyncGroupResponse
+);
+crate::message::request!(
+    unregister_broker_request::UnregisterBrokerRequest,
+    UnregisterBroker,
+    unregister_broker_response::UnregisterBrokerResponse
+);
+crate::message::request!(
+    update_features_request::UpdateFeaturesRequest,
+    UpdateFeatures,
+    update_features_response::UpdateFeaturesResponse
+);
+
+/// Calls a macro with module and name of each message.
+#[cfg(test)]
+macro_rules! every_message {
+    ($call:ident) => {
+        $call!(alter_client_quotas_request, AlterClientQuotasRequest);
+        $call!(alter_client_quotas_response, AlterClientQuotasResponse);
+        $call!(alter_configs_request, AlterConfigsRequest);
+        $call!(alter_configs_response, AlterConfigsResponse);
+        $call!(
+            alter_partition_reassignments_request,
+            AlterPartitionReassignmentsRequest
+        );
+        $call!(
+            alter_partition_reassignments_response,
+            AlterPartitionReassignmentsResponse
+        );
+        $call!(alter_replica_log_dirs_request, AlterReplicaLogDirsRequest);
+        $call!(alter_replica_log_dirs_response, AlterReplicaLogDirsResponse);
+        $call!(api_versions_request, ApiVersionsRequest);
+        $call!(api_versions_response, ApiVersionsResponse);
+        $call!(
+            consumer_group_describe_request,
+            ConsumerGroupDescribeRequest
+        );
+        $call!(
+            consumer_group_describe_response,
+            ConsumerGroupDescribeResponse
+        );
+        $call!(
+            consumer_group_heartbeat_request,
+            ConsumerGroupHeartbeatRequest
+        );
+        $call!(
+            consumer_group_heartbeat_response,
+            ConsumerGroupHeartbeatResponse
+        );
+        $call!(consumer_protocol_assignment, ConsumerProtocolAssignment);
+        $call!(consumer_protocol_subscription, ConsumerProtocolSubscription);
+        $call!(create_partitions_request, CreatePartitionsRequest);
+        $call!(create_partitions_response, CreatePartitionsResponse);
+        $call!(create_topics_request, CreateTopicsRequest);
+        $call!(create_topics_response, CreateTopicsResponse);
+        $call!(delete_groups_request, DeleteGroupsRequest);
+        $call!(delete_groups_response, DeleteGroupsResponse);
+        $call!(delete_records_request, DeleteRecordsRequest);
+        $call!(delete_records_response, DeleteRecordsResponse);
+        $call!(delete_topics_request, DeleteTopicsRequest);
+        $call!(delete_topics_response, DeleteTopicsResponse);
+        $call!(describe_client_quotas_request, DescribeClientQuotasRequest);
+        $call!(
+            describe_client_quotas_response,
+            DescribeClientQuotasResponse
+        );
+        $call!(describe_cluster_request, DescribeClusterRequest);
+        $call!(describe_cluster_response, DescribeClusterResponse);
+        $call!(describe_configs_request, DescribeConfigsRequest);
+        $call!(describe_configs_response, DescribeConfigsResponse);
+        $call!(describe_groups_request, DescribeGroupsRequest);
+        $call!(describe_groups_response, DescribeGroupsResponse);
+        $call!(describe_log_dirs_request, DescribeLogDirsRequest);
+        $call!(describe_log_dirs_response, DescribeLogDirsResponse);
+        $call!(describe_producers_request, DescribeProducersRequest);
+        $call!(describe_producers_response, DescribeProducersResponse);
+        $call!(describe_quorum_request, DescribeQuorumRequest);
+        $call!(describe_quorum_response, DescribeQuorumResponse);
+        $call!(
+            describe_topic_partitions_request,
+            DescribeTopicPartitionsRequest
+        );
+        $call!(
+            describe_topic_partitions_response,
+            DescribeTopicPartitionsResponse
+        );
+        $call!(describe_transactions_request, DescribeTransactionsRequest);
+        $call!(describe_transactions_response, DescribeTransactionsResponse);
+        $call!(elect_leaders_request, ElectLeadersRequest);
+        $call!(elect_leaders_response, ElectLeadersResponse);
+        $call!(fetch_request, FetchRequest);
+        $call!(fetch_response, FetchResponse);
+        $call!(find_coordinator_request, FindCoordinatorRequest);
+        $call!(find_coordinator_response, FindCoordinatorResponse);
+        $call!(
+            get_telemetry_subscriptions_request,
+            GetTelemetrySubscriptionsRequest
+        );
+        $call!(
+            get_telemetry_subscriptions_response,
+            GetTelemetrySubscriptionsResponse
+        );
+        $call!(heartbeat_request, HeartbeatRequest);
+        $call!(heartbeat_response, HeartbeatResponse);
+        $call!(
+            incremental_alter_configs_request,
+            IncrementalAlterConfigsRequest
+        );
+        $call!(
+            incremental_alter_configs_response,
+            IncrementalAlterConfigsResponse
+        );
+        $call!(init_producer_id_request, InitProducerIdRequest);
+        $call!(init_producer_id_response, InitProducerIdResponse);
+        $call!(join_group_request, JoinGroupRequest);
+        $call!(join_group_response, JoinGroupResponse);
+        $call!(leave_group_request, LeaveGroupRequest);
+        $call!(leave_group_response, LeaveGroupResponse);
+        $call!(list_config_resources_request, ListConfigResourcesRequest);
+        $call!(list_config_resources_response, ListConfigResourcesResponse);
+        $call!(list_groups_request, ListGroupsRequest);
+        $call!(list_groups_response, ListGroupsResponse);
+        $call!(list_offsets_request, ListOffsetsRequest);
+        $call!(list_offsets_response, ListOffsetsResponse);
+        $call!(
+            list_partition_reassignments_request,
+            ListPartitionReassignmentsRequest
+        );
+        $call!(
+            list_partition_reassignments_response,
+            ListPartitionReassignmentsResponse
+        );
+        $call!(list_transactions_request, ListTransactionsRequest);
+        $call!(list_transactions_response, ListTransactionsResponse);
+        $call!(metadata_request, MetadataRequest);
+        $call!(metadata_response, MetadataResponse);
+        $call!(offset_commit_request, OffsetCommitRequest);
+        $call!(offset_commit_response, OffsetCommitResponse);
+        $call!(offset_delete_request, OffsetDeleteRequest);
+        $call!(offset_delete_response, OffsetDeleteResponse);
+        $call!(offset_fetch_request, OffsetFetchRequest);
+        $call!(offset_fetch_response, OffsetFetchResponse);
+        $call!(offset_for_leader_epoch_request, OffsetForLeaderEpochRequest);
+        $call!(
+            offset_for_leader_epoch_response,
+            OffsetForLeaderEpochResponse
+        );
+        $call!(produce_request, ProduceRequest);
+        $call!(produce_response, ProduceResponse);
+        $call!(push_telemetry_request, PushTelemetryRequest);
+        $call!(push_telemetry_response, PushTelemetryResponse);
+        $call!(request_header, RequestHeader);
+        $call!(response_header, ResponseHeader);
+        $call!(sync_group_request, SyncGroupRequest);
+        $call!(sync_group_response, SyncGroupResponse);
+        $call!(unregister_broker_request, UnregisterBrokerRequest);
+        $call!(unregister_broker_response, UnregisterBrokerResponse);
+        $call!(update_features_request, UpdateFeaturesRequest);
+        $call!(update_features_response, UpdateFeaturesResponse);
+    };
+}
+#[cfg(test)]
+pub(crate) use every_message;
