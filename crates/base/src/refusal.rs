@@ -131,4 +131,73 @@ pub enum Refusal {
     /// This transactional feature needs a coordinator which this build doesn't have.
     #[error("{0}")]
     CoordinatorNotAvailable(String),
+    /// This node doesn't lead the partition that keeps the group.
+    #[error("this node is not the group's coordinator")]
+    NotCoordinator,
+    /// The coordinator still reads its log.
+    #[error("the coordinator is still loading")]
+    CoordinatorLoading,
+    /// The caller speaks of another generation of its group.
+    #[error("the generation is not the group's current one")]
+    IllegalGeneration,
+    /// The group gathers its members again; the caller has to join.
+    #[error("the group is rebalancing, so a rejoin is needed")]
+    RebalanceInProgress,
+    /// The member's protocols share nothing with those of the group.
+    #[error("the member's protocols are not compatible with the group's")]
+    InconsistentGroupProtocol,
+    /// A session time-out outside of what the coordinator takes.
+    #[error("the session time-out is outside of the allowed range")]
+    InvalidSessionTimeout,
+    /// The member has to come again with the id that it was just given.
+    #[error("the member has to join again with the id that it was given")]
+    MemberIdRequired,
+    /// Only a group without members can be deleted.
+    #[error("the group is not empty")]
+    NonEmptyGroup,
+    /// No group can have this name.
+    #[error("the group id is invalid")]
+    InvalidGroupId,
+    /// Offsets of a topic that the group consumes stay.
+    #[error("the group is subscribed to the topic")]
+    GroupSubscribedToTopic,
+    /// The string beside an offset is too long.
+    #[error("the metadata of the offset is too long")]
+    OffsetMetadataTooLarge,
+    /// The committed offsets don't fit a batch.
+    #[error("the committed offsets do not fit a batch")]
+    InvalidCommitOffsetSize,
+    /// A transaction that is under way has committed an offset here.
+    #[error("a transaction that is under way commits offsets here")]
+    UnstableOffsetCommit,
+    /// The group has no such member.
+    #[error("{0}")]
+    UnknownMember(String),
+    /// Another member has taken over this static instance.
+    #[error("{0}")]
+    FencedInstance(String),
+    /// The group has as many members as it may.
+    #[error("{0}")]
+    GroupMaxSize(String),
+    /// There is no such group.
+    #[error("{0}")]
+    GroupIdNotFound(String),
+    /// The static instance is still held by another member.
+    #[error("{0}")]
+    UnreleasedInstance(String),
+    /// No assignor of this name.
+    #[error("{0}")]
+    UnsupportedAssignor(String),
+    /// The member's epoch is one that the group never gave or has taken back: join anew.
+    #[error("{0}")]
+    FencedMemberEpoch(String),
+    /// The member's epoch is older than the one that it was given.
+    #[error("{0}")]
+    StaleMemberEpoch(String),
+    /// Not a regular expression.
+    #[error("{0}")]
+    InvalidRegularExpression(String),
+    /// What no other refusal says; Kafka's unknown server error.
+    #[error("{0}")]
+    Unexpected(String),
 }

@@ -25,6 +25,16 @@ fn text_of(refusal: &Refusal) -> Option<(u8, &str)> {
         Refusal::Policy(text) => (33, text),
         Refusal::Unsupported(text) => (34, text),
         Refusal::CoordinatorNotAvailable(text) => (35, text),
+        Refusal::UnknownMember(text) => (49, text),
+        Refusal::FencedInstance(text) => (50, text),
+        Refusal::GroupMaxSize(text) => (51, text),
+        Refusal::GroupIdNotFound(text) => (52, text),
+        Refusal::UnreleasedInstance(text) => (53, text),
+        Refusal::UnsupportedAssignor(text) => (54, text),
+        Refusal::FencedMemberEpoch(text) => (55, text),
+        Refusal::StaleMemberEpoch(text) => (56, text),
+        Refusal::InvalidRegularExpression(text) => (57, text),
+        Refusal::Unexpected(text) => (58, text),
         _ => return None,
     })
 }
@@ -74,6 +84,19 @@ pub(crate) fn write(w: &mut Writer, refusal: &Refusal) {
         Refusal::Timeout => w.byte(28),
         Refusal::Denied => w.byte(30),
         Refusal::NoController => w.byte(31),
+        Refusal::NotCoordinator => w.byte(36),
+        Refusal::CoordinatorLoading => w.byte(37),
+        Refusal::IllegalGeneration => w.byte(38),
+        Refusal::RebalanceInProgress => w.byte(39),
+        Refusal::InconsistentGroupProtocol => w.byte(40),
+        Refusal::InvalidSessionTimeout => w.byte(41),
+        Refusal::MemberIdRequired => w.byte(42),
+        Refusal::NonEmptyGroup => w.byte(43),
+        Refusal::InvalidGroupId => w.byte(44),
+        Refusal::GroupSubscribedToTopic => w.byte(45),
+        Refusal::OffsetMetadataTooLarge => w.byte(46),
+        Refusal::InvalidCommitOffsetSize => w.byte(47),
+        Refusal::UnstableOffsetCommit => w.byte(48),
         Refusal::TopicExists(_)
         | Refusal::InvalidTopic(_)
         | Refusal::InvalidPartitions(_)
@@ -91,7 +114,17 @@ pub(crate) fn write(w: &mut Writer, refusal: &Refusal) {
         | Refusal::Busy(_)
         | Refusal::Policy(_)
         | Refusal::Unsupported(_)
-        | Refusal::CoordinatorNotAvailable(_) => unreachable!("written above, as its text"),
+        | Refusal::CoordinatorNotAvailable(_)
+        | Refusal::UnknownMember(_)
+        | Refusal::FencedInstance(_)
+        | Refusal::GroupMaxSize(_)
+        | Refusal::GroupIdNotFound(_)
+        | Refusal::UnreleasedInstance(_)
+        | Refusal::UnsupportedAssignor(_)
+        | Refusal::FencedMemberEpoch(_)
+        | Refusal::StaleMemberEpoch(_)
+        | Refusal::InvalidRegularExpression(_)
+        | Refusal::Unexpected(_) => unreachable!("written above, as its text"),
     }
 }
 
@@ -141,6 +174,29 @@ pub(crate) fn read(r: &mut Reader<'_>) -> Result<Refusal, Malformed> {
         33 => Refusal::Policy(r.text()?),
         34 => Refusal::Unsupported(r.text()?),
         35 => Refusal::CoordinatorNotAvailable(r.text()?),
+        36 => Refusal::NotCoordinator,
+        37 => Refusal::CoordinatorLoading,
+        38 => Refusal::IllegalGeneration,
+        39 => Refusal::RebalanceInProgress,
+        40 => Refusal::InconsistentGroupProtocol,
+        41 => Refusal::InvalidSessionTimeout,
+        42 => Refusal::MemberIdRequired,
+        43 => Refusal::NonEmptyGroup,
+        44 => Refusal::InvalidGroupId,
+        45 => Refusal::GroupSubscribedToTopic,
+        46 => Refusal::OffsetMetadataTooLarge,
+        47 => Refusal::InvalidCommitOffsetSize,
+        48 => Refusal::UnstableOffsetCommit,
+        49 => Refusal::UnknownMember(r.text()?),
+        50 => Refusal::FencedInstance(r.text()?),
+        51 => Refusal::GroupMaxSize(r.text()?),
+        52 => Refusal::GroupIdNotFound(r.text()?),
+        53 => Refusal::UnreleasedInstance(r.text()?),
+        54 => Refusal::UnsupportedAssignor(r.text()?),
+        55 => Refusal::FencedMemberEpoch(r.text()?),
+        56 => Refusal::StaleMemberEpoch(r.text()?),
+        57 => Refusal::InvalidRegularExpression(r.text()?),
+        58 => Refusal::Unexpected(r.text()?),
         _ => return Err(Malformed),
     })
 }

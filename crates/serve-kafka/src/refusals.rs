@@ -15,12 +15,21 @@ pub mod codes {
     pub const NOT_LEADER_OR_FOLLOWER: i16 = 6;
     pub const REQUEST_TIMED_OUT: i16 = 7;
     pub const MESSAGE_TOO_LARGE: i16 = 10;
+    pub const OFFSET_METADATA_TOO_LARGE: i16 = 12;
     pub const COORDINATOR_LOAD_IN_PROGRESS: i16 = 14;
     pub const COORDINATOR_NOT_AVAILABLE: i16 = 15;
+    pub const NOT_COORDINATOR: i16 = 16;
     pub const INVALID_TOPIC_EXCEPTION: i16 = 17;
     pub const NOT_ENOUGH_REPLICAS: i16 = 19;
     pub const NOT_ENOUGH_REPLICAS_AFTER_APPEND: i16 = 20;
     pub const INVALID_REQUIRED_ACKS: i16 = 21;
+    pub const ILLEGAL_GENERATION: i16 = 22;
+    pub const INCONSISTENT_GROUP_PROTOCOL: i16 = 23;
+    pub const INVALID_GROUP_ID: i16 = 24;
+    pub const UNKNOWN_MEMBER_ID: i16 = 25;
+    pub const INVALID_SESSION_TIMEOUT: i16 = 26;
+    pub const REBALANCE_IN_PROGRESS: i16 = 27;
+    pub const INVALID_COMMIT_OFFSET_SIZE: i16 = 28;
     pub const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
     pub const CLUSTER_AUTHORIZATION_FAILED: i16 = 31;
     pub const INVALID_TIMESTAMP: i16 = 32;
@@ -39,16 +48,28 @@ pub mod codes {
     pub const INVALID_PRODUCER_EPOCH: i16 = 47;
     pub const KAFKA_STORAGE_ERROR: i16 = 56;
     pub const UNKNOWN_PRODUCER_ID: i16 = 59;
+    pub const NON_EMPTY_GROUP: i16 = 68;
+    pub const GROUP_ID_NOT_FOUND: i16 = 69;
     pub const FETCH_SESSION_ID_NOT_FOUND: i16 = 70;
     pub const TOPIC_DELETION_DISABLED: i16 = 73;
     pub const FENCED_LEADER_EPOCH: i16 = 74;
     pub const UNKNOWN_LEADER_EPOCH: i16 = 75;
     pub const UNSUPPORTED_COMPRESSION_TYPE: i16 = 76;
     pub const OFFSET_NOT_AVAILABLE: i16 = 78;
+    pub const MEMBER_ID_REQUIRED: i16 = 79;
+    pub const GROUP_MAX_SIZE_REACHED: i16 = 81;
+    pub const FENCED_INSTANCE_ID: i16 = 82;
+    pub const GROUP_SUBSCRIBED_TO_TOPIC: i16 = 86;
     pub const INVALID_RECORD: i16 = 87;
+    pub const UNSTABLE_OFFSET_COMMIT: i16 = 88;
     pub const UNKNOWN_TOPIC_ID: i16 = 100;
+    pub const FENCED_MEMBER_EPOCH: i16 = 110;
+    pub const UNRELEASED_INSTANCE_ID: i16 = 111;
+    pub const UNSUPPORTED_ASSIGNOR: i16 = 112;
+    pub const STALE_MEMBER_EPOCH: i16 = 113;
     pub const MISMATCHED_ENDPOINT_TYPE: i16 = 114;
     pub const UNSUPPORTED_ENDPOINT_TYPE: i16 = 115;
+    pub const INVALID_REGULAR_EXPRESSION: i16 = 128;
 }
 
 use codes::*;
@@ -91,6 +112,29 @@ pub fn code(refusal: &Refusal) -> i16 {
         Refusal::Policy(_) => POLICY_VIOLATION,
         Refusal::Unsupported(_) => UNSUPPORTED_VERSION,
         Refusal::CoordinatorNotAvailable(_) => COORDINATOR_NOT_AVAILABLE,
+        Refusal::NotCoordinator => NOT_COORDINATOR,
+        Refusal::CoordinatorLoading => COORDINATOR_LOAD_IN_PROGRESS,
+        Refusal::IllegalGeneration => ILLEGAL_GENERATION,
+        Refusal::RebalanceInProgress => REBALANCE_IN_PROGRESS,
+        Refusal::InconsistentGroupProtocol => INCONSISTENT_GROUP_PROTOCOL,
+        Refusal::InvalidSessionTimeout => INVALID_SESSION_TIMEOUT,
+        Refusal::MemberIdRequired => MEMBER_ID_REQUIRED,
+        Refusal::NonEmptyGroup => NON_EMPTY_GROUP,
+        Refusal::InvalidGroupId => INVALID_GROUP_ID,
+        Refusal::GroupSubscribedToTopic => GROUP_SUBSCRIBED_TO_TOPIC,
+        Refusal::OffsetMetadataTooLarge => OFFSET_METADATA_TOO_LARGE,
+        Refusal::InvalidCommitOffsetSize => INVALID_COMMIT_OFFSET_SIZE,
+        Refusal::UnstableOffsetCommit => UNSTABLE_OFFSET_COMMIT,
+        Refusal::UnknownMember(_) => UNKNOWN_MEMBER_ID,
+        Refusal::FencedInstance(_) => FENCED_INSTANCE_ID,
+        Refusal::GroupMaxSize(_) => GROUP_MAX_SIZE_REACHED,
+        Refusal::GroupIdNotFound(_) => GROUP_ID_NOT_FOUND,
+        Refusal::UnreleasedInstance(_) => UNRELEASED_INSTANCE_ID,
+        Refusal::UnsupportedAssignor(_) => UNSUPPORTED_ASSIGNOR,
+        Refusal::FencedMemberEpoch(_) => FENCED_MEMBER_EPOCH,
+        Refusal::StaleMemberEpoch(_) => STALE_MEMBER_EPOCH,
+        Refusal::InvalidRegularExpression(_) => INVALID_REGULAR_EXPRESSION,
+        Refusal::Unexpected(_) => UNKNOWN_SERVER_ERROR,
     }
 }
 
@@ -140,6 +184,19 @@ pub fn message(refusal: &Refusal) -> Option<String> {
         | Refusal::InvalidRequiredAcks
         | Refusal::DuplicateSequence
         | Refusal::UnknownProducer
+        | Refusal::NotCoordinator
+        | Refusal::CoordinatorLoading
+        | Refusal::IllegalGeneration
+        | Refusal::RebalanceInProgress
+        | Refusal::InconsistentGroupProtocol
+        | Refusal::InvalidSessionTimeout
+        | Refusal::MemberIdRequired
+        | Refusal::NonEmptyGroup
+        | Refusal::InvalidGroupId
+        | Refusal::GroupSubscribedToTopic
+        | Refusal::OffsetMetadataTooLarge
+        | Refusal::InvalidCommitOffsetSize
+        | Refusal::UnstableOffsetCommit
         | Refusal::Denied => None,
         _ => Some(refusal.to_string()),
     }

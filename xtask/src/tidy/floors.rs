@@ -9,6 +9,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("base", 0),
     ("wire-kafka", 1),
     ("consensus", 1),
+    ("group", 1),
     ("meta", 1),
     ("flotilla-log", 1),
     ("os", 1),

@@ -59,6 +59,7 @@ const WORLD: &[&str] = &[
 const DECIDERS: &[&str] = &[
     "crates/base/",
     "crates/consensus/",
+    "crates/group/",
     "crates/meta/",
     "crates/log/",
     "crates/shard/",
