@@ -4,176 +4,161 @@
 use crate::codec::{Malformed, Reader, Writer};
 use base::{Refusal, Term};
 
-/// The number of a refusal that is nothing but its text.
-fn text_of(refusal: &Refusal) -> Option<(u8, &str)> {
-    Some(match refusal {
-        Refusal::TopicExists(text) => (2, text),
-        Refusal::InvalidTopic(text) => (3, text),
-        Refusal::InvalidPartitions(text) => (4, text),
-        Refusal::InvalidReplicationFactor(text) => (5, text),
-        Refusal::InvalidReplicaAssignment(text) => (6, text),
-        Refusal::InvalidConfig(text) => (7, text),
-        Refusal::InvalidRequest(text) => (8, text),
-        Refusal::CorruptMessage(text) => (15, text),
-        Refusal::InvalidRecord(text) => (16, text),
-        Refusal::InvalidTimestamp(text) => (18, text),
-        Refusal::UnsupportedForMessageFormat(text) => (19, text),
-        Refusal::UnsupportedCompression(text) => (20, text),
-        Refusal::OutOfOrderSequence(text) => (22, text),
-        Refusal::Storage(text) => (29, text),
-        Refusal::Busy(text) => (32, text),
-        Refusal::Policy(text) => (33, text),
-        Refusal::Unsupported(text) => (34, text),
-        Refusal::CoordinatorNotAvailable(text) => (35, text),
-        Refusal::UnknownMember(text) => (49, text),
-        Refusal::FencedInstance(text) => (50, text),
-        Refusal::GroupMaxSize(text) => (51, text),
-        Refusal::GroupIdNotFound(text) => (52, text),
-        Refusal::UnreleasedInstance(text) => (53, text),
-        Refusal::UnsupportedAssignor(text) => (54, text),
-        Refusal::FencedMemberEpoch(text) => (55, text),
-        Refusal::StaleMemberEpoch(text) => (56, text),
-        Refusal::InvalidRegularExpression(text) => (57, text),
-        Refusal::Unexpected(text) => (58, text),
-        _ => return None,
-    })
+/// The number of each refusal.
+fn kind(refusal: &Refusal) -> u8 {
+    match refusal {
+        Refusal::UnknownTopic => 0,
+        Refusal::UnknownTopicId => 1,
+        Refusal::TopicExists(_) => 2,
+        Refusal::InvalidTopic(_) => 3,
+        Refusal::InvalidPartitions(_) => 4,
+        Refusal::InvalidReplicationFactor(_) => 5,
+        Refusal::InvalidReplicaAssignment(_) => 6,
+        Refusal::InvalidConfig(_) => 7,
+        Refusal::InvalidRequest(_) => 8,
+        Refusal::NotLeader { .. } => 9,
+        Refusal::LeaderNotAvailable => 10,
+        Refusal::FencedLeaderEpoch => 11,
+        Refusal::UnknownLeaderEpoch => 12,
+        Refusal::OffsetOutOfRange => 13,
+        Refusal::OffsetNotAvailable => 14,
+        Refusal::CorruptMessage(_) => 15,
+        Refusal::InvalidRecord(_) => 16,
+        Refusal::MessageTooLarge { .. } => 17,
+        Refusal::InvalidTimestamp(_) => 18,
+        Refusal::UnsupportedForMessageFormat(_) => 19,
+        Refusal::UnsupportedCompression(_) => 20,
+        Refusal::InvalidRequiredAcks => 21,
+        Refusal::OutOfOrderSequence(_) => 22,
+        Refusal::DuplicateSequence => 23,
+        Refusal::InvalidProducerEpoch { .. } => 24,
+        Refusal::UnknownProducer => 25,
+        Refusal::NotEnoughReplicas { .. } => 26,
+        Refusal::NotEnoughReplicasAfterAppend { .. } => 27,
+        Refusal::Timeout => 28,
+        Refusal::Storage(_) => 29,
+        Refusal::Denied => 30,
+        Refusal::NoController => 31,
+        Refusal::Busy(_) => 32,
+        Refusal::Policy(_) => 33,
+        Refusal::Unsupported(_) => 34,
+        Refusal::CoordinatorNotAvailable(_) => 35,
+        Refusal::NotCoordinator => 36,
+        Refusal::CoordinatorLoading => 37,
+        Refusal::IllegalGeneration => 38,
+        Refusal::RebalanceInProgress => 39,
+        Refusal::InconsistentGroupProtocol => 40,
+        Refusal::InvalidSessionTimeout => 41,
+        Refusal::MemberIdRequired => 42,
+        Refusal::NonEmptyGroup => 43,
+        Refusal::InvalidGroupId => 44,
+        Refusal::GroupSubscribedToTopic => 45,
+        Refusal::OffsetMetadataTooLarge => 46,
+        Refusal::InvalidCommitOffsetSize => 47,
+        Refusal::UnstableOffsetCommit => 48,
+        Refusal::UnknownMember(_) => 49,
+        Refusal::FencedInstance(_) => 50,
+        Refusal::GroupMaxSize(_) => 51,
+        Refusal::GroupIdNotFound(_) => 52,
+        Refusal::UnreleasedInstance(_) => 53,
+        Refusal::UnsupportedAssignor(_) => 54,
+        Refusal::FencedMemberEpoch(_) => 55,
+        Refusal::StaleMemberEpoch(_) => 56,
+        Refusal::InvalidRegularExpression(_) => 57,
+        Refusal::Unexpected(_) => 58,
+    }
 }
 
 pub(crate) fn write(w: &mut Writer, refusal: &Refusal) {
-    if let Some((kind, text)) = text_of(refusal) {
-        w.byte(kind);
-        w.text(text);
-        return;
-    }
+    w.byte(kind(refusal));
     match refusal {
-        Refusal::UnknownTopic => w.byte(0),
-        Refusal::UnknownTopicId => w.byte(1),
         Refusal::NotLeader { leader } => {
-            w.byte(9);
             w.option(*leader, |w, (node, term)| {
                 w.number(u64::from(node.0));
                 w.number(u64::from(term.0));
             });
         }
-        Refusal::LeaderNotAvailable => w.byte(10),
-        Refusal::FencedLeaderEpoch => w.byte(11),
-        Refusal::UnknownLeaderEpoch => w.byte(12),
-        Refusal::OffsetOutOfRange => w.byte(13),
-        Refusal::OffsetNotAvailable => w.byte(14),
         Refusal::MessageTooLarge { bytes, limit } => {
-            w.byte(17);
             w.number(*bytes);
             w.number(*limit);
         }
-        Refusal::InvalidRequiredAcks => w.byte(21),
-        Refusal::DuplicateSequence => w.byte(23),
         Refusal::InvalidProducerEpoch { epoch, current } => {
-            w.byte(24);
             w.signed(i64::from(*epoch));
             w.signed(i64::from(*current));
         }
-        Refusal::UnknownProducer => w.byte(25),
-        Refusal::NotEnoughReplicas { min } => {
-            w.byte(26);
+        Refusal::NotEnoughReplicas { min } | Refusal::NotEnoughReplicasAfterAppend { min } => {
             w.number(u64::from(*min));
         }
-        Refusal::NotEnoughReplicasAfterAppend { min } => {
-            w.byte(27);
-            w.number(u64::from(*min));
-        }
-        Refusal::Timeout => w.byte(28),
-        Refusal::Denied => w.byte(30),
-        Refusal::NoController => w.byte(31),
-        Refusal::NotCoordinator => w.byte(36),
-        Refusal::CoordinatorLoading => w.byte(37),
-        Refusal::IllegalGeneration => w.byte(38),
-        Refusal::RebalanceInProgress => w.byte(39),
-        Refusal::InconsistentGroupProtocol => w.byte(40),
-        Refusal::InvalidSessionTimeout => w.byte(41),
-        Refusal::MemberIdRequired => w.byte(42),
-        Refusal::NonEmptyGroup => w.byte(43),
-        Refusal::InvalidGroupId => w.byte(44),
-        Refusal::GroupSubscribedToTopic => w.byte(45),
-        Refusal::OffsetMetadataTooLarge => w.byte(46),
-        Refusal::InvalidCommitOffsetSize => w.byte(47),
-        Refusal::UnstableOffsetCommit => w.byte(48),
-        Refusal::TopicExists(_)
-        | Refusal::InvalidTopic(_)
-        | Refusal::InvalidPartitions(_)
-        | Refusal::InvalidReplicationFactor(_)
-        | Refusal::InvalidReplicaAssignment(_)
-        | Refusal::InvalidConfig(_)
-        | Refusal::InvalidRequest(_)
-        | Refusal::CorruptMessage(_)
-        | Refusal::InvalidRecord(_)
-        | Refusal::InvalidTimestamp(_)
-        | Refusal::UnsupportedForMessageFormat(_)
-        | Refusal::UnsupportedCompression(_)
-        | Refusal::OutOfOrderSequence(_)
-        | Refusal::Storage(_)
-        | Refusal::Busy(_)
-        | Refusal::Policy(_)
-        | Refusal::Unsupported(_)
-        | Refusal::CoordinatorNotAvailable(_)
-        | Refusal::UnknownMember(_)
-        | Refusal::FencedInstance(_)
-        | Refusal::GroupMaxSize(_)
-        | Refusal::GroupIdNotFound(_)
-        | Refusal::UnreleasedInstance(_)
-        | Refusal::UnsupportedAssignor(_)
-        | Refusal::FencedMemberEpoch(_)
-        | Refusal::StaleMemberEpoch(_)
-        | Refusal::InvalidRegularExpression(_)
-        | Refusal::Unexpected(_) => unreachable!("written above, as its text"),
+        Refusal::TopicExists(text)
+        | Refusal::InvalidTopic(text)
+        | Refusal::InvalidPartitions(text)
+        | Refusal::InvalidReplicationFactor(text)
+        | Refusal::InvalidReplicaAssignment(text)
+        | Refusal::InvalidConfig(text)
+        | Refusal::InvalidRequest(text)
+        | Refusal::CorruptMessage(text)
+        | Refusal::InvalidRecord(text)
+        | Refusal::InvalidTimestamp(text)
+        | Refusal::UnsupportedForMessageFormat(text)
+        | Refusal::UnsupportedCompression(text)
+        | Refusal::OutOfOrderSequence(text)
+        | Refusal::Storage(text)
+        | Refusal::Busy(text)
+        | Refusal::Policy(text)
+        | Refusal::Unsupported(text)
+        | Refusal::CoordinatorNotAvailable(text)
+        | Refusal::UnknownMember(text)
+        | Refusal::FencedInstance(text)
+        | Refusal::GroupMaxSize(text)
+        | Refusal::GroupIdNotFound(text)
+        | Refusal::UnreleasedInstance(text)
+        | Refusal::UnsupportedAssignor(text)
+        | Refusal::FencedMemberEpoch(text)
+        | Refusal::StaleMemberEpoch(text)
+        | Refusal::InvalidRegularExpression(text)
+        | Refusal::Unexpected(text) => w.text(text),
+        _ => {}
     }
 }
 
 pub(crate) fn read(r: &mut Reader<'_>) -> Result<Refusal, Malformed> {
     Ok(match r.byte()? {
-        0 => Refusal::UnknownTopic,
-        1 => Refusal::UnknownTopicId,
-        2 => Refusal::TopicExists(r.text()?),
-        3 => Refusal::InvalidTopic(r.text()?),
-        4 => Refusal::InvalidPartitions(r.text()?),
-        5 => Refusal::InvalidReplicationFactor(r.text()?),
-        6 => Refusal::InvalidReplicaAssignment(r.text()?),
-        7 => Refusal::InvalidConfig(r.text()?),
-        8 => Refusal::InvalidRequest(r.text()?),
         9 => Refusal::NotLeader {
             leader: r.option(|r| Ok((r.node()?, Term(r.small()?))))?,
         },
+        17 => Refusal::MessageTooLarge {
+            bytes: r.number()?,
+            limit: r.number()?,
+        },
+        24 => Refusal::InvalidProducerEpoch {
+            epoch: small(r)?,
+            current: small(r)?,
+        },
+        26 => Refusal::NotEnoughReplicas { min: r.small()? },
+        27 => Refusal::NotEnoughReplicasAfterAppend { min: r.small()? },
+        kind => match bare(kind) {
+            Some(refusal) => refusal,
+            None => with_text(kind).ok_or(Malformed)?(r.text()?),
+        },
+    })
+}
+
+/// The refusal that is nothing but its number.
+fn bare(kind: u8) -> Option<Refusal> {
+    Some(match kind {
+        0 => Refusal::UnknownTopic,
+        1 => Refusal::UnknownTopicId,
         10 => Refusal::LeaderNotAvailable,
         11 => Refusal::FencedLeaderEpoch,
         12 => Refusal::UnknownLeaderEpoch,
         13 => Refusal::OffsetOutOfRange,
         14 => Refusal::OffsetNotAvailable,
-        15 => Refusal::CorruptMessage(r.text()?),
-        16 => Refusal::InvalidRecord(r.text()?),
-        17 => Refusal::MessageTooLarge {
-            bytes: r.number()?,
-            limit: r.number()?,
-        },
-        18 => Refusal::InvalidTimestamp(r.text()?),
-        19 => Refusal::UnsupportedForMessageFormat(r.text()?),
-        20 => Refusal::UnsupportedCompression(r.text()?),
         21 => Refusal::InvalidRequiredAcks,
-        22 => Refusal::OutOfOrderSequence(r.text()?),
         23 => Refusal::DuplicateSequence,
-        24 => Refusal::InvalidProducerEpoch {
-            epoch: small(r)?,
-            current: small(r)?,
-        },
         25 => Refusal::UnknownProducer,
-        26 => Refusal::NotEnoughReplicas { min: r.small()? },
-        27 => Refusal::NotEnoughReplicasAfterAppend { min: r.small()? },
         28 => Refusal::Timeout,
-        29 => Refusal::Storage(r.text()?),
         30 => Refusal::Denied,
         31 => Refusal::NoController,
-        32 => Refusal::Busy(r.text()?),
-        33 => Refusal::Policy(r.text()?),
-        34 => Refusal::Unsupported(r.text()?),
-        35 => Refusal::CoordinatorNotAvailable(r.text()?),
         36 => Refusal::NotCoordinator,
         37 => Refusal::CoordinatorLoading,
         38 => Refusal::IllegalGeneration,
@@ -187,17 +172,42 @@ pub(crate) fn read(r: &mut Reader<'_>) -> Result<Refusal, Malformed> {
         46 => Refusal::OffsetMetadataTooLarge,
         47 => Refusal::InvalidCommitOffsetSize,
         48 => Refusal::UnstableOffsetCommit,
-        49 => Refusal::UnknownMember(r.text()?),
-        50 => Refusal::FencedInstance(r.text()?),
-        51 => Refusal::GroupMaxSize(r.text()?),
-        52 => Refusal::GroupIdNotFound(r.text()?),
-        53 => Refusal::UnreleasedInstance(r.text()?),
-        54 => Refusal::UnsupportedAssignor(r.text()?),
-        55 => Refusal::FencedMemberEpoch(r.text()?),
-        56 => Refusal::StaleMemberEpoch(r.text()?),
-        57 => Refusal::InvalidRegularExpression(r.text()?),
-        58 => Refusal::Unexpected(r.text()?),
-        _ => return Err(Malformed),
+        _ => return None,
+    })
+}
+
+/// The refusal that is nothing but its text.
+fn with_text(kind: u8) -> Option<fn(String) -> Refusal> {
+    Some(match kind {
+        2 => Refusal::TopicExists,
+        3 => Refusal::InvalidTopic,
+        4 => Refusal::InvalidPartitions,
+        5 => Refusal::InvalidReplicationFactor,
+        6 => Refusal::InvalidReplicaAssignment,
+        7 => Refusal::InvalidConfig,
+        8 => Refusal::InvalidRequest,
+        15 => Refusal::CorruptMessage,
+        16 => Refusal::InvalidRecord,
+        18 => Refusal::InvalidTimestamp,
+        19 => Refusal::UnsupportedForMessageFormat,
+        20 => Refusal::UnsupportedCompression,
+        22 => Refusal::OutOfOrderSequence,
+        29 => Refusal::Storage,
+        32 => Refusal::Busy,
+        33 => Refusal::Policy,
+        34 => Refusal::Unsupported,
+        35 => Refusal::CoordinatorNotAvailable,
+        49 => Refusal::UnknownMember,
+        50 => Refusal::FencedInstance,
+        51 => Refusal::GroupMaxSize,
+        52 => Refusal::GroupIdNotFound,
+        53 => Refusal::UnreleasedInstance,
+        54 => Refusal::UnsupportedAssignor,
+        55 => Refusal::FencedMemberEpoch,
+        56 => Refusal::StaleMemberEpoch,
+        57 => Refusal::InvalidRegularExpression,
+        58 => Refusal::Unexpected,
+        _ => return None,
     })
 }
 
