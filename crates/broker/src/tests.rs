@@ -113,11 +113,7 @@ pub(crate) const AWAY: Uuid = Uuid([12; 16]);
 pub(crate) fn meta() -> Meta {
     let mut meta = Meta::new(Defaults::default());
     for node in 1..=3 {
-        let info = NodeInfo {
-            host: format!("n{node}"),
-            port: 9092,
-            rack: None,
-        };
+        let info = NodeInfo::new(&format!("n{node}"), 9092, None);
         run(
             &mut meta,
             Command::RegisterNode {

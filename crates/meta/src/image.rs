@@ -6,15 +6,46 @@ use base::{GroupId, NodeId, Partition, Uuid};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How a node is reached.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct NodeInfo {
+/// The listener of nodes that don't name theirs.
+pub const LISTENER: &str = "PLAINTEXT";
+
+/// Where one listener of a node is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The listener's name: a client is told addresses of the listener that it came in by.
+    pub listener: String,
     /// Host that clients are told.
     pub host: String,
     /// Port that clients are told.
     pub port: u16,
+}
+
+/// How a node is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct NodeInfo {
+    /// One for each listener.
+    pub endpoints: Vec<Endpoint>,
     /// Rack, if any.
     pub rack: Option<String>,
+}
+
+impl NodeInfo {
+    /// A node with one listener that has no name of its own.
+    pub fn new(host: &str, port: u16, rack: Option<&str>) -> NodeInfo {
+        NodeInfo {
+            endpoints: vec![Endpoint {
+                listener: LISTENER.to_owned(),
+                host: host.to_owned(),
+                port,
+            }],
+            rack: rack.map(str::to_owned),
+        }
+    }
+
+    /// Where it is reached by clients of a listener; none if it has no such listener.
+    pub fn at(&self, listener: &str) -> Option<&Endpoint> {
+        self.endpoints.iter().find(|e| e.listener == listener)
+    }
 }
 
 /// One partition.

@@ -23,7 +23,7 @@ mod wire;
 
 pub use codec::Malformed;
 pub use command::{Command, NewTopic, Placement, Reply, TopicCreated, TopicRef};
-pub use image::{Image, NodeInfo, PartitionInfo, Topic};
+pub use image::{Endpoint, Image, LISTENER, NodeInfo, PartitionInfo, Topic};
 pub use machine::{Defaults, Meta};
 pub use settings::{Cleanup, Compression, Durability, TopicSettings};
 pub use wire::{decode_answer, encode_answer};

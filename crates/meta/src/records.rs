@@ -37,7 +37,7 @@ impl Record {
         match self {
             Record::NodeRegistered { node, info } => {
                 w.byte(NODE_REGISTERED);
-                w.byte(1);
+                w.byte(2);
                 w.number(u64::from(node.0));
                 wire::write_node(&mut w, info);
             }
@@ -76,6 +76,10 @@ impl Record {
         let record = match (r.byte()?, r.byte()?) {
             (NODE_REGISTERED, 1) => Record::NodeRegistered {
                 node: r.node()?,
+                info: read_node_1(&mut r)?,
+            },
+            (NODE_REGISTERED, 2) => Record::NodeRegistered {
+                node: r.node()?,
                 info: wire::read_node(&mut r)?,
             },
             (TOPIC_CREATED, 1) => Record::TopicCreated {
@@ -98,6 +102,13 @@ impl Record {
         r.end()?;
         Ok(record)
     }
+}
+
+/// A node as it was written before nodes could have several listeners.
+fn read_node_1(r: &mut Reader<'_>) -> Result<NodeInfo, Malformed> {
+    let (host, port) = (r.text()?, r.small()?);
+    let rack = r.option(|r| r.text())?;
+    Ok(NodeInfo::new(&host, port, rack.as_deref()))
 }
 
 #[cfg(test)]

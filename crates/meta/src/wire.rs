@@ -2,7 +2,9 @@
 //! leads the controller's group. The first byte is the kind; kinds are never reused.
 
 use crate::codec::{Malformed, Reader, Writer};
-use crate::{Command, NewTopic, NodeInfo, Placement, Reply, TopicCreated, TopicRef, refusal};
+use crate::{
+    Command, Endpoint, NewTopic, NodeInfo, Placement, Reply, TopicCreated, TopicRef, refusal,
+};
 use base::{GroupId, ProducerId, Refusal};
 
 impl Command {
@@ -226,15 +228,23 @@ fn read_ref(r: &mut Reader<'_>) -> Result<TopicRef, Malformed> {
 
 /// A node's description; records use it too, so its layout is frozen.
 pub(crate) fn write_node(w: &mut Writer, info: &NodeInfo) {
-    w.text(&info.host);
-    w.number(u64::from(info.port));
+    w.list(&info.endpoints, |w, endpoint| {
+        w.text(&endpoint.listener);
+        w.text(&endpoint.host);
+        w.number(u64::from(endpoint.port));
+    });
     w.option(info.rack.as_deref(), |w, rack| w.text(rack));
 }
 
 pub(crate) fn read_node(r: &mut Reader<'_>) -> Result<NodeInfo, Malformed> {
     Ok(NodeInfo {
-        host: r.text()?,
-        port: r.small()?,
+        endpoints: r.list(|r| {
+            Ok(Endpoint {
+                listener: r.text()?,
+                host: r.text()?,
+                port: r.small()?,
+            })
+        })?,
         rack: r.option(|r| r.text())?,
     })
 }

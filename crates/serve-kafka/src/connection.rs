@@ -112,6 +112,7 @@ impl Connection {
                 broker,
                 inbox,
                 principal: Principal::ANONYMOUS,
+                listener: meta::LISTENER.into(),
             },
             counters: Arc::default(),
             frames,
@@ -124,6 +125,12 @@ impl Connection {
             out_bytes: 0,
             ended: false,
         }
+    }
+
+    /// The listener that it came in by: what clients are told of nodes depends on it.
+    pub fn by(mut self, listener: Arc<str>) -> Connection {
+        self.door.listener = listener;
+        self
     }
 
     /// Counts in these counters, which a node's connections share.

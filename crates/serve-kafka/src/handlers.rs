@@ -64,6 +64,8 @@ pub(crate) struct Door {
     pub(crate) broker: Broker,
     pub(crate) inbox: Arc<dyn ReplySink>,
     pub(crate) principal: Principal,
+    /// The listener that the client came in by.
+    pub(crate) listener: Arc<str>,
 }
 
 /// The head of a request, as far as its answer needs it.

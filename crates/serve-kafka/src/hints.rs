@@ -2,7 +2,7 @@
 
 use base::{NodeId, Refusal, Term};
 use broker::{Broker, TopicKey};
-use meta::{Image, NodeInfo};
+use meta::Image;
 
 /// The leaders that one answer points to, each once.
 #[derive(Debug, Default)]
@@ -27,12 +27,28 @@ impl Hints {
         (node_id(node), term.epoch())
     }
 
-    /// How to reach the nodes that were pointed to.
-    pub(crate) fn endpoints(self, image: &Image) -> impl Iterator<Item = (i32, NodeInfo)> {
-        self.0
-            .into_iter()
-            .filter_map(|node| Some((node_id(node), image.nodes.get(&node)?.clone())))
+    /// How a client of a listener reaches the nodes that were pointed to.
+    pub(crate) fn endpoints(self, image: &Image, listener: &str) -> Vec<Reached> {
+        let reached = |node| {
+            let info = image.nodes.get(&node)?;
+            let at = info.at(listener)?;
+            Some(Reached {
+                node_id: node_id(node),
+                host: at.host.clone(),
+                port: i32::from(at.port),
+                rack: info.rack.clone(),
+            })
+        };
+        self.0.into_iter().filter_map(reached).collect()
     }
+}
+
+/// A node as an answer names it.
+pub(crate) struct Reached {
+    pub(crate) node_id: i32,
+    pub(crate) host: String,
+    pub(crate) port: i32,
+    pub(crate) rack: Option<String>,
 }
 
 /// A node as the protocol writes it.

@@ -104,6 +104,12 @@ impl World {
         }
     }
 
+    /// The client comes in by another listener.
+    pub(crate) fn by(mut self, listener: &str) -> World {
+        self.connection = self.connect().by(listener.into());
+        self
+    }
+
     /// Another client of the same node.
     pub(crate) fn connect(&mut self) -> Connection {
         Connection::new(
@@ -298,12 +304,14 @@ fn image() -> Image {
         version: 40,
         ..Image::default()
     };
-    let at = |host: &str, rack: Option<&str>| NodeInfo {
-        host: host.to_owned(),
-        port: 9092,
-        rack: rack.map(str::to_owned),
-    };
-    image.nodes.insert(HERE, at("here", Some("r1")));
+    let at = |host: &str, rack: Option<&str>| NodeInfo::new(host, 9092, rack);
+    let mut here = at("here", Some("r1"));
+    here.endpoints.push(meta::Endpoint {
+        listener: "INSIDE".to_owned(),
+        host: "here.inside".to_owned(),
+        port: 9093,
+    });
+    image.nodes.insert(HERE, here);
     image.nodes.insert(THERE, at("there", None));
     add(&mut image, topic("orders", &[1, 2, 3], &[HERE, THERE], &[]));
     add(&mut image, topic("far", &[9], &[THERE], &[]));

@@ -4,7 +4,7 @@
 use crate::start::StartError;
 use broker::Settings;
 use broker::settings::{HostPort, Listener};
-use meta::NodeInfo;
+use meta::{Endpoint, NodeInfo};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
 /// The bound sockets.
@@ -75,28 +75,34 @@ fn bind(at: &HostPort) -> Result<TcpListener, StartError> {
     outcome.map_err(wrong)
 }
 
-/// What clients are told to connect to: what is advertised, else where the node listens, else,
-/// if it listens everywhere, this machine's name.
-pub fn node_info(settings: &Settings, bound: &TcpListener) -> Result<NodeInfo, StartError> {
-    let listener: &Listener = &settings.listeners[0];
+/// What clients of each listener are told to connect to: what is advertised, else where the node
+/// listens, else, if it listens everywhere, this machine's name.
+pub fn node_info(settings: &Settings, bound: &[TcpListener]) -> Result<NodeInfo, StartError> {
+    let listeners = settings.listeners.iter().zip(bound);
+    let endpoints: Result<_, _> = listeners.map(|(l, bound)| endpoint(l, bound)).collect();
+    Ok(NodeInfo {
+        endpoints: endpoints?,
+        rack: settings.rack.clone(),
+    })
+}
+
+fn endpoint(listener: &Listener, bound: &TcpListener) -> Result<Endpoint, StartError> {
     let told = listener.advertised.as_ref().unwrap_or(&listener.bind);
     let wrong = |source| StartError::Listen {
         address: told.to_string(),
         source,
     };
-    let port = if told.port == 0 {
-        bound.local_addr().map_err(wrong)?.port()
-    } else {
-        told.port
+    let port = match told.port {
+        0 => bound.local_addr().map_err(wrong)?.port(),
+        port => port,
     };
-    let host = if told.is_wildcard() {
-        os::process::host_name()
-    } else {
-        told.host.clone()
+    let host = match told.is_wildcard() {
+        true => os::process::host_name(),
+        false => told.host.clone(),
     };
-    Ok(NodeInfo {
+    Ok(Endpoint {
+        listener: listener.name.clone(),
         host,
         port,
-        rack: settings.rack.clone(),
     })
 }

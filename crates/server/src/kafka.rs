@@ -58,8 +58,8 @@ impl Door {
         })
     }
 
-    /// Lets clients in until the door is closed.
-    pub async fn accept(self: Arc<Door>, listener: TcpListener) {
+    /// Lets clients of the listener of this name in until the door is closed.
+    pub async fn accept(self: Arc<Door>, listener: TcpListener, name: Arc<str>) {
         let mut stop = self.stop.subscribe();
         loop {
             let accepted = tokio::select! {
@@ -67,7 +67,7 @@ impl Door {
                 _ = stop.wait_for(|stop| *stop >= Stop::Accepting) => return,
             };
             match accepted {
-                Ok((stream, peer)) => self.let_in(stream, peer),
+                Ok((stream, peer)) => self.let_in(stream, peer, &name),
                 Err(error) => {
                     tracing::warn!("can't accept a client's connection: {error}");
                     sleep(ACCEPT_PAUSE).await;
@@ -76,7 +76,7 @@ impl Door {
         }
     }
 
-    fn let_in(self: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
+    fn let_in(self: &Arc<Door>, stream: TcpStream, peer: SocketAddr, listener: &Arc<str>) {
         let max = self.broker.settings().connections_max;
         if self.open.fetch_add(1, Ordering::Relaxed) >= max {
             self.open.fetch_sub(1, Ordering::Relaxed);
@@ -90,15 +90,23 @@ impl Door {
             return;
         }
         let number = self.accepted.fetch_add(1, Ordering::Relaxed);
-        let door = Arc::clone(self);
+        let (door, listener) = (Arc::clone(self), Arc::clone(listener));
         tokio::spawn(async move {
             let _open = Open(&door.open);
-            client::Client::new(&door, stream, peer, number).run().await;
+            let client = client::Client::new(&door, stream, peer, listener, number);
+            client.run().await;
         });
     }
 
-    fn connection(&self, peer: SocketAddr, number: u64, inbox: Arc<inbox::Inbox>) -> Connection {
+    fn connection(
+        &self,
+        peer: SocketAddr,
+        listener: Arc<str>,
+        number: u64,
+        inbox: Arc<inbox::Inbox>,
+    ) -> Connection {
         Connection::new(number, peer.to_string(), self.broker.clone(), inbox)
+            .by(listener)
             .counted(Arc::clone(&self.counters))
     }
 

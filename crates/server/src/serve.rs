@@ -96,6 +96,11 @@ async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), S
         return Ok(());
     };
     let node = settings.node;
+    let names: Vec<Arc<str>> = settings
+        .listeners
+        .iter()
+        .map(|listener| listener.name.as_str().into())
+        .collect();
     let parts = Parts {
         settings,
         cluster,
@@ -104,7 +109,7 @@ async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), S
         mailbox,
         peers,
     };
-    let (running, threads) = parts.start(&sockets.kafka[0])?;
+    let (running, threads) = parts.start(&sockets.kafka)?;
     let door = Arc::clone(&running.door);
     tokio::spawn(watch_disk(
         home.disk.clone(),
@@ -112,8 +117,8 @@ async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), S
         running.mailbox.clone(),
     ));
     assert!(health.running.set(running).is_ok(), "a node starts once");
-    for listener in sockets.kafka {
-        tokio::spawn(Arc::clone(&door).accept(into_tokio(listener)?));
+    for (listener, name) in sockets.kafka.into_iter().zip(names) {
+        tokio::spawn(Arc::clone(&door).accept(into_tokio(listener)?, name));
     }
     let running = health.running.get().expect("just set");
     if signals.or_stop(ready(running)).await.is_some() {

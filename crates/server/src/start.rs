@@ -234,7 +234,7 @@ pub struct Parts {
 
 impl Parts {
     /// Starts the threads. Inside of a runtime.
-    pub fn start(self, kafka: &TcpListener) -> Result<(Running, Threads), StartError> {
+    pub fn start(self, kafka: &[TcpListener]) -> Result<(Running, Threads), StartError> {
         let Parts {
             settings,
             cluster,

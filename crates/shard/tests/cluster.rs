@@ -44,11 +44,7 @@ impl Cluster {
                 voters: voters.clone(),
                 boot: u64::from(node.0) + 100,
                 seed: u64::from(node.0),
-                info: meta::NodeInfo {
-                    host: "h".into(),
-                    port: node.0 as u16,
-                    rack: None,
-                },
+                info: meta::NodeInfo::new("h", node.0 as u16, None),
                 hot_tail_bytes: 1 << 20,
                 disk_reserve_bytes: 0,
                 defaults: meta::Defaults::default(),

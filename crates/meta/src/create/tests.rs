@@ -4,11 +4,7 @@ use base::{GroupId, Machine, NodeId, Now, Refusal, Uuid};
 fn cluster(nodes: u32) -> Meta {
     let mut meta = Meta::new(Defaults::default());
     for node in 1..=nodes {
-        let info = NodeInfo {
-            host: "h".to_owned(),
-            port: 9092,
-            rack: None,
-        };
+        let info = NodeInfo::new("h", 9092, None);
         run(
             &mut meta,
             Command::RegisterNode {

@@ -54,11 +54,8 @@ fn command() -> impl Strategy<Value = Command> {
         names().prop_map(TopicRef::Name),
         any::<u8>().prop_map(|id| TopicRef::Id(Uuid([id; 16]))),
     ];
-    let info = (0u16..3, proptest::option::of("[ab]")).prop_map(|(port, rack)| NodeInfo {
-        host: "h".to_owned(),
-        port,
-        rack,
-    });
+    let info = (0u16..3, proptest::option::of("[ab]"))
+        .prop_map(|(port, rack)| NodeInfo::new("h", port, rack.as_deref()));
     prop_oneof![
         4 => (vec(new_topic(), 0..4), any::<bool>())
             .prop_map(|(topics, validate_only)| Command::CreateTopics { topics, validate_only }),
@@ -135,11 +132,7 @@ fn replay(meta: &mut Meta, command: Command) -> Reply {
 
 fn with_topics(names: &[&str]) -> Meta {
     let mut meta = Meta::new(Defaults::default());
-    let info = NodeInfo {
-        host: "h".to_owned(),
-        port: 1,
-        rack: None,
-    };
+    let info = NodeInfo::new("h", 1, None);
     replay(
         &mut meta,
         Command::RegisterNode {
@@ -221,11 +214,7 @@ fn deletions_are_answered_in_order_and_a_topic_named_twice_stays() {
 #[test]
 fn a_node_that_says_the_same_again_logs_nothing() {
     let mut meta = Meta::new(Defaults::default());
-    let info = |port| NodeInfo {
-        host: "h".to_owned(),
-        port,
-        rack: None,
-    };
+    let info = |port| NodeInfo::new("h", port, None);
     let register = |port| Command::RegisterNode {
         node: NodeId(1),
         info: info(port),

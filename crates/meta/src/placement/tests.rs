@@ -2,11 +2,7 @@ use super::*;
 use std::collections::BTreeSet;
 
 fn nodes(racks: &[Option<&str>]) -> BTreeMap<NodeId, NodeInfo> {
-    let info = |rack: &Option<&str>| NodeInfo {
-        host: "h".to_owned(),
-        port: 1,
-        rack: rack.map(str::to_owned),
-    };
+    let info = |rack: &Option<&str>| NodeInfo::new("h", 1, *rack);
     racks
         .iter()
         .enumerate()

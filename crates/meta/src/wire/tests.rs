@@ -44,11 +44,7 @@ fn commands() -> Vec<Command> {
 }
 
 fn node_info(rack: Option<&str>) -> NodeInfo {
-    NodeInfo {
-        host: "h.example".to_owned(),
-        port: 65535,
-        rack: rack.map(str::to_owned),
-    }
+    NodeInfo::new("h.example", 65535, rack)
 }
 
 fn refusals() -> Vec<Refusal> {
@@ -99,6 +95,29 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Policy(text()),
         Refusal::Unsupported(text()),
         Refusal::CoordinatorNotAvailable(text()),
+        Refusal::NotCoordinator,
+        Refusal::CoordinatorLoading,
+        Refusal::IllegalGeneration,
+        Refusal::RebalanceInProgress,
+        Refusal::InconsistentGroupProtocol,
+        Refusal::InvalidSessionTimeout,
+        Refusal::MemberIdRequired,
+        Refusal::NonEmptyGroup,
+        Refusal::InvalidGroupId,
+        Refusal::GroupSubscribedToTopic,
+        Refusal::OffsetMetadataTooLarge,
+        Refusal::InvalidCommitOffsetSize,
+        Refusal::UnstableOffsetCommit,
+        Refusal::UnknownMember(text()),
+        Refusal::FencedInstance(text()),
+        Refusal::GroupMaxSize(text()),
+        Refusal::GroupIdNotFound(text()),
+        Refusal::UnreleasedInstance(text()),
+        Refusal::UnsupportedAssignor(text()),
+        Refusal::FencedMemberEpoch(text()),
+        Refusal::StaleMemberEpoch(text()),
+        Refusal::InvalidRegularExpression(text()),
+        Refusal::Unexpected(text()),
     ]
 }
 

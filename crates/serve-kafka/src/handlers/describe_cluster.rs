@@ -42,12 +42,15 @@ fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<S
         .nodes
         .iter()
         .filter(|(node, _)| door.broker.hears(**node))
-        .map(|(node, info)| DescribeClusterBroker {
-            broker_id: node_id(*node),
-            host: info.host.clone(),
-            port: i32::from(info.port),
-            rack: info.rack.clone(),
-            is_fenced: false,
+        .filter_map(|(node, info)| {
+            let at = info.at(&door.listener)?;
+            Some(DescribeClusterBroker {
+                broker_id: node_id(*node),
+                host: at.host.clone(),
+                port: i32::from(at.port),
+                rack: info.rack.clone(),
+                is_fenced: false,
+            })
         });
     let operations = body
         .include_cluster_authorized_operations

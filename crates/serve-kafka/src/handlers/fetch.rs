@@ -11,7 +11,7 @@
 
 use super::{Api, Door, Request, Step, known_epoch, patience};
 use crate::cold::{ColdOutcome, ColdRead, Found};
-use crate::hints::{Hints, leader_of};
+use crate::hints::{Hints, Reached, leader_of};
 use crate::refusals::{self, codes};
 use base::{Now, Offset, Refusal};
 use broker::{ReadFrom, TopicKey};
@@ -170,13 +170,14 @@ impl Waiting {
                 };
             }
         }
-        let endpoint = |(node_id, info): (i32, meta::NodeInfo)| NodeEndpoint {
-            node_id,
-            host: info.host,
-            port: i32::from(info.port),
-            rack: info.rack,
+        let endpoint = |node: Reached| NodeEndpoint {
+            node_id: node.node_id,
+            host: node.host,
+            port: node.port,
+            rack: node.rack,
         };
-        self.response.node_endpoints = hints.endpoints(&image).map(endpoint).collect();
+        let reached = hints.endpoints(&image, &door.listener);
+        self.response.node_endpoints = reached.into_iter().map(endpoint).collect();
     }
 
     /// Writes what was read off the loop.

@@ -12,7 +12,7 @@ use super::describe_cluster::CLUSTER_OPERATIONS;
 use super::{Api, Door, Request, Step};
 use crate::hints::node_id;
 use crate::refusals::{self, codes};
-use base::{Now, Refusal, Uuid};
+use base::{NodeId, Now, Refusal, Uuid};
 use broker::{Action, Resource};
 use meta::{Image, PartitionInfo, Topic, names};
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,11 +148,14 @@ fn answer(
         .nodes
         .iter()
         .filter(|(node, _)| door.broker.hears(**node))
-        .map(|(node, info)| MetadataResponseBroker {
-            node_id: node_id(*node),
-            host: info.host.clone(),
-            port: i32::from(info.port),
-            rack: info.rack.clone(),
+        .filter_map(|(node, info)| {
+            let at = info.at(&door.listener)?;
+            Some(MetadataResponseBroker {
+                node_id: node_id(*node),
+                host: at.host.clone(),
+                port: i32::from(at.port),
+                rack: info.rack.clone(),
+            })
         });
     let operations = body
         .include_cluster_authorized_operations
@@ -272,12 +275,16 @@ impl View<'_> {
         }
     }
 
-    /// A partition. A leader that isn't registered can't be reached, so it is told as none.
+    fn reaches(&self, node: &NodeId) -> bool {
+        let info = self.image.nodes.get(node);
+        info.is_some_and(|info| info.at(&self.door.listener).is_some())
+    }
+
+    /// A partition. A leader that isn't registered, or not with the client's listener, can't be
+    /// reached, so it is told as none.
     fn partition(&self, info: &PartitionInfo, partition_index: i32) -> MetadataResponsePartition {
         let broker = &self.door.broker;
-        let leader = broker
-            .leader(info.group)
-            .filter(|(n, _)| self.image.nodes.contains_key(n));
+        let leader = broker.leader(info.group).filter(|(n, _)| self.reaches(n));
         let nodes = info.replicas.iter().copied();
         let replicas: Vec<i32> = nodes.clone().map(node_id).collect();
         let (heard, silent): (Vec<_>, Vec<_>) = nodes.partition(|node| broker.hears(*node));

@@ -9,7 +9,7 @@
 //! the table because older librdkafkas look for them there before they compress.
 
 use super::{Api, Door, Request, Step, patience};
-use crate::hints::{Hints, leader_of};
+use crate::hints::{Hints, Reached, leader_of};
 use crate::refusals::{self, codes};
 use crate::validate::{self, Rejected, Rules};
 use base::{Batch, Now, Refusal, WallMs};
@@ -208,14 +208,12 @@ fn record_errors(rejected: Rejected) -> Vec<BatchIndexAndErrorMessage> {
 }
 
 fn endpoints(door: &Door, hints: Hints) -> Vec<NodeEndpoint> {
-    let endpoint = |(node_id, info): (i32, meta::NodeInfo)| NodeEndpoint {
-        node_id,
-        host: info.host,
-        port: i32::from(info.port),
-        rack: info.rack,
+    let endpoint = |node: Reached| NodeEndpoint {
+        node_id: node.node_id,
+        host: node.host,
+        port: node.port,
+        rack: node.rack,
     };
-    hints
-        .endpoints(&door.broker.image())
-        .map(endpoint)
-        .collect()
+    let reached = hints.endpoints(&door.broker.image(), &door.listener);
+    reached.into_iter().map(endpoint).collect()
 }

@@ -54,10 +54,16 @@ enum Wake {
 
 impl<'a> Client<'a> {
     /// A client that was just let in.
-    pub fn new(door: &'a Door, stream: TcpStream, peer: SocketAddr, number: u64) -> Client<'a> {
+    pub fn new(
+        door: &'a Door,
+        stream: TcpStream,
+        peer: SocketAddr,
+        listener: Arc<str>,
+        number: u64,
+    ) -> Client<'a> {
         let inbox = Arc::new(Inbox::default());
         Client {
-            connection: door.connection(peer, number, Arc::clone(&inbox)),
+            connection: door.connection(peer, listener, number, Arc::clone(&inbox)),
             door,
             stream,
             peer,

@@ -53,7 +53,7 @@ impl World {
         let listener = os::socket::listen(any).expect("a free port");
         let address = listener.local_addr().expect("bound");
         let listener = TcpListener::from_std(listener).expect("inside of a runtime");
-        let accepting = tokio::spawn(Arc::clone(&door).accept(listener));
+        let accepting = tokio::spawn(Arc::clone(&door).accept(listener, "PLAINTEXT".into()));
         World {
             door,
             address,

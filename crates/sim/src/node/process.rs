@@ -75,11 +75,7 @@ fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Sett
         voters: (0..plan.nodes).map(node_id).collect(),
         boot: random.next(),
         seed: random.next(),
-        info: meta::NodeInfo {
-            host: format!("node-{place}"),
-            port: 9092,
-            rack: None,
-        },
+        info: meta::NodeInfo::new(&format!("node-{place}"), 9092, None),
         hot_tail_bytes: plan.hot_tail_bytes,
         disk_reserve_bytes: 20_000,
         defaults: meta::Defaults {

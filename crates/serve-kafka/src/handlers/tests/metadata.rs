@@ -63,6 +63,24 @@ fn all_topics_nodes_and_the_controller_are_shown() {
 }
 
 #[test]
+fn a_client_is_told_addresses_of_the_listener_that_it_came_in_by() {
+    let answer = World::new().by("INSIDE").ask(12, &all());
+    let nodes: Vec<(i32, &str, i32)> = answer
+        .brokers
+        .iter()
+        .map(|b| (b.node_id, b.host.as_str(), b.port))
+        .collect();
+    assert_eq!(nodes, [(1, "here.inside", 9093)]);
+    let leader = |topic: usize| answer.topics[topic].partitions[0].leader_id;
+    assert_eq!(answer.topics[0].name.as_deref(), Some("far"));
+    assert_eq!(
+        (leader(0), leader(3)),
+        (-1, 1),
+        "node 2 has no such listener"
+    );
+}
+
+#[test]
 fn no_topics_are_no_topics_but_in_version_0() {
     let none = MetadataRequest {
         topics: Some(Vec::new()),
