@@ -52,8 +52,8 @@ pub enum Command {
     },
     /// Topics are gone: so are offsets committed for them. Answered with [`crate::Reply::Done`].
     TopicsDeleted {
-        /// Their names.
-        topics: Vec<String>,
+        /// Their names and ids.
+        topics: Vec<(String, Uuid)>,
     },
     /// Time has passed; see [`crate::Groups::due`]. Answered with [`crate::Reply::Done`].
     Tick,
