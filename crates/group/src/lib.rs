@@ -10,6 +10,7 @@
 //! be needed to understand a record. Not here: topics (they come as [`Topics`]), authorisation,
 //! the Kafka protocol, waiting for commits.
 
+pub mod assign;
 pub mod command;
 mod config;
 mod context;
