@@ -54,6 +54,7 @@ const WORLD: &[&str] = &[
     "crates/sim/src/bin/",
     "crates/sim/src/runner",
     "crates/e2e/",
+    "crates/group/benches/",
     "xtask/",
 ];
 const DECIDERS: &[&str] = &[
