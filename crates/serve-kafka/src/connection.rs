@@ -9,13 +9,14 @@
 use crate::cold::{ColdOutcome, ColdRead};
 use crate::counters::Counters;
 use crate::handlers::{self, APIS, Door, Request, Step, Waiting, api_versions};
+use crate::sessions::Sessions;
 use base::limits::PIPELINE_MAX;
 use base::{Bug, Mono, Now, planted};
 use broker::{Broker, Principal, Share};
 use bytes::Bytes;
 use shard::{Reply, ReplySink};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use wire_kafka::frame::{Frames, RequestHead};
 use wire_kafka::{ApiKey, Reader, WireError};
@@ -105,6 +106,8 @@ impl Connection {
     /// [`Connection::on_reply`].
     pub fn new(id: u64, peer: String, broker: Broker, inbox: Arc<dyn ReplySink>) -> Connection {
         let frames = Frames::new(broker.settings().request_bytes_max);
+        let counters: Arc<Counters> = Arc::default();
+        let sessions = Mutex::new(Sessions::new(id, Arc::clone(&counters)));
         Connection {
             id,
             peer,
@@ -113,8 +116,9 @@ impl Connection {
                 inbox,
                 principal: Principal::ANONYMOUS,
                 listener: meta::LISTENER.into(),
+                sessions,
             },
-            counters: Arc::default(),
+            counters,
             frames,
             read_bytes: 0,
             starved: None,
@@ -135,6 +139,7 @@ impl Connection {
 
     /// Counts in these counters, which a node's connections share.
     pub fn counted(mut self, counters: Arc<Counters>) -> Connection {
+        self.door.sessions = Mutex::new(Sessions::new(self.id, Arc::clone(&counters)));
         self.counters = counters;
         self
     }
@@ -170,7 +175,7 @@ impl Connection {
     /// Takes what a cold read of this ticket found.
     pub fn on_read(&mut self, now: Now, ticket: u64, outcome: ColdOutcome) {
         if let Some(waiting) = self.waiting(ticket) {
-            let step = waiting.on_read(outcome, &mut self.out.notes);
+            let step = waiting.on_read(&self.door, outcome, &mut self.out.notes);
             self.put(ticket, step);
             self.resume(now);
         }

@@ -1,7 +1,8 @@
 //! What a door counts, per API. Shared by all connections of a node, read as plain data.
 
 use crate::handlers;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sessions;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The counters.
@@ -9,6 +10,7 @@ use std::time::Duration;
 pub struct Counters {
     apis: Vec<Counter>,
     closed: AtomicU64,
+    session_partitions: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -43,11 +45,28 @@ impl Default for Counters {
         Counters {
             apis,
             closed: AtomicU64::new(0),
+            session_partitions: AtomicUsize::new(0),
         }
     }
 }
 
 impl Counters {
+    /// A fetch session grows or shrinks. False if there is no room for it to grow.
+    pub(crate) fn resize_sessions(&self, from: usize, to: usize) -> bool {
+        let resized = |all: usize| {
+            let all = all - from + to;
+            (to <= from || all <= sessions::PARTITIONS_MAX).then_some(all)
+        };
+        self.session_partitions
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, resized)
+            .is_ok()
+    }
+
+    /// Partitions in fetch sessions.
+    pub fn session_partitions(&self) -> usize {
+        self.session_partitions.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn asked(&self, api: usize, bytes: usize) {
         self.apis[api].requests.fetch_add(1, Ordering::Relaxed);
         self.apis[api]

@@ -17,12 +17,13 @@ mod offset_for_leader_epoch;
 mod produce;
 
 use crate::cold::{ColdOutcome, ColdRead};
+use crate::sessions::Sessions;
 use base::Now;
 use broker::{Broker, Principal};
 use bytes::Bytes;
 use shard::{Reply, ReplySink, ReplyTo};
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use wire_kafka::{ApiKey, Message, Reader, WireError, frame};
 
@@ -66,6 +67,16 @@ pub(crate) struct Door {
     pub(crate) principal: Principal,
     /// The listener that the client came in by.
     pub(crate) listener: Arc<str>,
+    /// Its fetch session. Only this connection's own calls lock it.
+    pub(crate) sessions: Mutex<Sessions>,
+}
+
+impl Door {
+    pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
 }
 
 /// The head of a request, as far as its answer needs it.
@@ -142,9 +153,14 @@ impl Waiting {
     }
 
     /// Goes on with what a read off the loop found.
-    pub(crate) fn on_read(self, outcome: ColdOutcome, notes: &mut Vec<String>) -> Step {
+    pub(crate) fn on_read(
+        self,
+        door: &Door,
+        outcome: ColdOutcome,
+        notes: &mut Vec<String>,
+    ) -> Step {
         match self {
-            Waiting::Fetch(waiting) => waiting.on_read(outcome, notes),
+            Waiting::Fetch(waiting) => waiting.on_read(door, outcome, notes),
             Waiting::ListOffsets(waiting) => waiting.on_read(outcome, notes),
             _ => Step::Close("a read came back that was not asked for".to_owned()),
         }

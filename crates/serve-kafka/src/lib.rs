@@ -11,6 +11,7 @@ mod counters;
 mod handlers;
 mod hints;
 pub mod refusals;
+mod sessions;
 pub mod validate;
 
 #[cfg(test)]

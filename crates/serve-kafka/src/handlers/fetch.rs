@@ -5,14 +5,11 @@
 //! 12: flexible; the epoch of the last record, to find divergence. 13: topics by id. 14: nothing
 //! new. 15: the form of a follower's identity. 16: who leads, beside a refusal. 17 and 18: for
 //! followers only.
-//!
-//! Sessions are never opened: a client that asks for one is answered in full with session 0,
-//! which Kafka does too when it has no room for one.
 
 use super::{Api, Door, Request, Step, known_epoch, patience};
 use crate::cold::{ColdOutcome, ColdRead, Found};
 use crate::hints::{Hints, Reached, leader_of};
-use crate::refusals::{self, codes};
+use crate::refusals;
 use base::{Now, Offset, Refusal};
 use broker::{ReadFrom, TopicKey};
 use log::ReadFault;
@@ -46,18 +43,25 @@ pub(crate) struct Waiting {
 }
 
 fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
-    let body = FetchRequest::decode(request.version, reader)?;
-    if body.session_epoch > 0 {
-        // No session was ever opened, so the client's is another broker's or another time's.
-        let error_code = codes::FETCH_SESSION_ID_NOT_FOUND;
-        return Ok(request.answer(&FetchResponse {
-            error_code,
-            ..Default::default()
-        }));
-    }
+    let mut body = FetchRequest::decode(request.version, reader)?;
+    let completed = door
+        .sessions()
+        .complete(&mut body, request.version >= BY_ID);
+    let session_id = match completed {
+        Ok(id) => id,
+        Err(error_code) => {
+            return Ok(request.answer(&FetchResponse {
+                error_code,
+                ..Default::default()
+            }));
+        }
+    };
     let committed = body.isolation_level == READ_COMMITTED;
     let mut read = door.broker.read(&door.principal);
-    let mut response = FetchResponse::default();
+    let mut response = FetchResponse {
+        session_id,
+        ..Default::default()
+    };
     for topic in body.topics {
         let key = match request.version >= BY_ID {
             true => TopicKey::Id(topic.topic_id),
@@ -138,9 +142,14 @@ impl Waiting {
             self.hint(door, &refused);
         }
         match cold.is_empty() {
-            true => self.request.answer(&self.response),
+            true => self.finish(door),
             false => Step::Read(super::Waiting::Fetch(self), cold),
         }
+    }
+
+    fn finish(mut self, door: &Door) -> Step {
+        door.sessions().thin_out(&mut self.response);
+        self.request.answer(&self.response)
     }
 
     /// Tells who leads the partitions whose refusal says that it isn't who the client thought.
@@ -181,7 +190,12 @@ impl Waiting {
     }
 
     /// Writes what was read off the loop.
-    pub(crate) fn on_read(mut self, outcome: ColdOutcome, notes: &mut Vec<String>) -> Step {
+    pub(crate) fn on_read(
+        mut self,
+        door: &Door,
+        outcome: ColdOutcome,
+        notes: &mut Vec<String>,
+    ) -> Step {
         let version = self.request.version;
         let mut found = outcome.0.into_iter().peekable();
         for (place, answer) in self.partitions().enumerate() {
@@ -191,7 +205,7 @@ impl Waiting {
                 Some((_, Ok(Found::Time(_)))) | None => {}
             }
         }
-        self.request.answer(&self.response)
+        self.finish(door)
     }
 }
 

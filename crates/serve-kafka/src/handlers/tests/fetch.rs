@@ -151,21 +151,49 @@ fn nothing_new_is_an_empty_list_of_records() {
 }
 
 #[test]
-fn a_session_is_never_opened_and_never_found() {
+fn in_a_session_only_changes_are_asked_and_told() {
+    let mut world = World::new();
+    let mut open = request(&[("orders", &[part(0, 9), part(1, 9)])]);
+    open.session_epoch = 0;
+    let nothing = || found(Vec::new(), None);
+    let (_, answer) = world.call(11, &open, Reply::Read(vec![nothing(), nothing()]));
+    assert_eq!(answer.responses[0].partitions.len(), 2, "all of it is news");
+    let id = answer.session_id;
+    assert_ne!(id, 0);
+
+    let mut next = request(&[]);
+    (next.session_id, next.session_epoch) = (id, 1);
+    let reply = Reply::Read(vec![nothing(), found(vec![batch(b"new")], None)]);
+    let (command, answer) = world.call(11, &next, reply);
+    let Command::Read { parts, .. } = command else {
+        panic!("both are read")
+    };
+    assert_eq!(parts.len(), 2);
+    let told: Vec<i32> = answer.responses[0]
+        .partitions
+        .iter()
+        .map(|p| p.partition_index)
+        .collect();
+    assert_eq!((answer.session_id, told), (id, vec![1]));
+
+    let again = world.ask(11, &next);
+    assert_eq!(again.error_code, 71, "the epoch was used");
+}
+
+#[test]
+fn a_session_that_is_not_there_is_not_found() {
     for (id, epoch) in [(0, 5), (7, 1)] {
         let mut asked = request(&[("orders", &[part(0, 0)])]);
         (asked.session_id, asked.session_epoch) = (id, epoch);
         let answer = World::new().ask(11, &asked);
         assert_eq!((answer.error_code, answer.responses.len()), (70, 0));
     }
-    for (id, epoch) in [(0, 0), (7, 0), (7, -1)] {
-        let mut asked = request(&[("orders", &[part(0, 0)])]);
-        (asked.session_id, asked.session_epoch) = (id, epoch);
-        let reply = Reply::Read(vec![found(Vec::new(), None)]);
-        let (_, answer) = World::new().call(11, &asked, reply);
-        assert_eq!((answer.error_code, answer.session_id), (0, 0));
-        assert_eq!(answer.responses.len(), 1);
-    }
+    let mut asked = request(&[("orders", &[part(0, 0)])]);
+    (asked.session_id, asked.session_epoch) = (7, -1);
+    let reply = Reply::Read(vec![found(Vec::new(), None)]);
+    let (_, answer) = World::new().call(11, &asked, reply);
+    assert_eq!((answer.error_code, answer.session_id), (0, 0));
+    assert_eq!(answer.responses.len(), 1);
 }
 
 #[test]
