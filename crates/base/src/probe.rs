@@ -67,6 +67,8 @@ names! {
         NewLeaderGuessesHighWatermark,
         /// A failed sync is tried again and believed.
         RetryFailedSync,
+        /// A start takes for durable what it reads, even after a failed sync.
+        TrustPageCache,
     }
 }
 

@@ -46,11 +46,11 @@ pub(crate) fn open(
         refuse_orphans(&*disk)?;
     }
     let covered = checkpoint.as_ref().map_or(0, |c| c.turn);
-    let survey = Survey::run(&mut found, covered)?;
+    let mut survey = Survey::run(&mut found, covered)?;
     // What was read may be in the page cache only. It must be durable before replay overwrites
     // what it cuts off.
     if let Some(last) = found.chain.last() {
-        wal::sync(&*last.file, &last.path())?;
+        survey.prove(last)?;
     }
     disk.sync_dir(wal::DIR)
         .map_err(|e| Fault::from_io(wal::DIR, "sync", e))?;

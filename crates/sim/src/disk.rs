@@ -16,7 +16,9 @@
 //!   operation stops in the middle and all later ones fail: so a kill or a power loss can come
 //!   between any two steps of storage, of recovery too.
 //! - **A failed sync** (EIO) leaves each unsynced sector written or not, by chance, and *forgets*
-//!   that it was unsynced, as Linux does: a second sync succeeds and proves nothing.
+//!   that it was unsynced, as Linux does: a second sync succeeds and proves nothing. What wasn't
+//!   written stays in the cache, also for the next process, or leaves it: with a kill, or before
+//!   any read.
 //! - **EIO** on a write or a read: the call fails, a write after some of its sectors.
 //! - **ENOSPC**: a capacity; a write that would grow past it fails after what fits.
 //! - **Rot**: a bit of durable data flips. A page that is in the cache of an open file hides it;

@@ -1,11 +1,13 @@
 //! The first reading of the write-ahead log: every frame is checked, and what was cut off is
-//! noted, so that replay doesn't write what must not be written any more.
+//! noted, so that replay doesn't write what must not be written any more. What can be read isn't
+//! durable for that: the survey notes which frames are not known to be, and writes them again.
 
 use crate::fault::Fault;
 use crate::turn::Record;
 use crate::wal::record::{self, Logged};
 use crate::wal::scan::{Found, Link};
-use base::{GroupId, RaftIndex};
+use crate::wal::{self, SECTOR};
+use base::{Bug, GroupId, RaftIndex, planted};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -30,6 +32,10 @@ pub(super) struct Survey {
     /// The turn of the last record.
     seen: u64,
     pub(super) last_turn: u64,
+    /// Frames of the last file that no frame knows to be synced, and where they lie.
+    unproven: Vec<(u64, Bytes)>,
+    /// No frame knows the last file's header to be synced.
+    header_unproven: bool,
 }
 
 impl Survey {
@@ -41,7 +47,15 @@ impl Survey {
         };
         for link in &mut found.chain {
             let mut pos = link.from;
+            // The header after it says that all before it was synced.
+            survey.unproven.clear();
+            survey.header_unproven = pos == SECTOR;
             while let Some(read) = link.read(pos)? {
+                if read.synced.generation == link.header.generation {
+                    survey.header_unproven = false;
+                    survey.unproven.retain(|(at, _)| *at >= read.synced.pos);
+                }
+                survey.unproven.push((pos, read.whole));
                 if !survey.frame(&read_records(link, pos, &read.body)?, covered) {
                     let what = "a frame belongs to an earlier turn than the one before it";
                     return Err(Fault::corrupt(&link.path(), pos, what));
@@ -60,6 +74,29 @@ impl Survey {
             }
         }
         Ok(survey)
+    }
+
+    /// Makes sure that the end of the log is on the device. After a failed sync the page cache may
+    /// hold, as if it were written, what the device never got; one more sync would prove nothing,
+    /// and a power loss after this start would take what it relied on. So what isn't known to be
+    /// synced is written again. It is written as it was, so a crash in between tears nothing.
+    pub(super) fn prove(&mut self, last: &Link) -> Result<(), Fault> {
+        let unproven = std::mem::take(&mut self.unproven);
+        let path = last.path();
+        let write = |bytes: &[u8], pos| {
+            last.file
+                .write_at(&[bytes], pos)
+                .map_err(|e| Fault::from_io(&path, "write", e))
+        };
+        if !planted(Bug::TrustPageCache) {
+            if self.header_unproven {
+                write(&last.header.encode(), 0)?;
+            }
+            for (pos, frame) in unproven {
+                write(&frame, pos)?;
+            }
+        }
+        wal::sync(&*last.file, &path)
     }
 
     /// Notes a frame's records; false if its turns go back.

@@ -6,7 +6,7 @@ mod golden;
 
 use crate::testing::{Loss, MemDisk, Shard, check_reads, matches, reopen};
 use crate::{Fault, Settings, Storage, StorageSettings, Turn};
-use base::{GroupId, RaftIndex};
+use base::{Bug, GroupId, RaftIndex};
 
 /// A directory with something of everything, all of it durable and known to be.
 fn example(settings: StorageSettings) -> (MemDisk, Shard) {
@@ -111,6 +111,46 @@ fn a_tail_that_was_never_synced_is_made_durable_before_it_is_relied_on() {
         shard.recover(recovered);
         check_reads(&shard.groups, &storage.files());
     }
+}
+
+#[test]
+fn what_a_failed_sync_left_in_the_cache_is_durable_once_a_start_has_read_it() {
+    let mut lost = 0;
+    for seed in 0..40 {
+        for bug in [None, Some(Bug::TrustPageCache)] {
+            let disk = MemDisk::new();
+            let mut shard = Shard::new(seed);
+            let (mut storage, _) = reopen(&disk).unwrap();
+            for _ in 0..seed {
+                storage.write(vec![shard.turn()]).unwrap();
+                shard.acknowledged();
+                storage.settle().unwrap();
+            }
+            disk.fail_syncs(true);
+            assert!(storage.write(vec![shard.turn(), shard.turn()]).is_err());
+            disk.crash(Loss::Process);
+            base::probe::plant(bug);
+            let (_, recovered) = reopen(&disk).unwrap();
+            base::probe::plant(None);
+            let next_turn = recovered.next_turn;
+            shard.recover(recovered);
+            // From here on others may have been told of it.
+            disk.crash(Loss::Power(seed));
+            match (bug, reopen(&disk)) {
+                (None, Ok((storage, recovered))) => {
+                    assert_eq!(recovered.next_turn, next_turn);
+                    shard.recover(recovered);
+                    check_reads(&shard.groups, &storage.files());
+                }
+                (None, Err(fault)) => panic!("{seed}: {fault}"),
+                (Some(_), Ok((_, recovered))) => {
+                    lost += u32::from(recovered.next_turn != next_turn);
+                }
+                (Some(_), Err(_)) => lost += 1,
+            }
+        }
+    }
+    assert!(lost > 10, "the planted bug shows");
 }
 
 #[test]

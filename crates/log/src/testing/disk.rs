@@ -112,6 +112,7 @@ impl MemDisk {
         self.state().full_after = writes;
     }
 
+    /// Syncs fail from now on, and forget what they had to write.
     pub(crate) fn fail_syncs(&self, fail: bool) {
         self.state().fail_syncs = fail;
     }
@@ -458,10 +459,13 @@ impl File for MemFile {
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.disk.state();
         state.change()?;
-        if state.fail_syncs {
+        let fails = state.fail_syncs;
+        let node = &mut state.nodes[self.node];
+        if fails {
+            // As Linux does it: the bytes stay in the cache and count as written.
+            node.dirty.clear();
             return Err(io::Error::other("the device failed"));
         }
-        let node = &mut state.nodes[self.node];
         let Node {
             bytes,
             durable,

@@ -41,9 +41,14 @@ pub(crate) struct Found {
     pub(crate) max_generation: u64,
 }
 
-/// A frame's place and records.
+/// A frame, checked.
 pub(crate) struct Read {
+    /// All of it, with its padding.
+    pub(crate) whole: Bytes,
+    /// Its records.
     pub(crate) body: Bytes,
+    /// What was durable when it was written.
+    pub(crate) synced: Position,
     pub(crate) next: u64,
 }
 
@@ -266,33 +271,46 @@ impl Link {
         if self.end == Some(pos) {
             return Ok(None);
         }
-        let at = Position {
+        match self.whole(pos)? {
+            Some(read) if self.end.is_none_or(|end| read.next <= end) => Ok(Some(read)),
+            _ => self.bad_frame(pos),
+        }
+    }
+
+    fn at(&self, pos: u64) -> Position {
+        Position {
             generation: self.header.generation,
             pos,
-        };
-        let path = self.path();
-        if let Some(header) = read_header(&*self.file, &path, self.header.len, at)? {
-            let mut body = vec![0; header.body_len as usize];
-            let from = pos + FRAME_HEADER as u64;
-            let next = pos + header.frame_len();
-            match self.file.read_at(&mut body, from) {
-                Ok(()) if header.covers(&body) && self.end.is_none_or(|end| next <= end) => {
-                    return Ok(Some(Read {
-                        body: body.into(),
-                        next,
-                    }));
-                }
-                Err(e) if e.kind() != io::ErrorKind::UnexpectedEof => {
-                    return Err(Fault::from_io(&path, "read", e));
-                }
-                _ => {}
-            }
         }
-        self.bad_frame(at)
+    }
+
+    /// The frame of this generation at `pos`, if all of it is there.
+    fn whole(&self, pos: u64) -> Result<Option<Read>, Fault> {
+        let path = self.path();
+        let Some(header) = read_header(&*self.file, &path, self.header.len, self.at(pos))? else {
+            return Ok(None);
+        };
+        let mut whole = vec![0; header.frame_len() as usize];
+        match self.file.read_at(&mut whole, pos) {
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            done => done.map_err(|e| Fault::from_io(&path, "read", e))?,
+        }
+        // Read twice, the header may be two: a page can leave the cache in between, and show what the
+        // device has.
+        let same = FrameHeader::read(&whole, self.at(pos)) == Some(header);
+        let whole = Bytes::from(whole);
+        let body = whole.slice(FRAME_HEADER..FRAME_HEADER + header.body_len as usize);
+        Ok((same && header.covers(&body)).then_some(Read {
+            whole,
+            body,
+            synced: header.synced,
+            next: pos + header.frame_len(),
+        }))
     }
 
     /// Decides what a bad frame is.
-    fn bad_frame(&self, at: Position) -> Result<Option<Read>, Fault> {
+    fn bad_frame(&self, pos: u64) -> Result<Option<Read>, Fault> {
+        let at = self.at(pos);
         let beyond = self.look_beyond(at)?;
         let durable = match self.end {
             Some(pos) => Some(Position { pos, ..at }),

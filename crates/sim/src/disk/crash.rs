@@ -53,25 +53,36 @@ impl Inode {
         self.show_rot();
     }
 
-    /// The process is gone, the machine runs on: what a failed sync gave up may leave the cache.
-    fn killed(&mut self) {
-        for (sector, old) in std::mem::take(&mut self.forgotten) {
-            if sector * SECTOR < self.bytes.len() {
-                let len = self.bytes.len();
-                self.restore(sector, &old);
-                self.bytes.truncate(len);
-            }
+    /// The process is gone, the machine runs on. What a failed sync gave up has left the cache, or
+    /// the next process reads it and only a power loss shows that the device never got it.
+    fn killed(&mut self, random: &mut Random) {
+        if random.percent(50) {
+            self.leave_cache();
         }
         self.show_rot();
+    }
+
+    /// What a failed sync gave up leaves the cache, as any clean page may: the device's bytes show.
+    pub(super) fn leave_cache(&mut self) {
+        let len = self.bytes.len();
+        for (sector, old) in std::mem::take(&mut self.forgotten) {
+            if sector * SECTOR < len {
+                self.restore(sector, &old);
+            }
+        }
+        self.bytes.truncate(len);
     }
 }
 
 impl SimDisk {
     /// `kill -9`: what was written stays, synced or not.
     pub(crate) fn kill(&self) {
-        let mut state = self.lock();
+        let mut guard = self.lock();
+        let state = &mut *guard;
         state.dead = true;
-        state.inodes.iter_mut().for_each(Inode::killed);
+        for inode in &mut state.inodes {
+            inode.killed(&mut state.random);
+        }
     }
 
     /// The power goes.

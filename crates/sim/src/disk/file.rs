@@ -5,6 +5,9 @@ use base::File;
 use std::collections::BTreeMap;
 use std::io;
 
+/// Percent of the reads of a file before which what a failed sync gave up leaves the cache.
+const LEAVES_CACHE_PERCENT: u64 = 2;
+
 /// What a sector was before; `None` for zeros.
 pub(super) type Old = Option<Box<[u8; SECTOR]>>;
 
@@ -158,7 +161,12 @@ impl File for SimFile {
             state.damage.failed_reads += 1;
             return Err(eio());
         }
-        let bytes = &state.inodes[self.inode].bytes;
+        let State { inodes, random, .. } = &mut *state;
+        let file = &mut inodes[self.inode];
+        if !file.forgotten.is_empty() && random.percent(LEAVES_CACHE_PERCENT) {
+            file.leave_cache();
+        }
+        let bytes = &file.bytes;
         let start = usize::try_from(pos).unwrap_or(usize::MAX);
         let from = start
             .checked_add(buf.len())

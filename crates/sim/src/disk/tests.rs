@@ -155,6 +155,42 @@ fn a_sync_after_a_failed_one_proves_nothing() {
 }
 
 #[test]
+fn what_a_failed_sync_gave_up_may_be_read_by_the_next_process_and_lost_with_the_power() {
+    let (mut gone, mut read, mut lost, mut kept) = (0, 0, 0, 0);
+    for seed in 0..200 {
+        let disk = disk(seed);
+        durable_file(&disk, "a", &[1; SECTOR]);
+        let file = disk.open("a", Open::Existing).unwrap();
+        file.write_at(&[&[2; SECTOR]], 0).unwrap();
+        disk.arm(Fails::Sync, 0);
+        assert!(file.sync_data().is_err());
+        disk.kill();
+        let next = disk.boot();
+        let file = next.open("a", Open::Existing).unwrap();
+        let mut bytes = [0; SECTOR];
+        file.read_at(&mut bytes, 0).unwrap();
+        if bytes == [1; SECTOR] {
+            gone += 1;
+            continue;
+        }
+        read += 1;
+        if seed % 2 == 0 {
+            // Written again, it is dirty again, and a sync means something.
+            file.write_at(&[&[2; SECTOR]], 0).unwrap();
+        }
+        file.sync_data().unwrap();
+        next.power_loss();
+        let survived = next.peek("a").unwrap() == vec![2; SECTOR];
+        assert!(
+            survived || seed % 2 == 1,
+            "a sync of what was written again lies"
+        );
+        *(if survived { &mut kept } else { &mut lost }) += 1;
+    }
+    assert!(gone > 20 && read > 20 && lost > 5 && kept > 5);
+}
+
+#[test]
 fn a_fuse_stops_everything_in_the_middle() {
     let disk = disk(1);
     durable_file(&disk, "a", &[1; 4096]);
