@@ -2,7 +2,9 @@
 //!
 //! A bad frame is a torn tail only if nothing shows that it was ever durable. What shows it: a
 //! later frame of the same generation with a synced position beyond it, or the next generation's
-//! header, which says where this one ended. Then it is corruption, and is reported as such.
+//! header, which says where this one ended. A whole frame for its place that lies at another one
+//! shows it too: the write went astray, and the sync after it made nothing durable here. All of
+//! that is corruption, and is reported as such.
 
 use super::frame::{FRAME_HEADER, FrameHeader};
 use super::header::{FirstSector, Header};
@@ -29,6 +31,15 @@ pub(crate) struct Link {
     pub(crate) from: u64,
     /// Where it ends, as the next header says; the last one's is found by reading.
     pub(crate) end: Option<u64>,
+}
+
+/// What lies behind a bad frame.
+#[derive(Default)]
+struct Beyond {
+    /// What the frames there know to be synced, at most; `None` without a trace of one.
+    synced: Option<Position>,
+    /// Where a frame for the bad one's place lies.
+    astray: Option<u64>,
 }
 
 /// What is in the directory.
@@ -226,24 +237,48 @@ fn first_sector(
 }
 
 /// A file that seems unused may have lost its header: frames of a generation after the latest one
-/// show it, if they were written after a sync of that generation. A start skips a generation, so
-/// there are two candidates.
+/// show it, if they were written after a sync of that generation, or if the header lies at another
+/// place. A start skips a generation, so there are two candidates.
 fn lost_header(file: &dyn File, number: u64, len: u64, latest: u64) -> Result<(), Fault> {
     for generation in [latest + 1, latest + GENERATIONS_PER_START] {
         let mut at = Position {
             generation,
             pos: SECTOR,
         };
+        let mut lost = false;
         while let Some(header) = read_header(file, &path(number), len, at)? {
-            if header.synced.generation == generation && !planted(Bug::CorruptionAsTail) {
-                mark(Mark::WalCorruption);
-                let what = format!("the header of generation {generation} is lost");
-                return Err(Fault::corrupt(&path(number), 0, what));
-            }
+            lost |= header.synced.generation == generation;
             at.pos += header.frame_len();
+        }
+        if at.pos > SECTOR && !lost {
+            lost = header_went_astray(file, number, len, generation)?;
+        }
+        if lost && !planted(Bug::CorruptionAsTail) {
+            mark(Mark::WalCorruption);
+            let what = format!("the header of generation {generation} is lost");
+            return Err(Fault::corrupt(&path(number), 0, what));
         }
     }
     Ok(())
+}
+
+/// True if a file's header for a generation lies elsewhere in the file.
+fn header_went_astray(
+    file: &dyn File,
+    number: u64,
+    len: u64,
+    generation: u64,
+) -> Result<bool, Fault> {
+    let mut sector = [0; SECTOR as usize];
+    for pos in (SECTOR..=len.saturating_sub(SECTOR)).step_by(SECTOR as usize) {
+        file.read_at(&mut sector, pos)
+            .map_err(|e| Fault::from_io(&path(number), "read", e))?;
+        let found = FirstSector::read(&sector, number);
+        if matches!(found, FirstSector::Header(header) if header.generation == generation) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn read_header(
@@ -314,47 +349,74 @@ impl Link {
         let beyond = self.look_beyond(at)?;
         let durable = match self.end {
             Some(pos) => Some(Position { pos, ..at }),
-            None => beyond.filter(|synced| *synced > at),
+            None => beyond.synced.filter(|synced| *synced > at),
         };
-        match durable {
-            Some(synced) if !planted(Bug::CorruptionAsTail) => {
-                mark(Mark::WalCorruption);
-                let what = format!(
-                    "a frame that was durable (synced up to byte {}) doesn't match its checksum",
-                    synced.pos
-                );
-                Err(Fault::corrupt(&self.path(), at.pos, what))
-            }
-            _ => {
-                if beyond.is_some() {
-                    mark(Mark::TornTail);
-                }
-                Ok(None)
-            }
+        let astray = match beyond.astray {
+            None if durable.is_none() => self.look_before(at)?,
+            found => found,
+        };
+        let what = match (durable, astray) {
+            _ if planted(Bug::CorruptionAsTail) => None,
+            (Some(synced), _) => Some(format!(
+                "a frame that was durable (synced up to byte {}) doesn't match its checksum",
+                synced.pos
+            )),
+            (None, Some(place)) => Some(format!(
+                "the frame that belongs here lies at byte {place}: its write went astray"
+            )),
+            (None, None) => None,
+        };
+        if let Some(what) = what {
+            mark(Mark::WalCorruption);
+            return Err(Fault::corrupt(&self.path(), pos, what));
         }
+        if beyond.synced.is_some() {
+            mark(Mark::TornTail);
+        }
+        Ok(None)
     }
 
-    /// What the frames at and after a bad one know to be synced, at most; `None` if there is no
-    /// trace of one.
-    fn look_beyond(&self, bad: Position) -> Result<Option<Position>, Fault> {
+    /// Looks for frames at and after a bad one.
+    fn look_beyond(&self, bad: Position) -> Result<Beyond, Fault> {
         let path = self.path();
-        let mut furthest = None;
-        let mut pos = bad.pos;
-        while pos + SECTOR <= self.header.len {
-            let mut chunk = vec![0; LOOK_BYTES.min(self.header.len - pos) as usize];
+        let mut beyond = Beyond::default();
+        let mut from = bad.pos;
+        while from + SECTOR <= self.header.len {
+            let mut chunk = vec![0; LOOK_BYTES.min(self.header.len - from) as usize];
             self.file
-                .read_at(&mut chunk, pos)
+                .read_at(&mut chunk, from)
                 .map_err(|e| Fault::from_io(&path, "read", e))?;
             for (nth, sector) in chunk.chunks_exact(SECTOR as usize).enumerate() {
-                let at = Position {
-                    pos: pos + nth as u64 * SECTOR,
-                    ..bad
-                };
-                let header = FrameHeader::read(sector, at);
-                furthest = furthest.max(header.map(|header| header.synced));
+                let pos = from + nth as u64 * SECTOR;
+                if let Some(header) = FrameHeader::read(sector, self.at(pos)) {
+                    beyond.synced = beyond.synced.max(Some(header.synced));
+                } else if FrameHeader::read(sector, bad).is_some() {
+                    beyond.astray = Some(pos);
+                }
             }
-            pos += LOOK_BYTES;
+            from += LOOK_BYTES;
         }
-        Ok(furthest)
+        Ok(beyond)
+    }
+
+    /// Looks for the bad frame among those that the checkpoint covers, which nobody else reads.
+    /// What lies inside a whole frame is its records, whatever they look like.
+    fn look_before(&self, bad: Position) -> Result<Option<u64>, Fault> {
+        let mut pos = SECTOR;
+        while pos < self.from {
+            if let Some(read) = self.whole(pos)? {
+                pos = read.next;
+                continue;
+            }
+            let mut sector = [0; SECTOR as usize];
+            self.file
+                .read_at(&mut sector, pos)
+                .map_err(|e| Fault::from_io(&self.path(), "read", e))?;
+            if FrameHeader::read(&sector, bad).is_some() {
+                return Ok(Some(pos));
+            }
+            pos += SECTOR;
+        }
+        Ok(None)
     }
 }

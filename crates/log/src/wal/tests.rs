@@ -141,6 +141,114 @@ fn the_last_frame_is_a_torn_tail_until_a_marker_tells_that_it_was_synced() {
     assert!(cut, "the planted bug cuts it off");
 }
 
+/// A write that went astray: the sectors lie at another place, and where they belong is what was
+/// there before.
+fn lead_astray(disk: &MemDisk, from: u64, upto: u64, to: u64) {
+    let mut bytes = disk.bytes("wal/00000001.wal");
+    let frame = bytes[from as usize..upto as usize].to_vec();
+    bytes[from as usize..upto as usize].fill(0);
+    bytes[to as usize..to as usize + frame.len()].copy_from_slice(&frame);
+    disk.put("wal/00000001.wal", &bytes);
+}
+
+/// A batch with this value, and a checkpoint that covers it.
+fn covered(value: &[u8]) -> (MemDisk, Storage, Shard) {
+    let disk = MemDisk::new();
+    let mut shard = Shard::new(2);
+    let (mut storage, _) = reopen(&disk).unwrap();
+    let mut turn = Turn::new(1);
+    shard.create(&mut turn);
+    shard.append_bytes(&mut turn, base::GroupId(0), 1, value);
+    storage.write(vec![turn]).unwrap();
+    storage.settle().unwrap();
+    let mut turn = Turn::new(2);
+    shard.checkpoint(&mut turn);
+    storage.write(vec![turn]).unwrap();
+    let mut flush = storage.take_flush().unwrap();
+    flush.run().unwrap();
+    storage.flushed(flush).unwrap();
+    shard.acknowledged();
+    (disk, storage, shard)
+}
+
+#[test]
+fn a_last_frame_that_went_astray_is_no_torn_tail() {
+    let (disk, mut storage, mut shard) = covered(&[4; 4000]);
+    let from = storage.wal.active.at.pos;
+    let mut turn = Turn::new(3);
+    shard.append_bytes(&mut turn, base::GroupId(0), 1, &[5; 2000]);
+    storage.write(vec![turn]).unwrap();
+    let upto = storage.wal.active.at.pos;
+    // Over the first frame, which the checkpoint covers; inside it; far beyond.
+    for to in [SECTOR, 2 * SECTOR, upto + 3 * SECTOR] {
+        let disk = disk.fork();
+        lead_astray(&disk, from, upto, to);
+        match reopen(&disk).map(|_| ()) {
+            Err(fault @ Fault::Corrupt { .. }) => {
+                let said = fault.to_string();
+                let named = format!("wal/00000001.wal is corrupt at byte {from}");
+                let place = format!("lies at byte {to}");
+                assert!(said.contains(&named) && said.contains(&place), "{said}");
+            }
+            other => panic!("{to}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn records_that_look_like_a_frame_are_records() {
+    let log = |disk: &MemDisk| disk.bytes("wal/00000001.wal");
+    let mut value = vec![0xab; 3000];
+    let (disk, storage, _) = covered(&value);
+    let end = storage.wal.active.at;
+    // A value that has, at the beginning of a sector, a frame for the place where the log ends.
+    let first = log(&disk).windows(8).position(|bytes| bytes == [0xab; 8]);
+    let first = first.unwrap();
+    let sector = (first + 1).next_multiple_of(SECTOR as usize);
+    let mut lure = Frame::marker();
+    lure.seal(end, Position::default());
+    let lure = &written(&lure)[..frame::FRAME_HEADER];
+    value[sector - first..][..lure.len()].copy_from_slice(lure);
+
+    let (disk, storage, mut shard) = covered(&value);
+    assert_eq!(storage.wal.active.at, end);
+    assert!(FrameHeader::read(&log(&disk)[sector..], end).is_some());
+    let (_, recovered) = reopen(&disk).unwrap();
+    shard.recover(recovered);
+}
+
+#[test]
+fn a_header_that_went_astray_is_missed() {
+    let disk = MemDisk::new();
+    let mut shard = Shard::new(2);
+    let (mut storage, _) = reopen(&disk).unwrap();
+    let mut turn = Turn::new(1);
+    shard.create(&mut turn);
+    storage.write(vec![turn]).unwrap();
+    // The write that goes on in the next file is the last one: no frame knows it to be synced.
+    let mut number = 2;
+    while storage.wal.active.number == 1 {
+        let mut turn = Turn::new(number);
+        number += 1;
+        shard.append_bytes(&mut turn, base::GroupId(0), 1, &[5; 3000]);
+        storage.write(vec![turn]).unwrap();
+    }
+    let path = path(storage.wal.active.number);
+    let torn = disk.fork();
+    let mut bytes = torn.bytes(&path);
+    let header = bytes[..SECTOR as usize].to_vec();
+    bytes[..SECTOR as usize].fill(0);
+    torn.put(&path, &bytes);
+    assert!(reopen(&torn).is_ok(), "the power was lost before the sync");
+    let at = bytes.len() - SECTOR as usize;
+    bytes[at..].copy_from_slice(&header);
+    disk.put(&path, &bytes);
+    match reopen(&disk).map(|_| ()) {
+        Err(Fault::Corrupt { file, offset, .. }) => assert_eq!((file, offset), (path, 0)),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_marker_is_written_once_and_a_new_file_seals_the_old() {
     let disk = MemDisk::new();
