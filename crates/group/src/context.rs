@@ -42,3 +42,28 @@ pub struct Context<'a> {
     /// Random bits, new for every command: they become the id of a member.
     pub drawn: Uuid,
 }
+
+/// No topics: for steps that don't look at them.
+pub(crate) struct NoTopics;
+
+impl Topics for NoTopics {
+    fn topic(&self, _name: &str) -> Option<TopicFacts> {
+        None
+    }
+
+    fn name_of(&self, _id: &Uuid) -> Option<&str> {
+        None
+    }
+
+    fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        Box::new(std::iter::empty())
+    }
+
+    fn racks(&self, _name: &str) -> Vec<Vec<Arc<str>>> {
+        Vec::new()
+    }
+
+    fn version(&self) -> u64 {
+        0
+    }
+}

@@ -1,12 +1,36 @@
 //! The replicated state and the three ways into it: deciding, replaying, becoming the leader.
 
-use crate::reply::{Join, Reply};
-use crate::{Caller, Command, Config, Context, Decision, Soft};
-use base::{Mono, Now, Refusal};
+mod catalog;
+mod refused;
 
-/// The groups of one partition of `__consumer_offsets`: what its records say, nothing else.
-#[derive(Debug, Default)]
-pub struct Groups {}
+pub use refused::refused;
+
+use crate::classic::Work;
+use crate::context::NoTopics;
+use crate::record::Key;
+use crate::record::group::Saved;
+use crate::reply::Reply;
+use crate::{Caller, Command, Config, Context, Decision, Soft, consumer, offsets};
+use base::{Mono, Now, Uuid};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A group, as far as it is more than offsets.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Group {
+    /// Of the classic protocol: its last finished generation.
+    Classic(Saved),
+    /// Of KIP-848.
+    Consumer(Box<consumer::Group>),
+}
+
+/// The groups of one partition of `__consumer_offsets`: what its records say, nothing else. A
+/// group that has nothing but offsets isn't among `groups`.
+#[derive(Debug, Default, PartialEq)]
+pub struct Groups {
+    pub(crate) groups: BTreeMap<Arc<str>, Group>,
+    pub(crate) offsets: BTreeMap<Arc<str>, offsets::ByTopic>,
+}
 
 impl Groups {
     /// No group, no offset.
@@ -18,54 +42,115 @@ impl Groups {
     /// host replays them at once, before the next command.
     pub fn handle(
         &self,
-        _soft: &mut Soft,
-        _ctx: &Context<'_>,
+        soft: &mut Soft,
+        ctx: &Context<'_>,
         caller: Caller,
         command: Command,
     ) -> Decision {
-        Decision {
-            records: Vec::new(),
-            replies: vec![(caller, refused(&command, Refusal::CoordinatorLoading))],
+        let mut out = Decision::default();
+        match command {
+            Command::JoinGroup(join) => self.join(soft, ctx, caller, join, &mut out),
+            Command::SyncGroup(sync) => self.sync(soft, ctx, caller, sync, &mut out),
+            Command::Heartbeat(beat) => self.heartbeat(soft, ctx, caller, beat, &mut out),
+            Command::LeaveGroup(leave) => self.leave(soft, ctx, caller, leave, &mut out),
+            Command::OffsetCommit(commit) => self.commit(soft, ctx, caller, commit, &mut out),
+            Command::OffsetFetch(fetch) => self.fetch(caller, fetch, &mut out),
+            Command::OffsetDelete(delete) => self.delete_offsets(soft, caller, &delete, &mut out),
+            Command::DeleteGroups { groups } => {
+                self.delete_groups(soft, caller, &groups, &mut out);
+            }
+            Command::DescribeGroups { groups } => {
+                out.replies.push((caller, self.describe(soft, &groups)));
+            }
+            Command::ListGroups(filter) => out.replies.push((caller, self.list(soft, &filter))),
+            Command::ConsumerHeartbeat(beat) => {
+                self.consumer_heartbeat(soft, ctx, caller, beat, &mut out);
+            }
+            Command::ConsumerDescribe { groups } => {
+                out.replies
+                    .push((caller, self.consumer_describe(ctx, &groups)));
+            }
+            Command::TopicsDeleted { topics } => {
+                self.topics_deleted(&topics, &mut out);
+                out.replies.push((caller, Reply::Done));
+            }
+            Command::Tick => {
+                self.classic_tick(soft, ctx, &mut out);
+                self.consumer_tick(soft, ctx, &mut out);
+                out.replies.push((caller, Reply::Done));
+            }
         }
+        out
     }
 
     /// Applies one fact. Total: what it can't read is skipped, the same on every replica.
-    pub fn replay(&mut self, _key: &[u8], _value: Option<&[u8]>) {}
+    pub fn replay(&mut self, key: &[u8], value: Option<&[u8]>) {
+        match Key::decode(key) {
+            None => {}
+            Some(Key::Offset {
+                group,
+                topic,
+                partition,
+            }) => self.replay_offset(group, topic, partition, value),
+            Some(Key::Group(name)) => self.replay_group(name, value),
+            Some(key) => self.replay_consumer(key, value),
+        }
+    }
+
+    fn replay_group(&mut self, name: &str, value: Option<&[u8]>) {
+        match value {
+            // A group that has changed its protocol is no longer this record's.
+            None => {
+                if let Some(Group::Classic(_)) = self.groups.get(name) {
+                    self.groups.remove(name);
+                }
+            }
+            Some(value) => {
+                if let Some(saved) = Saved::decode(value) {
+                    self.groups.insert(Arc::from(name), Group::Classic(saved));
+                }
+            }
+        }
+    }
 
     /// This replica leads from now on: the sessions of all known members begin anew.
-    pub fn elected(&self, _now: Now, _config: &Config) -> Soft {
-        Soft::default()
+    pub fn elected(&self, now: Now, config: &Config) -> Soft {
+        let mut soft = Soft {
+            consumer: self.consumer_elected(now, config),
+            ..Soft::default()
+        };
+        self.begin_sweeps(&mut soft, now, config);
+        let ctx = Context {
+            now,
+            config,
+            topics: &NoTopics,
+            drawn: Uuid::ZERO,
+        };
+        let mut out = Decision::default();
+        for (name, group) in &self.groups {
+            if let Group::Classic(saved) = group
+                && !saved.members.is_empty()
+                && let Some(live) = self.live(&mut soft.classic, name)
+            {
+                let timers = &mut soft.timers;
+                let mut work = Work {
+                    ctx: &ctx,
+                    timers,
+                    out: &mut out,
+                };
+                live.resume(&mut work);
+            }
+        }
+        debug_assert!(out.records.is_empty() && out.replies.is_empty());
+        soft
     }
 
-    /// When [`Command::Tick`] is wanted, if at all.
-    pub fn due(&self, _soft: &Soft) -> Option<Mono> {
-        None
+    /// When [`Command::Tick`] is wanted, if at all. It may turn out that nothing is due then.
+    pub fn due(&self, soft: &Soft) -> Option<Mono> {
+        let both = soft.timers.due().into_iter().chain(soft.consumer.due());
+        both.min()
     }
 }
 
-/// The answer to a command that was refused as a whole.
-pub fn refused(command: &Command, refusal: Refusal) -> Reply {
-    match command {
-        Command::JoinGroup(join) => Reply::JoinGroup(Join {
-            member: join.member.clone(),
-            outcome: Err(refusal),
-        }),
-        Command::SyncGroup(_) => Reply::SyncGroup(Err(refusal)),
-        Command::Heartbeat(_) => Reply::Heartbeat(Err(refusal)),
-        Command::LeaveGroup(_) => Reply::LeaveGroup(Err(refusal)),
-        Command::OffsetCommit(_) => Reply::OffsetCommit(Err(refusal)),
-        Command::OffsetFetch(_) => Reply::OffsetFetch(Err(refusal)),
-        Command::OffsetDelete(_) => Reply::OffsetDelete(Err(refusal)),
-        Command::DeleteGroups { groups } => Reply::DeleteGroups(each(groups, &refusal)),
-        Command::DescribeGroups { groups } => Reply::DescribeGroups(each(groups, &refusal)),
-        Command::ListGroups(_) => Reply::ListGroups(Vec::new()),
-        Command::ConsumerHeartbeat(_) => Reply::ConsumerHeartbeat(Err(refusal)),
-        Command::ConsumerDescribe { groups } => Reply::ConsumerDescribe(each(groups, &refusal)),
-        Command::TopicsDeleted { .. } | Command::Tick => Reply::Done,
-    }
-}
-
-fn each<T>(groups: &[String], refusal: &Refusal) -> Vec<(String, Result<T, Refusal>)> {
-    let refuse = |group: &String| (group.clone(), Err(refusal.clone()));
-    groups.iter().map(refuse).collect()
-}
+#[cfg(test)]
+mod tests;

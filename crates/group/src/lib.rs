@@ -11,10 +11,13 @@
 //! the Kafka protocol, waiting for commits.
 
 pub mod assign;
+mod classic;
 pub mod command;
 mod config;
+mod consumer;
 mod context;
 mod groups;
+mod offsets;
 pub mod record;
 pub mod reply;
 mod soft;
@@ -22,7 +25,7 @@ mod soft;
 pub use command::{Client, Command};
 pub use config::{Config, MigrationPolicy, Overrides};
 pub use context::{Caller, Context, TopicFacts, Topics};
-pub use groups::Groups;
+pub use groups::{Groups, refused};
 pub use record::Record;
 pub use reply::{Decision, GroupType, Reply};
 pub use soft::Soft;

@@ -1,5 +1,25 @@
-//! What only the leader knows, and only while it leads.
+//! What only the leader knows, and only while it leads. It is never needed to understand a
+//! record, so a new leader starts without it.
+
+mod timers;
+
+pub(crate) use timers::{Timer, Timers};
+
+use crate::classic::Live;
+use crate::consumer;
+use crate::offsets::Sweep;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Sessions, joins and syncs under way, timers.
 #[derive(Debug, Default)]
-pub struct Soft {}
+pub struct Soft {
+    /// Classic groups in use.
+    pub(crate) classic: BTreeMap<Arc<str>, Live>,
+    /// When something is due in them.
+    pub(crate) timers: Timers,
+    /// How far the search for offsets that are too old has come.
+    pub(crate) sweep: Sweep,
+    /// What groups of KIP-848 need.
+    pub(crate) consumer: consumer::Soft,
+}

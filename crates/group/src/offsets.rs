@@ -1,0 +1,105 @@
+//! Committed offsets: who read how far.
+//!
+//! They belong to groups but live beside them: a group may have nothing but offsets (a consumer
+//! that assigns its partitions itself), and a group that changes its protocol keeps them.
+
+mod commit;
+mod delete;
+mod expire;
+mod fetch;
+
+pub(crate) use expire::Sweep;
+
+use crate::Groups;
+use crate::record::offset::{Offset, View};
+use crate::record::{Key, Record};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The offsets of one group by topic and partition.
+pub(crate) type ByTopic = BTreeMap<Arc<str>, BTreeMap<i32, Offset>>;
+
+impl Groups {
+    pub(crate) fn replay_offset(
+        &mut self,
+        group: &str,
+        topic: &str,
+        partition: i32,
+        value: Option<&[u8]>,
+    ) {
+        let Some(value) = value else {
+            return self.forget_offset(group, topic, partition);
+        };
+        let Some(view) = View::decode(value) else {
+            return;
+        };
+        let topics = entry(&mut self.offsets, group);
+        let partitions = entry(topics, topic);
+        let old = partitions.get(&partition).map(|old| &old.metadata);
+        // Most commits say the same words as the one before, or none.
+        let metadata = match old {
+            Some(same) if **same == *view.metadata => same.clone(),
+            _ => Arc::from(view.metadata),
+        };
+        let offset = Offset {
+            offset: view.offset,
+            leader_epoch: view.leader_epoch,
+            metadata,
+            committed_ms: view.committed_ms,
+            expires_ms: view.expires_ms,
+            topic_id: view.topic_id,
+        };
+        partitions.insert(partition, offset);
+    }
+
+    fn forget_offset(&mut self, group: &str, topic: &str, partition: i32) {
+        let Some(topics) = self.offsets.get_mut(group) else {
+            return;
+        };
+        if let Some(partitions) = topics.get_mut(topic) {
+            partitions.remove(&partition);
+            if partitions.is_empty() {
+                topics.remove(topic);
+            }
+        }
+        if topics.is_empty() {
+            self.offsets.remove(group);
+        }
+    }
+
+    /// Every committed offset: group, topic, partition, offset.
+    pub fn committed(&self) -> impl Iterator<Item = (&str, &str, i32, &Offset)> {
+        self.offsets.iter().flat_map(|(group, topics)| {
+            topics.iter().flat_map(move |(topic, partitions)| {
+                let each = partitions.iter();
+                each.map(move |(partition, offset)| (&**group, &**topic, *partition, offset))
+            })
+        })
+    }
+
+    /// Writes what makes every offset of the group disappear.
+    pub(crate) fn forget_offsets(&self, group: &str, records: &mut Vec<Record>) {
+        for (topic, partitions) in self.offsets.get(group).into_iter().flatten() {
+            for partition in partitions.keys() {
+                records.push(tombstone(group, topic, *partition));
+            }
+        }
+    }
+}
+
+/// The entry of this name, made if need be; the name is only copied then.
+fn entry<'m, V: Default>(map: &'m mut BTreeMap<Arc<str>, V>, name: &str) -> &'m mut V {
+    if !map.contains_key(name) {
+        map.insert(Arc::from(name), V::default());
+    }
+    map.get_mut(name)
+        .expect("it was put in just now if it wasn't there")
+}
+
+pub(crate) fn tombstone(group: &str, topic: &str, partition: i32) -> Record {
+    Record::tombstone(Key::Offset {
+        group,
+        topic,
+        partition,
+    })
+}

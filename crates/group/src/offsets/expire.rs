@@ -1,0 +1,136 @@
+//! Offsets that are too old (KIP-211), and groups of which nothing is left.
+//!
+//! A group in use keeps the offsets of what it reads. What it doesn't read any more goes after
+//! `offsets.retention.minutes`, counted from the commit; when the last member has left, all
+//! goes after that time, counted from then. A group without members and offsets goes too.
+//!
+//! The search goes through the groups part by part, a few at a time, once per
+//! `offsets.retention.check.interval.ms`.
+
+use super::tombstone;
+use crate::classic::State;
+use crate::groups::Group;
+use crate::record::offset::Offset;
+use crate::soft::Timer;
+use crate::{Config, Context, Decision, Groups, Soft};
+use base::Now;
+use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Groups that one part of the search looks at.
+const GROUPS_PER_PART: usize = 200;
+/// The pause between two parts, in which others get their turn.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How far the search has come.
+#[derive(Debug, Default)]
+pub(crate) struct Sweep {
+    /// The last group that was looked at; `None` between two searches.
+    after: Option<Arc<str>>,
+}
+
+/// From when on an offset grows old.
+enum Age {
+    /// Since it was committed.
+    Commit,
+    /// Since the group is empty.
+    Since(i64),
+}
+
+impl Groups {
+    /// The first search comes after one interval.
+    pub(crate) fn begin_sweeps(&self, soft: &mut Soft, now: Now, config: &Config) {
+        soft.timers
+            .arm(now.mono.after(interval(config)), Timer::Sweep);
+    }
+
+    /// Looks at the next groups.
+    pub(crate) fn sweep(&self, soft: &mut Soft, ctx: &Context<'_>, out: &mut Decision) {
+        let names = self.names_after(soft.sweep.after.as_ref());
+        for name in &names {
+            self.expire(soft, ctx, name, out);
+        }
+        let more = names.len() == GROUPS_PER_PART;
+        soft.sweep.after = names.last().cloned().filter(|_| more);
+        let pause = if more { PAUSE } else { interval(ctx.config) };
+        soft.timers.arm(ctx.now.mono.after(pause), Timer::Sweep);
+    }
+
+    fn names_after(&self, after: Option<&Arc<str>>) -> Vec<Arc<str>> {
+        let from = || after.map_or(Unbounded, |name| Excluded(name.clone()));
+        let groups = self.groups.range::<Arc<str>, _>((from(), Unbounded));
+        let offsets = self.offsets.range::<Arc<str>, _>((from(), Unbounded));
+        let mut names: BTreeSet<&Arc<str>> = groups.map(|(n, _)| n).take(GROUPS_PER_PART).collect();
+        names.extend(offsets.map(|(name, _)| name).take(GROUPS_PER_PART));
+        names.into_iter().take(GROUPS_PER_PART).cloned().collect()
+    }
+
+    fn expire(&self, soft: &mut Soft, ctx: &Context<'_>, name: &str, out: &mut Decision) {
+        let Some(age) = self.age(soft, name) else {
+            return;
+        };
+        let mut left = false;
+        for (topic, partitions) in self.offsets.get(name).into_iter().flatten() {
+            let consumed = self.consumes(soft, name, topic);
+            for (partition, offset) in partitions {
+                if !consumed && expired(offset, &age, ctx) {
+                    out.records.push(tombstone(name, topic, *partition));
+                } else {
+                    left = true;
+                }
+            }
+        }
+        let pending = soft
+            .classic
+            .get(name)
+            .is_some_and(|l| !l.pending.is_empty());
+        if !left && !pending && !self.in_use(soft, name) {
+            self.tombstone_group(soft, name, &mut out.records);
+        }
+    }
+
+    /// `None` while nothing may go.
+    fn age(&self, soft: &Soft, name: &str) -> Option<Age> {
+        let since = |since_ms: i64| match since_ms {
+            -1 => Age::Commit,
+            since_ms => Age::Since(since_ms),
+        };
+        if let Some(live) = soft.classic.get(name) {
+            return match (&live.protocol_type, live.state) {
+                (None, _) => Some(Age::Commit),
+                (Some(_), State::Empty) => Some(since(live.since_ms)),
+                (Some(_), State::Stable) if live.is_consumer() && live.topics.is_some() => {
+                    Some(Age::Commit)
+                }
+                _ => None,
+            };
+        }
+        match self.groups.get(name) {
+            Some(Group::Classic(saved)) if saved.protocol_type.is_some() => {
+                Some(since(saved.since_ms))
+            }
+            _ => Some(Age::Commit),
+        }
+    }
+}
+
+fn interval(config: &Config) -> Duration {
+    let ms = u64::try_from(config.offsets_retention_check_interval_ms).unwrap_or(1);
+    Duration::from_millis(ms.max(1))
+}
+
+/// Clients of old versions said themselves how long an offset stays.
+fn expired(offset: &Offset, age: &Age, ctx: &Context<'_>) -> bool {
+    let now_ms = ctx.now.wall.0;
+    if let Some(expires_ms) = offset.expires_ms {
+        return now_ms >= expires_ms;
+    }
+    let from_ms = match age {
+        Age::Commit => offset.committed_ms,
+        Age::Since(since_ms) => *since_ms,
+    };
+    let keep_ms = i64::from(ctx.config.offsets_retention_minutes).saturating_mul(60_000);
+    now_ms.saturating_sub(from_ms) >= keep_ms
+}
