@@ -129,6 +129,12 @@ names! {
         VoteRefused,
         /// A follower diverged and was told so.
         Diverged,
+        /// A coordinator of groups began to serve.
+        CoordinatorServes,
+        /// A coordinator that had replayed what wasn't committed began anew from the log.
+        CoordinatorForgot,
+        /// A coordinator read its log from files.
+        CoordinatorLoads,
     }
 }
 

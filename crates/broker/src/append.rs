@@ -30,6 +30,10 @@ impl Append<'_> {
 
     /// Adds a batch, which the door has validated.
     pub fn push(&mut self, target: &Target, partition: i32, batch: Batch) {
+        if let Some(name) = internal(target) {
+            let why = format!("Cannot append to internal topic {name}");
+            return self.refuse(target, partition, Refusal::InvalidTopic(why));
+        }
         self.parts
             .push(target, partition, |group| AppendPart { group, batch });
     }
@@ -55,4 +59,10 @@ impl Append<'_> {
             parts,
         });
     }
+}
+
+/// The name of a topic that only coordinators write.
+fn internal(target: &Target) -> Option<&str> {
+    let name = &target.topic().ok()?.name;
+    meta::names::is_internal(name).then_some(name)
 }

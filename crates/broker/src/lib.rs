@@ -12,6 +12,7 @@ mod ask;
 mod authorise;
 mod budget;
 mod describe;
+mod groups;
 mod leaders;
 mod merge;
 mod producers;
@@ -37,6 +38,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use base::{GroupId, NodeId, Random, Refusal, Term, Uuid};
 use meta::Image;
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The way into the shard.
@@ -61,6 +63,8 @@ struct Inner {
     heard: ArcSwapOption<Vec<NodeId>>,
     producers: Arc<producers::Pool>,
     chance: Mutex<Random>,
+    /// Somebody makes the topic that keeps groups.
+    making_offsets: Arc<AtomicBool>,
     budget: Arc<Budget>,
     stats: Stats,
 }
@@ -100,6 +104,7 @@ impl Broker {
             leaders: leaders::Leaders::default(),
             heard: ArcSwapOption::empty(),
             chance: Mutex::new(Random::new(seed)),
+            making_offsets: Arc::default(),
             budget,
             stats: Stats::default(),
         }))

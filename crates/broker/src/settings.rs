@@ -64,10 +64,29 @@ pub struct Settings {
     pub reader_threads: usize,
     /// `mailbox.events.max`.
     pub mailbox_events: usize,
+    /// What coordinators of groups obey.
+    pub groups: Groups,
     /// One line for each given key that has no meaning here.
     pub warnings: Vec<String>,
     topic_defaults: meta::Defaults,
     given: BTreeMap<&'static str, String>,
+}
+
+/// What is configured of groups.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Groups {
+    /// What a coordinator decides by.
+    pub config: group::Config,
+    /// `offsets.commit.timeout.ms`.
+    pub commit_wait: Duration,
+    /// `offsets.topic.num.partitions`.
+    pub offsets_partitions: u32,
+    /// `offsets.topic.replication.factor`.
+    pub offsets_replicas: u32,
+    /// Somebody said so: then it is kept even while there are too few nodes.
+    pub offsets_replicas_given: bool,
+    /// `offsets.topic.segment.bytes`.
+    pub offsets_segment_bytes: u32,
 }
 
 /// Why a configuration can't be used.

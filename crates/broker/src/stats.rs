@@ -37,6 +37,12 @@ verbs! {
     AutoCreateTopics = "auto_create_topics",
     /// Delete topics.
     DeleteTopics = "delete_topics",
+    /// A command for the coordinator of a group.
+    Group = "group",
+    /// List the groups of all coordinators here.
+    Groups = "groups",
+    /// Find the coordinator of a group.
+    Coordinator = "coordinator",
     /// Hand out a producer id.
     InitProducer = "init_producer",
 }

@@ -144,7 +144,7 @@ impl Group {
     }
 
     fn propose(&mut self, body: Body) -> Result<RaftIndex, ProposeError> {
-        if self.raw.raft.state != StateRole::Leader || self.raw.raft.lead_transferee.is_some() {
+        if !self.may_propose() {
             return Err(ProposeError);
         }
         let index = self.last_index().next();
@@ -379,6 +379,11 @@ impl Group {
     /// True if it leads.
     pub fn is_leader(&self) -> bool {
         self.raw.raft.state == StateRole::Leader
+    }
+
+    /// True if it leads and isn't handing its leadership over.
+    pub fn may_propose(&self) -> bool {
+        self.is_leader() && self.raw.raft.lead_transferee.is_none()
     }
 
     /// Its term.

@@ -5,6 +5,21 @@ use base::limits::TOPIC_NAME_BYTES_MAX;
 /// The topic in which Kafka keeps its own metadata; nobody may make it.
 pub(crate) const CLUSTER_METADATA: &str = "__cluster_metadata";
 
+/// The topic in which coordinators of groups keep their records.
+pub const CONSUMER_OFFSETS: &str = "__consumer_offsets";
+
+/// The topics that coordinators write; no client may.
+const INTERNAL: [&str; 3] = [
+    CONSUMER_OFFSETS,
+    "__transaction_state",
+    "__share_group_state",
+];
+
+/// True for the topics that only this cluster itself writes.
+pub fn is_internal(name: &str) -> bool {
+    INTERNAL.contains(&name)
+}
+
 /// Checks a name; what is wrong with it otherwise.
 pub fn check(name: &str) -> Result<(), String> {
     let why = if name.is_empty() {

@@ -79,6 +79,23 @@ pub enum Command {
         /// Which.
         groups: Vec<GroupId>,
     },
+    /// For the coordinator in one partition of `__consumer_offsets`; answered with
+    /// [`Reply::Group`], a join or a sync only when the other members have come.
+    Group {
+        /// The partition's Raft group.
+        group: GroupId,
+        /// What.
+        command: group::Command,
+        /// When to give up waiting, if ever.
+        deadline: Option<Mono>,
+    },
+    /// The groups of all coordinators that this node leads; answered with [`Reply::Groups`].
+    Groups {
+        /// Which of them.
+        filter: group::command::ListGroups,
+        /// When to give up waiting.
+        deadline: Mono,
+    },
 }
 
 /// One partition's share of an append.
@@ -221,6 +238,12 @@ pub enum Reply {
     Meta(Result<meta::Reply, Refusal>),
     /// To [`Command::Replicas`]; groups that this node has no replica of are left out.
     Replicas(Vec<ReplicaStatus>),
+    /// To [`Command::Group`]; refused as a whole if this node doesn't coordinate the group.
+    Group(Result<group::Reply, Refusal>),
+    /// To [`Command::Groups`].
+    Groups(Result<Vec<group::reply::Listed>, Refusal>),
+    /// The node that coordinates a group or a transaction. Not from a shard: the broker knows.
+    Coordinator(Result<NodeId, Refusal>),
 }
 
 /// What happens to a shard.
@@ -261,7 +284,7 @@ pub enum Event {
 /// A chore off the loop: an owned plan, whose outcome comes back as [`Event::Done`].
 #[derive(Debug)]
 pub enum Job {
-    /// Read entries that left memory, for a follower or for a machine that catches up.
+    /// Read entries that left memory, for a follower or for the metadata that catches up.
     Entries {
         /// The shard's own name for it.
         ticket: u64,
@@ -270,12 +293,36 @@ pub enum Job {
         /// What to read.
         plan: EntriesPlan,
     },
+    /// Read what is committed, for a machine that catches up.
+    Records {
+        /// The shard's own name for it.
+        ticket: u64,
+        /// The group.
+        group: GroupId,
+        /// What to read; it may be waited for.
+        plan: ReadPlan,
+    },
+}
+
+impl Job {
+    /// Does it. Waits for devices.
+    pub fn run(&self, files: &log::Files) -> JobResult {
+        match self {
+            Job::Entries { plan, .. } => JobResult::Entries(plan.run(files)),
+            Job::Records { plan, .. } => {
+                let read = plan.run(files, true);
+                JobResult::Records(read.map(Option::unwrap_or_default))
+            }
+        }
+    }
 }
 
 /// A chore's outcome.
 pub enum JobResult {
     /// Entries in order of their index.
     Entries(Result<Vec<(RaftIndex, Batch)>, ReadFault>),
+    /// Whole batches, one after the other.
+    Records(Result<Vec<Bytes>, ReadFault>),
 }
 
 /// What a turn leads to. The driver carries all of it out: the turn goes to storage in order,
@@ -319,4 +366,6 @@ pub struct Settings {
     pub defaults: meta::Defaults,
     /// A replica is in sync if it caught up within this time (`replica.lag.time.max.ms`).
     pub replica_lag_max: std::time::Duration,
+    /// What coordinators of groups obey.
+    pub groups: group::Config,
 }

@@ -13,6 +13,7 @@
 pub mod api;
 mod calls;
 mod controller;
+mod coordinator;
 mod led;
 mod operation;
 mod producers;

@@ -3,8 +3,11 @@
 mod append;
 mod catch_up;
 mod collect;
+mod coordinate;
 mod elect;
+mod follow;
 mod lifecycle;
+mod load;
 mod offsets;
 mod peers;
 mod read;

@@ -1,6 +1,7 @@
 //! One replica: its Raft group, its log, its producers, and who waits on it. Fields and simple
 //! questions only; what happens to a replica is in `operation`.
 
+use crate::coordinator::Coordinator;
 use crate::producers::Producers;
 use base::{GroupId, Mono, NodeId, Offset, RaftIndex, Term};
 use consensus::{Group, Restored, RestoredEntry};
@@ -81,6 +82,8 @@ pub(crate) struct Replica {
     pub(crate) parked: Vec<u64>,
     /// Corruption that keeps it from voting.
     pub(crate) suspect: Option<String>,
+    /// The coordinator of the groups in this partition of `__consumer_offsets`.
+    pub(crate) coordinator: Option<Box<Coordinator>>,
 }
 
 /// What recovery found of a group, before it is known who its voters are.
@@ -192,6 +195,7 @@ impl Replica {
             waits_all: VecDeque::new(),
             parked: Vec::new(),
             suspect,
+            coordinator: None,
             log,
         }
     }
@@ -225,5 +229,14 @@ impl Replica {
             .get(copies as usize - 1)
             .copied()
             .unwrap_or_default()
+    }
+
+    /// What is committed, and durable on as many replicas as the topic demands.
+    pub(crate) fn acknowledged(&self) -> RaftIndex {
+        let copies = self.policy.in_sync_min.min(self.voters.len() as u32);
+        if copies as usize > self.voters.len() / 2 + 1 {
+            return self.high.0.min(self.durable_copies(copies));
+        }
+        self.high.0
     }
 }

@@ -4,6 +4,7 @@
 use crate::api::{Command, Effects, Event, Job, JobResult, OffsetPart, ReplyTo, Settings};
 use crate::calls::Calls;
 use crate::controller::Controller;
+use crate::coordinator::Coordinators;
 use crate::led::LedSet;
 use crate::operation::{ColdRequest, InFlight, Park, Peer};
 use crate::replica::{Replica, Stored};
@@ -30,6 +31,7 @@ pub struct Shard {
     pub(crate) heard: Vec<NodeId>,
     pub(crate) led: LedSet,
     pub(crate) controller: Controller,
+    pub(crate) coordinators: Coordinators,
     pub(crate) calls: Calls,
     pub(crate) parks: BTreeMap<u64, Park>,
     pub(crate) parks_by_deadline: BTreeSet<(Mono, u64)>,
@@ -82,6 +84,7 @@ impl Shard {
             heard: Vec::new(),
             led: LedSet::default(),
             controller: Controller::new(&settings),
+            coordinators: Coordinators::default(),
             calls: Calls::default(),
             parks: BTreeMap::new(),
             parks_by_deadline: BTreeSet::new(),
@@ -167,15 +170,33 @@ impl Shard {
                 self.ask_controller(command, deadline, to);
             }
             (Command::Replicas { groups }, Some(to)) => self.report_replicas(&groups, &to),
+            (
+                Command::Group {
+                    group,
+                    command,
+                    deadline,
+                },
+                Some(to),
+            ) => self.coordinate(group, command, deadline, to),
+            (Command::Groups { filter, deadline }, Some(to)) => {
+                self.list_groups(&filter, deadline, to);
+            }
             // A question that nobody waits for.
             (_, None) => {}
         }
     }
 
     fn on_done(&mut self, job: Job, result: JobResult) {
-        let Job::Entries { ticket, .. } = job;
-        let JobResult::Entries(result) = result;
-        self.on_cold_entries(ticket, result);
+        match (job, result) {
+            (Job::Entries { ticket, .. }, JobResult::Entries(result)) => {
+                self.on_cold_entries(ticket, result);
+            }
+            (Job::Records { ticket, .. }, JobResult::Records(result)) => {
+                self.on_records(ticket, result);
+            }
+            // A driver that mixes jobs up has a bug; whoever waits for the job waits on.
+            _ => self.note("a job came back with the outcome of another kind".into()),
+        }
     }
 
     /// Ends a turn: does what is due, collects what came of the events, and hands it out.
@@ -186,10 +207,12 @@ impl Shard {
         self.beat_if_due();
         self.run_elections();
         self.run_controller();
+        self.run_coordinators();
         self.collect();
         // What was applied just now may let the next command go.
         self.run_controller();
         self.collect();
+        self.load_coordinators();
         self.answer_woken_reads();
         self.evict_hot();
         self.close_turn();
@@ -212,6 +235,7 @@ impl Shard {
             parks,
             elections,
             settled,
+            self.coordinators.deadline(),
         ];
         all.into_iter()
             .flatten()

@@ -49,6 +49,7 @@ impl Cluster {
                 disk_reserve_bytes: 0,
                 defaults: meta::Defaults::default(),
                 replica_lag_max: Duration::from_secs(10),
+                groups: group::Config::default(),
             };
             let recovered = Recovered {
                 next_turn: 1,

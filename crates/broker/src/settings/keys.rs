@@ -1,6 +1,8 @@
 //! The table. Keys that are a node's default of a topic key come from the topic table, so that
 //! type, bounds and default are the same there and here.
 
+mod groups;
+
 use base::limits;
 use meta::config::{Kind, Rule};
 use std::sync::LazyLock;
@@ -28,6 +30,7 @@ pub struct Key {
 pub fn keys() -> &'static [Key] {
     static ALL: LazyLock<Vec<Key>> = LazyLock::new(|| {
         let mut all = OWN.to_vec();
+        all.extend_from_slice(groups::KEYS);
         all.extend(meta::config::KEYS.iter().filter_map(of_topic));
         all.sort_by_key(|key| key.name);
         all

@@ -1,5 +1,7 @@
 //! From keys and values to [`Settings`].
 
+mod groups;
+
 use super::listeners::{self, Given, HostPort, Wrong};
 use super::{Key, Settings, SettingsError, foreign, key, nearest};
 use base::{NodeId, limits};
@@ -189,6 +191,7 @@ impl Values {
             open_files: self.count("open.files.max"),
             reader_threads: self.count("reader.threads"),
             mailbox_events: self.count("mailbox.events.max"),
+            groups: self.groups()?,
             warnings,
             topic_defaults: self.topic_defaults()?,
             given: self.0,

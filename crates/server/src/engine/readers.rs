@@ -4,7 +4,7 @@
 use super::mailbox::Mailbox;
 use super::queue::Queue;
 use log::Files;
-use shard::{Event, Job, JobResult};
+use shard::{Event, Job};
 use std::sync::Arc;
 
 const STACK_BYTES: usize = 512 * 1024;
@@ -51,9 +51,7 @@ impl Readers {
     pub fn job(&self, job: Job) {
         let (files, mailbox) = (Arc::clone(&self.files), Arc::clone(&self.mailbox));
         self.chores.push(Box::new(move || {
-            let result = match &job {
-                Job::Entries { plan, .. } => JobResult::Entries(plan.run(&files)),
-            };
+            let result = job.run(&files);
             mailbox.report(Event::Done(job, result));
         }));
     }

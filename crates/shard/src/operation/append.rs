@@ -57,6 +57,11 @@ impl Shard {
                 leader: replica.leader(),
             });
         }
+        if replica.coordinator.is_some() {
+            // Its coordinator would not know of what others write.
+            let why = "only its coordinator appends to this topic";
+            return Err(Refusal::InvalidTopic(why.to_owned()));
+        }
         if self.disk_free < self.settings.disk_reserve_bytes && group != GroupId::META {
             mark(Mark::DiskFullRefused);
             return Err(Refusal::Storage(format!(
@@ -173,7 +178,16 @@ impl Shard {
         for record in records {
             batch.push(wall, None, Some(record), &[]);
         }
-        match self.propose(group, batch.build()) {
+        self.append_machine_batch(group, batch.build())
+    }
+
+    /// Appends the batch of a machine that lives in a group this node leads. None if it doesn't.
+    pub(crate) fn append_machine_batch(
+        &mut self,
+        group: GroupId,
+        batch: Batch,
+    ) -> Option<base::RaftIndex> {
+        match self.propose(group, batch) {
             Placed::Waits(wait) => Some(wait.index),
             Placed::Done(Ok(_)) => Some(self.replicas[&group].group.last_index()),
             Placed::Done(Err(_)) => None,
@@ -210,11 +224,7 @@ impl Shard {
         }
         let durable_here = replica.group.persisted_index();
         answer_upto(&mut replica.waits_leader, durable_here, &mut self.calls);
-        let copies = replica.policy.in_sync_min.min(replica.voters.len() as u32);
-        let mut safe = replica.high.0;
-        if copies as usize > replica.voters.len() / 2 + 1 {
-            safe = safe.min(replica.durable_copies(copies));
-        }
+        let mut safe = replica.acknowledged();
         if planted(Bug::QuorumTooSmall) {
             safe = durable_here;
         }

@@ -119,6 +119,10 @@ impl Shard {
             return;
         };
         let leads = replica.group.is_leader();
+        self.stop_if_deposed(group);
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
         if leads != replica.was_leader {
             replica.was_leader = leads;
             if leads {
@@ -130,6 +134,7 @@ impl Shard {
         self.advance_high_watermark(group);
         self.publish_leader(group);
         self.answer_appends(group);
+        self.follow(group);
     }
 
     fn on_elected(&mut self, group: GroupId) {

@@ -51,11 +51,14 @@ impl Shard {
 
     /// Makes this node's replicas those of the new image: opens what is new, retires what is gone.
     pub(crate) fn reconcile(&mut self, old: &Image, new: &Image) {
+        let mut gone = Vec::new();
         for (name, topic) in &old.topics {
             if new.topics.get(name).is_none_or(|t| t.id != topic.id) {
                 self.retire_topic(topic);
+                gone.push((name.clone(), topic.id));
             }
         }
+        self.tell_coordinators_of(&gone);
         for (name, topic) in &new.topics {
             if old.topics.get(name).is_none_or(|t| !Arc::ptr_eq(t, topic)) {
                 self.open_topic(topic);
@@ -106,6 +109,9 @@ impl Shard {
                     self.open_group(partition.group, voters, policy, segments, Cause::Fresh);
                 }
             }
+            if topic.name == meta::names::CONSUMER_OFFSETS {
+                self.host_coordinator(partition.group);
+            }
         }
     }
 
@@ -114,6 +120,7 @@ impl Shard {
         for partition in &topic.partitions {
             let group = partition.group;
             let stored = self.stored.remove(&group).is_some();
+            self.retire_coordinator(group);
             if let Some(mut replica) = self.replicas.remove(&group) {
                 self.refuse_appends(&mut replica, &Refusal::UnknownTopic);
                 self.woken.extend(replica.parked.iter());

@@ -264,6 +264,7 @@ impl Shard {
         let acked_by_all = self.peers.values().map(|p| p.acked).min();
         self.led.prune(acked_by_all.unwrap_or(self.led.version()));
         self.review_held();
+        self.review_stalled();
         self.apply_metadata();
     }
 

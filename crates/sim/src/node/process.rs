@@ -84,6 +84,7 @@ fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Sett
             topic,
         },
         replica_lag_max: std::time::Duration::from_secs(5),
+        groups: group::Config::default(),
     }
 }
 

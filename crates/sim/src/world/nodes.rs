@@ -288,9 +288,7 @@ impl World {
             return Ok(());
         }
         let process = self.nodes[place].process.as_ref().expect("just seen");
-        let result = match &job {
-            shard::Job::Entries { plan, .. } => shard::JobResult::Entries(plan.run(&process.files)),
-        };
+        let result = job.run(&process.files);
         self.leave(place, vec![shard::Event::Done(job, result)]);
         Ok(())
     }

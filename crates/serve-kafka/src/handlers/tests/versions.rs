@@ -101,6 +101,8 @@ fn empty_reply(command: &Command) -> Reply {
         Command::Offsets { .. } => Reply::Offsets(Vec::new()),
         Command::EpochEnds { .. } => Reply::EpochEnds(Vec::new()),
         Command::Replicas { .. } => Reply::Replicas(Vec::new()),
+        Command::Group { .. } => Reply::Group(Err(Refusal::NotCoordinator)),
+        Command::Groups { .. } => Reply::Groups(Ok(Vec::new())),
         Command::Meta {
             command: meta::Command::AllocateProducerIds { .. },
             ..

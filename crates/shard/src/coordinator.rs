@@ -1,0 +1,229 @@
+//! The coordinator of the groups in one partition of `__consumer_offsets`, as its replica hosts
+//! it: the machine, how far it has replayed, and on the leader who waits for which answer. What
+//! happens to it is in `operation/coordinate.rs`, `operation/follow.rs` and `operation/load.rs`.
+//!
+//! 1. The leader replays what it proposes at once, so its machine may be ahead of the high
+//!    watermark; everybody else's replays what is committed. Whoever stops leading while ahead
+//!    begins anew from the log.
+//! 2. An answer waits until all that this leadership proposed before it is committed: nobody is
+//!    ever told what may still be cut off.
+
+mod topics;
+
+pub(crate) use topics::ImageTopics;
+
+use crate::api::ReplyTo;
+use base::{Batch, GroupId, Mono, Offset, RaftIndex, Refusal, Term, record};
+use group::{Caller, Config, Groups, Reply, Soft};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Nobody waits for the answer to a timer, or to news of topics.
+pub(crate) const NOBODY: Caller = 0;
+/// Callers of all coordinators of a node that may wait at a time: members that join, mostly.
+pub(crate) const CALLERS_MAX: usize = 200_000;
+
+/// Who waits.
+pub(crate) enum Asker {
+    /// A client.
+    Client(ReplyTo),
+    /// A question to all coordinators of this node.
+    Everywhere(u64),
+}
+
+/// Who is told what.
+pub(crate) type Told = (Asker, Result<Reply, Refusal>);
+
+struct Waiting {
+    asker: Asker,
+    deadline: Option<Mono>,
+}
+
+/// What there is while this node leads, in one term.
+pub(crate) struct Leading {
+    pub(crate) term: Term,
+    pub(crate) soft: Soft,
+    /// The last entry that it proposed.
+    proposed: RaftIndex,
+    waiting: BTreeMap<Caller, Waiting>,
+    by_deadline: BTreeSet<(Mono, Caller)>,
+    /// Answers that wait for commits, in the order of their entries.
+    answers: VecDeque<(RaftIndex, Caller, Reply)>,
+    /// When the shard is to look here again; in the shard's list of timers.
+    pub(crate) timer: Option<Mono>,
+}
+
+/// One replica's coordinator.
+pub(crate) struct Coordinator {
+    pub(crate) groups: Groups,
+    /// Everything below this offset is replayed.
+    pub(crate) applied: Offset,
+    /// The job that reads what left memory, by its ticket.
+    pub(crate) job: Option<u64>,
+    /// Set while this node leads and all that is committed is replayed.
+    pub(crate) leading: Option<Leading>,
+}
+
+impl Coordinator {
+    /// One that has replayed nothing.
+    pub(crate) fn new() -> Coordinator {
+        Coordinator {
+            groups: Groups::new(),
+            applied: Offset(0),
+            job: None,
+            leading: None,
+        }
+    }
+
+    /// Begins to lead: sessions begin anew.
+    pub(crate) fn lead(&mut self, term: Term, now: base::Now, config: &Config) {
+        self.leading = Some(Leading {
+            term,
+            soft: self.groups.elected(now, config),
+            proposed: RaftIndex(0),
+            waiting: BTreeMap::new(),
+            by_deadline: BTreeSet::new(),
+            answers: VecDeque::new(),
+            timer: None,
+        });
+    }
+
+    /// Replays a batch that begins where the last one ended, or later where records were
+    /// compacted away. Again what was replayed already changes nothing.
+    pub(crate) fn replay(&mut self, batch: &Batch) {
+        let header = batch.header();
+        if header.next_offset() <= self.applied {
+            return;
+        }
+        self.applied = header.next_offset();
+        if header.is_control() {
+            return;
+        }
+        let mut at = 0;
+        for _ in 0..header.records {
+            let Ok(record) = record::read(batch.body(), &mut at) else {
+                break;
+            };
+            if let Some(key) = record.key {
+                self.groups.replay(key, record.value);
+            }
+        }
+    }
+
+    /// What was proposed may be cut off: the machine begins anew. A job under way reads in vain.
+    pub(crate) fn forget(&mut self) {
+        self.groups = Groups::new();
+        self.applied = Offset(0);
+        self.job = None;
+    }
+
+    /// When the machine or a caller wants attention.
+    pub(crate) fn due(&self) -> Option<Mono> {
+        let leading = self.leading.as_ref()?;
+        let caller = leading.by_deadline.first().map(|(at, _)| *at);
+        caller
+            .into_iter()
+            .chain(self.groups.due(&leading.soft))
+            .min()
+    }
+}
+
+impl Leading {
+    /// Somebody waits from now on.
+    pub(crate) fn wait(&mut self, caller: Caller, asker: Asker, deadline: Option<Mono>) {
+        self.by_deadline.extend(deadline.map(|at| (at, caller)));
+        self.waiting.insert(caller, Waiting { asker, deadline });
+    }
+
+    fn take(&mut self, caller: Caller) -> Option<Asker> {
+        let waiting = self.waiting.remove(&caller)?;
+        if let Some(at) = waiting.deadline {
+            self.by_deadline.remove(&(at, caller));
+        }
+        Some(waiting.asker)
+    }
+
+    /// A decision's records were proposed as this entry.
+    pub(crate) fn proposed(&mut self, index: RaftIndex) {
+        self.proposed = index;
+    }
+
+    /// Answers that may be given when all that was proposed so far is committed.
+    pub(crate) fn answer(&mut self, replies: Vec<(Caller, Reply)>) {
+        let index = self.proposed;
+        let known = replies.into_iter().filter(|(caller, _)| *caller != NOBODY);
+        self.answers
+            .extend(known.map(|(caller, reply)| (index, caller, reply)));
+    }
+
+    /// The answers that have their copies. A caller whose time was up isn't there any more.
+    pub(crate) fn safe_answers(&mut self, safe: RaftIndex) -> Vec<Told> {
+        let mut told = Vec::new();
+        while let Some((_, caller, reply)) = self.answers.pop_front_if(|(at, ..)| *at <= safe) {
+            told.extend(self.take(caller).map(|asker| (asker, Ok(reply))));
+        }
+        told
+    }
+
+    /// Callers whose time is up: what they asked may or may not come to be.
+    pub(crate) fn overdue(&mut self, now: Mono) -> Vec<Told> {
+        let mut told = Vec::new();
+        while let Some((_, caller)) = self
+            .by_deadline
+            .first()
+            .filter(|(at, _)| *at <= now)
+            .copied()
+        {
+            let late = "the group's records were not committed in time".to_owned();
+            let refusal = Refusal::CoordinatorNotAvailable(late);
+            told.extend(self.take(caller).map(|asker| (asker, Err(refusal))));
+        }
+        told
+    }
+
+    /// Everybody who waits learns that it is over.
+    pub(crate) fn end(self) -> Vec<Told> {
+        let all = self.waiting.into_values();
+        all.map(|waiting| (waiting.asker, Err(Refusal::NotCoordinator)))
+            .collect()
+    }
+}
+
+/// A question to all coordinators of a node, while answers come in.
+pub(crate) struct Everywhere {
+    pub(crate) to: ReplyTo,
+    pub(crate) missing: usize,
+    pub(crate) answer: Result<Vec<group::reply::Listed>, Refusal>,
+}
+
+/// What the coordinators of a node share.
+#[derive(Default)]
+pub(crate) struct Coordinators {
+    /// The groups of this node's replicas that host one.
+    pub(crate) hosted: BTreeSet<GroupId>,
+    /// When each wants attention; one entry at most for each.
+    pub(crate) timers: BTreeSet<(Mono, GroupId)>,
+    /// Those that wait for a job to read for them.
+    pub(crate) to_load: BTreeSet<GroupId>,
+    /// Those whose last job found nothing: looked at again after a while.
+    pub(crate) stalled: BTreeSet<GroupId>,
+    /// Jobs under way by their ticket.
+    pub(crate) jobs: BTreeMap<u64, GroupId>,
+    pub(crate) next_job: u64,
+    last_caller: Caller,
+    /// Callers that wait, over all.
+    pub(crate) waiting: usize,
+    pub(crate) everywhere: BTreeMap<u64, Everywhere>,
+}
+
+impl Coordinators {
+    /// A name for somebody who asks.
+    pub(crate) fn caller(&mut self) -> Caller {
+        self.last_caller += 1;
+        self.last_caller
+    }
+
+    /// When the first of them wants attention.
+    pub(crate) fn deadline(&self) -> Option<Mono> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+}
