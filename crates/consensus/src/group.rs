@@ -30,6 +30,23 @@ pub enum Role {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ProposeError;
 
+/// A leader's message that can't be, as long as every replica keeps what it acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Contradiction {
+    /// The leader counts on an entry that this replica acknowledged, and which isn't here.
+    Lost {
+        /// What the leader takes to be here.
+        acknowledged: RaftIndex,
+        /// The last entry here.
+        last: RaftIndex,
+    },
+    /// The leader has another entry where one is committed here: what was committed is lost there.
+    Replaced {
+        /// Where.
+        index: RaftIndex,
+    },
+}
+
 /// What a group starts with: nothing, or what recovery found.
 #[derive(Debug, Default)]
 pub struct Restored {
@@ -158,8 +175,12 @@ impl Group {
     }
 
     /// Takes a message of another replica. One that makes no sense now is dropped, as the
-    /// protocol allows.
-    pub fn step(&mut self, mut message: Message) {
+    /// protocol allows; so is one that shows a loss, for the crate takes it for a broken invariant
+    /// and would end the process.
+    pub fn step(&mut self, mut message: Message) -> Result<(), Contradiction> {
+        if let Some(contradiction) = self.contradiction(&message.raft) {
+            return Err(contradiction);
+        }
         if message.raft.get_msg_type() == MessageType::MsgAppend {
             for (entry, body) in message
                 .raft
@@ -179,6 +200,40 @@ impl Group {
             }
         }
         let _ = self.raw.step(message.raft);
+        Ok(())
+    }
+
+    /// What the leader of a term not yet over says that can't be.
+    fn contradiction(&self, message: &eraftpb::Message) -> Option<Contradiction> {
+        let log = &self.raw.raft.raft_log;
+        if message.term < self.raw.raft.term {
+            return None;
+        }
+        match message.get_msg_type() {
+            // Never above what this replica acknowledged to this leader, once it was durable.
+            MessageType::MsgHeartbeat if message.commit > log.last_index() => {
+                Some(Contradiction::Lost {
+                    acknowledged: RaftIndex(message.commit),
+                    last: self.last_index(),
+                })
+            }
+            MessageType::MsgAppend => {
+                let before = (message.index, message.log_term);
+                let entries = message
+                    .entries
+                    .iter()
+                    .map(|entry| (entry.index, entry.term));
+                // Term 0 stands for an entry that isn't known any more, or not yet.
+                let replaced = |(index, term): &(u64, u64)| {
+                    let here = log.term(*index).unwrap_or(0);
+                    *index <= log.committed && here != 0 && here != *term
+                };
+                let (index, _) = std::iter::once(before).chain(entries).find(replaced)?;
+                let index = RaftIndex(index);
+                Some(Contradiction::Replaced { index })
+            }
+            _ => None,
+        }
     }
 
     /// Starts an election, pre-vote first.

@@ -18,6 +18,8 @@ mod tests;
 
 pub use entry::{Body, NewEntry};
 pub use frame::{Frame, FrameError, Item, Led, LedDelta, Seen};
-pub use group::{Group, PeerProgress, ProposeError, Ready, Restored, RestoredEntry, Role};
+pub use group::{
+    Contradiction, Group, PeerProgress, ProposeError, Ready, Restored, RestoredEntry, Role,
+};
 pub use message::Message;
 pub use store::ColdEntries;

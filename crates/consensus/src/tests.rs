@@ -1,5 +1,5 @@
 use crate::frame::{Frame, FrameError, Item, Led, LedDelta, Seen};
-use crate::{Body, Group, Message, Restored, Role};
+use crate::{Body, Contradiction, Group, Message, Restored, RestoredEntry, Role};
 use base::record::Builder;
 use base::{Batch, GroupId, NodeId, Offset, RaftIndex, Random, Term};
 use bytes::Bytes;
@@ -30,7 +30,7 @@ fn settle(groups: &mut [Group]) -> Vec<Message> {
         }
         for message in sent {
             all.push(message.clone());
-            groups[message.to().0 as usize - 1].step(message);
+            groups[message.to().0 as usize - 1].step(message).unwrap();
         }
     }
 }
@@ -94,11 +94,87 @@ fn a_vote_is_refused_while_the_leader_is_heard_and_given_once_it_is_lost() {
             }
         }
         for message in sent.into_iter().filter(|m| m.to() != NodeId(1)) {
-            pair[message.to().0 as usize - 2].step(message);
+            pair[message.to().0 as usize - 2].step(message).unwrap();
         }
     }
     assert_eq!(pair[0].role(), Role::Leader);
     assert!(pair[0].term() > groups[0].term());
+}
+
+/// A replica that starts with these entries, each of its term, and knows some as committed.
+fn restored(node: u32, entries: &[u32], commit: u64) -> Group {
+    let voters = [NodeId(1), NodeId(2), NodeId(3)];
+    let found = |(at, term): (usize, &u32)| RestoredEntry {
+        index: RaftIndex(at as u64 + 1),
+        term: Term(*term),
+        body: Err(Bytes::new()),
+    };
+    let tail: Vec<_> = entries.iter().enumerate().map(found).collect();
+    let restored = Restored {
+        term: Term(*entries.last().unwrap()),
+        commit: RaftIndex(commit),
+        term_starts: tail.iter().map(|entry| (entry.index, entry.term)).collect(),
+        tail: tail.into_iter().skip(commit as usize).collect(),
+        ..Restored::default()
+    };
+    Group::new(NodeId(node), &voters, restored)
+}
+
+#[test]
+fn a_follower_that_lost_what_it_acknowledged_says_so_and_lives() {
+    let mut groups = three();
+    groups[0].campaign();
+    settle(&mut groups);
+    let term = groups[0].term();
+    groups[0].propose_batch(batch(0, term.0, 100)).unwrap();
+    settle(&mut groups);
+    let last = groups[0].last_index();
+    assert_eq!((last, groups[0].committed()), (RaftIndex(2), RaftIndex(2)));
+    // Its disk has lost the last entry.
+    groups[1] = restored(2, &[term.0], 1);
+    groups[0].unreachable(NodeId(2));
+    groups[0].ping();
+    let ready = groups[0].ready().unwrap();
+    let beat = ready.now.into_iter().find(|m| m.to() == NodeId(2)).unwrap();
+    let lost = Contradiction::Lost {
+        acknowledged: last,
+        last: RaftIndex(1),
+    };
+    assert_eq!(groups[1].step(beat), Err(lost));
+    assert_eq!(groups[1].committed(), RaftIndex(1));
+}
+
+#[test]
+fn a_leader_without_what_is_committed_here_is_contradicted() {
+    // The second lost entries 2 and 3, and was elected by the third, which never had them.
+    let mut whole = restored(1, &[1, 1, 1], 3);
+    let mut pair = [restored(2, &[1], 1), restored(3, &[1], 1)];
+    pair[0].forget_leader();
+    pair[1].forget_leader();
+    pair[0].campaign();
+    let mut told = Vec::new();
+    for _ in 0..6 {
+        let mut sent = Vec::new();
+        for group in &mut pair {
+            while let Some(ready) = group.ready() {
+                sent.extend(ready.now);
+                sent.extend(ready.after);
+                group.persisted(ready.number);
+            }
+        }
+        for message in sent {
+            match message.to() {
+                NodeId(1) => told.push(whole.step(message)),
+                to => pair[to.0 as usize - 2].step(message).unwrap(),
+            }
+        }
+    }
+    assert_eq!(pair[0].role(), Role::Leader);
+    let index = RaftIndex(2);
+    let contradicted = Err(Contradiction::Replaced { index });
+    assert!(told.contains(&contradicted), "{told:?}");
+    assert!(whole.ready().is_none_or(|ready| ready.entries.is_empty()));
+    assert_eq!(whole.last_index(), RaftIndex(3));
 }
 
 #[test]
@@ -123,7 +199,7 @@ fn entries_that_left_memory_are_asked_for_and_then_sent() {
                 }
             }
             for message in out.into_iter().filter(|m| m.to() != NodeId(3)) {
-                groups[message.to().0 as usize - 1].step(message);
+                groups[message.to().0 as usize - 1].step(message).unwrap();
             }
         }
     }

@@ -221,6 +221,8 @@ pub struct ReplicaStatus {
     pub high_watermark: Offset,
     /// The last Raft index here.
     pub last_index: RaftIndex,
+    /// Why it doesn't vote, if its data is damaged.
+    pub suspect: Option<String>,
 }
 
 /// What a shard answers.

@@ -11,6 +11,7 @@ mod load;
 mod offsets;
 mod peers;
 mod read;
+mod suspect;
 
 pub(crate) use catch_up::ColdRequest;
 pub(crate) use collect::InFlight;

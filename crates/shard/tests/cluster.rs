@@ -33,40 +33,40 @@ struct Cluster {
 
 impl Cluster {
     fn new(nodes: u32) -> Cluster {
-        let voters: Vec<_> = (1..=nodes).map(NodeId).collect();
-        let now = Now {
-            mono: Mono(1),
-            wall: WallMs(1_000_000),
-        };
-        let shard = |node: NodeId| {
-            let settings = Settings {
-                node,
-                voters: voters.clone(),
-                boot: u64::from(node.0) + 100,
-                seed: u64::from(node.0),
-                info: meta::NodeInfo::new("h", node.0 as u16, None),
-                hot_tail_bytes: 1 << 20,
-                disk_reserve_bytes: 0,
-                defaults: meta::Defaults::default(),
-                replica_lag_max: Duration::from_secs(10),
-                groups: group::Config::default(),
-            };
-            let recovered = Recovered {
-                next_turn: 1,
-                ..Recovered::default()
-            };
-            (node, Shard::new(settings, recovered, now))
-        };
-        let shards = voters.iter().copied().map(shard).collect();
-        let inbox = Arc::default();
-        Cluster {
+        let mut cluster = Cluster {
             now: Mono(1),
-            shards,
+            shards: BTreeMap::new(),
             frames: VecDeque::new(),
             down: vec![],
-            inbox,
+            inbox: Arc::default(),
             ticket: 0,
+        };
+        for node in 1..=nodes {
+            cluster.start_empty(NodeId(node), nodes, 100);
         }
+        cluster
+    }
+
+    /// A node starts on an empty disk.
+    fn start_empty(&mut self, node: NodeId, nodes: u32, boot: u64) {
+        let settings = Settings {
+            node,
+            voters: (1..=nodes).map(NodeId).collect(),
+            boot: u64::from(node.0) + boot,
+            seed: u64::from(node.0),
+            info: meta::NodeInfo::new("h", node.0 as u16, None),
+            hot_tail_bytes: 1 << 20,
+            disk_reserve_bytes: 0,
+            defaults: meta::Defaults::default(),
+            replica_lag_max: Duration::from_secs(10),
+            groups: group::Config::default(),
+        };
+        let recovered = Recovered {
+            next_turn: 1,
+            ..Recovered::default()
+        };
+        let shard = Shard::new(settings, recovered, self.now());
+        self.shards.insert(node, shard);
     }
 
     fn now(&self) -> Now {
@@ -258,6 +258,32 @@ fn three_nodes_elect_replicate_and_survive_their_leader() {
     let old = c.shards[&NodeId(leader)].replica_status(group).unwrap();
     assert_eq!(old.high_watermark, Offset(2), "the old leader catches up");
     assert_eq!(c.read(next, group, 0).len(), 2);
+}
+
+#[test]
+fn a_node_that_lost_what_it_acknowledged_lives_on_without_a_vote() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let group = c.create_topic(1);
+    c.run(Duration::from_secs(1));
+    let leader = c.leader(GroupId::META).unwrap();
+    let other = if leader == 1 { 2 } else { 1 };
+    c.start_empty(NodeId(other), 3, 200);
+    c.run(Duration::from_secs(2));
+    let status = c.shards[&NodeId(other)].replica_status(GroupId::META);
+    let why = status.unwrap().suspect.expect("its leader counts on more");
+    assert!(why.contains("lost what it acknowledged"), "{why}");
+    let leading = c.leader(group).expect("the others are a majority");
+    assert_ne!(leading, other);
+    assert_eq!(c.append(leading, group, batch(1, 0, "a")), Ok(Offset(0)));
+    // Without its vote there is no other leader.
+    c.down = vec![NodeId(leading)];
+    c.run(Duration::from_secs(5));
+    assert_eq!(c.leader(group), None);
+    c.down = vec![];
+    c.run(Duration::from_secs(2));
+    let leading = c.leader(group).unwrap();
+    assert_eq!(c.read(leading, group, 0).len(), 1);
 }
 
 #[test]

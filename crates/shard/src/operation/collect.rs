@@ -70,7 +70,8 @@ impl Shard {
         if ready.must_sync {
             self.record_state(replica);
         }
-        for message in ready.now {
+        let silent = replica.suspect.is_some();
+        for message in ready.now.into_iter().filter(|_| !silent) {
             self.send(replica.id, message);
         }
         self.opened.push(InFlight {
@@ -270,7 +271,8 @@ impl Shard {
         for ready in readies {
             if let Some(replica) = self.replicas.get_mut(&ready.group) {
                 replica.group.persisted(ready.number);
-                for message in ready.after {
+                let silent = replica.suspect.is_some();
+                for message in ready.after.into_iter().filter(|_| !silent) {
                     self.send(ready.group, message);
                 }
                 self.touch(ready.group);

@@ -103,6 +103,7 @@ impl Shard {
             end_offset: replica.log.end_offset(),
             high_watermark: replica.high.1,
             last_index: replica.log.last_index(),
+            suspect: replica.suspect.clone(),
         })
     }
 

@@ -222,7 +222,9 @@ impl Shard {
             replica.contact = now;
         }
         let content = message.is_heartbeat_answer();
-        replica.group.step(message);
+        if let Err(contradiction) = replica.group.step(message) {
+            return self.on_contradiction(from, group, contradiction);
+        }
         if replica.rest == Rest::Quiet && !content {
             // Somebody isn't content: heartbeats will tell where the group stands.
             self.wake_group(group);

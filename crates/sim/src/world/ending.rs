@@ -9,6 +9,7 @@ use crate::checkers::{Checked, Part, committed, violation};
 use crate::client::Role;
 use crate::client::producer::{Habits, Producer};
 use crate::net::Place;
+use crate::node::process::Process;
 use crate::plan::faults::Crash;
 use crate::plan::{CHAOS, CONVERGENCE};
 use crate::scheduler::Micros;
@@ -39,6 +40,7 @@ impl World {
             let Some(process) = &node.process else {
                 continue;
             };
+            self.check_suspects(place, process)?;
             for (group, part) in self
                 .parts
                 .iter()
@@ -59,6 +61,21 @@ impl World {
             self.check_held(group, part)?;
         }
         self.scheduler.after(INSPECT_EVERY, super::Event::Inspect);
+        Ok(())
+    }
+
+    /// A replica that takes its data for damaged while it runs needs damage that was done.
+    fn check_suspects(&self, place: Place, process: &Process) -> Checked {
+        if self.is_excused(place) {
+            return Ok(());
+        }
+        for group in process.shard.groups() {
+            let status = process.shard.replica_status(group);
+            if let Some(why) = status.and_then(|status| status.suspect) {
+                let what = format!("node {}, whose data is whole: {why}", place + 1);
+                return Err(violation("whole data is not suspected", what));
+            }
+        }
         Ok(())
     }
 

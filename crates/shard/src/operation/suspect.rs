@@ -1,0 +1,64 @@
+//! When a leader's message shows that acknowledged data is gone. A replica that has lost some
+//! neither votes nor takes entries nor acknowledges any from then on: others have what it lost.
+//! Damage that a start or a read finds is in `log`'s recovery and in `catch_up`.
+
+use crate::Shard;
+use base::{GroupId, NodeId};
+use consensus::Contradiction;
+
+impl Shard {
+    pub(crate) fn on_contradiction(
+        &mut self,
+        from: NodeId,
+        group: GroupId,
+        contradiction: Contradiction,
+    ) {
+        match contradiction {
+            Contradiction::Lost { acknowledged, last } => {
+                let why = format!(
+                    "node {from} counts on entry {acknowledged} of group {group} here, whose log \
+                     ends at {last}: this node has lost what it acknowledged"
+                );
+                self.note(format!(
+                    "{why}; none of its replicas votes any more. Empty the data directory and let \
+                     the node rejoin as a new replica; an old copy of it can't be used"
+                ));
+                self.suspect_all(&why);
+            }
+            Contradiction::Replaced { index } => {
+                let why = format!(
+                    "node {from} leads group {group} without entry {index}, which is committed \
+                     here: others have lost what they acknowledged"
+                );
+                self.note(format!(
+                    "{why}; this replica keeps what it has and doesn't vote any more"
+                ));
+                self.suspect(group, &why);
+            }
+        }
+    }
+
+    /// The write-ahead log is one for all groups: what one has lost at its end, others have too,
+    /// votes among it.
+    fn suspect_all(&mut self, why: &str) {
+        let groups: Vec<_> = self.replicas.keys().copied().collect();
+        for group in groups {
+            self.suspect(group, why);
+        }
+        for stored in self.stored.values_mut() {
+            stored.suspect.get_or_insert_with(|| why.to_string());
+        }
+    }
+
+    /// A group that is on no other node has nobody to defer to.
+    fn suspect(&mut self, group: GroupId, why: &str) {
+        let node = self.settings.node;
+        if let Some(replica) = self.replicas.get_mut(&group)
+            && replica.voters != [node]
+        {
+            replica.suspect.get_or_insert_with(|| why.to_string());
+            replica.group.resign();
+            self.touch(group);
+        }
+    }
+}
