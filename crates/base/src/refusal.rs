@@ -197,6 +197,21 @@ pub enum Refusal {
     /// Not a regular expression.
     #[error("{0}")]
     InvalidRegularExpression(String),
+    /// No node of this number.
+    #[error("{0}")]
+    UnknownNode(String),
+    /// The leader is already the one that an election would make.
+    #[error("{0}")]
+    ElectionNotNeeded(String),
+    /// The replica that should lead can't.
+    #[error("{0}")]
+    PreferredLeaderNotAvailable(String),
+    /// No replica that has everything can lead.
+    #[error("{0}")]
+    EligibleLeadersNotAvailable(String),
+    /// More than a quota allows.
+    #[error("{0}")]
+    QuotaExceeded(String),
     /// What no other refusal says; Kafka's unknown server error.
     #[error("{0}")]
     Unexpected(String),

@@ -1,7 +1,7 @@
 //! What the controller may be asked, and what it answers.
 
-use crate::NodeInfo;
-use base::{GroupId, NodeId, ProducerId, Refusal, Uuid};
+use crate::{ConfigChange, MorePartitions, NodeInfo, QuotaChange};
+use base::{GroupId, NodeId, ProducerId, RaftIndex, Refusal, Term, Uuid, WallMs};
 use std::collections::BTreeMap;
 
 /// A change or a question for the controller. Random values were chosen by the caller.
@@ -31,6 +31,35 @@ pub enum Command {
         /// How many.
         count: u32,
     },
+    /// Change configurations; answered with [`Reply::Each`], in order.
+    AlterConfigs {
+        /// The changes.
+        changes: Vec<ConfigChange>,
+        /// Decide and answer, but change nothing.
+        validate_only: bool,
+    },
+    /// Add partitions to topics; answered with [`Reply::Each`], in order.
+    AddPartitions {
+        /// The topics.
+        topics: Vec<MorePartitions>,
+        /// Decide and answer, but change nothing.
+        validate_only: bool,
+    },
+    /// Change quotas; answered with [`Reply::Each`], in order.
+    AlterQuotas {
+        /// The changes.
+        changes: Vec<QuotaChange>,
+        /// Decide and answer, but change nothing.
+        validate_only: bool,
+    },
+    /// Forget a node, until it says again how it is reached; answered with [`Reply::Each`].
+    UnregisterNode {
+        /// The node.
+        node: NodeId,
+    },
+    /// How the controller's own group stands; answered with [`Reply::Quorum`]. The machine
+    /// doesn't know: the shard that leads the group answers in its place.
+    DescribeQuorum,
 }
 
 /// A topic to be made.
@@ -95,4 +124,34 @@ pub enum Reply {
     ProducerIds(ProducerId),
     /// Done.
     Done,
+    /// Whether each part was done.
+    Each(Vec<Result<(), Refusal>>),
+    /// To [`Command::DescribeQuorum`].
+    Quorum(Quorum),
+}
+
+/// How the controller's group stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quorum {
+    /// The node that leads it.
+    pub leader: NodeId,
+    /// Its term.
+    pub term: Term,
+    /// Committed up to here.
+    pub committed: RaftIndex,
+    /// The nodes that vote, this one among them.
+    pub voters: Vec<QuorumMember>,
+}
+
+/// How far a node of the controller's group is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuorumMember {
+    /// The node.
+    pub node: NodeId,
+    /// The last entry that it has for certain.
+    pub matched: RaftIndex,
+    /// When it was last heard.
+    pub heard: Option<WallMs>,
+    /// When it last had everything.
+    pub caught_up: Option<WallMs>,
 }

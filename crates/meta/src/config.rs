@@ -2,6 +2,8 @@
 //! type, default, bounds, meaning and the node key that overrides its default. Validation says no
 //! in the words that Kafka's tools and tests know.
 
+pub mod client_metrics;
+pub mod groups;
 mod keys;
 mod rule;
 

@@ -4,7 +4,9 @@
 
 use crate::placement::Load;
 use crate::records::Record;
-use crate::{Meta, NewTopic, PartitionInfo, Placement, Reply, TopicCreated, config, names};
+use crate::{
+    Meta, NewTopic, NodeInfo, PartitionInfo, Placement, Reply, TopicCreated, config, names,
+};
 use base::limits::PARTITIONS_PER_TOPIC_MAX;
 use base::{Decision, GroupId, NodeId, Refusal, Uuid};
 use bytes::Bytes;
@@ -73,8 +75,7 @@ impl<'a> Draft<'a> {
                 "The topic id is already in use.".to_owned(),
             ));
         }
-        config::validate(&topic.configs, &self.meta.defaults.topic)
-            .map_err(Refusal::InvalidConfig)?;
+        config::validate(&topic.configs, &self.meta.effective).map_err(Refusal::InvalidConfig)?;
         let replicas = self.place(&topic.placement)?;
         Ok(self.accept(topic, replicas))
     }
@@ -154,38 +155,9 @@ impl<'a> Draft<'a> {
         }
         check_partitions(parts.len())?;
         for replicas in parts {
-            self.check_replicas(replicas, parts[0].len())
-                .map_err(|why| {
-                    Refusal::InvalidReplicaAssignment(format!(
-                        "The manual partition assignment {why}"
-                    ))
-                })?;
-        }
-        Ok(())
-    }
-
-    fn check_replicas(&self, replicas: &[NodeId], as_many_as: usize) -> Result<(), String> {
-        if replicas.is_empty() {
-            return Err("includes an empty replica list.".to_owned());
-        }
-        let mut sorted = replicas.to_vec();
-        sorted.sort_unstable();
-        for (at, node) in sorted.iter().enumerate() {
-            if !self.meta.image.nodes.contains_key(node) {
-                return Err(format!(
-                    "includes broker {node}, but no such broker is registered."
-                ));
-            }
-            if at > 0 && sorted[at - 1] == *node {
-                return Err(format!("includes the broker {node} more than once."));
-            }
-        }
-        if sorted.len() != as_many_as {
-            return Err(format!(
-                "includes a partition with {} replica(s), but this is not consistent with \
-                 previous partitions, which have {as_many_as} replica(s).",
-                sorted.len()
-            ));
+            check_replicas(&self.meta.image.nodes, replicas, parts[0].len()).map_err(|why| {
+                Refusal::InvalidReplicaAssignment(format!("The manual partition assignment {why}"))
+            })?;
         }
         Ok(())
     }
@@ -229,6 +201,37 @@ impl<'a> Draft<'a> {
         );
         made
     }
+}
+
+/// What is wrong with replicas placed by hand.
+pub(crate) fn check_replicas(
+    nodes: &BTreeMap<NodeId, NodeInfo>,
+    replicas: &[NodeId],
+    as_many_as: usize,
+) -> Result<(), String> {
+    if replicas.is_empty() {
+        return Err("includes an empty replica list.".to_owned());
+    }
+    let mut sorted = replicas.to_vec();
+    sorted.sort_unstable();
+    for (at, node) in sorted.iter().enumerate() {
+        if !nodes.contains_key(node) {
+            return Err(format!(
+                "includes broker {node}, but no such broker is registered."
+            ));
+        }
+        if at > 0 && sorted[at - 1] == *node {
+            return Err(format!("includes the broker {node} more than once."));
+        }
+    }
+    if sorted.len() != as_many_as {
+        return Err(format!(
+            "includes a partition with {} replica(s), but this is not consistent with \
+             previous partitions, which have {as_many_as} replica(s).",
+            sorted.len()
+        ));
+    }
+    Ok(())
 }
 
 fn check_partitions(count: usize) -> Result<(), Refusal> {

@@ -1,7 +1,7 @@
 //! The committed metadata, as everybody but the controller sees it: an immutable value, swapped
 //! whole, sharing unchanged topics with the image before it.
 
-use crate::TopicSettings;
+use crate::{Configs, Quotas, TopicSettings};
 use base::{GroupId, NodeId, Partition, Uuid};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -85,6 +85,10 @@ pub struct Image {
     pub names: BTreeMap<Uuid, String>,
     /// Topic and partition of each group.
     pub groups: BTreeMap<GroupId, (Arc<Topic>, Partition)>,
+    /// Configuration of everything but topics.
+    pub configs: Arc<Configs>,
+    /// Quotas.
+    pub quotas: Arc<Quotas>,
 }
 
 impl Image {

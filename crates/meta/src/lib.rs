@@ -8,22 +8,31 @@
 //! [`Meta::handle`]: base::Machine::handle
 //! [`Meta::replay`]: base::Machine::replay
 
+mod alter;
 mod codec;
 pub mod command;
 pub mod config;
 mod create;
+mod grow;
 pub mod image;
 mod machine;
 pub mod names;
 mod placement;
+mod quota;
 mod records;
 mod refusal;
+mod resource;
 mod settings;
 mod wire;
 
 pub use codec::Malformed;
-pub use command::{Command, NewTopic, Placement, Reply, TopicCreated, TopicRef};
+pub use command::{
+    Command, NewTopic, Placement, Quorum, QuorumMember, Reply, TopicCreated, TopicRef,
+};
+pub use grow::MorePartitions;
 pub use image::{Endpoint, Image, LISTENER, NodeInfo, PartitionInfo, Topic};
 pub use machine::{Defaults, Meta};
+pub use quota::{Amount, Entity, QuotaChange, Quotas, Whom, check_entity};
+pub use resource::{ConfigChange, Configs, Edit, Resource, ResourceKind};
 pub use settings::{Cleanup, Compression, Durability, TopicSettings};
 pub use wire::{decode_answer, encode_answer};

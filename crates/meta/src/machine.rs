@@ -27,6 +27,8 @@ pub struct Defaults {
     pub replicas: Option<u32>,
     /// Topic keys whose default this node's configuration overrides.
     pub topic: BTreeMap<String, String>,
+    /// The node, whose own dynamic configuration counts too; 0 for none.
+    pub node: NodeId,
 }
 
 impl Default for Defaults {
@@ -35,6 +37,7 @@ impl Default for Defaults {
             partitions: 1,
             replicas: None,
             topic: BTreeMap::new(),
+            node: NodeId(0),
         }
     }
 }
@@ -43,6 +46,8 @@ impl Default for Defaults {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     pub(crate) defaults: Defaults,
+    /// Topic keys whose default the configuration overrides, as it stands now.
+    pub(crate) effective: BTreeMap<String, String>,
     pub(crate) image: Image,
     /// Names of topics by the form in which they collide.
     pub(crate) collisions: BTreeMap<String, BTreeSet<String>>,
@@ -56,6 +61,7 @@ impl Meta {
     /// An empty cluster.
     pub fn new(defaults: Defaults) -> Meta {
         Meta {
+            effective: defaults.topic.clone(),
             defaults,
             image: Image::default(),
             collisions: BTreeMap::new(),
@@ -88,6 +94,23 @@ impl Meta {
                 vec![record.encode()]
             },
             reply: Reply::Done,
+        }
+    }
+
+    fn unregister(&self, node: NodeId) -> Decision<Reply> {
+        let known = self.image.nodes.contains_key(&node);
+        let part = match known {
+            true => Ok(()),
+            false => Err(Refusal::UnknownNode(format!(
+                "Broker ID {node} is not currently registered"
+            ))),
+        };
+        Decision {
+            records: match known {
+                true => vec![Record::NodeUnregistered { node }.encode()],
+                false => Vec::new(),
+            },
+            reply: Reply::Each(vec![part]),
         }
     }
 
@@ -157,7 +180,7 @@ impl Meta {
                 partitions,
                 configs,
             } => {
-                let settings = Arc::new(TopicSettings::parse(&configs, &self.defaults.topic));
+                let settings = Arc::new(TopicSettings::parse(&configs, &self.effective));
                 self.insert(Topic {
                     id,
                     name,
@@ -169,6 +192,20 @@ impl Meta {
             Record::TopicDeleted { id } => self.remove(&id),
             Record::ProducerIdsAllocated { next } => {
                 self.next_producer = self.next_producer.max(next);
+            }
+            Record::ConfigChanged {
+                resource,
+                set,
+                gone,
+            } => self.apply_config(resource, set, &gone),
+            Record::PartitionsAdded { id, partitions } => self.apply_partitions(&id, partitions),
+            Record::QuotaChanged {
+                entity,
+                key,
+                amount,
+            } => self.apply_quota(entity, key, amount),
+            Record::NodeUnregistered { node } => {
+                self.image.nodes.remove(&node);
             }
         }
     }
@@ -195,6 +232,12 @@ impl Meta {
         }
         self.image.names.insert(topic.id, topic.name.clone());
         self.image.topics.insert(topic.name.clone(), topic);
+    }
+
+    /// A topic that is there takes another form.
+    pub(crate) fn replace(&mut self, topic: Topic) {
+        self.remove(&topic.id);
+        self.insert(topic);
     }
 
     fn remove(&mut self, id: &Uuid) {
@@ -232,6 +275,24 @@ impl Machine for Meta {
             Command::DeleteTopics { topics } => self.delete(&topics),
             Command::RegisterNode { node, info } => self.register(node, info),
             Command::AllocateProducerIds { count } => self.allocate(count),
+            Command::AlterConfigs {
+                changes,
+                validate_only,
+            } => self.alter_configs(&changes, validate_only),
+            Command::AddPartitions {
+                topics,
+                validate_only,
+            } => self.add_partitions(&topics, validate_only),
+            Command::AlterQuotas {
+                changes,
+                validate_only,
+            } => self.alter_quotas(&changes, validate_only),
+            Command::UnregisterNode { node } => self.unregister(node),
+            // Only the shard that leads the group can tell.
+            Command::DescribeQuorum => Decision {
+                records: Vec::new(),
+                reply: Reply::Each(vec![Err(Refusal::NoController)]),
+            },
         }
     }
 

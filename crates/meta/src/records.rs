@@ -3,7 +3,8 @@
 //! reader. `testdata/v1` holds one of each as they were first written.
 
 use crate::codec::{Malformed, Reader, Writer};
-use crate::{NodeInfo, PartitionInfo, wire};
+use crate::wire::admin;
+use crate::{Amount, Entity, NodeInfo, PartitionInfo, Resource, wire};
 use base::{GroupId, NodeId, ProducerId, Uuid};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -24,12 +25,35 @@ pub(crate) enum Record {
     TopicDeleted { id: Uuid },
     /// All producer ids below this one are given away.
     ProducerIdsAllocated { next: ProducerId },
+    /// Keys of a configuration were set, and others are set no longer.
+    ConfigChanged {
+        resource: Resource,
+        set: BTreeMap<String, String>,
+        gone: Vec<String>,
+    },
+    /// A topic has these partitions more.
+    PartitionsAdded {
+        id: Uuid,
+        partitions: Vec<PartitionInfo>,
+    },
+    /// A quota was set, or is set no longer.
+    QuotaChanged {
+        entity: Entity,
+        key: String,
+        amount: Option<Amount>,
+    },
+    /// A node is forgotten.
+    NodeUnregistered { node: NodeId },
 }
 
 const NODE_REGISTERED: u8 = 1;
 const TOPIC_CREATED: u8 = 2;
 const TOPIC_DELETED: u8 = 3;
 const PRODUCER_IDS_ALLOCATED: u8 = 4;
+const CONFIG_CHANGED: u8 = 5;
+const PARTITIONS_ADDED: u8 = 6;
+const QUOTA_CHANGED: u8 = 7;
+const NODE_UNREGISTERED: u8 = 8;
 
 impl Record {
     pub(crate) fn encode(&self) -> Bytes {
@@ -51,10 +75,7 @@ impl Record {
                 w.byte(1);
                 w.text(name);
                 w.uuid(id);
-                w.list(partitions, |w, partition| {
-                    w.number(partition.group.0);
-                    w.nodes(&partition.replicas);
-                });
+                w.list(partitions, write_partition);
                 w.pairs(configs);
             }
             Record::TopicDeleted { id } => {
@@ -66,6 +87,39 @@ impl Record {
                 w.byte(PRODUCER_IDS_ALLOCATED);
                 w.byte(1);
                 w.signed(next.0);
+            }
+            Record::ConfigChanged {
+                resource,
+                set,
+                gone,
+            } => {
+                w.byte(CONFIG_CHANGED);
+                w.byte(1);
+                admin::write_resource(&mut w, resource);
+                w.pairs(set);
+                w.list(gone, |w, key| w.text(key));
+            }
+            Record::PartitionsAdded { id, partitions } => {
+                w.byte(PARTITIONS_ADDED);
+                w.byte(1);
+                w.uuid(id);
+                w.list(partitions, write_partition);
+            }
+            Record::QuotaChanged {
+                entity,
+                key,
+                amount,
+            } => {
+                w.byte(QUOTA_CHANGED);
+                w.byte(1);
+                admin::write_entity(&mut w, entity);
+                w.text(key);
+                admin::write_amount(&mut w, *amount);
+            }
+            Record::NodeUnregistered { node } => {
+                w.byte(NODE_UNREGISTERED);
+                w.byte(1);
+                w.number(u64::from(node.0));
             }
         }
         w.0.into()
@@ -85,23 +139,45 @@ impl Record {
             (TOPIC_CREATED, 1) => Record::TopicCreated {
                 name: r.text()?,
                 id: r.uuid()?,
-                partitions: r.list(|r| {
-                    Ok(PartitionInfo {
-                        group: GroupId(r.number()?),
-                        replicas: r.nodes()?,
-                    })
-                })?,
+                partitions: r.list(read_partition)?,
                 configs: r.pairs()?,
             },
             (TOPIC_DELETED, 1) => Record::TopicDeleted { id: r.uuid()? },
             (PRODUCER_IDS_ALLOCATED, 1) => Record::ProducerIdsAllocated {
                 next: ProducerId(r.signed()?),
             },
+            (CONFIG_CHANGED, 1) => Record::ConfigChanged {
+                resource: admin::read_resource(&mut r)?,
+                set: r.pairs()?,
+                gone: r.list(Reader::text)?,
+            },
+            (PARTITIONS_ADDED, 1) => Record::PartitionsAdded {
+                id: r.uuid()?,
+                partitions: r.list(read_partition)?,
+            },
+            (QUOTA_CHANGED, 1) => Record::QuotaChanged {
+                entity: admin::read_entity(&mut r)?,
+                key: r.text()?,
+                amount: admin::read_amount(&mut r)?,
+            },
+            (NODE_UNREGISTERED, 1) => Record::NodeUnregistered { node: r.node()? },
             _ => return Err(Malformed),
         };
         r.end()?;
         Ok(record)
     }
+}
+
+fn write_partition(w: &mut Writer, partition: &PartitionInfo) {
+    w.number(partition.group.0);
+    w.nodes(&partition.replicas);
+}
+
+fn read_partition(r: &mut Reader<'_>) -> Result<PartitionInfo, Malformed> {
+    Ok(PartitionInfo {
+        group: GroupId(r.number()?),
+        replicas: r.nodes()?,
+    })
 }
 
 /// A node as it was written before nodes could have several listeners.

@@ -66,6 +66,11 @@ fn kind(refusal: &Refusal) -> u8 {
         Refusal::StaleMemberEpoch(_) => 56,
         Refusal::InvalidRegularExpression(_) => 57,
         Refusal::Unexpected(_) => 58,
+        Refusal::UnknownNode(_) => 59,
+        Refusal::ElectionNotNeeded(_) => 60,
+        Refusal::PreferredLeaderNotAvailable(_) => 61,
+        Refusal::EligibleLeadersNotAvailable(_) => 62,
+        Refusal::QuotaExceeded(_) => 63,
     }
 }
 
@@ -116,6 +121,11 @@ pub(crate) fn write(w: &mut Writer, refusal: &Refusal) {
         | Refusal::FencedMemberEpoch(text)
         | Refusal::StaleMemberEpoch(text)
         | Refusal::InvalidRegularExpression(text)
+        | Refusal::UnknownNode(text)
+        | Refusal::ElectionNotNeeded(text)
+        | Refusal::PreferredLeaderNotAvailable(text)
+        | Refusal::EligibleLeadersNotAvailable(text)
+        | Refusal::QuotaExceeded(text)
         | Refusal::Unexpected(text) => w.text(text),
         _ => {}
     }
@@ -207,6 +217,11 @@ fn with_text(kind: u8) -> Option<fn(String) -> Refusal> {
         56 => Refusal::StaleMemberEpoch,
         57 => Refusal::InvalidRegularExpression,
         58 => Refusal::Unexpected,
+        59 => Refusal::UnknownNode,
+        60 => Refusal::ElectionNotNeeded,
+        61 => Refusal::PreferredLeaderNotAvailable,
+        62 => Refusal::EligibleLeadersNotAvailable,
+        63 => Refusal::QuotaExceeded,
         _ => return None,
     })
 }

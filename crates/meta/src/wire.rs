@@ -1,6 +1,8 @@
 //! Commands and replies in binary: they travel between the node that was asked and the one that
 //! leads the controller's group. The first byte is the kind; kinds are never reused.
 
+pub(crate) mod admin;
+
 use crate::codec::{Malformed, Reader, Writer};
 use crate::{
     Command, Endpoint, NewTopic, NodeInfo, Placement, Reply, TopicCreated, TopicRef, refusal,
@@ -33,6 +35,35 @@ impl Command {
                 w.byte(4);
                 w.number(u64::from(*count));
             }
+            Command::AlterConfigs {
+                changes,
+                validate_only,
+            } => {
+                w.byte(5);
+                w.bool(*validate_only);
+                w.list(changes, admin::write_change);
+            }
+            Command::AddPartitions {
+                topics,
+                validate_only,
+            } => {
+                w.byte(6);
+                w.bool(*validate_only);
+                w.list(topics, admin::write_more);
+            }
+            Command::AlterQuotas {
+                changes,
+                validate_only,
+            } => {
+                w.byte(7);
+                w.bool(*validate_only);
+                w.list(changes, admin::write_quota);
+            }
+            Command::UnregisterNode { node } => {
+                w.byte(8);
+                w.number(u64::from(node.0));
+            }
+            Command::DescribeQuorum => w.byte(9),
         }
         w.0
     }
@@ -56,6 +87,29 @@ impl Command {
                 info: read_node(&mut r)?,
             },
             4 => Command::AllocateProducerIds { count: r.small()? },
+            5 => {
+                let validate_only = r.bool()?;
+                Command::AlterConfigs {
+                    changes: r.list(admin::read_change)?,
+                    validate_only,
+                }
+            }
+            6 => {
+                let validate_only = r.bool()?;
+                Command::AddPartitions {
+                    topics: r.list(admin::read_more)?,
+                    validate_only,
+                }
+            }
+            7 => {
+                let validate_only = r.bool()?;
+                Command::AlterQuotas {
+                    changes: r.list(admin::read_quota)?,
+                    validate_only,
+                }
+            }
+            8 => Command::UnregisterNode { node: r.node()? },
+            9 => Command::DescribeQuorum,
             _ => return Err(Malformed),
         };
         r.end()?;
@@ -138,6 +192,14 @@ fn write_reply(w: &mut Writer, reply: &Reply) {
             w.signed(first.0);
         }
         Reply::Done => w.byte(4),
+        Reply::Each(parts) => {
+            w.byte(5);
+            admin::write_each(w, parts);
+        }
+        Reply::Quorum(quorum) => {
+            w.byte(6);
+            admin::write_quorum(w, quorum);
+        }
     }
 }
 
@@ -147,6 +209,8 @@ fn read_reply(r: &mut Reader<'_>) -> Result<Reply, Malformed> {
         2 => Reply::TopicsDeleted(r.list(|r| read_result(r, |r| Ok((r.text()?, r.uuid()?))))?),
         3 => Reply::ProducerIds(ProducerId(r.signed()?)),
         4 => Reply::Done,
+        5 => Reply::Each(admin::read_each(r)?),
+        6 => Reply::Quorum(admin::read_quorum(r)?),
         _ => return Err(Malformed),
     })
 }

@@ -64,6 +64,16 @@ pub mod codes {
     pub const GROUP_SUBSCRIBED_TO_TOPIC: i16 = 86;
     pub const INVALID_RECORD: i16 = 87;
     pub const UNSTABLE_OFFSET_COMMIT: i16 = 88;
+    pub const PREFERRED_LEADER_NOT_AVAILABLE: i16 = 80;
+    pub const ELIGIBLE_LEADERS_NOT_AVAILABLE: i16 = 83;
+    pub const ELECTION_NOT_NEEDED: i16 = 84;
+    pub const THROTTLING_QUOTA_EXCEEDED: i16 = 89;
+    pub const INVALID_UPDATE_VERSION: i16 = 95;
+    pub const BROKER_ID_NOT_REGISTERED: i16 = 102;
+    pub const TRANSACTIONAL_ID_NOT_FOUND: i16 = 105;
+    pub const UNKNOWN_SUBSCRIPTION_ID: i16 = 117;
+    pub const TELEMETRY_TOO_LARGE: i16 = 118;
+    pub const LOG_DIR_NOT_FOUND: i16 = 57;
     pub const UNKNOWN_TOPIC_ID: i16 = 100;
     pub const FENCED_MEMBER_EPOCH: i16 = 110;
     pub const UNRELEASED_INSTANCE_ID: i16 = 111;
@@ -137,6 +147,11 @@ pub fn code(refusal: &Refusal) -> i16 {
         Refusal::StaleMemberEpoch(_) => STALE_MEMBER_EPOCH,
         Refusal::InvalidRegularExpression(_) => INVALID_REGULAR_EXPRESSION,
         Refusal::Unexpected(_) => UNKNOWN_SERVER_ERROR,
+        Refusal::UnknownNode(_) => BROKER_ID_NOT_REGISTERED,
+        Refusal::ElectionNotNeeded(_) => ELECTION_NOT_NEEDED,
+        Refusal::PreferredLeaderNotAvailable(_) => PREFERRED_LEADER_NOT_AVAILABLE,
+        Refusal::EligibleLeadersNotAvailable(_) => ELIGIBLE_LEADERS_NOT_AVAILABLE,
+        Refusal::QuotaExceeded(_) => THROTTLING_QUOTA_EXCEEDED,
     }
 }
 

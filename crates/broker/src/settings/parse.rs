@@ -176,6 +176,7 @@ impl Values {
             auto_create_topics: self.flag("auto.create.topics.enable"),
             delete_topics: self.flag("delete.topic.enable"),
             replica_lag_max: Duration::from_millis(self.count("replica.lag.time.max.ms")),
+            retention_check: Duration::from_millis(self.count("log.retention.check.interval.ms")),
             request_bytes_max: self.count("socket.request.max.bytes"),
             connections_idle_max: u64::try_from(idle).ok().map(Duration::from_millis),
             connections_max: self.count("max.connections"),
@@ -253,6 +254,7 @@ impl Values {
             partitions: self.count("num.partitions"),
             replicas: u32::try_from(replicas).ok(),
             topic,
+            node: NodeId(self.count("node.id")),
         })
     }
 }

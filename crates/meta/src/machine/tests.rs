@@ -229,6 +229,7 @@ fn a_node_that_says_the_same_again_logs_nothing() {
 fn a_topic_s_settings_come_from_its_configuration_over_the_node_s_defaults() {
     let mut meta = with_topics(&[]);
     meta.defaults.topic = BTreeMap::from([("min.insync.replicas".to_owned(), "2".to_owned())]);
+    meta.effective = meta.defaults.topic.clone();
     let configs = BTreeMap::from([("durability".to_owned(), "disk".to_owned())]);
     let topic = NewTopic {
         name: "t".to_owned(),

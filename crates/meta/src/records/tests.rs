@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Defaults, Endpoint, Meta};
+use crate::{Amount, Defaults, Endpoint, Entity, Meta, Resource, ResourceKind, Whom};
 use base::{Machine, Partition};
 use proptest::prelude::*;
 
@@ -62,6 +62,48 @@ fn version_1() -> Vec<(&'static str, Record)> {
                 },
             },
         ),
+        (
+            "config_changed",
+            Record::ConfigChanged {
+                resource: Resource::new(ResourceKind::Node, "300"),
+                set: configs.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+                gone: vec!["segment.bytes".to_owned()],
+            },
+        ),
+        (
+            "partitions_added",
+            Record::PartitionsAdded {
+                id: Uuid([0xab; 16]),
+                partitions: vec![partition(201, &[1, 300])],
+            },
+        ),
+        (
+            "quota_changed",
+            Record::QuotaChanged {
+                entity: Entity {
+                    user: Some(Whom::Named("alice".to_owned())),
+                    client: Some(Whom::Default),
+                    ip: None,
+                },
+                key: "producer_byte_rate".to_owned(),
+                amount: Some(Amount::new(1024.5)),
+            },
+        ),
+        (
+            "quota_gone",
+            Record::QuotaChanged {
+                entity: Entity {
+                    ip: Some(Whom::Named("127.0.0.1".to_owned())),
+                    ..Entity::default()
+                },
+                key: "connection_creation_rate".to_owned(),
+                amount: None,
+            },
+        ),
+        (
+            "node_unregistered",
+            Record::NodeUnregistered { node: NodeId(300) },
+        ),
     ]
 }
 
@@ -109,7 +151,11 @@ fn a_log_of_version_1_still_replays() {
     }
     let image = meta.image(5);
     assert!(image.topics.is_empty() && image.groups.is_empty() && image.names.is_empty());
-    assert_eq!(image.nodes.len(), 2);
+    assert_eq!(image.nodes.len(), 1, "one was unregistered");
+    let node = Resource::new(ResourceKind::Node, "300");
+    assert_eq!(image.configs[&node]["retention.ms"], "-1");
+    let quota = image.quotas.values().next().unwrap();
+    assert_eq!(quota["producer_byte_rate"].get(), 1024.5);
     assert_eq!(meta.next_group, GroupId(201));
 }
 
@@ -128,7 +174,7 @@ fn a_record_of_a_newer_version_is_skipped() {
 proptest! {
     #[test]
     fn replay_takes_anything(
-        which in 0usize..5,
+        which in 0usize..11,
         edits in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..4),
     ) {
         let mut meta = Meta::new(Defaults::default());

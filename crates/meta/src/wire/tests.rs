@@ -40,6 +40,53 @@ fn commands() -> Vec<Command> {
             info: node_info(Some("r1")),
         },
         Command::AllocateProducerIds { count: 1000 },
+        Command::AlterConfigs {
+            changes: vec![crate::ConfigChange {
+                resource: crate::Resource::new(crate::ResourceKind::Group, "g"),
+                replace: true,
+                edits: vec![
+                    ("a".to_owned(), crate::Edit::Set("1".to_owned())),
+                    ("b".to_owned(), crate::Edit::Delete),
+                    ("c".to_owned(), crate::Edit::Append("x,y".to_owned())),
+                    ("d".to_owned(), crate::Edit::Subtract(String::new())),
+                ],
+            }],
+            validate_only: true,
+        },
+        Command::AddPartitions {
+            topics: vec![
+                crate::MorePartitions {
+                    topic: "a".to_owned(),
+                    count: -1,
+                    assignment: Some(vec![vec![NodeId(1)], vec![]]),
+                },
+                crate::MorePartitions {
+                    topic: String::new(),
+                    count: i32::MAX,
+                    assignment: None,
+                },
+            ],
+            validate_only: false,
+        },
+        Command::AlterQuotas {
+            changes: vec![crate::QuotaChange {
+                entity: crate::Entity {
+                    user: Some(crate::Whom::Default),
+                    client: Some(crate::Whom::Named("c".to_owned())),
+                    ip: None,
+                },
+                edits: vec![
+                    (
+                        "request_percentage".to_owned(),
+                        Some(crate::Amount::new(0.5)),
+                    ),
+                    ("producer_byte_rate".to_owned(), None),
+                ],
+            }],
+            validate_only: false,
+        },
+        Command::UnregisterNode { node: NodeId(9) },
+        Command::DescribeQuorum,
     ]
 }
 
@@ -118,6 +165,11 @@ fn refusals() -> Vec<Refusal> {
         Refusal::StaleMemberEpoch(text()),
         Refusal::InvalidRegularExpression(text()),
         Refusal::Unexpected(text()),
+        Refusal::UnknownNode(text()),
+        Refusal::ElectionNotNeeded(text()),
+        Refusal::PreferredLeaderNotAvailable(text()),
+        Refusal::EligibleLeadersNotAvailable(text()),
+        Refusal::QuotaExceeded(text()),
     ]
 }
 
@@ -138,6 +190,18 @@ fn replies() -> Vec<Reply> {
         ]),
         Reply::ProducerIds(ProducerId(-1)),
         Reply::Done,
+        Reply::Each(vec![Ok(()), Err(Refusal::Timeout), Ok(())]),
+        Reply::Quorum(crate::Quorum {
+            leader: NodeId(2),
+            term: Term(3),
+            committed: base::RaftIndex(40),
+            voters: vec![crate::QuorumMember {
+                node: NodeId(2),
+                matched: base::RaftIndex(41),
+                heard: Some(base::WallMs(-1)),
+                caught_up: None,
+            }],
+        }),
     ]
 }
 
@@ -202,7 +266,7 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_byte_never_panics(which in 0usize..4, at in any::<usize>(), to in any::<u8>()) {
+    fn a_flipped_byte_never_panics(which in 0usize..6, at in any::<usize>(), to in any::<u8>()) {
         let mut bytes = replies()[which].encode();
         let at = at % bytes.len();
         bytes[at] = to;

@@ -74,6 +74,11 @@ fn each_refusal_has_kafkas_code() {
         (Refusal::StaleMemberEpoch(text()), 113),
         (Refusal::InvalidRegularExpression(text()), 128),
         (Refusal::Unexpected(text()), -1),
+        (Refusal::UnknownNode(text()), 102),
+        (Refusal::ElectionNotNeeded(text()), 84),
+        (Refusal::PreferredLeaderNotAvailable(text()), 80),
+        (Refusal::EligibleLeadersNotAvailable(text()), 83),
+        (Refusal::QuotaExceeded(text()), 89),
     ];
     for (refusal, expected) in rows {
         assert_eq!(code(&refusal), expected, "{refusal:?}");
