@@ -30,7 +30,7 @@ impl Broker {
                 let deadline = self.group_deadline(now, &command);
                 let command = shard::Command::Group {
                     group: partition,
-                    command,
+                    command: Box::new(command),
                     deadline,
                 };
                 self.0

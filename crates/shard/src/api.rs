@@ -84,8 +84,8 @@ pub enum Command {
     Group {
         /// The partition's Raft group.
         group: GroupId,
-        /// What.
-        command: group::Command,
+        /// What; in a box, for it is larger than other events.
+        command: Box<group::Command>,
         /// When to give up waiting, if ever.
         deadline: Option<Mono>,
     },

@@ -177,7 +177,7 @@ impl Shard {
                     deadline,
                 },
                 Some(to),
-            ) => self.coordinate(group, command, deadline, to),
+            ) => self.coordinate(group, *command, deadline, to),
             (Command::Groups { filter, deadline }, Some(to)) => {
                 self.list_groups(&filter, deadline, to);
             }

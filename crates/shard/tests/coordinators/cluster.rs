@@ -190,7 +190,7 @@ impl Cluster {
             node,
             Command::Group {
                 group,
-                command,
+                command: Box::new(command),
                 deadline,
             },
         )
