@@ -10,7 +10,7 @@ pub(crate) trait PartReply: Sized + Send + Sync + 'static {
     /// The reply with these parts.
     fn reply(parts: Vec<Result<Self, Refusal>>) -> Reply;
     /// The parts of a reply; any other reply comes back as it was.
-    fn parts(reply: Reply) -> Result<Vec<Result<Self, Refusal>>, Reply>;
+    fn parts(reply: Reply) -> Result<Vec<Result<Self, Refusal>>, Box<Reply>>;
 }
 
 macro_rules! part_reply {
@@ -20,10 +20,10 @@ macro_rules! part_reply {
                 Reply::$reply(parts)
             }
 
-            fn parts(reply: Reply) -> Result<Vec<Result<Self, Refusal>>, Reply> {
+            fn parts(reply: Reply) -> Result<Vec<Result<Self, Refusal>>, Box<Reply>> {
                 match reply {
                     Reply::$reply(parts) => Ok(parts),
-                    other => Err(other),
+                    other => Err(Box::new(other)),
                 }
             }
         }
@@ -85,7 +85,7 @@ impl<R: PartReply> ReplySink for Merge<R> {
     fn reply(&self, _ticket: u64, reply: Reply) {
         let whole = match R::parts(reply) {
             Ok(answers) => R::reply(fill(answers, &self.refused)),
-            Err(other) => other,
+            Err(other) => *other,
         };
         self.to.sink.reply(self.to.ticket, whole);
     }
