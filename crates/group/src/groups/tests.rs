@@ -1,1 +1,7 @@
-//! The machine, from outside.
+//! The machine as its host uses it: dialogues from text files, and properties under random
+//! commands.
+
+mod dialogue;
+mod properties;
+mod script;
+mod world;
