@@ -91,6 +91,8 @@ pub struct Ready {
     pub now: Vec<Message>,
     /// To be sent once durable.
     pub after: Vec<Message>,
+    /// The last round that a quorum answered, see [`Group::confirm`].
+    pub confirmed: Option<u64>,
 }
 
 /// Where a leader sees one of its replicas.
@@ -318,6 +320,10 @@ impl Group {
             .partition(|m: &Message| m.promises_nothing());
         ready.now.extend::<Vec<_>>(now);
         ready.after = after;
+        let rounds = raw_ready.take_read_states().into_iter();
+        ready.confirmed = rounds
+            .filter_map(|state| round_of(&state.request_ctx))
+            .max();
         let applied = raw_ready.take_committed_entries().last().map(|e| e.index);
         self.raw.advance_append_async(raw_ready);
         if let Some(applied) = applied {
@@ -436,6 +442,15 @@ impl Group {
         self.raw.raft.state == StateRole::Leader
     }
 
+    /// Asks all voters whether this replica still leads. Once a quorum has said so a [`Ready`] tells
+    /// this round, and all before it: when it was asked nobody else led. Rounds must not repeat
+    /// within a term. A round whose messages are lost is never told.
+    pub fn confirm(&mut self, round: u64) {
+        if self.is_leader() && self.committed_in_term() {
+            self.raw.read_index(round.to_be_bytes().to_vec());
+        }
+    }
+
     /// True if it leads and isn't handing its leadership over.
     pub fn may_propose(&self) -> bool {
         self.is_leader() && self.raw.raft.lead_transferee.is_none()
@@ -494,4 +509,9 @@ impl Group {
         all.sort_by_key(|p| p.node);
         all
     }
+}
+
+/// The round that a confirmation was asked for.
+fn round_of(context: &[u8]) -> Option<u64> {
+    context.try_into().ok().map(u64::from_be_bytes)
 }

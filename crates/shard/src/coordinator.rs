@@ -7,6 +7,9 @@
 //!    begins anew from the log.
 //! 2. An answer waits until all that this leadership proposed before it is committed: nobody is
 //!    ever told what may still be cut off.
+//! 3. An answer that shows what is kept, and waits for no commit of its own, waits until a quorum
+//!    has said that this node still leads: a leader that doesn't know of its successor would show
+//!    what is out of date. Heartbeats of members are answered at once.
 
 mod topics;
 
@@ -48,6 +51,11 @@ pub(crate) struct Leading {
     by_deadline: BTreeSet<(Mono, Caller)>,
     /// Answers that wait for commits, in the order of their entries.
     answers: VecDeque<(RaftIndex, Caller, Reply)>,
+    /// Answers that wait for a round of confirmations, in their order.
+    shows: VecDeque<(u64, Caller, Reply)>,
+    /// Rounds asked for, and answered by a quorum.
+    round: u64,
+    confirmed: u64,
     /// When the shard is to look here again; in the shard's list of timers.
     pub(crate) timer: Option<Mono>,
 }
@@ -83,6 +91,9 @@ impl Coordinator {
             waiting: BTreeMap::new(),
             by_deadline: BTreeSet::new(),
             answers: VecDeque::new(),
+            shows: VecDeque::new(),
+            round: 0,
+            confirmed: 0,
             timer: None,
         });
     }
@@ -116,6 +127,13 @@ impl Coordinator {
         self.job = None;
     }
 
+    /// A quorum said that this node led when the round was begun.
+    pub(crate) fn confirmed(&mut self, round: u64) {
+        if let Some(leading) = &mut self.leading {
+            leading.confirmed = leading.confirmed.max(round);
+        }
+    }
+
     /// When the machine or a caller wants attention.
     pub(crate) fn due(&self) -> Option<Mono> {
         let leading = self.leading.as_ref()?;
@@ -147,18 +165,43 @@ impl Leading {
         self.proposed = index;
     }
 
-    /// Answers that may be given when all that was proposed so far is committed.
-    pub(crate) fn answer(&mut self, replies: Vec<(Caller, Reply)>) {
-        let index = self.proposed;
-        let known = replies.into_iter().filter(|(caller, _)| *caller != NOBODY);
-        self.answers
-            .extend(known.map(|(caller, reply)| (index, caller, reply)));
+    /// Answers that may be given when all that was proposed so far is committed, and those that
+    /// need a confirmation because all of it is.
+    pub(crate) fn answer(&mut self, replies: Vec<(Caller, Reply)>, safe: RaftIndex) {
+        for (caller, reply) in replies.into_iter().filter(|(caller, _)| *caller != NOBODY) {
+            if self.proposed <= safe && shows(&reply) {
+                self.shows.push_back((self.round + 1, caller, reply));
+            } else {
+                self.answers.push_back((self.proposed, caller, reply));
+            }
+        }
     }
 
-    /// The answers that have their copies. A caller whose time was up isn't there any more.
+    /// True if somebody waits for a round that isn't begun.
+    pub(crate) fn wants_round(&self) -> bool {
+        let last = self.shows.back();
+        last.is_some_and(|(wanted, ..)| *wanted > self.round)
+    }
+
+    /// The round to begin, if somebody waits for one that isn't begun, or whose messages may be
+    /// lost. All who came since the last one share it.
+    pub(crate) fn begin_round(&mut self, again: bool) -> Option<u64> {
+        let wanted = self.wants_round() || (again && !self.shows.is_empty());
+        wanted.then(|| {
+            self.round += 1;
+            self.round
+        })
+    }
+
+    /// The answers that have their copies, or are confirmed. A caller whose time was up isn't
+    /// there any more.
     pub(crate) fn safe_answers(&mut self, safe: RaftIndex) -> Vec<Told> {
         let mut told = Vec::new();
         while let Some((_, caller, reply)) = self.answers.pop_front_if(|(at, ..)| *at <= safe) {
+            told.extend(self.take(caller).map(|asker| (asker, Ok(reply))));
+        }
+        let confirmed = self.confirmed;
+        while let Some((_, caller, reply)) = self.shows.pop_front_if(|(at, ..)| *at <= confirmed) {
             told.extend(self.take(caller).map(|asker| (asker, Ok(reply))));
         }
         told
@@ -186,6 +229,14 @@ impl Leading {
         all.map(|waiting| (waiting.asker, Err(Refusal::NotCoordinator)))
             .collect()
     }
+}
+
+/// True for an answer that shows what is kept.
+fn shows(reply: &Reply) -> bool {
+    !matches!(
+        reply,
+        Reply::Heartbeat(_) | Reply::ConsumerHeartbeat(_) | Reply::Done
+    )
 }
 
 /// A question to all coordinators of a node, while answers come in.

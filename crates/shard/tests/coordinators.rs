@@ -67,6 +67,28 @@ fn nothing_is_answered_before_its_commit_and_a_deposed_leader_forgets() {
 }
 
 #[test]
+fn a_leader_that_does_not_know_of_its_successor_shows_nothing() {
+    let mut c = Cluster::new(3);
+    let first = c.leader();
+    c.commits(first, 7);
+    c.run(1_000);
+    c.cut.insert(first);
+    c.paused.insert(first);
+    c.run(2_000);
+    let next = c.leader();
+    c.commits(next, 9);
+    // The first one wakes up and has the question before anything else.
+    assert!(c.serves(first));
+    let ticket = c.fetch(first);
+    assert!(c.fetched(ticket).is_none());
+    c.cut.clear();
+    c.paused.clear();
+    c.run(1_000);
+    assert_eq!(c.fetched(ticket), Some(Err(Refusal::NotCoordinator)));
+    assert_eq!(c.fetches(next), Some(9));
+}
+
+#[test]
 fn what_a_deposed_leader_proposed_counts_if_it_came_through_after_all() {
     let mut c = Cluster::new(3);
     let first = c.leader();

@@ -19,6 +19,7 @@ impl Shard {
     /// Collects from all replicas that were touched, until none has anything left.
     pub(crate) fn collect(&mut self) {
         while let Some(group) = self.dirty.pop() {
+            self.begin_confirmation(group, false);
             let Some(mut replica) = self.replicas.remove(&group) else {
                 continue;
             };
@@ -33,6 +34,9 @@ impl Shard {
     }
 
     fn take_ready(&mut self, replica: &mut Replica, ready: Ready) {
+        if let (Some(round), Some(coordinator)) = (ready.confirmed, &mut replica.coordinator) {
+            coordinator.confirmed(round);
+        }
         if let Some(from) = ready.truncate_from {
             mark(Mark::Truncated);
             self.stats.truncations += 1;

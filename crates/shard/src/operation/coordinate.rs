@@ -119,7 +119,7 @@ impl Shard {
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
-        let end = replica.next_offset;
+        let (end, safe) = (replica.next_offset, replica.acknowledged());
         let Some(coordinator) = &mut replica.coordinator else {
             return;
         };
@@ -131,7 +131,11 @@ impl Shard {
         }
         if let Some(leading) = &mut coordinator.leading {
             index.into_iter().for_each(|index| leading.proposed(index));
-            leading.answer(replies);
+            leading.answer(replies, safe);
+            if leading.wants_round() {
+                // It begins when the turn ends: one for all who want it.
+                self.touch(group);
+            }
         }
     }
 
@@ -147,6 +151,30 @@ impl Shard {
         if let Some(leading) = &mut coordinator.leading {
             let told = leading.safe_answers(safe);
             self.tell(told);
+        }
+    }
+
+    /// Before a touched replica's messages are collected: begins the round that answers wait for.
+    pub(crate) fn begin_confirmation(&mut self, group: GroupId, again: bool) -> bool {
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return false;
+        };
+        let Some(coordinator) = &mut replica.coordinator else {
+            return false;
+        };
+        let leading = coordinator.leading.as_mut();
+        let round = leading.and_then(|leading| leading.begin_round(again));
+        round
+            .inspect(|round| replica.group.confirm(*round))
+            .is_some()
+    }
+
+    /// Messages of rounds may have been lost: those that are waited for are begun again.
+    pub(crate) fn confirm_again(&mut self) {
+        for group in self.coordinators.hosted.clone() {
+            if self.begin_confirmation(group, true) {
+                self.touch(group);
+            }
         }
     }
 

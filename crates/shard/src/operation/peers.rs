@@ -267,6 +267,7 @@ impl Shard {
         self.led.prune(acked_by_all.unwrap_or(self.led.version()));
         self.review_held();
         self.review_stalled();
+        self.confirm_again();
         self.apply_metadata();
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct Cluster {
     frames: VecDeque<(NodeId, NodeId, Bytes)>,
     /// Nodes that nobody hears and that hear nobody, though they run.
     pub(crate) cut: BTreeSet<u32>,
+    /// Nodes whose processes get no time.
+    pub(crate) paused: BTreeSet<u32>,
     inbox: Arc<Inbox>,
     tickets: u64,
     /// The only partition of `__consumer_offsets`.
@@ -72,6 +74,7 @@ impl Cluster {
             shards: voters.iter().map(shard).collect(),
             frames: VecDeque::new(),
             cut: BTreeSet::new(),
+            paused: BTreeSet::new(),
             inbox: Arc::default(),
             tickets: 0,
             partition: GroupId(0),
@@ -147,7 +150,10 @@ impl Cluster {
         let until = self.now.after(Duration::from_millis(ms));
         while self.now < until {
             let nodes: Vec<_> = self.shards.keys().copied().collect();
-            nodes.into_iter().for_each(|node| self.turn(node));
+            let run = nodes.into_iter().filter(|n| !self.paused.contains(&n.0));
+            run.collect::<Vec<_>>()
+                .into_iter()
+                .for_each(|node| self.turn(node));
             while let Some((from, to, bytes)) = self.frames.pop_front() {
                 if !self.cut.contains(&to.0) && !self.cut.contains(&from.0) {
                     self.event(to.0, Event::Frame { from, bytes });
