@@ -67,6 +67,16 @@ names! {
         NewLeaderGuessesHighWatermark,
         /// A failed sync is tried again and believed.
         RetryFailedSync,
+        /// The files of dropped segments are removed before a checkpoint stops naming them.
+        UnlinkBeforeCheckpoint,
+        /// Segments go although a replica doesn't have their entries.
+        FloorIgnored,
+        /// A checkpoint leaves out where a log starts.
+        StartNotCheckpointed,
+        /// DeleteRecords is answered before its entry is committed.
+        StartBeforeCommit,
+        /// Fetch serves what lies before the start.
+        FetchBelowStart,
         /// A start takes for durable what it reads, even after a failed sync.
         TrustPageCache,
     }
@@ -135,6 +145,16 @@ names! {
         CoordinatorForgot,
         /// A coordinator read its log from files.
         CoordinatorLoads,
+        /// The start of a log moved.
+        StartMoved,
+        /// A segment went from the front of a log.
+        SegmentDropped,
+        /// Retention asked for a later start.
+        Retained,
+        /// A segment could not go because a replica doesn't have it.
+        HeldByReplica,
+        /// DeleteRecords moved a start.
+        RecordsDeleted,
     }
 }
 

@@ -34,6 +34,7 @@ part_reply!(Appended, Appended);
 part_reply!(ReadAnswer, Read);
 part_reply!(OffsetAnswer, Offsets);
 part_reply!((i32, Offset), EpochEnds);
+part_reply!(Offset, Deleted);
 
 /// All parts in order: `answers`, with `refused` (ascending) at their places.
 pub(crate) fn fill<T>(

@@ -40,6 +40,8 @@ pub struct Settings {
     pub delete_topics: bool,
     /// `replica.lag.time.max.ms`.
     pub replica_lag_max: Duration,
+    /// `log.retention.check.interval.ms`.
+    pub retention_check: Duration,
     /// `socket.request.max.bytes`.
     pub request_bytes_max: u32,
     /// `connections.max.idle.ms`; none: no bound.

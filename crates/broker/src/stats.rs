@@ -37,6 +37,8 @@ verbs! {
     AutoCreateTopics = "auto_create_topics",
     /// Delete topics.
     DeleteTopics = "delete_topics",
+    /// Delete records.
+    DeleteRecords = "delete_records",
     /// A command for the coordinator of a group.
     Group = "group",
     /// List the groups of all coordinators here.

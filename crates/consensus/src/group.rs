@@ -56,7 +56,9 @@ pub struct Restored {
     pub vote: Option<NodeId>,
     /// Known to be committed.
     pub commit: RaftIndex,
-    /// Where each term of the log begins.
+    /// The first entry of the log; 0 means 1.
+    pub first: RaftIndex,
+    /// Where each term of the log begins, the one of the entry before the first among them.
     pub term_starts: Vec<(RaftIndex, Term)>,
     /// Entries after `commit`, in order. Their batches are on disk only.
     pub tail: Vec<RestoredEntry>,
@@ -140,7 +142,8 @@ impl Group {
         };
         let voters: Vec<u64> = voters.iter().map(|n| u64::from(n.0)).collect();
         let terms = restored.term_starts;
-        let mut store = Store::new(hard, &voters, terms, restored.commit);
+        let first = restored.first.max(RaftIndex(1));
+        let mut store = Store::new(hard, &voters, terms, first, restored.commit);
         for found in restored.tail {
             store.restore(found);
         }
@@ -201,6 +204,9 @@ impl Group {
                 }
             }
         }
+        if self.is_stale_rejection(&message.raft) {
+            return Ok(());
+        }
         let _ = self.raw.step(message.raft);
         Ok(())
     }
@@ -236,6 +242,22 @@ impl Group {
             }
             _ => None,
         }
+    }
+
+    /// True for a follower's old refusal of an entry that it has by now: believing it, the leader
+    /// would look for the place where their logs part among entries that may be gone.
+    fn is_stale_rejection(&self, message: &eraftpb::Message) -> bool {
+        let refuses = message.get_msg_type() == MessageType::MsgAppendResponse && message.reject;
+        let progress = self.raw.raft.prs().get(message.from);
+        refuses
+            && self.is_leader()
+            && message.term == self.raw.raft.term
+            && progress.is_some_and(|progress| message.index <= progress.matched)
+    }
+
+    /// Entries before `first` are gone from the log: every voter has them.
+    pub fn begin_at(&mut self, first: RaftIndex) {
+        self.raw.mut_store().begin_at(first);
     }
 
     /// Starts an election, pre-vote first.

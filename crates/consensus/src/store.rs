@@ -34,6 +34,8 @@ pub(crate) struct Store {
     conf: ConfState,
     /// Where each term begins, oldest first.
     terms: Vec<(RaftIndex, Term)>,
+    /// The first entry of the log. What came before is gone; every voter has it.
+    first: RaftIndex,
     last: RaftIndex,
     /// Entries from `last - window.len() + 1` to `last`.
     window: VecDeque<Held>,
@@ -52,6 +54,7 @@ impl Store {
         hard: HardState,
         voters: &[u64],
         terms: Vec<(RaftIndex, Term)>,
+        first: RaftIndex,
         last: RaftIndex,
     ) -> Store {
         let conf = ConfState {
@@ -62,6 +65,7 @@ impl Store {
             hard,
             conf,
             terms,
+            first,
             last,
             window: VecDeque::new(),
             sendable: RaftIndex(0),
@@ -117,6 +121,17 @@ impl Store {
             self.terms.pop();
         }
         self.fetched.clear();
+    }
+
+    /// The log begins at `first` now. The term of the entry before it stays known, for followers
+    /// are asked about that one.
+    pub(crate) fn begin_at(&mut self, first: RaftIndex) {
+        if first <= self.first {
+            return;
+        }
+        self.first = first;
+        let runs = self.terms.partition_point(|(start, _)| *start < first);
+        self.terms.drain(..runs.saturating_sub(1));
     }
 
     /// Appends the next entry.
@@ -264,6 +279,9 @@ impl raft::Storage for Store {
             high <= self.last.0 + 1,
             "entries past the end were asked for"
         );
+        if low < self.first.0 {
+            return Err(raft::Error::Store(StorageError::Compacted));
+        }
         let window = self.window_start().0;
         let warm = if context.can_async() {
             window.max(self.sendable.0)
@@ -304,11 +322,14 @@ impl raft::Storage for Store {
             return Err(raft::Error::Store(StorageError::Unavailable));
         }
         let at = self.terms.partition_point(|(start, _)| start.0 <= index);
-        Ok(u64::from(self.terms[at - 1].1.0))
+        match at.checked_sub(1) {
+            Some(run) if index + 1 >= self.first.0 => Ok(u64::from(self.terms[run].1.0)),
+            _ => Err(raft::Error::Store(StorageError::Compacted)),
+        }
     }
 
     fn first_index(&self) -> raft::Result<u64> {
-        Ok(1)
+        Ok(self.first.0)
     }
 
     fn last_index(&self) -> raft::Result<u64> {
@@ -316,7 +337,7 @@ impl raft::Storage for Store {
     }
 
     fn snapshot(&self, _request_index: u64, _to: u64) -> raft::Result<Snapshot> {
-        // The log is never cut at its front, so no follower can be behind its start.
+        // Only what every voter has goes from the front, so no follower can be behind it.
         Err(raft::Error::Store(
             StorageError::SnapshotTemporarilyUnavailable,
         ))

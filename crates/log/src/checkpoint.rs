@@ -15,7 +15,8 @@ use std::io;
 const PATH: &str = "checkpoint";
 const NEW_PATH: &str = "checkpoint.new";
 const MAGIC: &[u8; 8] = b"FLOTICKP";
-const VERSION: u32 = 1;
+/// Version 2 says where each log begins.
+const VERSION: u32 = 2;
 /// Bytes before the body: magic, version, turn, start, length, checksum.
 const HEADER_BYTES: usize = 8 + 4 + 8 + 16 + 8 + 4;
 
@@ -51,6 +52,8 @@ fn put_state(out: &mut Vec<u8>, state: HardState) {
 /// A checkpoint, as of the end of a turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Checkpoint {
+    /// Of its body; what is written has the latest.
+    pub(crate) version: u32,
     pub(crate) turn: u64,
     /// Records of later turns lie at or after this place.
     pub(crate) start: Position,
@@ -66,10 +69,20 @@ pub(crate) struct GroupPart {
 }
 
 impl Checkpoint {
+    /// One to be written.
+    pub(crate) fn new(turn: u64, start: Position, body: Bytes) -> Checkpoint {
+        Checkpoint {
+            version: VERSION,
+            turn,
+            start,
+            body,
+        }
+    }
+
     fn header(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER_BYTES);
         out.extend_from_slice(MAGIC);
-        put_u32(&mut out, VERSION);
+        put_u32(&mut out, self.version);
         put_u64(&mut out, self.turn);
         put_u64(&mut out, self.start.generation);
         put_u64(&mut out, self.start.pos);
@@ -110,7 +123,12 @@ impl Checkpoint {
                 known: VERSION,
             });
         }
-        Ok(Checkpoint { turn, start, body })
+        Ok(Checkpoint {
+            version,
+            turn,
+            start,
+            body,
+        })
     }
 
     /// The shard's own bytes and the groups.
@@ -126,7 +144,7 @@ impl Checkpoint {
         let mut groups = Vec::new();
         for _ in 0..count {
             groups.push(GroupPart {
-                image: GroupLog::from_checkpoint(&mut fields, &self.body)?,
+                image: GroupLog::from_checkpoint(&mut fields, &self.body, self.version)?,
                 state: read_state(&mut fields)?,
                 app: self.body.slice_ref(fields.sized()?),
                 app_index: RaftIndex(fields.u64()?),

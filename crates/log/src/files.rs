@@ -44,11 +44,20 @@ struct Slot {
     used: u64,
 }
 
+/// What readers must know of a group.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    /// How often it was cut.
+    cuts: u64,
+    /// Segments up to this one are gone.
+    dropped: Option<Offset>,
+}
+
 #[derive(Default)]
 struct State {
     slots: BTreeMap<Key, Slot>,
-    /// The groups that exist, and how often each was cut.
-    groups: BTreeMap<GroupId, u64>,
+    /// The groups that exist.
+    groups: BTreeMap<GroupId, Known>,
     clock: u64,
     /// How often files were closed because they go away: a file opened before that must not be
     /// kept after it.
@@ -77,12 +86,30 @@ impl Files {
 
     /// How often a group was cut; `None` if it doesn't exist.
     pub(crate) fn cuts(&self, group: GroupId) -> Option<u64> {
-        self.state().groups.get(&group).copied()
+        self.state().groups.get(&group).map(|known| known.cuts)
+    }
+
+    /// A group begins.
+    pub(crate) fn begin(&self, group: GroupId) {
+        self.state().groups.insert(group, Known::default());
     }
 
     /// A group exists, or was cut. Said before anything that was cut off is written over.
     pub(crate) fn set_cuts(&self, group: GroupId, cuts: u64) {
-        self.state().groups.insert(group, cuts);
+        self.state().groups.entry(group).or_default().cuts = cuts;
+    }
+
+    /// Segments of a group up to this one are gone: said before their files are removed.
+    pub(crate) fn drop_upto(&self, group: GroupId, segment: Offset) {
+        if let Some(known) = self.state().groups.get_mut(&group) {
+            known.dropped = known.dropped.max(Some(segment));
+        }
+    }
+
+    /// True if a group, or this segment of it, is gone.
+    fn is_gone(&self, group: GroupId, segment: Offset) -> bool {
+        let known = self.state().groups.get(&group).copied();
+        known.is_none_or(|known| known.dropped >= Some(segment))
     }
 
     /// A group is gone: its files are closed here.
@@ -115,7 +142,7 @@ impl Files {
         group: GroupId,
         segment: Offset,
     ) -> Result<Arc<dyn File>, ReadFault> {
-        if self.cuts(group).is_none() {
+        if self.is_gone(group, segment) {
             return Err(ReadFault::Gone);
         }
         let key = Key {
@@ -125,7 +152,7 @@ impl Files {
         };
         self.open(key, Open::Existing)
             .map_err(|source| match source.kind() {
-                io::ErrorKind::NotFound if self.cuts(group).is_none() => ReadFault::Gone,
+                io::ErrorKind::NotFound if self.is_gone(group, segment) => ReadFault::Gone,
                 io::ErrorKind::NotFound => ReadFault::Corrupt {
                     file: key.path(),
                     offset: 0,

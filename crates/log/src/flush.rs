@@ -6,7 +6,7 @@
 use crate::checkpoint::{self, Checkpoint};
 use crate::fault::Fault;
 use crate::files::{Files, Key};
-use crate::pending::Dirty;
+use crate::pending::{Dirty, unlink_segment};
 use crate::wal::{self, Free};
 use base::{Bug, Disk, Mark, mark, planted};
 use std::io;
@@ -44,6 +44,11 @@ impl Flush {
         checkpoint::replace(&*self.disk, &self.checkpoint)?;
         mark(Mark::Checkpointed);
         self.done = true;
+        // Only now: a start after a crash before this still reads the old checkpoint, and looks for
+        // these files. One after it removes what the new checkpoint doesn't name.
+        for (group, segment) in self.dirty.dropped.keys() {
+            unlink_segment(&*self.disk, &self.files, *group, *segment)?;
+        }
         if let Some(prepare) = self.prepare.filter(|_| !self.prepared) {
             self.prepared = self.make_ahead(prepare)?;
         }

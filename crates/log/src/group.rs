@@ -10,9 +10,12 @@
 mod fresh;
 mod image;
 mod plan;
+mod start;
 
 use fresh::Fresh;
 pub(crate) use image::{GroupImage, SegmentImage};
+pub use start::SegmentFacts;
+use start::{Begun, Front};
 
 use crate::block::Block;
 use crate::turn::{Place, Record, Settings, Turn};
@@ -32,6 +35,7 @@ pub(crate) struct Segment {
     lost: u32,
     /// Largest timestamp of the closed blocks, so that a search by time skips whole segments.
     max_timestamp: i64,
+    begun: Begun,
 }
 
 impl Segment {
@@ -41,10 +45,12 @@ impl Segment {
             blocks: Vec::new(),
             lost: 0,
             max_timestamp: i64::MIN,
+            begun: Begun::default(),
         }
     }
 
     fn push(&mut self, block: Block) {
+        self.begun.at(block.max_timestamp);
         self.max_timestamp = self.max_timestamp.max(block.max_timestamp);
         self.blocks.push(block);
     }
@@ -109,6 +115,12 @@ pub struct GroupLog {
     last_term: Term,
     committed: RaftIndex,
     cuts: u64,
+    /// Where what is left begins.
+    front: Front,
+    /// The largest floor of the starts that were applied.
+    floor: RaftIndex,
+    /// A segment is followed by a new one once its records span this time (`segment.ms`).
+    segment_ms: i64,
     segments: Vec<Segment>,
     open: Option<Block>,
     terms: Vec<TermRun>,
@@ -130,6 +142,9 @@ impl GroupLog {
             last_term: Term(0),
             committed: RaftIndex(0),
             cuts: 0,
+            front: Front::default(),
+            floor: RaftIndex(0),
+            segment_ms: i64::MAX,
             segments: Vec::new(),
             open: None,
             terms: Vec::new(),
@@ -190,7 +205,37 @@ impl GroupLog {
             batch.verify().is_ok(),
             "a batch is verified where it arrives"
         );
-        let place = self.place_batch(turn, index, term, batch.head());
+        let rolls = self.must_roll(&header);
+        self.push_batch(turn, index, term, batch, rolls);
+    }
+
+    /// As [`GroupLog::append_batch`], but to the place that the batch went to when it was first
+    /// written: whether a segment was full or too old then is not asked again. False if it can't
+    /// be that place.
+    pub(crate) fn append_placed(
+        &mut self,
+        turn: &mut Turn,
+        index: RaftIndex,
+        term: Term,
+        batch: &Batch,
+        place: Place,
+    ) -> bool {
+        let Some(rolls) = self.rolls_for(place) else {
+            return false;
+        };
+        self.push_batch(turn, index, term, batch, rolls);
+        true
+    }
+
+    fn push_batch(
+        &mut self,
+        turn: &mut Turn,
+        index: RaftIndex,
+        term: Term,
+        batch: &Batch,
+        rolls: bool,
+    ) {
+        let place = self.place_batch(turn, index, term, batch.head(), rolls);
         let group = self.group;
         turn.records.push(Record::Batch {
             group,
@@ -202,17 +247,21 @@ impl GroupLog {
         self.close_full_block(turn);
     }
 
-    /// As [`GroupLog::append_batch`] for a batch whose bytes are in the segment already.
+    /// As [`GroupLog::append_placed`] for a batch whose bytes are in the segment already.
     pub(crate) fn append_direct(
         &mut self,
         turn: &mut Turn,
         index: RaftIndex,
         term: Term,
         head: &[u8; HEADER_BYTES],
-    ) -> Place {
-        let place = self.place_batch(turn, index, term, head);
+        place: Place,
+    ) -> bool {
+        let Some(rolls) = self.rolls_for(place) else {
+            return false;
+        };
+        self.place_batch(turn, index, term, head, rolls);
         self.close_full_block(turn);
-        place
+        true
     }
 
     /// Adds an entry that takes no offset.
@@ -254,22 +303,24 @@ impl GroupLog {
         self.last_term = term;
     }
 
-    /// Finds the place of the next batch, and adds it to its block there.
+    /// Adds the next batch to its block, in a new segment if it `rolls`.
     fn place_batch(
         &mut self,
         turn: &mut Turn,
         index: RaftIndex,
         term: Term,
         head: &[u8; HEADER_BYTES],
+        rolls: bool,
     ) -> Place {
         let header = BatchHeader::parse(head).expect("a batch's header parses");
         self.begin_entry(index, term, Some(*head));
-        self.make_room(turn, term, header.total_len());
+        self.make_room(turn, term, rolls);
         let segment = self
             .segments
-            .last()
-            .expect("room was made in a segment")
-            .base;
+            .last_mut()
+            .expect("room was made in a segment");
+        segment.begun.at(header.max_timestamp);
+        let segment = segment.base;
         let pos = self.segment_len();
         let batch = Block::of_batch(pos, index, term, head);
         self.fresh.before_append(self.open);
@@ -282,14 +333,38 @@ impl GroupLog {
         Place { segment, pos }
     }
 
-    /// Closes the block at a change of term, rolls the segment if it would grow too long.
-    fn make_room(&mut self, turn: &mut Turn, term: Term, len: usize) {
+    /// True if the next batch begins a segment: the last one would grow too long or is too old,
+    /// or all of it lies before a start that was asked for.
+    ///
+    /// The last holds although that start may not be committed yet: once it is, the last segment
+    /// may go, and whether it goes before or after the next batch is appended must not change
+    /// where that batch lies (recovery may learn of the commit earlier than the shard did).
+    fn must_roll(&self, header: &BatchHeader) -> bool {
+        let used = self.segment_len();
+        let Some(last) = self.segments.last() else {
+            return true;
+        };
+        let fits = used as usize + header.total_len() <= self.settings.segment_bytes as usize;
+        let old = last.begun.is_older(header.max_timestamp, self.segment_ms);
+        used > 0 && (!fits || old || self.start_asked_at_end())
+    }
+
+    /// Whether a batch that lies at `place` begins a segment; `None` if the next one can't lie there.
+    fn rolls_for(&self, place: Place) -> Option<bool> {
+        let goes_on = self
+            .segments
+            .last()
+            .is_some_and(|last| last.base == place.segment && place.pos == self.segment_len());
+        let rolls = place.pos == 0 && place.segment == self.end_offset;
+        (goes_on || rolls).then_some(!goes_on)
+    }
+
+    /// Closes the block at a change of term, and the segment if the next batch begins a new one.
+    fn make_room(&mut self, turn: &mut Turn, term: Term, rolls: bool) {
         if self.open.is_some_and(|open| open.term != term) {
             self.close_block(turn);
         }
-        let used = self.segment_len();
-        let fits = used as usize + len <= self.settings.segment_bytes as usize;
-        if self.segments.is_empty() || (used > 0 && !fits) {
+        if rolls {
             if !self.segments.is_empty() {
                 mark(Mark::SegmentRolled);
             }
@@ -377,18 +452,21 @@ impl GroupLog {
         }
     }
 
-    /// Entries up to `index` can't be cut any more. Going back is ignored.
-    pub fn commit(&mut self, index: RaftIndex) {
+    /// Entries up to `index` can't be cut any more, and the changes of the log's shape among them
+    /// are applied. Going back is ignored.
+    pub fn commit(&mut self, turn: &mut Turn, index: RaftIndex) {
         assert!(
             index <= self.last_index,
             "what isn't here can't be committed here"
         );
+        let before = self.committed;
         while self.committed < index {
             self.tail
                 .pop_front()
                 .expect("there is a mark for every uncommitted entry");
             self.committed = self.committed.next();
         }
+        self.apply_shapes(turn, before);
     }
 
     /// Everything up to `index` is in its segment: plans may read so far.
@@ -396,9 +474,10 @@ impl GroupLog {
         self.fresh.settled(index.min(self.last_index));
     }
 
-    /// The term of an entry, 0 for index 0; `None` past the end.
+    /// The term of an entry, 0 for index 0; `None` past the end, and before the entry that comes
+    /// before the first one.
     pub fn term_of(&self, index: RaftIndex) -> Option<Term> {
-        if index > self.last_index {
+        if index > self.last_index || index < self.front.index.prev() {
             return None;
         }
         let runs = self.terms.partition_point(|run| run.index <= index);
@@ -408,7 +487,8 @@ impl GroupLog {
         )
     }
 
-    /// The first index of every term in the log, oldest first.
+    /// The first index of every term in the log, oldest first; the first of them may begin before
+    /// [`GroupLog::first_index`].
     pub fn term_starts(&self) -> Vec<(RaftIndex, Term)> {
         self.terms.iter().map(|run| (run.index, run.term)).collect()
     }
@@ -426,13 +506,10 @@ impl GroupLog {
             let after = (index.0 - self.committed.0) as usize;
             return Some(self.tail[after].end_offset);
         }
-        if index.0 == 0 {
-            return Some(Offset(0));
-        }
         match self.block_at_or_before(index) {
             Some(block) if index >= block.last_index() => Some(block.next_offset),
             Some(_) => None,
-            None => Some(Offset(0)),
+            None => (index >= self.front.index.prev()).then_some(self.front.offset),
         }
     }
 
@@ -477,7 +554,15 @@ impl GroupLog {
     pub fn epoch_end(&self, epoch: i32) -> (i32, Offset) {
         let runs = self.terms.partition_point(|run| run.term.epoch() <= epoch);
         let Some(last) = runs.checked_sub(1) else {
-            return (-1, Offset(-1));
+            // An epoch of entries that are gone ended where the first one known began.
+            let first = self
+                .terms
+                .first()
+                .filter(|_| self.front.index > RaftIndex(1));
+            return match first {
+                Some(first) if epoch >= 0 => (epoch, first.offset),
+                _ => (-1, Offset(-1)),
+            };
         };
         let end = self
             .terms

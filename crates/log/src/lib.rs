@@ -19,6 +19,7 @@ mod pending;
 mod read;
 mod recover;
 mod recovered;
+mod shape;
 mod storage;
 #[cfg(test)]
 mod testing;
@@ -30,8 +31,9 @@ pub use checkpoint::checkpoint;
 pub use fault::{Fault, ReadFault};
 pub use files::Files;
 pub use flush::Flush;
-pub use group::GroupLog;
+pub use group::{GroupLog, SegmentFacts};
 pub use read::{EntriesPlan, ReadPlan, TimePlan, TimeQuery, Unpack};
 pub use recovered::{Entry, EntryBody, Recovered, RecoveredGroup};
+pub use shape::Shape;
 pub use storage::{Storage, StorageSettings};
 pub use turn::{HardState, Place, Record, Settings, Turn};

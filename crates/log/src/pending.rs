@@ -7,7 +7,7 @@ use crate::block::SIDECAR_ENTRY_BYTES;
 use crate::fault::Fault;
 use crate::files::{Files, Key, Kind, group_dir};
 use crate::turn::{Place, Record};
-use base::{Batch, Disk, GroupId};
+use base::{Batch, Bug, Disk, GroupId, Offset, planted};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 
@@ -34,6 +34,9 @@ pub(crate) struct Dirty {
     pub(crate) files: BTreeSet<Key>,
     /// Directories that have new names.
     pub(crate) dirs: BTreeSet<String>,
+    /// Segments that are gone, and the turn in which they went: their files go once a checkpoint
+    /// that doesn't name them is durable.
+    pub(crate) dropped: BTreeMap<(GroupId, Offset), u64>,
 }
 
 impl Dirty {
@@ -47,6 +50,7 @@ impl Dirty {
 
     pub(crate) fn forget(&mut self, group: GroupId) {
         self.files.retain(|key| key.group != group);
+        self.dropped.retain(|(of, _), _| *of != group);
         self.dirs.remove(&group_dir(group));
     }
 }
@@ -73,6 +77,7 @@ pub(crate) struct Pending {
     removed: BTreeSet<GroupId>,
     created: BTreeSet<GroupId>,
     cuts: BTreeMap<GroupId, u64>,
+    dropped: BTreeMap<(GroupId, Offset), u64>,
     writes: BTreeMap<Key, VecDeque<Extent>>,
 }
 
@@ -81,6 +86,7 @@ impl Pending {
         self.removed.is_empty()
             && self.created.is_empty()
             && self.cuts.is_empty()
+            && self.dropped.is_empty()
             && self.writes.is_empty()
     }
 
@@ -100,6 +106,7 @@ impl Pending {
                 self.writes.retain(|key, _| key.group != group);
                 self.created.remove(&group);
                 self.cuts.remove(&group);
+                self.dropped.retain(|(of, _), _| *of != group);
                 self.removed.insert(group);
             }
             Record::Truncate { group, cuts, .. } => {
@@ -125,6 +132,14 @@ impl Pending {
                     kind: Kind::Index,
                 };
                 self.push_entry(key, nth, &block.sidecar_entry(group, segment, nth));
+            }
+            Record::Drop {
+                group,
+                segments,
+                turn,
+            } => {
+                let segments = segments.into_iter();
+                self.dropped.extend(segments.map(|s| ((group, s), turn)));
             }
             Record::Batch { .. } | Record::State { .. } | Record::Internal { .. } => {}
         }
@@ -186,7 +201,7 @@ impl Pending {
         }
         while let Some(group) = self.created.first().copied() {
             make_group_dir(disk, group, dirty)?;
-            files.set_cuts(group, 0);
+            files.begin(group);
             self.created.remove(&group);
         }
         // Before anything is overwritten.
@@ -205,8 +220,43 @@ impl Pending {
             }
             entry.remove();
         }
+        // After the writes: some of them may have been for these.
+        if planted(Bug::UnlinkBeforeCheckpoint) {
+            for ((group, segment), _) in std::mem::take(&mut self.dropped) {
+                unlink_segment(disk, files, group, segment)?;
+            }
+        }
+        dirty.dropped.append(&mut self.dropped);
         Ok(())
     }
+}
+
+/// Removes the files of a segment that is gone. Who reads them still goes on reading; who opens
+/// them later is told that they are gone.
+pub(crate) fn unlink_segment(
+    disk: &dyn Disk,
+    files: &Files,
+    group: GroupId,
+    segment: Offset,
+) -> Result<(), Fault> {
+    files.drop_upto(group, segment);
+    for kind in [Kind::Data, Kind::Index] {
+        let key = Key {
+            group,
+            segment,
+            kind,
+        };
+        files.close(key);
+        match disk.remove(&key.path()) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(Fault::from_io(&key.path(), "remove", e));
+            }
+            _ => {}
+        }
+        // Again: a reader may have opened it in between.
+        files.close(key);
+    }
+    Ok(())
 }
 
 impl Extent {

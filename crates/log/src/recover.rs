@@ -62,6 +62,7 @@ pub(crate) fn open(
     for link in &found.chain {
         replay.link(link)?;
     }
+    replay.commit();
     replay.verify()?;
     let (mut recovered, dirty) = replay.finish()?;
     recovered.fresh = fresh;

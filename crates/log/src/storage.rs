@@ -235,7 +235,7 @@ impl Storage {
         }
         if let Some((turn, body, at)) = done.checkpoint {
             let start = at.expect("a turn with a checkpoint has a frame");
-            self.checkpoint = Some(Checkpoint { turn, start, body });
+            self.checkpoint = Some(Checkpoint::new(turn, start, body));
         }
         Ok(())
     }
@@ -276,12 +276,14 @@ impl Storage {
         Ok(())
     }
 
-    /// True if a checkpoint would let the write-ahead log be recycled: it has filled a file, or
-    /// half of one, since the last checkpoint, and none is under way.
+    /// True if a checkpoint would let the write-ahead log be recycled (it has filled a file, or
+    /// half of one, since the last checkpoint) or files of dropped segments be removed, and none
+    /// is under way.
     pub fn wants_checkpoint(&self) -> bool {
         let under_way =
             self.flushing || self.checkpoint.is_some() || self.outgoing.checkpoint.is_some();
-        !under_way && (!self.wal.sealed.is_empty() || self.wal.used > self.wal.active.len / 2)
+        let full = !self.wal.sealed.is_empty() || self.wal.used > self.wal.active.len / 2;
+        !under_way && (full || !self.dirty.dropped.is_empty())
     }
 
     /// After a turn with a checkpoint was written and settled: the flush to run.
@@ -292,7 +294,14 @@ impl Storage {
         let checkpoint = self.checkpoint.take()?;
         self.flushing = true;
         self.wal.used = 0;
-        let dirty = std::mem::take(&mut self.dirty);
+        let mut dirty = std::mem::take(&mut self.dirty);
+        // What went in a later turn is still named by this checkpoint.
+        let named = |_: &(GroupId, Offset), turn: &mut u64| *turn > checkpoint.turn;
+        self.dirty.dropped = dirty.dropped.extract_if(.., named).collect();
+        // Nothing relies on what goes.
+        dirty
+            .files
+            .retain(|key| !dirty.dropped.contains_key(&(key.group, key.segment)));
         Some(Flush {
             disk: Arc::clone(&self.disk),
             files: Arc::clone(&self.files),
@@ -314,6 +323,7 @@ impl Storage {
         if !flush.done {
             self.dirty.files.extend(flush.dirty.files);
             self.dirty.dirs.extend(flush.dirty.dirs);
+            self.dirty.dropped.extend(flush.dirty.dropped);
             // Ask for another checkpoint.
             self.wal.used = self.wal.active.len;
             return Ok(());

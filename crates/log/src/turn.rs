@@ -101,6 +101,17 @@ pub enum Record {
         /// The block.
         block: Block,
     },
+    /// Segments are gone from the front of the log. Not in the write-ahead log: replay commits the
+    /// same entries, so it drops the same segments. Their files stay until a checkpoint of this
+    /// turn or a later one, which doesn't name them, is durable.
+    Drop {
+        /// The group.
+        group: GroupId,
+        /// Base offsets.
+        segments: Vec<Offset>,
+        /// The turn in which they went.
+        turn: u64,
+    },
 }
 
 /// All records of one step of a shard.

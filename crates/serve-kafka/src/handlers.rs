@@ -5,6 +5,7 @@
 
 pub(crate) mod api_versions;
 mod create_topics;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
@@ -44,6 +45,7 @@ pub(crate) static APIS: &[Api] = &[
     api_versions::API,
     create_topics::API,
     delete_topics::API,
+    delete_records::API,
     init_producer_id::API,
     offset_for_leader_epoch::API,
     describe_configs::API,
@@ -125,6 +127,7 @@ pub(crate) enum Step {
 /// What a handler keeps while it waits.
 pub(crate) enum Waiting {
     CreateTopics(create_topics::Waiting),
+    DeleteRecords(delete_records::Waiting),
     DeleteTopics(delete_topics::Waiting),
     EpochEnds(offset_for_leader_epoch::Waiting),
     Fetch(fetch::Waiting),
@@ -145,6 +148,7 @@ impl Waiting {
             (Waiting::Metadata(waiting), Reply::Meta(reply)) => waiting.finish(door, reply),
             (Waiting::CreateTopics(waiting), Reply::Meta(reply)) => waiting.finish(door, reply),
             (Waiting::DeleteTopics(waiting), Reply::Meta(reply)) => waiting.finish(reply),
+            (Waiting::DeleteRecords(waiting), Reply::Deleted(parts)) => waiting.finish(parts),
             (Waiting::InitProducerId(request), Reply::Meta(reply)) => {
                 init_producer_id::finish(request, reply)
             }

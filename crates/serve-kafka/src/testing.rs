@@ -232,7 +232,7 @@ impl World {
             batch.stamp(log.end_offset(), TERM);
             let index = log.last_index().next();
             log.append_batch(&mut turn, index, TERM, &batch);
-            log.commit(index);
+            log.commit(&mut turn, index);
         }
         self.storage.write(vec![turn]).unwrap();
         self.storage.settle().unwrap();

@@ -130,6 +130,16 @@ fn replicas(stats: &shard::Stats, families: &mut Vec<Family>) {
             "Groups of this node without a known leader.",
             stats.leaderless,
         ),
+        Family::counter(
+            "flotilla_log_starts_moved_total",
+            "Times that the start of a log on this node moved.",
+            stats.starts_moved,
+        ),
+        Family::gauge(
+            "flotilla_retention_held_bytes",
+            "Bytes past their retention that stay until all replicas have them.",
+            stats.held_bytes,
+        ),
         Family::gauge(
             "flotilla_hot_bytes",
             "Bytes of batches in memory.",

@@ -318,6 +318,7 @@ fn shard_settings(
         disk_reserve_bytes: settings.disk_reserve_bytes,
         defaults: settings.topic_defaults().clone(),
         replica_lag_max: settings.replica_lag_max,
+        retention_check: settings.retention_check,
         groups: settings.groups.config.clone(),
     }
 }

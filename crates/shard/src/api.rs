@@ -74,6 +74,14 @@ pub enum Command {
         /// When to give up waiting.
         deadline: Mono,
     },
+    /// Delete the records before an offset; answered with [`Reply::Deleted`] once that is
+    /// committed, or at the deadline.
+    DeleteRecords {
+        /// When to give up waiting.
+        deadline: Mono,
+        /// In the order of the request.
+        parts: Vec<DeletePart>,
+    },
     /// Where the replicas of groups stand; answered with [`Reply::Replicas`].
     Replicas {
         /// Which.
@@ -206,6 +214,15 @@ pub struct EpochPart {
     pub epoch: i32,
 }
 
+/// One partition's share of a deletion.
+#[derive(Debug, Clone)]
+pub struct DeletePart {
+    /// The partition's group.
+    pub group: GroupId,
+    /// Records before this go; `None`: all below the high watermark.
+    pub before: Option<Offset>,
+}
+
 /// Where one group stands on this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaStatus {
@@ -219,6 +236,10 @@ pub struct ReplicaStatus {
     pub end_offset: Offset,
     /// Committed up to here (exclusive).
     pub high_watermark: Offset,
+    /// Where its log starts.
+    pub start_offset: Offset,
+    /// Bytes of its segments here.
+    pub log_bytes: u64,
     /// The last Raft index here.
     pub last_index: RaftIndex,
     /// Why it doesn't vote, if its data is damaged.
@@ -236,6 +257,8 @@ pub enum Reply {
     Offsets(Vec<Result<OffsetAnswer, Refusal>>),
     /// To [`Command::EpochEnds`]: epoch and its end offset, (-1, -1) if unknown.
     EpochEnds(Vec<Result<(i32, Offset), Refusal>>),
+    /// To [`Command::DeleteRecords`]: where each log starts now.
+    Deleted(Vec<Result<Offset, Refusal>>),
     /// To [`Command::Meta`].
     Meta(Result<meta::Reply, Refusal>),
     /// To [`Command::Replicas`]; groups that this node has no replica of are left out.
@@ -368,6 +391,8 @@ pub struct Settings {
     pub defaults: meta::Defaults,
     /// A replica is in sync if it caught up within this time (`replica.lag.time.max.ms`).
     pub replica_lag_max: std::time::Duration,
+    /// How often it is looked what is past its retention (`log.retention.check.interval.ms`).
+    pub retention_check: std::time::Duration,
     /// What coordinators of groups obey.
     pub groups: group::Config,
 }

@@ -1,26 +1,53 @@
 //! Calls whose answer has several parts, each ready at its own time.
 
 use crate::api::{Appended, Reply, ReplyTo};
-use base::{Mono, Refusal};
+use base::{Mono, Offset, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The answer to a part, and the reply that holds them all.
+pub(crate) trait Part: Clone {
+    fn reply(parts: Vec<Result<Self, Refusal>>) -> Reply;
+}
+
+impl Part for Appended {
+    fn reply(parts: Vec<Result<Appended, Refusal>>) -> Reply {
+        Reply::Appended(parts)
+    }
+}
+
+/// Where a log starts after a deletion.
+impl Part for Offset {
+    fn reply(parts: Vec<Result<Offset, Refusal>>) -> Reply {
+        Reply::Deleted(parts)
+    }
+}
+
 /// A call under way.
-struct Call {
+struct Call<T> {
     to: ReplyTo,
     deadline: Mono,
-    parts: Vec<Option<Result<Appended, Refusal>>>,
+    parts: Vec<Option<Result<T, Refusal>>>,
     missing: usize,
 }
 
-/// The appends that wait for their commits.
-#[derive(Default)]
-pub(crate) struct Calls {
-    calls: BTreeMap<u64, Call>,
+/// The calls of one kind that wait for their commits.
+pub(crate) struct Calls<T> {
+    calls: BTreeMap<u64, Call<T>>,
     by_deadline: BTreeSet<(Mono, u64)>,
     next: u64,
 }
 
-impl Calls {
+impl<T> Default for Calls<T> {
+    fn default() -> Calls<T> {
+        Calls {
+            calls: BTreeMap::new(),
+            by_deadline: BTreeSet::new(),
+            next: 0,
+        }
+    }
+}
+
+impl<T: Part> Calls<T> {
     /// Opens a call with this many parts, all missing.
     pub(crate) fn open(&mut self, to: ReplyTo, parts: usize, deadline: Mono) -> u64 {
         let id = self.next;
@@ -40,7 +67,7 @@ impl Calls {
     }
 
     /// Answers a part; the last one sends the answer. A call that timed out is gone already.
-    pub(crate) fn answer(&mut self, id: u64, part: usize, result: Result<Appended, Refusal>) {
+    pub(crate) fn answer(&mut self, id: u64, part: usize, result: Result<T, Refusal>) {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
@@ -58,7 +85,7 @@ impl Calls {
         self.by_deadline.remove(&(call.deadline, id));
         let part = |p: Option<_>| p.unwrap_or(Err(Refusal::Timeout));
         let parts = call.parts.into_iter().map(part).collect();
-        call.to.sink.reply(call.to.ticket, Reply::Appended(parts));
+        call.to.sink.reply(call.to.ticket, T::reply(parts));
     }
 
     /// Answers what is overdue: missing parts as timed out.

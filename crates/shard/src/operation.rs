@@ -11,9 +11,12 @@ mod load;
 mod offsets;
 mod peers;
 mod read;
+mod retain;
+mod start;
 mod suspect;
 
 pub(crate) use catch_up::ColdRequest;
 pub(crate) use collect::InFlight;
 pub(crate) use peers::Peer;
 pub(crate) use read::Park;
+pub(crate) use retain::Round;

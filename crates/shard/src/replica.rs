@@ -17,6 +17,14 @@ pub(crate) struct AppendWait {
     pub(crate) appended: crate::api::Appended,
 }
 
+/// A deletion that waits for its start.
+#[derive(Debug)]
+pub(crate) struct StartWait {
+    pub(crate) index: RaftIndex,
+    pub(crate) call: u64,
+    pub(crate) part: usize,
+}
+
 /// Whether a leader still sends heartbeats for a group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Rest {
@@ -35,6 +43,13 @@ pub(crate) struct Policy {
     pub(crate) in_sync_min: u32,
     /// The leader's clock stamps batches.
     pub(crate) log_append_time: bool,
+    /// Old segments go, by the two that follow; negative: no bound.
+    pub(crate) delete: bool,
+    pub(crate) retention_ms: i64,
+    pub(crate) retention_bytes: i64,
+    /// When a segment is followed by a new one.
+    pub(crate) segment_bytes: u32,
+    pub(crate) segment_ms: i64,
 }
 
 /// One replica of one partition (or of the metadata).
@@ -78,6 +93,10 @@ pub(crate) struct Replica {
     pub(crate) waits_leader: VecDeque<AppendWait>,
     /// Appends with `acks=all`, by index.
     pub(crate) waits_all: VecDeque<AppendWait>,
+    /// Deletions that wait for their starts.
+    pub(crate) waits_start: Vec<StartWait>,
+    /// The last start that this leader logged, and its entry.
+    pub(crate) start_asked: Option<(RaftIndex, Offset)>,
     /// Reads that wait for data.
     pub(crate) parked: Vec<u64>,
     /// Corruption that keeps it from voting.
@@ -160,11 +179,17 @@ impl Replica {
             term: state.term,
             vote: state.vote,
             commit: state.commit,
+            first: log.first_index(),
             term_starts: log.term_starts(),
             tail,
         };
-        log.commit(state.commit);
+        assert_eq!(
+            log.committed(),
+            state.commit,
+            "recovery commits what is known"
+        );
         log.settled(log.last_index());
+        log.roll_at(policy.segment_bytes, policy.segment_ms);
         let high = log.next_offset_of(state.commit);
         let high = (
             state.commit,
@@ -193,6 +218,8 @@ impl Replica {
             end_at_beat: RaftIndex(0),
             waits_leader: VecDeque::new(),
             waits_all: VecDeque::new(),
+            waits_start: Vec::new(),
+            start_asked: None,
             parked: Vec::new(),
             suspect,
             coordinator: None,
@@ -203,6 +230,12 @@ impl Replica {
     /// The leader and its term, if there is one.
     pub(crate) fn leader(&self) -> Option<(NodeId, Term)> {
         Some((self.group.leader()?, self.group.term()))
+    }
+
+    /// False for a new leader as long as its log may say of a later start than is committed: the
+    /// leader before may have answered for that one.
+    pub(crate) fn knows_start(&self) -> bool {
+        self.group.committed_in_term() || !self.log.start_is_pending()
     }
 
     /// Nodes whose copy is caught up within `lag`, this leader among them.

@@ -1,15 +1,17 @@
 //! The loop's state, and its two entries: [`Shard::on`] takes an event, [`Shard::turn`] ends a
 //! turn and hands out what came of it. What is done with an event is in `operation`.
 
-use crate::api::{Command, Effects, Event, Job, JobResult, OffsetPart, ReplyTo, Settings};
+use crate::api::{
+    Appended, Command, Effects, Event, Job, JobResult, OffsetPart, ReplyTo, Settings,
+};
 use crate::calls::Calls;
 use crate::controller::Controller;
 use crate::coordinator::Coordinators;
 use crate::led::LedSet;
-use crate::operation::{ColdRequest, InFlight, Park, Peer};
+use crate::operation::{ColdRequest, InFlight, Park, Peer, Round};
 use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
-use base::{GroupId, Mono, NodeId, Now, RaftIndex, Random};
+use base::{GroupId, Mono, NodeId, Now, Offset, RaftIndex, Random};
 use log::{Recovered, Turn};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -32,7 +34,12 @@ pub struct Shard {
     pub(crate) led: LedSet,
     pub(crate) controller: Controller,
     pub(crate) coordinators: Coordinators,
-    pub(crate) calls: Calls,
+    pub(crate) calls: Calls<Appended>,
+    pub(crate) deletions: Calls<Offset>,
+    pub(crate) next_retention: Mono,
+    pub(crate) retention: Round,
+    /// The nodes that hold removal back, as the operator was told.
+    pub(crate) held_by: BTreeSet<NodeId>,
     pub(crate) parks: BTreeMap<u64, Park>,
     pub(crate) parks_by_deadline: BTreeSet<(Mono, u64)>,
     pub(crate) next_park: u64,
@@ -86,6 +93,10 @@ impl Shard {
             controller: Controller::new(&settings),
             coordinators: Coordinators::default(),
             calls: Calls::default(),
+            deletions: Calls::default(),
+            next_retention: now.mono.after(settings.retention_check),
+            retention: Round::default(),
+            held_by: BTreeSet::new(),
             parks: BTreeMap::new(),
             parks_by_deadline: BTreeSet::new(),
             next_park: 0,
@@ -170,6 +181,9 @@ impl Shard {
                 self.ask_controller(command, deadline, to);
             }
             (Command::Replicas { groups }, Some(to)) => self.report_replicas(&groups, &to),
+            (Command::DeleteRecords { deadline, parts }, Some(to)) => {
+                self.delete_records(deadline, parts, to);
+            }
             (
                 Command::Group {
                     group,
@@ -203,9 +217,11 @@ impl Shard {
     pub fn turn(&mut self, now: Now, effects: &mut Effects) {
         self.now = now;
         self.calls.expire(now.mono);
+        self.deletions.expire(now.mono);
         self.expire_reads();
         self.beat_if_due();
         self.run_elections();
+        self.retain_if_due();
         self.run_controller();
         self.run_coordinators();
         self.collect();
@@ -229,9 +245,15 @@ impl Shard {
         let elections = self.elections.first().map(|(at, _)| *at);
         // Reports of settled turns come without a knock.
         let settled = (!self.deferred.is_empty()).then(|| self.now.mono.after(SETTLE_POLL));
+        let retention = match self.retention.is_under_way() {
+            true => self.now.mono,
+            false => self.next_retention,
+        };
         let all = [
             Some(self.next_beat),
             self.calls.deadline(),
+            self.deletions.deadline(),
+            Some(retention),
             parks,
             elections,
             settled,

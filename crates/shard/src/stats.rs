@@ -15,6 +15,11 @@ pub struct Stats {
     pub elections_won: u64,
     /// Logs cut after a conflict.
     pub truncations: u64,
+    /// Times that the start of a log moved.
+    pub starts_moved: u64,
+    /// Bytes that retention gave up and that can't be removed because a replica is behind, as of
+    /// the last round.
+    pub held_bytes: u64,
     /// Replicas on this node.
     pub replicas: u64,
     /// Groups that this node leads.

@@ -59,6 +59,7 @@ impl Cluster {
             disk_reserve_bytes: 0,
             defaults: meta::Defaults::default(),
             replica_lag_max: Duration::from_secs(10),
+            retention_check: Duration::from_secs(1),
             groups: group::Config::default(),
         };
         let recovered = Recovered {

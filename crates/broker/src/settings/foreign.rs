@@ -128,7 +128,6 @@ const KEYS: &[&str] = &[
     "log.message.downconversion.enable",
     "log.message.format.version",
     "log.message.timestamp.difference.max.ms",
-    "log.retention.check.interval.ms",
     "max.connection.creation.rate",
     "max.connections.per.ip",
     "max.connections.per.ip.overrides",

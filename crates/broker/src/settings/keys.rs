@@ -180,6 +180,13 @@ const OWN: &[Key] = &[
         "Addresses for Kafka clients, NAME://HOST:PORT; no host: all; port 0: a free one.",
     ),
     row(
+        "log.retention.check.interval.ms",
+        Kind::Long,
+        Some("300000"),
+        Rule::AtLeast(1),
+        "How often it is looked which segments are past retention.ms or retention.bytes.",
+    ),
+    row(
         "mailbox.events.max",
         Kind::Int,
         Some("65536"),

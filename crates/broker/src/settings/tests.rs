@@ -151,7 +151,7 @@ fn a_servers_properties_of_kafka_work_as_they_are() {
         settings.listeners[0].advertised,
         Some(address("localhost", 9092))
     );
-    assert_eq!(settings.warnings.len(), 8, "{:#?}", settings.warnings);
+    assert_eq!(settings.warnings.len(), 7, "{:#?}", settings.warnings);
     let one = |name: &str| {
         settings
             .warnings

@@ -1,11 +1,11 @@
 //! A group's part of a checkpoint: everything its bookkeeping can't take from sidecars.
 
-use super::{GroupLog, Internal, Segment, TermRun, Undo};
+use super::{Front, GroupLog, Internal, Segment, TermRun, Undo};
 use crate::block::{Block, FIELD_BYTES};
 use crate::field::{Fields, put_count, put_i64, put_sized, put_u32, put_u64};
 use crate::turn::Settings;
 use base::batch::HEADER_BYTES;
-use base::{BatchHeader, GroupId, Offset, RaftIndex, Term};
+use base::{BatchHeader, Bug, GroupId, Offset, RaftIndex, Term, planted};
 use bytes::Bytes;
 
 /// What a checkpoint knows about a segment. Blocks below the commit are in the sidecar; the others
@@ -37,7 +37,8 @@ impl GroupLog {
     pub fn checkpoint(&self, out: &mut Vec<u8>) {
         put_u64(out, self.group.0);
         put_u32(out, self.settings.segment_bytes);
-        put_i64(out, self.start_offset.0);
+        let forgotten = planted(Bug::StartNotCheckpointed);
+        put_i64(out, if forgotten { 0 } else { self.start_offset.0 });
         put_i64(out, self.end_offset.0);
         put_u64(out, self.last_index.0);
         put_u32(out, self.last_term.0);
@@ -63,6 +64,9 @@ impl GroupLog {
         for undo in &self.tail {
             undo.put(out);
         }
+        put_u64(out, self.front.index.0);
+        put_i64(out, self.front.offset.0);
+        put_u64(out, self.floor.0);
     }
 
     fn put_segment(&self, out: &mut Vec<u8>, segment: &Segment) {
@@ -86,8 +90,13 @@ impl GroupLog {
         loose.iter().for_each(|block| block.put(out));
     }
 
-    /// Reads it back; `None` if it can't be one. `whole` is what the fields borrow from.
-    pub(crate) fn from_checkpoint(fields: &mut Fields<'_>, whole: &Bytes) -> Option<GroupImage> {
+    /// Reads it back from a checkpoint of a version; `None` if it can't be one. `whole` is what the
+    /// fields borrow from.
+    pub(crate) fn from_checkpoint(
+        fields: &mut Fields<'_>,
+        whole: &Bytes,
+        version: u32,
+    ) -> Option<GroupImage> {
         let group = GroupId(fields.u64()?);
         let mut log = GroupLog::new(
             group,
@@ -112,9 +121,23 @@ impl GroupLog {
             })
         })?;
         log.tail = read_many(fields, 22, Undo::read)?.into();
+        // In version 1 every log began at its first entry.
+        if version >= 2 {
+            log.front = Front {
+                index: RaftIndex(fields.u64()?),
+                offset: Offset(fields.i64()?),
+            };
+            log.floor = RaftIndex(fields.u64()?);
+        }
+        let front = log.front.index.0.checked_sub(1)?;
+        let begins = front <= log.committed.0
+            && log.floor <= log.committed
+            && log.start_offset <= log.end_offset;
         let uncommitted = log.last_index.0.checked_sub(log.committed.0)?;
-        (uncommitted == log.tail.len() as u64 && (log.open.is_none() || !segments.is_empty()))
-            .then_some(GroupImage { log, segments })
+        let fits = begins
+            && uncommitted == log.tail.len() as u64
+            && (log.open.is_none() || !segments.is_empty());
+        fits.then_some(GroupImage { log, segments })
     }
 
     /// Every entry after the committed one: index, term, and the header of a batch or the data of
@@ -220,7 +243,12 @@ impl GroupImage {
                     .is_some_and(|s| s.lost <= undo.blocks && undo.blocks <= s.count()),
                 None => undo.blocks == 0,
             });
-        (joined && undo_fits).then_some(self.log)
+        let last = segments.len().wrapping_sub(1);
+        let filled = |(nth, segment): (usize, &Segment)| {
+            !segment.blocks.is_empty() || (nth == last && open.is_some())
+        };
+        let filled = segments.iter().enumerate().all(filled);
+        (joined && undo_fits && filled).then_some(self.log)
     }
 }
 

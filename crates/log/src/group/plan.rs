@@ -100,7 +100,7 @@ impl GroupLog {
     /// Where to look for a record by its timestamp, below `upto`.
     pub fn plan_time(&self, at: TimeQuery, upto: Offset) -> TimePlan {
         let blocks = match at {
-            TimeQuery::At(time) => self.first_block_at(time, upto).into_iter().collect(),
+            TimeQuery::At(time) => self.first_blocks_at(time, upto),
             TimeQuery::Max => self.latest_blocks(upto),
         };
         TimePlan {
@@ -108,21 +108,35 @@ impl GroupLog {
             cuts: self.cuts,
             blocks,
             at,
+            from: self.start_offset,
             upto,
         }
     }
 
-    /// The first block with a timestamp of at least `time`.
-    fn first_block_at(&self, time: i64, upto: Offset) -> Option<Located> {
-        let late = |located: &Located| located.block.max_timestamp >= time;
+    /// The first block with a timestamp of at least `time`. If the log starts inside of it, the
+    /// late one may lie before the start: then the next such block too.
+    fn first_blocks_at(&self, time: i64, upto: Offset) -> Vec<Located> {
+        let start = self.start_offset;
+        let late = |located: &Located| {
+            located.block.max_timestamp >= time && located.block.next_offset > start
+        };
         let at = self
             .segments
             .iter()
             .position(|segment| segment.max_timestamp >= time);
         // If no closed block is late enough, only the open one can be.
         let at = at.unwrap_or(self.segments.len());
-        let found = self.blocks_from(at, 0).find(late)?;
-        (found.block.base_offset < upto).then_some(found)
+        let mut found: Vec<Located> = Vec::new();
+        for located in self.blocks_from(at, 0).filter(late) {
+            if located.block.base_offset >= upto {
+                break;
+            }
+            found.push(located);
+            if located.block.base_offset >= start {
+                break;
+            }
+        }
+        found
     }
 
     /// The block with the largest timestamp among those wholly below `upto`, and the one that
@@ -134,6 +148,9 @@ impl GroupLog {
             .blocks_from(0, 0)
             .take_while(|l| l.block.base_offset < upto)
         {
+            if located.block.next_offset <= self.start_offset {
+                continue;
+            }
             if located.block.next_offset > upto {
                 cut = Some(located);
             } else if best.is_none_or(|b| located.block.max_timestamp > b.block.max_timestamp) {

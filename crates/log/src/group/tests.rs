@@ -1,6 +1,7 @@
 //! The bookkeeping against a plain list of entries.
 
 use super::*;
+use crate::Shape;
 use crate::testing::batch;
 use crate::turn::Record;
 use base::Random;
@@ -20,6 +21,10 @@ struct Pair {
     random: Random,
     term: Term,
     turn: Turn,
+    /// Starts that are not committed.
+    starts: Vec<(RaftIndex, Offset, RaftIndex)>,
+    start: Offset,
+    floor: RaftIndex,
 }
 
 impl Pair {
@@ -33,6 +38,9 @@ impl Pair {
             random: Random::new(seed),
             term: Term(1),
             turn: Turn::new(1),
+            starts: Vec::new(),
+            start: Offset(0),
+            floor: RaftIndex(0),
         }
     }
 
@@ -57,13 +65,16 @@ impl Pair {
             2 => {
                 let low = self.log.committed().0;
                 let commit = self.random.between(low, self.plain.len() as u64);
-                self.log.commit(RaftIndex(commit));
+                self.log.commit(&mut self.turn, RaftIndex(commit));
+                self.apply_starts();
             }
+            3 if self.random.percent(50) => self.ask_for_start(index),
             3 if self.log.committed() < self.log.last_index() => {
                 let (low, high) = (self.log.committed().0 + 1, self.log.last_index().0);
                 let from = self.random.between(low, high);
                 self.log.truncate(&mut self.turn, RaftIndex(from));
                 self.plain.truncate(from as usize - 1);
+                self.starts.retain(|(index, ..)| index.0 < from);
             }
             _ => {
                 let len = self.random.between(1, 60_000) as usize;
@@ -81,17 +92,57 @@ impl Pair {
         }
     }
 
+    /// A start somewhere below the commit, as a leader would ask for it.
+    fn ask_for_start(&mut self, index: RaftIndex) {
+        let upto = self.random.between(0, self.log.committed().0) as usize;
+        let offset = upto
+            .checked_sub(1)
+            .map_or(Offset(0), |nth| self.plain[nth].next);
+        let floor = RaftIndex(self.random.between(0, self.log.committed().0));
+        let start = Shape::Start { offset, floor };
+        self.log
+            .append_internal(&mut self.turn, index, self.term, start.encode());
+        self.plain.push(Plain {
+            term: self.term,
+            next: self.end(),
+            batch: None,
+        });
+        self.starts.push((index, offset, floor));
+    }
+
+    fn apply_starts(&mut self) {
+        let committed = self.log.committed();
+        for (_, offset, floor) in self.starts.iter().filter(|(i, ..)| *i <= committed) {
+            self.start = self.start.max(*offset);
+            self.floor = self.floor.max(*floor);
+        }
+        self.starts.retain(|(index, ..)| *index > committed);
+    }
+
     fn check(&self) {
         let log = &self.log;
+        assert_eq!(log.start_offset(), self.start);
+        assert_eq!(log.floor(), self.floor);
+        let first = log.first_index().0 as usize - 1;
+        assert!(first <= self.floor.0 as usize, "only what all have goes");
+        let gone = self.plain[..first].last().map_or(Offset(0), |e| e.next);
+        assert!(gone <= self.start, "only what lies before the start goes");
         assert_eq!(log.end_offset(), self.end());
         assert_eq!(log.last_index().0, self.plain.len() as u64);
         assert_eq!(
             log.last_term(),
             self.plain.last().map_or(Term(0), |last| last.term)
         );
-        assert_eq!(log.term_of(RaftIndex(0)), Some(Term(0)));
+        if log.first_index() == RaftIndex(1) {
+            assert_eq!(log.term_of(RaftIndex(0)), Some(Term(0)));
+        }
         assert_eq!(log.term_of(log.last_index().next()), None);
-        for (nth, entry) in self.plain.iter().enumerate() {
+        if first > 0 {
+            let before = RaftIndex(first as u64);
+            assert_eq!(log.term_of(before), Some(self.plain[first - 1].term));
+            assert_eq!(log.term_of(RaftIndex(0)), None);
+        }
+        for (nth, entry) in self.plain.iter().enumerate().skip(first) {
             let index = RaftIndex(nth as u64 + 1);
             assert_eq!(log.term_of(index), Some(entry.term));
             assert_eq!(log.internal(index).is_none(), entry.batch.is_some());
@@ -104,8 +155,12 @@ impl Pair {
             }
         }
         assert_eq!(log.epoch_of(log.end_offset()), None);
-        let mut starts = Vec::new();
+        let mut starts: Vec<(RaftIndex, Term)> = Vec::new();
         for (nth, entry) in self.plain.iter().enumerate() {
+            if nth + 1 < log.first_index().0 as usize {
+                // The last term before the first entry is known still.
+                starts.retain(|(_, term)| *term == entry.term);
+            }
             if starts.last().is_none_or(|(_, term)| *term < entry.term) {
                 starts.push((RaftIndex(nth as u64 + 1), entry.term));
             }
@@ -113,7 +168,14 @@ impl Pair {
         assert_eq!(log.term_starts(), starts);
         for epoch in -1..self.term.0 as i32 + 2 {
             let known = self.plain.iter().rposition(|e| e.term.epoch() <= epoch);
+            // An epoch of entries that are gone ended where the first known term began.
+            let began = starts.first().map_or(0, |(index, _)| index.0 as usize - 1);
+            let forgotten = first > 0 && epoch >= 0 && epoch < starts[0].1.epoch();
             let expected = match known {
+                _ if forgotten => {
+                    let offset = self.plain[..began].last().map_or(Offset(0), |e| e.next);
+                    (epoch, offset)
+                }
                 None => (-1, Offset(-1)),
                 Some(last) => (self.plain[last].term.epoch(), self.plain[last].next),
             };
@@ -126,11 +188,24 @@ impl Pair {
         let mut log = self.log.clone();
         log.settled(log.last_index());
         let plan = log.plan_entries(RaftIndex(1), log.last_index(), u64::MAX);
+        // What lies before the first block is gone, and rightly so.
+        let first = plan.blocks.first().map(|located| located.block);
+        let first_index = first.map_or(log.last_index().next(), |block| block.first_index);
+        assert!(first_index >= log.first_index());
         let mut batches = self
             .plain
             .iter()
             .enumerate()
+            .skip(first_index.0 as usize - 1)
             .filter(|(_, e)| e.batch.is_some());
+        let gone = self.plain[..first_index.0 as usize - 1]
+            .iter()
+            .rposition(|e| e.batch.is_some());
+        assert!(
+            gone.is_none_or(
+                |last| last < self.floor.0 as usize && self.plain[last].next <= self.start
+            )
+        );
         for located in &plan.blocks {
             let block = located.block;
             let mut bytes = Vec::new();
@@ -206,9 +281,14 @@ fn the_same_records_lead_to_the_same_places() {
             _ => {}
         }
     }
-    assert_eq!(turn.records, pair.turn.records);
-    pair.log.commit(pair.log.last_index());
-    again.commit(again.last_index());
+    let undropped = |records: &[Record]| -> Vec<Record> {
+        let kept = records.iter().filter(|r| !matches!(r, Record::Drop { .. }));
+        kept.cloned().collect()
+    };
+    assert_eq!(undropped(&turn.records), undropped(&pair.turn.records));
+    let mut turn = Turn::new(2);
+    pair.log.commit(&mut turn, pair.log.last_index());
+    again.commit(&mut turn, again.last_index());
     assert_eq!(again, pair.log);
 }
 
@@ -223,7 +303,7 @@ fn committed_entries_stay() {
     );
     let mut turn = Turn::new(1);
     log.append_internal(&mut turn, RaftIndex(1), Term(1), Bytes::new());
-    log.commit(RaftIndex(1));
+    log.commit(&mut turn, RaftIndex(1));
     log.truncate(&mut turn, RaftIndex(1));
 }
 

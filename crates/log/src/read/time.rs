@@ -27,6 +27,8 @@ pub struct TimePlan {
     pub(crate) cuts: u64,
     pub(crate) blocks: Vec<Located>,
     pub(crate) at: TimeQuery,
+    /// Records before this are gone.
+    pub(crate) from: Offset,
     pub(crate) upto: Offset,
 }
 
@@ -63,6 +65,9 @@ impl TimePlan {
                 if header.next_offset() > self.upto {
                     break;
                 }
+                if header.next_offset() <= self.from {
+                    continue;
+                }
                 let better = match self.at {
                     TimeQuery::At(time) => header.max_timestamp >= time && best.is_none(),
                     TimeQuery::Max => best
@@ -78,40 +83,53 @@ impl TimePlan {
             }
         }
         Ok(Some(best.map(|(max, batch)| match self.at {
-            TimeQuery::At(time) => find(&batch, time, batch.header().base_offset, unpack),
+            TimeQuery::At(time) => {
+                let first = batch.header().base_offset.max(self.from);
+                find(&batch, time, self.from, first, unpack)
+            }
             TimeQuery::Max => {
                 let last = Offset(batch.header().next_offset().0 - 1);
-                find(&batch, max, last, unpack)
+                find(&batch, max, self.from, last, unpack)
             }
         })))
     }
 }
 
-/// The first record of a batch stamped at or after `time`; `otherwise` if it can't be told.
-fn find(batch: &Batch, time: i64, otherwise: Offset, unpack: Unpack<'_>) -> (Offset, i64) {
+/// The first record of a batch stamped at or after `time`, from an offset on; `otherwise` if it
+/// can't be told.
+fn find(
+    batch: &Batch,
+    time: i64,
+    from: Offset,
+    otherwise: Offset,
+    unpack: Unpack<'_>,
+) -> (Offset, i64) {
     let header = batch.header();
     if header.attributes & LOG_APPEND_TIME != 0 {
-        return (header.base_offset, header.max_timestamp);
+        return (header.base_offset.max(from), header.max_timestamp);
     }
     let plain = match header.compression() {
         Ok(Compression::None) => Some(batch.body().clone()),
         Ok(_) => unpack(batch),
         Err(_) => None,
     };
-    let found = plain.and_then(|plain| find_record(&header, &plain, time));
+    let found = plain.and_then(|plain| find_record(&header, &plain, time, from));
     found.unwrap_or((otherwise, header.max_timestamp))
 }
 
-fn find_record(header: &BatchHeader, plain: &[u8], time: i64) -> Option<(Offset, i64)> {
+fn find_record(
+    header: &BatchHeader,
+    plain: &[u8],
+    time: i64,
+    from: Offset,
+) -> Option<(Offset, i64)> {
     let mut pos = 0;
     for _ in 0..header.records {
         let record = record::read(plain, &mut pos).ok()?;
         let stamp = header.base_timestamp.checked_add(record.timestamp_delta)?;
-        if stamp >= time {
-            return Some((
-                Offset(header.base_offset.0 + i64::from(record.offset_delta)),
-                stamp,
-            ));
+        let offset = Offset(header.base_offset.0 + i64::from(record.offset_delta));
+        if stamp >= time && offset >= from {
+            return Some((offset, stamp));
         }
     }
     None

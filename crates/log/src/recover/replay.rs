@@ -93,9 +93,9 @@ impl Group {
             && next.is_some()
     }
 
-    fn commit(&mut self) {
+    fn commit(&mut self, turn: &mut Turn) {
         let known = self.state.commit.min(self.log.last_index());
-        self.log.commit(known);
+        self.log.commit(turn, known);
     }
 }
 
@@ -193,11 +193,13 @@ impl Replay {
             // Its files are removed at the end, if the group isn't there again by then.
             Record::Remove { group } => self.groups.remove(&group).is_some(),
             Record::State { group, state } => {
+                let mut turn = Turn::new(self.turn);
                 let Some(group) = self.groups.get_mut(&group) else {
                     return false;
                 };
                 group.state = state;
-                group.commit();
+                group.commit(&mut turn);
+                self.settle_later(turn, false);
                 true
             }
             Record::Batch {
@@ -243,7 +245,7 @@ impl Replay {
                 self.settle_later(turn, false);
                 true
             }
-            Record::Block { .. } => false,
+            Record::Block { .. } | Record::Drop { .. } => false,
         }
     }
 
@@ -267,14 +269,16 @@ impl Replay {
         if !fits {
             return false;
         }
-        found.log.append_batch(&mut turn, index, term, batch);
+        if !found
+            .log
+            .append_placed(&mut turn, index, term, batch, place)
+        {
+            return false;
+        }
         let body = EntryBody::Batch(header, batch.len() as u32);
         found.entries.push(Entry { index, term, body });
-        let placed = turn.records.iter().any(
-            |record| matches!(record, Record::Batch { place: derived, .. } if *derived == place),
-        );
         self.settle_later(turn, cut_off);
-        placed
+        true
     }
 
     fn direct(&mut self, group: GroupId, direct: Direct) -> bool {
@@ -294,12 +298,17 @@ impl Replay {
         if !found.make_way(&mut turn, index, term) || !found.takes(&header, term) {
             return false;
         }
-        let derived = found.log.append_direct(&mut turn, index, term, &head);
+        if !found
+            .log
+            .append_direct(&mut turn, index, term, &head, place)
+        {
+            return false;
+        }
         let body = EntryBody::Batch(header, header.total_len() as u32);
         found.entries.push(Entry { index, term, body });
         found.direct.push(direct);
         self.settle_later(turn, false);
-        derived == place
+        true
     }
 
     /// Notes what is to be written again. A batch that was cut off later is left out.
@@ -312,13 +321,21 @@ impl Replay {
         }
     }
 
+    /// Commits what is known to be committed, and was not there yet when that was read.
+    pub(super) fn commit(&mut self) {
+        let mut turn = Turn::new(self.turn);
+        for group in self.groups.values_mut() {
+            group.commit(&mut turn);
+        }
+        self.settle_later(turn, false);
+    }
+
     /// Hands out what was recovered, and what is to be synced by the next flush.
     pub(super) fn finish(mut self) -> Result<(Recovered, Dirty), Fault> {
         self.pending
             .settle(&*self.disk, &self.files, &mut self.dirty)?;
         let mut groups = Vec::with_capacity(self.groups.len());
         for (_, mut group) in self.groups {
-            group.commit();
             // The pending batches were written just now.
             group.log.settled(group.log.last_index());
             let commit = group.log.committed();

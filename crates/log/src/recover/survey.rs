@@ -128,7 +128,10 @@ impl Survey {
             }
             Record::Truncate { group, from, .. } => self.cut(*group, *from),
             Record::Remove { group } => self.cut(*group, RaftIndex(0)),
-            Record::Create { .. } | Record::State { .. } | Record::Block { .. } => {}
+            Record::Create { .. }
+            | Record::State { .. }
+            | Record::Block { .. }
+            | Record::Drop { .. } => {}
         }
     }
 

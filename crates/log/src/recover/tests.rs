@@ -10,8 +10,14 @@ use base::{Bug, GroupId, RaftIndex};
 
 /// A directory with something of everything, all of it durable and known to be.
 fn example(settings: StorageSettings) -> (MemDisk, Shard) {
+    example_of(settings, true)
+}
+
+/// As [`example`], with or without logs whose start has moved.
+fn example_of(settings: StorageSettings, starts: bool) -> (MemDisk, Shard) {
     let disk = MemDisk::new();
     let mut shard = Shard::new(7);
+    shard.starts = starts;
     let (mut storage, _) = Storage::open(disk.port(), settings).unwrap();
     for round in 0..4 {
         let mut turn = Turn::new(shard.next_turn);
@@ -20,6 +26,10 @@ fn example(settings: StorageSettings) -> (MemDisk, Shard) {
         for id in shard.groups.keys().copied().collect::<Vec<_>>() {
             for len in [30, 900, 2500, 7000] {
                 shard.append_bytes(&mut turn, id, 1000 + len as i64, &vec![round as u8; len]);
+            }
+            // Before and after the checkpoint, with entries after it and without.
+            if starts && (round as u64 + id.0) % 2 == 1 {
+                shard.clear(&mut turn, id);
             }
         }
         storage.write(vec![turn, shard.turn()]).unwrap();

@@ -46,8 +46,16 @@ impl Replay {
                 continue;
             };
             let names = listed(&group_dir(id))?;
-            let segments: BTreeSet<Offset> =
-                group.log.segment_files().map(|(base, _)| base).collect();
+            // The checkpoint may name segments that were dropped after it: until there is another,
+            // a start that reads it again looks for them.
+            let dropped = self.dirty.dropped.range((id, Offset(0))..);
+            let dropped = dropped.map_while(|((of, base), _)| (*of == id).then_some(*base));
+            let segments: BTreeSet<Offset> = group
+                .log
+                .segment_files()
+                .map(|(base, _)| base)
+                .chain(dropped)
+                .collect();
             for name in names {
                 if let Some(key) = key_of(id, &name).filter(|key| !segments.contains(&key.segment))
                 {
@@ -101,7 +109,9 @@ fn damage(files: &Files, id: GroupId, group: &Group) -> Result<Option<String>, F
     {
         return Ok(Some(what));
     }
-    for direct in &group.direct {
+    let first = group.log.segment_files().next().map(|(base, _)| base);
+    let kept = |direct: &&Direct| first.is_some_and(|first| direct.place.segment >= first);
+    for direct in group.direct.iter().filter(kept) {
         let Direct {
             index,
             term,

@@ -4,7 +4,7 @@
 use super::disk::MemDisk;
 use crate::{
     EntryBody, Fault, Files, GroupLog, HardState, ReadFault, Recovered, RecoveredGroup, Settings,
-    Storage, StorageSettings, Turn,
+    Shape, Storage, StorageSettings, Turn,
 };
 use base::record::Builder;
 use base::{Batch, GroupId, NodeId, Offset, RaftIndex, Random, Term};
@@ -52,6 +52,11 @@ impl Group {
         );
         let indexes = (first.0..).map(RaftIndex);
         for (index, entry) in indexes.clone().zip(&found.entries) {
+            // What is gone is handed out too: the shard's producers know of it.
+            if index < found.log.first_index() {
+                assert_eq!(entry.index, index);
+                continue;
+            }
             assert_eq!(
                 (entry.index, Some(entry.term)),
                 (index, found.log.term_of(index))
@@ -85,6 +90,8 @@ pub(crate) struct Shard {
     pub(crate) random: Random,
     pub(crate) next_turn: u64,
     next_group: u64,
+    /// Whether logs are shortened: they were not in version 1 of the formats.
+    pub(crate) starts: bool,
     /// What there was after each step since the last acknowledged turn; the first is that turn's.
     pub(crate) states: Vec<Snapshot>,
 }
@@ -96,6 +103,7 @@ impl Shard {
             random: Random::new(seed),
             next_turn: 1,
             next_group: 0,
+            starts: true,
             states: vec![Snapshot::new()],
         }
     }
@@ -187,7 +195,9 @@ impl Shard {
                 turn.remove(id);
             }
             4..20 => self.truncate(turn, id),
-            20..35 => self.internal(turn, id),
+            20..28 => self.internal(turn, id),
+            28..35 if self.starts => self.start(turn, id),
+            28..35 => self.internal(turn, id),
             35..50 => self.state(turn, id),
             _ => self.append(turn, id),
         }
@@ -248,6 +258,7 @@ impl Shard {
             random: self.random.clone(),
             next_turn: self.next_turn,
             next_group: self.next_group,
+            starts: self.starts,
             states: self.states.clone(),
         }
     }
@@ -256,10 +267,34 @@ impl Shard {
         let group = self.groups.get_mut(&id).unwrap();
         let term = Term(group.state.term.0.max(1));
         let len = self.random.between(0, 300);
-        let data: Vec<u8> = (0..len).map(|_| self.random.next() as u8).collect();
+        let mut data: Vec<u8> = (0..len).map(|_| self.random.next() as u8).collect();
+        // A kind that nobody knows.
+        if let Some(kind) = data.first_mut().filter(|_| self.starts) {
+            *kind |= 0x80;
+        }
         group
             .log
             .append_internal(turn, group.log.last_index().next(), term, data.into());
+    }
+
+    /// Asks for a start below the commit, often for one at the very end.
+    pub(crate) fn start(&mut self, turn: &mut Turn, id: GroupId) {
+        let group = self.groups.get_mut(&id).unwrap();
+        let committed = group.log.committed();
+        let end = group.log.next_offset_of(committed).unwrap();
+        let low = group.log.start_offset();
+        let offset = match self.random.percent(50) {
+            true => end,
+            false => Offset(self.random.between(low.0 as u64, end.0 as u64) as i64),
+        };
+        let floor = match self.random.percent(50) {
+            true => committed,
+            false => RaftIndex(self.random.between(0, committed.0)),
+        };
+        let term = Term(group.state.term.0.max(1));
+        let index = group.log.last_index().next();
+        let data = Shape::Start { offset, floor }.encode();
+        group.log.append_internal(turn, index, term, data);
     }
 
     fn state(&mut self, turn: &mut Turn, id: GroupId) {
@@ -272,9 +307,28 @@ impl Shard {
             .percent(50)
             .then_some(NodeId(self.random.between(1, 3) as u32));
         group.state = HardState { term, vote, commit };
-        group.log.commit(commit);
+        self.commit(turn, id, commit);
+    }
+
+    pub(crate) fn commit(&mut self, turn: &mut Turn, id: GroupId, commit: RaftIndex) {
+        let group = self.groups.get_mut(&id).unwrap();
+        group.state.commit = commit;
+        group.log.commit(turn, commit);
         group.logged = group.state;
         turn.state(id, group.state);
+    }
+
+    /// Commits everything, then moves the start to the end; what all have goes.
+    pub(crate) fn clear(&mut self, turn: &mut Turn, id: GroupId) {
+        let log = &self.groups[&id].log;
+        let (index, offset) = (log.last_index(), log.end_offset());
+        let term = Term(self.groups[&id].state.term.0.max(1));
+        self.commit(turn, id, index);
+        let floor = index;
+        let data = Shape::Start { offset, floor }.encode();
+        let log = &mut self.groups.get_mut(&id).unwrap().log;
+        log.append_internal(turn, index.next(), term, data);
+        self.commit(turn, id, index.next());
     }
 
     pub(crate) fn append(&mut self, turn: &mut Turn, id: GroupId) {
@@ -311,8 +365,9 @@ pub(crate) fn matches(state: &Snapshot, recovered: &Recovered) -> bool {
                 return false;
             }
             let commit = a.committed().max(b.committed());
-            a.commit(commit);
-            b.commit(commit);
+            let mut turn = Turn::new(0);
+            a.commit(&mut turn, commit);
+            b.commit(&mut turn, commit);
             a == b && known.logged.term == found.state.term && known.logged.vote == found.state.vote
         })
 }
@@ -327,9 +382,14 @@ pub(crate) fn check_reads(groups: &Snapshot, files: &Files) {
 impl Group {
     /// Reads everything back several ways: what is read is what was appended.
     pub(crate) fn read_back(&self, files: &Files) -> Result<(), ReadFault> {
+        // Older ones may be there still, if they share a segment with later ones.
+        let first = self
+            .log
+            .first_batch()
+            .unwrap_or(self.log.last_index().next());
         let all: Vec<(RaftIndex, Batch)> = self
             .batches
-            .iter()
+            .range(first..)
             .map(|(index, batch)| (*index, batch.clone()))
             .collect();
         // Whoever calls this has settled everything.
@@ -338,10 +398,12 @@ impl Group {
         let plan = log.plan_entries(RaftIndex(1), log.last_index(), u64::MAX);
         assert_eq!(plan.run(files)?, all, "group {}", self.log.group());
         let end = self.log.end_offset();
-        if end > Offset(0) {
-            let read = log.plan_read(Offset(0), end, u32::MAX).run(files, true)?;
+        let start = self.log.start_offset();
+        if end > start {
+            let read = log.plan_read(start, end, u32::MAX).run(files, true)?;
             let expected: Vec<u8> = all
                 .iter()
+                .filter(|(_, batch)| batch.header().next_offset() > start)
                 .flat_map(|(_, batch)| batch.to_bytes().to_vec())
                 .collect();
             let same = read.unwrap().concat() == expected;

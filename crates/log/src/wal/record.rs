@@ -87,7 +87,7 @@ pub(crate) fn put(out: &mut Vec<u8>, record: &Record, direct: bool) {
             begin(out, TRUNCATE, *group);
             put_u64(out, from.0);
         }
-        Record::Block { .. } => {}
+        Record::Block { .. } | Record::Drop { .. } => {}
     }
 }
 

@@ -1,6 +1,7 @@
 //! Each API behind a real broker and a shard that answers by script.
 
 mod admin;
+mod delete_records;
 mod fetch;
 mod metadata;
 mod offsets;

@@ -257,7 +257,7 @@ fn push_in_order(waits: &mut std::collections::VecDeque<AppendWait>, wait: Appen
 fn answer_upto(
     waits: &mut std::collections::VecDeque<AppendWait>,
     upto: base::RaftIndex,
-    calls: &mut crate::calls::Calls,
+    calls: &mut crate::calls::Calls<Appended>,
 ) {
     while waits.front().is_some_and(|w| w.index <= upto) {
         let wait = waits.pop_front().expect("looked at just now");

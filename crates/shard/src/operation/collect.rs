@@ -178,6 +178,7 @@ impl Shard {
             leader: replica.leader(),
         };
         self.refuse_appends(&mut replica, &refusal);
+        self.refuse_deletions(&mut replica, &refusal);
         replica.contact = self.now.mono;
         self.woken.extend(replica.parked.iter());
         self.replicas.insert(group, replica);
@@ -216,7 +217,10 @@ impl Shard {
         }
         let offset = replica.log.next_offset_of(committed);
         let offset = offset.expect("the offset after an entry that was not committed is known");
-        replica.log.commit(committed);
+        let start = replica.log.start_offset();
+        replica.log.commit(&mut self.turn, committed);
+        let start_moved = replica.log.start_offset() > start;
+        replica.group.begin_at(replica.log.first_index());
         replica.producers.committed(committed);
         let moved = offset > replica.high.1;
         replica.high = (committed, offset);
@@ -231,6 +235,10 @@ impl Shard {
         }
         if moved {
             self.woken.extend(replica.parked.iter());
+        }
+        if start_moved {
+            self.stats.starts_moved += 1;
+            self.start_moved(group);
         }
         if group == GroupId::META {
             self.apply_metadata();

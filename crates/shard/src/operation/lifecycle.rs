@@ -11,13 +11,17 @@ use std::sync::Arc;
 impl Shard {
     /// Brings group 0 to life.
     pub(crate) fn open_meta(&mut self) {
+        let segment_bytes = base::limits::SEGMENT_BYTES_DEFAULT;
         let policy = Policy {
             in_sync_min: 1,
             log_append_time: false,
+            delete: false,
+            retention_ms: -1,
+            retention_bytes: -1,
+            segment_bytes,
+            segment_ms: i64::MAX,
         };
-        let settings = LogSettings {
-            segment_bytes: base::limits::SEGMENT_BYTES_DEFAULT,
-        };
+        let settings = LogSettings { segment_bytes };
         let voters = self.settings.voters.clone();
         self.open_group(GroupId::META, voters, policy, settings, Cause::Lost);
         self.apply_metadata();
@@ -94,6 +98,11 @@ impl Shard {
         let policy = Policy {
             in_sync_min: topic.settings.min_insync_replicas,
             log_append_time: topic.settings.log_append_time,
+            delete: topic.settings.cleanup.delete,
+            retention_ms: topic.settings.retention_ms,
+            retention_bytes: topic.settings.retention_bytes,
+            segment_bytes: topic.settings.segment_bytes,
+            segment_ms: topic.settings.segment_ms,
         };
         let segments = LogSettings {
             segment_bytes: topic.settings.segment_bytes,
@@ -103,7 +112,10 @@ impl Shard {
                 continue;
             }
             match self.replicas.get_mut(&partition.group) {
-                Some(replica) => replica.policy = policy,
+                Some(replica) => {
+                    replica.policy = policy;
+                    replica.log.roll_at(policy.segment_bytes, policy.segment_ms);
+                }
                 None => {
                     let voters = partition.replicas.clone();
                     self.open_group(partition.group, voters, policy, segments, Cause::Fresh);
@@ -123,6 +135,7 @@ impl Shard {
             self.retire_coordinator(group);
             if let Some(mut replica) = self.replicas.remove(&group) {
                 self.refuse_appends(&mut replica, &Refusal::UnknownTopic);
+                self.refuse_deletions(&mut replica, &Refusal::UnknownTopic);
                 self.woken.extend(replica.parked.iter());
                 self.led.set(group, consensus::Led::Gone);
                 self.turn.remove(group);

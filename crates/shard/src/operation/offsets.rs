@@ -51,6 +51,8 @@ impl Shard {
         let start = replica.log.start_offset();
         let high = replica.high.1;
         match part.query {
+            // A start that was answered for may be in its log, not known as committed yet.
+            OffsetQuery::Earliest if !replica.knows_start() => Err(Refusal::OffsetNotAvailable),
             OffsetQuery::Earliest => known(start, epoch_of(start)),
             // A new leader doesn't know the group's commit before its own term's first.
             _ if !replica.group.committed_in_term() => Err(Refusal::OffsetNotAvailable),
@@ -102,6 +104,8 @@ impl Shard {
             },
             end_offset: replica.log.end_offset(),
             high_watermark: replica.high.1,
+            start_offset: replica.log.start_offset(),
+            log_bytes: replica.log.segments().map(|s| s.bytes).sum(),
             last_index: replica.log.last_index(),
             suspect: replica.suspect.clone(),
         })

@@ -95,7 +95,8 @@ impl Shard {
                 return Ok(answer);
             }
         }
-        if part.offset < answer.start_offset || part.offset > end {
+        let gone = part.offset < answer.start_offset && !planted(Bug::FetchBelowStart);
+        if gone || part.offset > end {
             return Err(Refusal::OffsetOutOfRange);
         }
         if part.offset >= high {

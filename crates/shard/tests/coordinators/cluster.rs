@@ -47,6 +47,7 @@ fn settings(node: NodeId, voters: &[NodeId]) -> Settings {
         disk_reserve_bytes: 1_000,
         defaults: meta::Defaults::default(),
         replica_lag_max: Duration::from_secs(10),
+        retention_check: Duration::from_secs(1),
         groups: group::Config {
             initial_rebalance_delay_ms: 0,
             ..group::Config::default()

@@ -1,6 +1,6 @@
 //! Bits turned over, files cut short or taken away: reported, or without any effect.
 
-use super::example;
+use super::{example, example_of};
 use crate::testing::{MemDisk, SMALL, Shard, matches};
 use crate::wal::header::FirstSector;
 use crate::{Fault, ReadFault, Storage, StorageSettings};
@@ -106,7 +106,7 @@ fn a_bit_turned_over_anywhere_is_reported_or_harmless() {
 
 #[test]
 fn a_write_that_went_elsewhere_is_reported_where_it_landed() {
-    let (disk, shard) = example(TINY);
+    let (disk, shard) = example_of(TINY, false);
     let mut random = Random::new(3);
     let all: Vec<(String, usize)> = disk
         .all()
@@ -143,7 +143,7 @@ fn a_damaged_sidecar_is_made_again_from_its_segment() {
         shard.append_bytes(&mut turn, id, 1, &vec![len as u8; len]);
     }
     let log = &mut shard.groups.get_mut(&id).unwrap().log;
-    log.commit(log.last_index());
+    log.commit(&mut crate::Turn::new(0), log.last_index());
     storage.write(vec![turn]).unwrap();
     storage.settle().unwrap();
     shard.next_turn = 2;
@@ -192,7 +192,7 @@ fn a_block_that_was_opened_again_is_not_taken_for_a_damaged_sidecar() {
     shard.create(&mut turn);
     shard.append_bytes(&mut turn, id, 1, &[1; 300]);
     let log = &mut shard.groups.get_mut(&id).unwrap().log;
-    log.commit(log.last_index());
+    log.commit(&mut crate::Turn::new(0), log.last_index());
     log.append_internal(&mut turn, RaftIndex(2), Term(5), "no-op".into());
     storage.write(vec![turn]).unwrap();
     storage.settle().unwrap();
@@ -237,7 +237,7 @@ fn a_damaged_direct_batch_makes_its_group_suspect() {
 
 #[test]
 fn files_cut_short_or_taken_away_are_reported() {
-    let (disk, shard) = example(TINY);
+    let (disk, shard) = example_of(TINY, false);
     let all = disk.all();
     let logs = all.iter().filter(|(path, _)| path.ends_with(".wal"));
     let generation = |path: &str| {

@@ -78,14 +78,11 @@ fn a_checkpoint_with_wild_fields_is_refused_without_reserving_for_them() {
     for _ in 0..400 {
         let mut body = body.to_vec();
         spoil_few(&mut body, &mut random);
-        let checkpoint = crate::checkpoint::Checkpoint {
-            turn: u64::MAX / 2,
-            start: crate::wal::Position {
-                generation: 1,
-                pos: 512,
-            },
-            body: body.into(),
+        let start = crate::wal::Position {
+            generation: 1,
+            pos: 512,
         };
+        let checkpoint = crate::checkpoint::Checkpoint::new(u64::MAX / 2, start, body.into());
         let disk: MemDisk = disk.fork();
         crate::checkpoint::replace(&*disk.port(), &checkpoint).unwrap();
         let _ = reopen(&disk);

@@ -1,9 +1,9 @@
-//! A data directory as version 1 wrote it. It opens and reads for ever.
+//! Data directories as each version wrote them. They open and read for ever.
 //!
 //! To make it again while the format is not released:
 //! `cargo test -p flotilla-log write_golden -- --ignored`
 
-use super::{checkpoint, example};
+use super::example_of;
 use crate::testing::{MemDisk, SMALL, matches};
 use crate::{Storage, StorageSettings};
 use base::Disk;
@@ -14,8 +14,10 @@ const SETTINGS: StorageSettings = StorageSettings {
     ..SMALL
 };
 
-fn dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/v1")
+fn dir(version: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("testdata")
+        .join(version)
 }
 
 fn load(disk: &MemDisk, at: &Path, prefix: &str) {
@@ -31,25 +33,37 @@ fn load(disk: &MemDisk, at: &Path, prefix: &str) {
     }
 }
 
-#[test]
-fn a_directory_of_version_1_opens() {
+/// The very steps that made a directory, made again in memory, say what must be in it.
+fn opens(version: &str, starts: bool) {
     let disk = MemDisk::new();
-    load(&disk, &dir(), "");
-    // The very steps that made it, made again in memory, say what must be in it.
-    let (_, shard) = example(SETTINGS);
+    load(&disk, &dir(version), "");
+    let (_, shard) = example_of(SETTINGS, starts);
     let (storage, recovered) = Storage::open(disk.port(), SETTINGS).unwrap();
     assert!(matches(&shard.groups, &recovered), "{:?}", recovered.report);
     assert_eq!(recovered.blob, "blob");
     for group in shard.groups.values() {
         group.read_back(&storage.files()).unwrap();
     }
+    let moved = |group: &crate::RecoveredGroup| group.log.first_index() > base::RaftIndex(1);
+    assert_eq!(recovered.groups.iter().any(moved), starts);
 }
 
 #[test]
-fn what_is_written_now_is_what_version_1_wrote() {
-    let (disk, _) = example(SETTINGS);
+fn a_directory_of_version_1_opens() {
+    opens("v1", false);
+}
+
+/// Its checkpoint says where logs begin.
+#[test]
+fn a_directory_of_version_2_opens() {
+    opens("v2", true);
+}
+
+#[test]
+fn what_is_written_now_is_what_version_2_wrote() {
+    let (disk, _) = example_of(SETTINGS, true);
     for (path, _) in disk.all() {
-        let golden = std::fs::read(dir().join(&path)).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let golden = std::fs::read(dir("v2").join(&path)).unwrap_or_else(|e| panic!("{path}: {e}"));
         assert!(
             disk.bytes(&path) == golden,
             "{path} is written differently now"
@@ -60,11 +74,10 @@ fn what_is_written_now_is_what_version_1_wrote() {
 #[test]
 #[ignore = "writes the golden files"]
 fn write_golden() {
-    let (disk, _) = example(SETTINGS);
+    let (disk, _) = example_of(SETTINGS, true);
     for (path, _) in disk.all() {
-        let to = dir().join(&path);
+        let to = dir("v2").join(&path);
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::write(to, disk.bytes(&path)).unwrap();
     }
-    let _ = checkpoint;
 }

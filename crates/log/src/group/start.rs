@@ -1,0 +1,228 @@
+//! Where a log begins: the start that readers see, and the segments that go below it.
+//!
+//! Two different things. The *start offset* moves as soon as its entry is committed. Segments go
+//! only if all of their entries lie at or below the *floor* too, which every voter has: so
+//! whatever a follower may still ask for is in what is left. What goes here is bookkeeping; the
+//! files are removed once a checkpoint that no longer names them is durable (`flush.rs`).
+
+use super::{GroupLog, Segment};
+use crate::block::Block;
+use crate::shape::Shape;
+use crate::turn::{Record, Turn};
+use base::{Bug, Mark, Offset, RaftIndex, mark, planted};
+
+/// Where what is left of a log begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Front {
+    /// The first entry that is there. The term of the one before it is known still.
+    pub(super) index: RaftIndex,
+    /// The offset after the entry before it.
+    pub(super) offset: Offset,
+}
+
+impl Default for Front {
+    fn default() -> Front {
+        Front {
+            index: RaftIndex(1),
+            offset: Offset(0),
+        }
+    }
+}
+
+/// The largest timestamp of a segment's first batch, as Kafka measures its age by. After a
+/// restart from a checkpoint it is that of the first block: a segment may then live a little
+/// longer. Says nothing of the content, so two logs are equal whatever it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Begun(Option<i64>);
+
+impl PartialEq for Begun {
+    fn eq(&self, _: &Begun) -> bool {
+        true
+    }
+}
+
+impl Eq for Begun {}
+
+impl Begun {
+    pub(super) fn at(&mut self, timestamp: i64) {
+        self.0.get_or_insert(timestamp);
+    }
+
+    /// True if a batch stamped `timestamp` comes more than `most` after the first one. Batches
+    /// without a time have no age.
+    pub(super) fn is_older(&self, timestamp: i64, most: i64) -> bool {
+        self.0
+            .filter(|begun| *begun >= 0)
+            .is_some_and(|begun| timestamp.saturating_sub(begun) > most)
+    }
+}
+
+/// What retention needs to know about a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentFacts {
+    /// Offset after its last record.
+    pub end_offset: Offset,
+    /// Raft index of its last batch.
+    pub last_index: RaftIndex,
+    /// Bytes of its batches.
+    pub bytes: u64,
+    /// Largest timestamp of its records; negative if they have none.
+    pub max_timestamp: i64,
+}
+
+impl GroupLog {
+    /// The first entry that is there; one past the end if there is none. Of the one before it the
+    /// term is still known.
+    pub fn first_index(&self) -> RaftIndex {
+        self.front.index
+    }
+
+    /// The largest floor that a committed start named: every voter had everything up to here.
+    pub fn floor(&self) -> RaftIndex {
+        self.floor
+    }
+
+    /// True if there is a start that isn't known to be committed.
+    pub fn start_is_pending(&self) -> bool {
+        let newest_first = self.internals.iter().rev();
+        newest_first
+            .take_while(|entry| entry.index > self.committed)
+            .any(|entry| Shape::decode(&entry.data).is_some())
+    }
+
+    /// What decides when a segment is followed by a new one. Batches that are there already stay
+    /// where they are.
+    pub fn roll_at(&mut self, segment_bytes: u32, segment_ms: i64) {
+        self.settings.segment_bytes = segment_bytes;
+        self.segment_ms = segment_ms;
+    }
+
+    /// All segments, oldest first.
+    pub fn segments(&self) -> impl Iterator<Item = SegmentFacts> + '_ {
+        let last = self.segments.len().wrapping_sub(1);
+        self.segments.iter().enumerate().map(move |(i, segment)| {
+            let open = self.open.as_ref().filter(|_| i == last);
+            segment.facts(open)
+        })
+    }
+
+    /// Index of the first batch that is there.
+    #[cfg(test)]
+    pub(crate) fn first_batch(&self) -> Option<RaftIndex> {
+        let block = self.segments.first()?.first_block(self.open.as_ref())?;
+        Some(block.first_index)
+    }
+
+    /// True if a start that reaches the end of the log was appended after the last batch.
+    pub(super) fn start_asked_at_end(&self) -> bool {
+        // An internal entry closes the block, so there is none after the last batch otherwise.
+        if self.open.is_some() {
+            return false;
+        }
+        let indexes = (0..).map(|nth| RaftIndex(self.last_index.0.saturating_sub(nth)));
+        let newest_first = self.internals.iter().rev().zip(indexes);
+        newest_first
+            .take_while(|(entry, index)| entry.index == *index)
+            .any(|(entry, _)| match Shape::decode(&entry.data) {
+                Some(Shape::Start { offset, .. }) => offset >= self.end_offset,
+                None => false,
+            })
+    }
+
+    /// Applies the changes of shape after `before` that are committed now.
+    pub(super) fn apply_shapes(&mut self, turn: &mut Turn, before: RaftIndex) {
+        let (low, high) = (before, self.committed);
+        let from = self.internals.partition_point(|entry| entry.index <= low);
+        let upto = self.internals.partition_point(|entry| entry.index <= high);
+        let committed = &self.internals[from..upto];
+        let shapes: Vec<_> = committed
+            .iter()
+            .filter_map(|entry| Some((entry.index, Shape::decode(&entry.data)?)))
+            .collect();
+        for (index, Shape::Start { offset, floor }) in shapes {
+            // A leader never asks for more; replay is total all the same.
+            let offset = offset.min(self.next_offset_of(index).unwrap_or(self.start_offset));
+            self.move_start(turn, offset, floor.min(index));
+        }
+    }
+
+    fn move_start(&mut self, turn: &mut Turn, offset: Offset, floor: RaftIndex) {
+        if offset > self.start_offset {
+            mark(Mark::StartMoved);
+            self.start_offset = offset;
+        }
+        self.floor = self.floor.max(floor);
+        let (start, mut floor) = (self.start_offset, self.floor);
+        if planted(Bug::FloorIgnored) {
+            floor = self.committed;
+        }
+        let goes = |facts: &SegmentFacts| facts.end_offset <= start && facts.last_index <= floor;
+        let gone = self.segments().take_while(goes).count();
+        self.drop_segments(turn, gone);
+        self.trim_entries(floor);
+    }
+
+    /// Forgets the first `gone` segments. All of their entries are committed, so no undo mark goes
+    /// back to one of them; but the marks count segments from the first one on.
+    fn drop_segments(&mut self, turn: &mut Turn, gone: usize) {
+        let Some(last) = self.segments().take(gone).last() else {
+            return;
+        };
+        mark(Mark::SegmentDropped);
+        self.front = Front {
+            index: last.last_index.next(),
+            offset: last.end_offset,
+        };
+        if gone == self.segments.len() {
+            self.open = None;
+        }
+        let segments = self.segments.drain(..gone).map(|s| s.base).collect();
+        for undo in &mut self.tail {
+            undo.segments = undo.segments.saturating_sub(gone as u32);
+            if undo.segments == 0 {
+                (undo.blocks, undo.open) = (0, None);
+            }
+        }
+        turn.records.push(Record::Drop {
+            group: self.group,
+            segments,
+            turn: turn.number,
+        });
+    }
+
+    /// Forgets internal entries up to the floor that no batch precedes any more, and the terms
+    /// before the entry in front of the first that is left.
+    fn trim_entries(&mut self, floor: RaftIndex) {
+        let batch = match self.segments.first() {
+            Some(first) => first.first_block(self.open.as_ref()),
+            None => None,
+        };
+        let batch = batch.map_or(self.last_index.next(), |block| block.first_index);
+        let first = floor.next().min(batch);
+        self.front.index = self.front.index.max(first);
+        let first = self.front.index;
+        let internals = self.internals.partition_point(|entry| entry.index < first);
+        self.internals.drain(..internals);
+        let runs = self.terms.partition_point(|run| run.index < first);
+        self.terms.drain(..runs.saturating_sub(1));
+    }
+}
+
+impl Segment {
+    fn first_block<'a>(&'a self, open: Option<&'a Block>) -> Option<&'a Block> {
+        self.blocks.first().or(open)
+    }
+
+    /// `open` is the open block, if it lies in this segment.
+    fn facts(&self, open: Option<&Block>) -> SegmentFacts {
+        let last = open.or(self.blocks.last());
+        let last = last.expect("a segment has a block");
+        let open_time = open.map_or(i64::MIN, |block| block.max_timestamp);
+        SegmentFacts {
+            end_offset: last.next_offset,
+            last_index: last.last_index(),
+            bytes: u64::from(last.end()),
+            max_timestamp: self.max_timestamp.max(open_time),
+        }
+    }
+}
