@@ -1,6 +1,7 @@
 //! The replicated state and the three ways into it: deciding, replaying, becoming the leader.
 
 mod catalog;
+mod names;
 mod refused;
 
 pub use refused::refused;
@@ -48,6 +49,10 @@ impl Groups {
         command: Command,
     ) -> Decision {
         let mut out = Decision::default();
+        if let Err(refusal) = names::check(&command) {
+            out.replies.push((caller, refused(&command, refusal)));
+            return out;
+        }
         match command {
             Command::JoinGroup(join) => self.join(soft, ctx, caller, join, &mut out),
             Command::SyncGroup(sync) => self.sync(soft, ctx, caller, sync, &mut out),
