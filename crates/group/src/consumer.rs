@@ -1,136 +1,63 @@
-//! Groups of KIP-848. For now they are refused.
+//! Groups of KIP-848: members are told by their heartbeats what they may hold.
+//!
+//! The group has an epoch, raised whenever there is something to assign anew; a *target*, made by
+//! an assignor on this side for an epoch (`target`, `assign`); and each member has an epoch and
+//! what it holds now (`reconcile` leads the one to the other, and no partition has two holders).
+//! All of that is in records (`state`); what only the leader knows - sessions and other deadlines,
+//! which version of the topics was looked at - is in `soft`.
+//!
+//! Not here: the classic protocol among classic members (`crate::classic`); a classic member in a
+//! consumer group is (`classic`), and so is a group's way from one protocol to the other
+//! (`migrate`).
 
-use crate::command::{
-    ConsumerHeartbeat, Heartbeat, JoinGroup, LeaveGroup, OffsetCommit, SyncGroup,
-};
-use crate::groups::refused;
-use crate::record::{Key, Record};
-use crate::reply::Reply;
-use crate::{Caller, Command, Config, Context, Decision, Groups};
-use base::{Mono, Now, Refusal, Uuid};
+mod classic;
+mod commit;
+mod describe;
+mod draft;
+mod embedded;
+mod hash;
+mod heartbeat;
+mod leave;
+mod migrate;
+mod pattern;
+mod reconcile;
+mod soft;
+mod state;
+mod target;
+mod tick;
+mod who;
+mod wishes;
 
-/// What the leader alone knows of them.
-#[derive(Debug, Default)]
-pub(crate) struct Soft;
+pub(crate) use commit::CommitRights;
+pub(crate) use soft::Soft;
+pub(crate) use state::Group;
 
-impl Soft {
-    pub(crate) fn due(&self) -> Option<Mono> {
-        None
-    }
-}
-
-/// A group.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Group;
-
-/// What a member may commit.
-pub(crate) struct CommitRights;
-
-impl CommitRights {
-    pub(crate) fn allows(&self, _: &Uuid, _: &str, _: i32) -> Result<(), Refusal> {
-        Err(unsupported())
-    }
-}
-
-fn unsupported() -> Refusal {
-    Refusal::Unsupported("groups of the consumer protocol are not served yet".to_owned())
-}
-
-impl Group {
-    pub(crate) fn state_name(&self) -> &'static str {
-        "Empty"
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        true
-    }
-
-    pub(crate) fn tombstones(&self, _name: &str, _out: &mut Vec<Record>) {}
-
-    pub(crate) fn subscribes(&self, _topic: &str) -> bool {
-        false
-    }
-
-    pub(crate) fn commit_rights(&self, _: &OffsetCommit) -> Result<CommitRights, Refusal> {
-        Err(unsupported())
-    }
-
-    pub(crate) fn may_fetch(&self, _: Option<&str>, _: i32) -> Result<(), Refusal> {
-        Ok(())
-    }
-}
+use crate::record::Key;
+use crate::{Groups, groups};
+use std::sync::Arc;
 
 impl Groups {
-    pub(crate) fn consumer_heartbeat(
-        &self,
-        _: &mut crate::Soft,
-        _: &Context<'_>,
-        caller: Caller,
-        beat: ConsumerHeartbeat,
-        out: &mut Decision,
-    ) {
-        let reply = refused(&Command::ConsumerHeartbeat(beat), unsupported());
-        out.replies.push((caller, reply));
+    /// Applies a record of a consumer group. The first one makes the group, also in place of a
+    /// classic one; the tombstone of its epoch ends it.
+    pub(crate) fn replay_consumer(&mut self, key: Key<'_>, value: Option<&[u8]>) {
+        let name = key.group();
+        let here = matches!(self.groups.get(name), Some(groups::Group::Consumer(_)));
+        if value.is_none() && !here {
+            return;
+        }
+        if Group::ends_with(&key, value) {
+            self.groups.remove(name);
+            return;
+        }
+        if !here {
+            let group = groups::Group::Consumer(Box::default());
+            self.groups.insert(Arc::from(name), group);
+        }
+        if let Some(groups::Group::Consumer(group)) = self.groups.get_mut(name) {
+            group.apply(&key, value);
+        }
     }
-
-    pub(crate) fn consumer_describe(&self, _: &Context<'_>, groups: &[String]) -> Reply {
-        let groups = groups.to_vec();
-        refused(&Command::ConsumerDescribe { groups }, unsupported())
-    }
-
-    pub(crate) fn consumer_join(
-        &self,
-        _: &mut crate::Soft,
-        _: &Context<'_>,
-        caller: Caller,
-        join: JoinGroup,
-        out: &mut Decision,
-    ) {
-        let reply = refused(&Command::JoinGroup(join), unsupported());
-        out.replies.push((caller, reply));
-    }
-
-    pub(crate) fn consumer_sync(
-        &self,
-        _: &mut crate::Soft,
-        _: &Context<'_>,
-        caller: Caller,
-        sync: SyncGroup,
-        out: &mut Decision,
-    ) {
-        let reply = refused(&Command::SyncGroup(sync), unsupported());
-        out.replies.push((caller, reply));
-    }
-
-    pub(crate) fn consumer_classic_heartbeat(
-        &self,
-        _: &mut crate::Soft,
-        _: &Context<'_>,
-        caller: Caller,
-        beat: Heartbeat,
-        out: &mut Decision,
-    ) {
-        let reply = refused(&Command::Heartbeat(beat), unsupported());
-        out.replies.push((caller, reply));
-    }
-
-    pub(crate) fn consumer_leave(
-        &self,
-        _: &mut crate::Soft,
-        _: &Context<'_>,
-        caller: Caller,
-        leave: LeaveGroup,
-        out: &mut Decision,
-    ) {
-        let reply = refused(&Command::LeaveGroup(leave), unsupported());
-        out.replies.push((caller, reply));
-    }
-
-    pub(crate) fn consumer_elected(&self, _: Now, _: &Config) -> Soft {
-        Soft
-    }
-
-    pub(crate) fn consumer_tick(&self, _: &mut crate::Soft, _: &Context<'_>, _: &mut Decision) {}
-
-    pub(crate) fn replay_consumer(&mut self, _key: Key<'_>, _value: Option<&[u8]>) {}
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use crate::Caller;
 use crate::command::{JoinGroup, Protocol};
+use crate::record::consumer as wire;
 use crate::record::group::SavedMember;
 use crate::reply::DescribedMember;
 use base::Mono;
@@ -81,6 +82,29 @@ impl Member {
                 metadata: saved.subscription.clone(),
             }],
             assignment: saved.assignment.clone(),
+            join: None,
+            sync: None,
+            new: false,
+            deadline: Mono(0),
+            armed: None,
+        }
+    }
+
+    /// A classic member of a consumer group, when the group becomes a classic one.
+    pub(crate) fn converted(
+        id: Arc<str>,
+        wishes: &wire::Member,
+        own: wire::ClassicMember,
+    ) -> Member {
+        Member {
+            id,
+            instance: wishes.instance.clone(),
+            client_id: wishes.client_id.clone(),
+            client_host: wishes.client_host.clone(),
+            rebalance_timeout_ms: wishes.rebalance_timeout_ms,
+            session_timeout_ms: own.session_timeout_ms,
+            protocols: own.protocols,
+            assignment: Bytes::new(),
             join: None,
             sync: None,
             new: false,

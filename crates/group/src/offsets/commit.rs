@@ -8,7 +8,7 @@ use crate::groups::Group;
 use crate::record::{Key, Record};
 use crate::reply::{CommittedTopic, Reply};
 use crate::{Caller, Context, Decision, Groups, Soft};
-use base::Refusal;
+use base::{Refusal, Uuid};
 
 impl Groups {
     pub(crate) fn commit(
@@ -21,7 +21,7 @@ impl Groups {
     ) {
         let reply = match self.may_commit(soft, ctx, &commit, out) {
             Err(refusal) => Err(refusal),
-            Ok(rights) => Ok(write(ctx, &commit, rights.as_ref(), out)),
+            Ok(rights) => write(ctx, &commit, rights.as_ref(), out),
         };
         out.replies.push((caller, Reply::OffsetCommit(reply)));
     }
@@ -33,7 +33,7 @@ impl Groups {
         ctx: &Context<'_>,
         commit: &OffsetCommit,
         out: &mut Decision,
-    ) -> Result<Option<CommitRights>, Refusal> {
+    ) -> Result<Option<CommitRights<'_>>, Refusal> {
         let name = commit.group.as_str();
         if let Some(Group::Consumer(group)) = self.groups.get(name) {
             return group.commit_rights(commit).map(Some);
@@ -87,23 +87,29 @@ impl Live {
     }
 }
 
-/// Writes the records; each partition has an answer of its own.
+/// Writes the records; each partition has an answer of its own. But a member that commits for a
+/// partition which it doesn't hold is behind its group, and then all of its commit is refused.
 fn write(
     ctx: &Context<'_>,
     commit: &OffsetCommit,
-    rights: Option<&CommitRights>,
+    rights: Option<&CommitRights<'_>>,
     out: &mut Decision,
-) -> Vec<CommittedTopic> {
+) -> Result<Vec<CommittedTopic>, Refusal> {
     let mut bytes = 0;
     let mut records = Vec::new();
     let mut parts = Vec::with_capacity(commit.topics.len());
     for topic in &commit.topics {
         let mut outcomes = Vec::with_capacity(topic.partitions.len());
+        // Older versions of the request know the topic by its name only.
+        let id = match topic.id {
+            Uuid::ZERO => ctx.topics.topic(&topic.name).map_or(topic.id, |it| it.id),
+            id => id,
+        };
         for part in &topic.partitions {
-            let allowed = rights.map_or(Ok(()), |rights| {
-                rights.allows(&topic.id, &topic.name, part.partition)
-            });
-            let outcome = allowed.and_then(|()| record(ctx, commit, topic, part));
+            let outcome = record(ctx, commit, topic, part);
+            if let (Ok(_), Some(rights)) = (&outcome, rights) {
+                rights.allows(&id, &topic.name, part.partition)?;
+            }
             outcomes.push((
                 part.partition,
                 outcome.map(|record| {
@@ -121,10 +127,10 @@ fn write(
     if bytes > ctx.config.record_bytes_max as usize {
         let all = parts.iter_mut().flat_map(|part| &mut part.partitions);
         all.for_each(|(_, outcome)| *outcome = Err(Refusal::InvalidCommitOffsetSize));
-        return parts;
+        return Ok(parts);
     }
     out.records.append(&mut records);
-    parts
+    Ok(parts)
 }
 
 fn record(
@@ -135,7 +141,8 @@ fn record(
 ) -> Result<Record, Refusal> {
     let metadata = part.metadata.as_deref().unwrap_or("");
     let allowed = usize::try_from(ctx.config.offset_metadata_bytes_max).unwrap_or(0);
-    if metadata.len() > allowed {
+    // As in Kafka the bound is one of characters as Java counts them, whatever its name says.
+    if metadata.len() > allowed && metadata.encode_utf16().count() > allowed {
         return Err(Refusal::OffsetMetadataTooLarge);
     }
     let now_ms = ctx.now.wall.0;

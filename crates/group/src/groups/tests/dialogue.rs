@@ -7,12 +7,12 @@ use crate::{Config, Decision};
 use std::fmt::Write;
 use std::path::Path;
 
-fn tell(out: &mut String, decision: &Decision) {
+fn tell(out: &mut String, world: &World, decision: &Decision) {
     for record in &decision.records {
-        writeln!(out, "  {}", script::record(record)).unwrap();
+        writeln!(out, "  {}", script::record(&world.topics, record)).unwrap();
     }
     for (caller, reply) in &decision.replies {
-        writeln!(out, "  {caller} {}", script::reply(reply)).unwrap();
+        writeln!(out, "  {caller} {}", script::reply(&world.topics, reply)).unwrap();
     }
 }
 
@@ -27,12 +27,14 @@ fn play(text: &str) -> String {
             ">" => {
                 let (caller, rest) = rest.trim().split_once(' ').expect("a caller");
                 let caller = caller.parse().expect("callers are numbers");
-                tell(&mut out, &world.ask(caller, script::command(rest)));
+                let command = script::command(&world.topics, rest);
+                let decision = world.ask(caller, command);
+                tell(&mut out, &world, &decision);
             }
             "@" => {
                 for (at, decision) in world.wait(rest.trim().parse().expect("milliseconds")) {
                     let mut came = String::new();
-                    tell(&mut came, &decision);
+                    tell(&mut came, &world, &decision);
                     if !came.is_empty() {
                         write!(out, " at {at}\n{came}").unwrap();
                     }
@@ -40,6 +42,8 @@ fn play(text: &str) -> String {
             }
             "%" => script::configure(&mut world, rest),
             "!" => world.fail_over(),
+            "+" => script::make_topic(&mut world.topics, rest),
+            "-" => world.topics.remove(rest.trim()),
             "#" | "" => {}
             _ => panic!("{line:?} is no line of a dialogue"),
         }

@@ -1,10 +1,13 @@
 //! The language of the dialogues: commands in, answers and records out, one line each.
 //!
 //! `> CALLER VERB GROUP [WORD=VALUE]...` asks, `@ MS` lets time pass, `% KEY=VALUE` configures,
-//! `! failover` makes another replica the leader. Lines that begin with a blank say what comes
+//! `! failover` makes another replica the leader, `+ TOPIC PARTITIONS` makes or enlarges a topic,
+//! `- TOPIC` deletes it. Lines that begin with a blank say what comes
 //! of it. Ids that chance made end in `#1`, `#2` and so on.
 
-use super::world::World;
+mod consumer;
+
+use super::world::{Cluster, World};
 use crate::command::*;
 use crate::record::group::Saved;
 use crate::record::offset::View;
@@ -72,9 +75,12 @@ fn short(id: &str) -> String {
     }
 }
 
-/// A consumer's metadata for these topics.
-fn subscription(topics: &str) -> Bytes {
-    let topics: Vec<&str> = topics.split(',').collect();
+/// A consumer's metadata for these topics, with what it holds.
+fn subscription(topics: &str, owned: &str) -> Bytes {
+    let topics: Vec<&str> = topics
+        .split(',')
+        .filter(|topic| !topic.is_empty())
+        .collect();
     let mut bytes = vec![0, 1];
     bytes.extend((topics.len() as i32).to_be_bytes());
     for topic in topics {
@@ -82,13 +88,14 @@ fn subscription(topics: &str) -> Bytes {
         bytes.extend(topic.as_bytes());
     }
     bytes.extend((-1i32).to_be_bytes());
+    bytes.extend(consumer::partitions(owned));
     bytes.into()
 }
 
 fn protocols(words: &Words<'_>) -> Vec<Protocol> {
     if let Some(topics) = words.get("topics") {
         let name = words.get("protocol").unwrap_or("range").to_owned();
-        let metadata = subscription(topics);
+        let metadata = subscription(topics, words.get("owned").unwrap_or(""));
         return vec![Protocol { name, metadata }];
     }
     let one = |text: &str| {
@@ -168,10 +175,13 @@ fn join(group: String, words: &Words<'_>) -> JoinGroup {
 }
 
 /// A command from the words behind the caller.
-pub(crate) fn command(line: &str) -> Command {
+pub(crate) fn command(cluster: &Cluster, line: &str) -> Command {
     let mut words = line.split_whitespace();
     let verb = words.next().expect("a verb");
     let mut words = Words(words.collect());
+    if let Some(command) = consumer::command(cluster, verb, &words) {
+        return command;
+    }
     let names = |words: &Words<'_>| words.0.iter().map(|w| (*w).to_owned()).collect();
     match verb {
         "describe" => {
@@ -238,8 +248,8 @@ pub(crate) fn command(line: &str) -> Command {
         }),
         "fetch" => Command::OffsetFetch(OffsetFetch {
             group,
-            member: None,
-            member_epoch: -1,
+            member: words.text("id"),
+            member_epoch: generation,
             topics: (!words.has("all")).then(|| fetched_topics(&words)),
             require_stable: false,
         }),
@@ -264,7 +274,11 @@ fn fetched_topics(words: &Words<'_>) -> Vec<FetchTopic> {
 fn assignments(words: &Words<'_>) -> Vec<(String, Bytes)> {
     let one = |text: &str| {
         let (id, bytes) = text.split_once(':').unwrap_or((text, ""));
-        (long(id), Bytes::copy_from_slice(bytes.as_bytes()))
+        let bytes = match bytes.strip_prefix('=') {
+            Some(partitions) => consumer::assignment(partitions),
+            None => Bytes::copy_from_slice(bytes.as_bytes()),
+        };
+        (long(id), bytes)
     };
     let all = words.get("assign").unwrap_or("");
     all.split(',').filter(|a| !a.is_empty()).map(one).collect()
@@ -273,8 +287,11 @@ fn assignments(words: &Words<'_>) -> Vec<(String, Bytes)> {
 /// Sets one key of the configuration.
 pub(crate) fn configure(world: &mut World, line: &str) {
     let (key, value) = line.trim().split_once('=').expect("KEY=VALUE");
-    let value: i32 = value.parse().unwrap();
     let config = &mut world.config;
+    if consumer::configure(config, key, value) {
+        return;
+    }
+    let value: i32 = value.parse().unwrap();
     match key {
         "group.initial.rebalance.delay.ms" => config.initial_rebalance_delay_ms = value,
         "group.max.size" => config.size_max = value,
@@ -284,6 +301,8 @@ pub(crate) fn configure(world: &mut World, line: &str) {
         _ => panic!("no key {key}"),
     }
 }
+
+pub(crate) use consumer::make_topic;
 
 fn shown<T>(outcome: &Result<T, Refusal>, show: impl Fn(&T) -> String) -> String {
     match outcome {
@@ -300,6 +319,14 @@ fn text(bytes: &[u8]) -> String {
         return "topics".to_owned();
     }
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// An assignment: of consumers, or whatever the dialogue says it is.
+fn assigned(bytes: &[u8]) -> String {
+    match bytes.first() {
+        Some(0) => consumer::assigned(bytes).expect("a consumer's assignment"),
+        _ => text(bytes),
+    }
 }
 
 fn with(id: &str, bytes: &[u8]) -> String {
@@ -376,14 +403,14 @@ fn outcomes(name: &str, partitions: &[(i32, Result<(), Refusal>)]) -> String {
     partitions.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
-pub(crate) fn reply(reply: &Reply) -> String {
+pub(crate) fn reply(topics: &Cluster, reply: &Reply) -> String {
     let parts = |texts: Vec<String>| texts.join(" ");
     match reply {
         Reply::JoinGroup(join) => joined(join),
         Reply::SyncGroup(synced) => {
             format!(
                 "synced {}",
-                shown(synced, |s| format!("({})", text(&s.assignment)))
+                shown(synced, |s| format!("({})", assigned(&s.assignment)))
             )
         }
         Reply::Heartbeat(outcome) => format!("beat {}", shown(outcome, |()| "ok".into())),
@@ -429,11 +456,11 @@ pub(crate) fn reply(reply: &Reply) -> String {
             format!("listed {}", list(groups.iter().map(one)))
         }
         Reply::Done => "done".to_owned(),
-        other => format!("{other:?}"),
+        other => consumer::reply(topics, other),
     }
 }
 
-pub(crate) fn record(record: &Record) -> String {
+pub(crate) fn record(topics: &Cluster, record: &Record) -> String {
     let key = Key::decode(&record.key).expect("a known key");
     match (key, record.value.as_deref()) {
         (
@@ -472,9 +499,12 @@ pub(crate) fn record(record: &Record) -> String {
                 saved.generation,
                 saved.protocol.as_deref().unwrap_or("-"),
                 short(leader),
-                list(saved.members.iter().map(|m| with(&m.id, &m.assignment)))
+                list(saved.members.iter().map(|m| {
+                    let shown = assigned(&m.assignment);
+                    with(&m.id, shown.as_bytes())
+                }))
             )
         }
-        (key, value) => format!("record {key:?} {value:?}"),
+        (key, value) => consumer::record(topics, key, value),
     }
 }

@@ -1,19 +1,81 @@
 //! A host in small: one replica that leads, its log, a clock, answers that are owed.
 
-use crate::context::NoTopics;
-use crate::{Caller, Command, Config, Context, Decision, Groups, Record, Reply, Soft};
+use crate::{
+    Caller, Command, Config, Context, Decision, Groups, Record, Reply, Soft, TopicFacts, Topics,
+};
 use base::{Mono, Now, Uuid, WallMs};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// When the world begins, for people.
 pub(crate) const DAWN_MS: i64 = 1_000_000;
 /// The caller of ticks.
 pub(crate) const HOST: Caller = 0;
 
+/// For each partition the racks of its replicas.
+type Racks = Vec<Vec<Arc<str>>>;
+
+/// The topics of the cluster. Their ids are given in the order in which they come.
+#[derive(Default)]
+pub(crate) struct Cluster {
+    topics: BTreeMap<String, (TopicFacts, Racks)>,
+    names: BTreeMap<Uuid, String>,
+    version: u64,
+    made: u8,
+}
+
+impl Cluster {
+    /// Makes a topic or gives it another number of partitions.
+    pub(crate) fn put(&mut self, name: &str, partitions: u32, racks: Racks) {
+        self.version += 1;
+        let known = self.topics.get(name).map(|(facts, _)| facts.id);
+        let id = known.unwrap_or_else(|| {
+            self.made += 1;
+            Uuid([self.made; 16])
+        });
+        let facts = TopicFacts { id, partitions };
+        self.names.insert(id, name.to_owned());
+        self.topics.insert(name.to_owned(), (facts, racks));
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.version += 1;
+        if let Some((facts, _)) = self.topics.remove(name) {
+            self.names.remove(&facts.id);
+        }
+    }
+}
+
+impl Topics for Cluster {
+    fn topic(&self, name: &str) -> Option<TopicFacts> {
+        self.topics.get(name).map(|(facts, _)| *facts)
+    }
+
+    fn name_of(&self, id: &Uuid) -> Option<&str> {
+        self.names.get(id).map(String::as_str)
+    }
+
+    fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        Box::new(self.topics.keys().map(String::as_str))
+    }
+
+    fn racks(&self, name: &str) -> Racks {
+        self.topics
+            .get(name)
+            .map(|(_, racks)| racks.clone())
+            .unwrap_or_default()
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+}
+
 pub(crate) struct World {
     pub(crate) groups: Groups,
     pub(crate) soft: Soft,
     pub(crate) config: Config,
+    pub(crate) topics: Cluster,
     pub(crate) log: Vec<Record>,
     pub(crate) now_ms: u64,
     /// Who waits for an answer.
@@ -26,6 +88,7 @@ impl World {
             groups: Groups::new(),
             soft: Soft::default(),
             config,
+            topics: Cluster::default(),
             log: Vec::new(),
             now_ms: 0,
             owed: BTreeSet::new(),
@@ -47,7 +110,7 @@ impl World {
         let ctx = Context {
             now: self.now(),
             config: &self.config,
-            topics: &NoTopics,
+            topics: &self.topics,
             drawn: Uuid(u128::from(caller).to_be_bytes()),
         };
         let decision = self.groups.handle(&mut self.soft, &ctx, caller, command);
