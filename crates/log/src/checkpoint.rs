@@ -14,6 +14,9 @@ use std::io;
 
 const PATH: &str = "checkpoint";
 const NEW_PATH: &str = "checkpoint.new";
+/// Is there if data that was acknowledged is gone from the log; says how that is known.
+const LOST_PATH: &str = "lost";
+const LOST_NEW_PATH: &str = "lost.new";
 const MAGIC: &[u8; 8] = b"FLOTICKP";
 /// Version 2 says where each log begins.
 const VERSION: u32 = 2;
@@ -193,6 +196,17 @@ pub(crate) fn read_file(disk: &dyn Disk, path: &str) -> Result<Option<Bytes>, Fa
     file.read_at(&mut bytes, 0)
         .map_err(|e| Fault::from_io(path, "read", e))?;
     Ok(Some(bytes.into()))
+}
+
+/// Says for good that this directory has lost what was acknowledged.
+pub(crate) fn keep_loss(disk: &dyn Disk, why: &str) -> Result<(), Fault> {
+    write_file(disk, LOST_PATH, LOST_NEW_PATH, &[why.as_bytes()])
+}
+
+/// What was said of a loss, if this directory has one.
+pub(crate) fn known_loss(disk: &dyn Disk) -> Result<Option<String>, Fault> {
+    let why = read_file(disk, LOST_PATH)?;
+    Ok(why.map(|why| String::from_utf8_lossy(&why).into_owned()))
 }
 
 /// Reads the checkpoint; `None` if there is none yet.

@@ -66,6 +66,8 @@ pub(crate) fn open(
     replay.verify()?;
     let (mut recovered, dirty) = replay.finish()?;
     recovered.fresh = fresh;
+    recovered.lost = checkpoint::known_loss(&*disk)?;
+    recovered.report.extend(recovered.lost.clone());
     let wal = start(&disk, &settings, found)?;
     Ok((Storage::new(disk, settings, files, wal, dirty), recovered))
 }

@@ -18,6 +18,8 @@ pub struct Recovered {
     pub next_turn: u64,
     /// True if there was no log: this start has begun it.
     pub fresh: bool,
+    /// What an earlier process said in [`crate::Turn::lost`].
+    pub lost: Option<String>,
 }
 
 /// One group.

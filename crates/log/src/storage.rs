@@ -3,7 +3,7 @@
 //! Order within a write: direct batches into their segments and synced, then the frames, then one
 //! sync of the log. So a descriptor that can be read speaks of bytes that were durable before it.
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{self, Checkpoint};
 use crate::fault::Fault;
 use crate::files::{Files, Key, Kind, group_dir};
 use crate::flush::Flush;
@@ -55,6 +55,8 @@ struct Outgoing {
     cut: BTreeSet<GroupId>,
     /// A turn with a checkpoint's body, and where its frame went.
     checkpoint: Option<(u64, Bytes, Option<Position>)>,
+    /// How it is known that acknowledged data is gone.
+    lost: Option<String>,
 }
 
 /// The data directory, open.
@@ -203,6 +205,9 @@ impl Storage {
         if let Some(body) = turn.checkpoint {
             self.outgoing.checkpoint = Some((turn.number, body, None));
         }
+        if let Some(why) = turn.lost {
+            self.outgoing.lost.get_or_insert(why);
+        }
     }
 
     /// A batch goes to its segment directly if it is large, and if nothing of its group waits to
@@ -229,6 +234,9 @@ impl Storage {
             self.outgoing.frames.pop_front();
         }
         self.wal.sync()?;
+        if let Some(why) = &self.outgoing.lost {
+            checkpoint::keep_loss(&*self.disk, why)?;
+        }
         let done = std::mem::take(&mut self.outgoing);
         for (record, direct) in done.records {
             self.pending.push(record, direct);

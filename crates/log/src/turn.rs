@@ -123,6 +123,9 @@ pub struct Turn {
     pub records: Vec<Record>,
     /// Body of a whole checkpoint as of the end of this turn, made by [`crate::checkpoint`].
     pub checkpoint: Option<Bytes>,
+    /// Data that this node acknowledged is gone from its log: how that is known. Kept for good, so
+    /// that no start takes its groups for whole.
+    pub lost: Option<String>,
 }
 
 impl Turn {
@@ -132,12 +135,13 @@ impl Turn {
             number,
             records: Vec::new(),
             checkpoint: None,
+            lost: None,
         }
     }
 
     /// True if there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.checkpoint.is_none()
+        self.records.is_empty() && self.checkpoint.is_none() && self.lost.is_none()
     }
 
     /// A group begins; its log is [`crate::GroupLog::new`] with the same settings.

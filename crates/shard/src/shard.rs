@@ -24,6 +24,8 @@ pub struct Shard {
     pub(crate) random: Random,
     pub(crate) now: Now,
     pub(crate) replicas: BTreeMap<GroupId, Box<Replica>>,
+    /// How it is known that this node has lost what it acknowledged.
+    pub(crate) lost: Option<String>,
     /// Groups that recovery found and the metadata hasn't named yet.
     pub(crate) stored: BTreeMap<GroupId, Stored>,
     /// Replicas with something to collect in this turn.
@@ -85,6 +87,7 @@ impl Shard {
             random,
             now,
             replicas: BTreeMap::new(),
+            lost: recovered.lost,
             stored: BTreeMap::new(),
             dirty: Vec::new(),
             peers,

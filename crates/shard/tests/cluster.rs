@@ -27,6 +27,8 @@ struct Cluster {
     frames: VecDeque<(NodeId, NodeId, Bytes)>,
     /// Nodes that get no steps and whose frames are lost.
     down: Vec<NodeId>,
+    /// What a turn said of a loss, to be kept on disk.
+    lost: Option<String>,
     inbox: Arc<Inbox>,
     ticket: u64,
 }
@@ -38,17 +40,18 @@ impl Cluster {
             shards: BTreeMap::new(),
             frames: VecDeque::new(),
             down: vec![],
+            lost: None,
             inbox: Arc::default(),
             ticket: 0,
         };
         for node in 1..=nodes {
-            cluster.start_empty(NodeId(node), nodes, 100);
+            cluster.start_empty(NodeId(node), nodes, 100, None);
         }
         cluster
     }
 
-    /// A node starts on an empty disk.
-    fn start_empty(&mut self, node: NodeId, nodes: u32, boot: u64) {
+    /// A node starts on an empty disk, which may know of a loss.
+    fn start_empty(&mut self, node: NodeId, nodes: u32, boot: u64, lost: Option<String>) {
         let settings = Settings {
             node,
             voters: (1..=nodes).map(NodeId).collect(),
@@ -64,6 +67,7 @@ impl Cluster {
         };
         let recovered = Recovered {
             next_turn: 1,
+            lost,
             ..Recovered::default()
         };
         let shard = Shard::new(settings, recovered, self.now());
@@ -93,6 +97,7 @@ impl Cluster {
                 self.frames.push_back((node, to, pieces.concat().into()));
             }
             let Some(turn) = effects.turn else { break };
+            self.lost = turn.lost.or(self.lost.take());
             shard.on(now, Event::Persisted { turn: turn.number });
             shard.on(now, Event::Settled { turn: turn.number });
         }
@@ -269,7 +274,7 @@ fn a_node_that_lost_what_it_acknowledged_lives_on_without_a_vote() {
     c.run(Duration::from_secs(1));
     let leader = c.leader(GroupId::META).unwrap();
     let other = if leader == 1 { 2 } else { 1 };
-    c.start_empty(NodeId(other), 3, 200);
+    c.start_empty(NodeId(other), 3, 200, None);
     c.run(Duration::from_secs(2));
     let status = c.shards[&NodeId(other)].replica_status(GroupId::META);
     let why = status.unwrap().suspect.expect("its leader counts on more");
@@ -285,6 +290,13 @@ fn a_node_that_lost_what_it_acknowledged_lives_on_without_a_vote() {
     c.run(Duration::from_secs(2));
     let leading = c.leader(group).unwrap();
     assert_eq!(c.read(leading, group, 0).len(), 1);
+    // Its disk keeps that, so the next process doesn't vote either, before it hears of any leader.
+    let lost = c.lost.clone();
+    assert!(lost.is_some(), "the loss was to be made durable");
+    c.down = vec![NodeId(leading)];
+    c.start_empty(NodeId(other), 3, 300, lost);
+    c.run(Duration::from_secs(5));
+    assert_eq!(c.leader(GroupId::META), None);
 }
 
 #[test]

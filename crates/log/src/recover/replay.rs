@@ -360,6 +360,7 @@ impl Replay {
                 report,
                 next_turn,
                 fresh: false,
+                lost: None,
             },
             self.dirty,
         ))

@@ -164,6 +164,22 @@ fn what_a_failed_sync_left_in_the_cache_is_durable_once_a_start_has_read_it() {
 }
 
 #[test]
+fn a_known_loss_is_told_at_every_start() {
+    let disk = MemDisk::new();
+    let mut shard = Shard::new(1);
+    let (mut storage, recovered) = reopen(&disk).unwrap();
+    assert_eq!(recovered.lost, None);
+    let mut turn = shard.turn();
+    turn.lost = Some("an entry is gone".to_string());
+    storage.write(vec![turn]).unwrap();
+    for seed in 0..5 {
+        disk.crash(Loss::Power(seed));
+        let (_, recovered) = reopen(&disk).unwrap();
+        assert_eq!(recovered.lost.as_deref(), Some("an entry is gone"));
+    }
+}
+
+#[test]
 fn a_full_disk_loses_nothing_and_goes_on_when_there_is_room() {
     for writes in 0..60 {
         let disk = MemDisk::new();

@@ -49,6 +49,9 @@ impl Shard {
         let node = self.settings.node;
         let replica = Replica::new(node, voters, policy, stored, self.now.mono);
         self.replicas.insert(group, Box::new(replica));
+        if let Some(why) = self.lost.clone() {
+            self.suspect(group, &why);
+        }
         self.schedule_election(group, cause);
         self.touch(group);
     }

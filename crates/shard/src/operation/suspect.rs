@@ -19,11 +19,8 @@ impl Shard {
                     "node {from} counts on entry {acknowledged} of group {group} here, whose log \
                      ends at {last}: this node has lost what it acknowledged"
                 );
-                self.note(format!(
-                    "{why}; none of its replicas votes any more. Empty the data directory and let \
-                     the node rejoin as a new replica; an old copy of it can't be used"
-                ));
-                self.suspect_all(&why);
+                self.lose_trust(&why);
+                self.turn.lost.clone_from(&self.lost);
             }
             Contradiction::Replaced { index } => {
                 let why = format!(
@@ -38,20 +35,22 @@ impl Shard {
         }
     }
 
-    /// The write-ahead log is one for all groups: what one has lost at its end, others have too,
-    /// votes among it.
-    fn suspect_all(&mut self, why: &str) {
+    /// This node has lost what it acknowledged. The write-ahead log is one for all groups: what one
+    /// has lost at its end, others have too, votes among it.
+    pub(crate) fn lose_trust(&mut self, why: &str) {
+        self.note(format!(
+            "{why}; none of its replicas votes any more. Empty the data directory and let the node \
+             rejoin as a new replica; an old copy of it can't be used"
+        ));
+        self.lost.get_or_insert_with(|| why.to_string());
         let groups: Vec<_> = self.replicas.keys().copied().collect();
         for group in groups {
             self.suspect(group, why);
         }
-        for stored in self.stored.values_mut() {
-            stored.suspect.get_or_insert_with(|| why.to_string());
-        }
     }
 
     /// A group that is on no other node has nobody to defer to.
-    fn suspect(&mut self, group: GroupId, why: &str) {
+    pub(crate) fn suspect(&mut self, group: GroupId, why: &str) {
         let node = self.settings.node;
         if let Some(replica) = self.replicas.get_mut(&group)
             && replica.voters != [node]
