@@ -1,10 +1,16 @@
-//! One checksum everywhere: CRC-32C, the one Kafka's batches carry.
+//! One checksum everywhere: CRC-32C, the one Kafka's batches carry. And the one of the message
+//! sets before them.
 
-use crc_fast::CrcAlgorithm::Crc32Iscsi;
+use crc_fast::CrcAlgorithm::{Crc32Iscsi, Crc32IsoHdlc};
 
 /// The checksum of `bytes`.
 pub fn crc32c(bytes: &[u8]) -> u32 {
     crc_fast::checksum(Crc32Iscsi, bytes) as u32
+}
+
+/// The checksum (CRC-32) that messages carried before there were batches.
+pub fn crc32(bytes: &[u8]) -> u32 {
+    crc_fast::checksum(Crc32IsoHdlc, bytes) as u32
 }
 
 /// The checksum of two runs of bytes laid one after the other, from their checksums and the

@@ -10,6 +10,7 @@ mod connection;
 mod counters;
 mod handlers;
 mod hints;
+mod message_set;
 pub mod refusals;
 mod sessions;
 pub mod validate;

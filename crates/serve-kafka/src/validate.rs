@@ -10,6 +10,7 @@
 //! the partition's state.
 
 use crate::cold::UNPACK_BYTES_MAX;
+use crate::message_set;
 use base::batch::{Compression, HEADER_BYTES, LENGTH_PREFIX_BYTES, UNCOVERED_BYTES};
 use base::{Batch, BatchHeader, Invalid, Refusal, WallMs, checksum, record};
 use bytes::Bytes;
@@ -117,8 +118,7 @@ pub fn admit(version: i16, records: Option<Bytes>) -> Result<Batch, Refusal> {
         )));
     }
     if magic != 2 {
-        let what = format!("message sets of magic {magic} are not taken, send magic 2");
-        return Err(Refusal::UnsupportedForMessageFormat(what));
+        return message_set::to_batch(bytes);
     }
     if len < HEADER_BYTES {
         return Err(corrupt("the batch is shorter than its header"));

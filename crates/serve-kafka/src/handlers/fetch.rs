@@ -1,5 +1,6 @@
-//! Fetch (key 1), versions 4 to 18.
+//! Fetch (key 1), versions 0 to 18.
 //!
+//! 0: the first. 1: the throttle time. 2: messages with timestamps. 3: a bound on the whole answer.
 //! 4: record batches, isolation levels. 5: where the log starts. 6: nothing new. 7: sessions. 8:
 //! nothing new. 9: the leader epoch that the client knows. 10: Zstandard. 11: the client's rack.
 //! 12: flexible; the epoch of the last record, to find divergence. 13: topics by id. 14: nothing
@@ -9,8 +10,10 @@
 use super::{Api, Door, Request, Step, known_epoch, patience};
 use crate::cold::{ColdOutcome, ColdRead, Found};
 use crate::hints::{Hints, Reached, leader_of};
-use crate::refusals;
+use crate::message_set;
+use crate::refusals::{self, codes};
 use base::{Now, Offset, Refusal};
+use broker::Bounded;
 use broker::{ReadFrom, TopicKey};
 use log::ReadFault;
 use shard::ReadAnswer;
@@ -23,10 +26,14 @@ use wire_kafka::{ApiKey, Reader, Records, WireError};
 
 pub(crate) const API: Api = Api {
     key: ApiKey::Fetch,
-    versions: 4..=18,
+    versions: 0..=18,
     serve,
 };
 
+/// The first version that reads batches; those before it read message sets.
+const BATCHES: i16 = 4;
+/// The first version whose messages have timestamps (magic 1).
+const TIMESTAMPS: i16 = 2;
 /// The first version whose topics are named by id.
 const BY_ID: i16 = 13;
 /// The first version whose answers tell who leads.
@@ -40,6 +47,8 @@ const READ_COMMITTED: i8 = 1;
 pub(crate) struct Waiting {
     request: Request,
     response: FetchResponse,
+    /// Offset and bytes asked of each partition, for clients that read message sets.
+    sets: Vec<(i64, usize)>,
 }
 
 fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
@@ -62,7 +71,13 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         session_id,
         ..Default::default()
     };
+    let mut sets = Vec::new();
     for topic in body.topics {
+        if request.version < BATCHES {
+            let max = |part: &FetchPartition| usize::try_from(part.partition_max_bytes);
+            let set = |part: &FetchPartition| (part.fetch_offset, max(part).unwrap_or(0));
+            sets.extend(topic.partitions.iter().map(set));
+        }
         let key = match request.version >= BY_ID {
             true => TopicKey::Id(topic.topic_id),
             false => TopicKey::Name(&topic.topic),
@@ -87,6 +102,7 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
     Ok(Step::Wait(super::Waiting::Fetch(Waiting {
         request,
         response,
+        sets,
     })))
 }
 
@@ -148,6 +164,17 @@ impl Waiting {
     }
 
     fn finish(mut self, door: &Door) -> Step {
+        let sets = std::mem::take(&mut self.sets);
+        let magic = u8::from(self.request.version >= TIMESTAMPS);
+        for (answer, (from, bytes_max)) in self.partitions().zip(sets) {
+            to_message_set(answer, magic, from, bytes_max);
+        }
+        let bytes = self
+            .partitions()
+            .filter_map(|p| Some(p.records.as_ref()?.len()));
+        let bytes: usize = bytes.sum();
+        self.request
+            .throttle(door.charge(Bounded::Fetched, bytes as f64));
         door.sessions().thin_out(&mut self.response);
         self.request.answer(&self.response)
     }
@@ -235,6 +262,19 @@ fn write(
         Ok(Some(pieces)) => answer.records = Some(pieces.into()),
         Ok(None) => cold.records(place, plan),
         Err(fault) => failed(version, answer, &fault, notes),
+    }
+}
+
+/// Makes the batches of an answer a message set, for a client that reads nothing newer.
+fn to_message_set(answer: &mut PartitionData, magic: u8, from: i64, bytes_max: usize) {
+    let Some(records) = answer.records.take().filter(|records| !records.is_empty()) else {
+        answer.records = Some(Records::EMPTY);
+        return;
+    };
+    match message_set::from_batches(records.to_bytes(), magic, from, bytes_max) {
+        Ok(set) => answer.records = Some(set.into()),
+        // What a producer packed badly only its readers find out.
+        Err(_) => answer.error_code = codes::CORRUPT_MESSAGE,
     }
 }
 

@@ -1,6 +1,6 @@
-//! ListOffsets (key 2), versions 1 to 11.
+//! ListOffsets (key 2), versions 0 to 11.
 //!
-//! 1: one offset and its timestamp. 2: isolation levels, the throttle time. 3: nothing new. 4:
+//! 0: a list of offsets, here of one at most. 1: one offset and its timestamp. 2: isolation levels, the throttle time. 3: nothing new. 4:
 //! leader epochs. 5: nothing new. 6: flexible. 7: the record with the largest timestamp (-3). 8:
 //! the first offset on this node's disk (-4). 9: the last offset in remote storage (-5). 10: a
 //! time-out. 11: the first offset not yet in remote storage (-6).
@@ -21,7 +21,7 @@ use wire_kafka::{ApiKey, Reader, WireError};
 
 pub(crate) const API: Api = Api {
     key: ApiKey::ListOffsets,
-    versions: 1..=11,
+    versions: 0..=11,
     serve,
 };
 
@@ -182,6 +182,9 @@ impl Waiting {
             if let Some((code, offset, timestamp, epoch)) = known {
                 answer.error_code = code;
                 answer.offset = offset.0;
+                answer
+                    .old_style_offsets
+                    .extend((offset.0 >= 0).then_some(offset.0));
                 answer.timestamp = timestamp;
                 answer.leader_epoch = epoch;
             }

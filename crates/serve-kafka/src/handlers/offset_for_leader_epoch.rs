@@ -1,6 +1,6 @@
-//! OffsetForLeaderEpoch (key 23), versions 2 to 4.
+//! OffsetForLeaderEpoch (key 23), versions 0 to 4.
 //!
-//! 2: the leader epoch that the client knows; the throttle time. 3: who asks. 4: flexible.
+//! 0: the first. 1: the epoch that was found. 2: the leader epoch that the client knows; the throttle time. 3: who asks. 4: flexible.
 
 use super::{Api, Door, Request, Step, known_epoch};
 use crate::refusals;
@@ -14,7 +14,7 @@ use wire_kafka::{ApiKey, Reader, WireError};
 
 pub(crate) const API: Api = Api {
     key: ApiKey::OffsetForLeaderEpoch,
-    versions: 2..=4,
+    versions: 0..=4,
     serve,
 };
 

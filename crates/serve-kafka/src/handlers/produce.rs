@@ -5,8 +5,7 @@
 //! 7: Zstandard. 8: which records are to blame, and a message. 9: flexible. 10: who leads, beside
 //! a refusal. 11 and 12: nothing new here (transactions). 13: topics by id.
 //!
-//! Versions before 3 were made for the formats before magic 2, which aren't taken. They are in
-//! the table because older librdkafkas look for them there before they compress.
+//! Versions before 3 carry message sets, which become batches where they arrive.
 
 use super::{Api, Door, Request, Step, patience};
 use crate::hints::{Hints, Reached, leader_of};
