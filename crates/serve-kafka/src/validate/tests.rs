@@ -71,12 +71,7 @@ fn broken_batches_get_kafkas_codes() {
         ("magic -1", 8, patched(16, &[0xff], false), 2),
         ("magic 1", 8, patched(16, &[1], false), 87),
         ("magic 1 in its own version", 2, patched(16, &[1], false), 2),
-        (
-            "magic 0 in its own version",
-            0,
-            patched(16, &[0], false),
-            2,
-        ),
+        ("magic 0 in its own version", 0, patched(16, &[0], false), 2),
         ("two batches", 8, twice.into(), 87),
         (
             "trailing garbage shorter than a header",
