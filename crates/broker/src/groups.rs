@@ -43,18 +43,22 @@ impl Broker {
         }
     }
 
-    /// The groups of all coordinators that this node leads, answered with `Reply::Groups`. Who
-    /// sees which of them is the caller's to ask.
-    pub fn groups_everywhere(&self, now: Now, filter: ListGroups, to: ReplyTo) {
+    /// The groups of all coordinators that this node leads, answered with `Reply::Groups`.
+    pub fn groups_everywhere(
+        &self,
+        now: Now,
+        principal: &Principal,
+        filter: ListGroups,
+        to: ReplyTo,
+    ) {
         self.stats().called(Verb::Groups);
         let command = shard::Command::Groups {
             filter,
             deadline: now.mono.after(self.settings().groups.commit_wait),
         };
-        let posted = self
-            .0
-            .mailbox
-            .post(Event::Command(command, Some(to.clone())));
+        let event = Event::Command(command, Some(to.clone()));
+        let posted = authorise(principal, Action::Describe, Resource::Cluster)
+            .and_then(|()| self.0.mailbox.post(event));
         if let Err(why) = posted {
             self.stats().refused(Verb::Groups, 1);
             to.sink.reply(to.ticket, Reply::Groups(Err(why)));
