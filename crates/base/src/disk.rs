@@ -40,6 +40,10 @@ pub trait Disk: Send + Sync {
     }
     /// Bytes that can still be written.
     fn free_bytes(&self) -> io::Result<u64>;
+    /// Bytes that the whole device has, if that can be told.
+    fn total_bytes(&self) -> io::Result<u64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// An open file. Positions are absolute; no cursor is shared.

@@ -37,6 +37,8 @@ pub enum Action {
     DescribeConfigs,
     /// Change its configuration.
     AlterConfigs,
+    /// Change it.
+    Alter,
     /// Be given a producer id.
     IdempotentWrite,
 }

@@ -1,9 +1,12 @@
 //! Configuration as it is shown: every key with its value, where the value comes from and what it
-//! would be otherwise.
+//! would be otherwise. Of several values the most specific counts: the topic's (or group's) own,
+//! then what was changed for this node, then what was changed for all nodes, then what this node
+//! was started with, then the default.
 
 use crate::{Action, Broker, Principal, Resource, authorise, settings};
 use base::Refusal;
 use meta::config::Kind;
+use meta::{Image, ResourceKind};
 use std::collections::BTreeMap;
 
 /// Where a value comes from.
@@ -11,8 +14,16 @@ use std::collections::BTreeMap;
 pub enum ConfigSource {
     /// The topic's own configuration.
     Topic,
-    /// This node's configuration.
+    /// What was changed for this node while it ran.
+    DynamicNode,
+    /// What was changed for all nodes while they ran.
+    DynamicDefault,
+    /// What this node was started with.
     Node,
+    /// The subscription's own configuration.
+    ClientMetrics,
+    /// The group's own configuration.
+    Group,
     /// The default.
     Default,
 }
@@ -41,7 +52,7 @@ pub struct ConfigEntry {
     pub kind: Kind,
     /// True if only a restart changes it.
     pub read_only: bool,
-    /// True if the value must not be shown. No key is.
+    /// True if the value must not be shown. No key's is.
     pub sensitive: bool,
     /// All values that were given, the one in force first.
     pub synonyms: Vec<ConfigSynonym>,
@@ -65,12 +76,16 @@ impl Broker {
 
     /// The configuration of a topic with these keys set.
     pub fn topic_configs(&self, configs: &BTreeMap<String, String>) -> Vec<ConfigEntry> {
+        let image = self.image();
         let shown = meta::config::KEYS.iter().filter(|key| !key.internal);
-        shown.map(|key| self.topic_entry(key, configs)).collect()
+        shown
+            .map(|key| self.topic_entry(&image, key, configs))
+            .collect()
     }
 
     fn topic_entry(
         &self,
+        image: &Image,
         key: &'static meta::config::Key,
         configs: &BTreeMap<String, String>,
     ) -> ConfigEntry {
@@ -79,15 +94,21 @@ impl Broker {
             synonyms.push(synonym(key.name, Some(value), ConfigSource::Topic));
         }
         let below = key.synonym.unwrap_or(key.name);
+        synonyms.extend(self.changed(image, below));
         if let Some(value) = self.settings().topic_defaults().topic.get(key.name) {
             synonyms.push(synonym(below, Some(value), ConfigSource::Node));
         }
-        synonyms.push(synonym(below, key.default, ConfigSource::Default));
-        entry(key.name, key.kind, false, key.doc, synonyms)
+        let mut entry = with_default(key.name, key.kind, key.doc, synonyms, below, key.default);
+        if coarser(below).is_some() {
+            // Kafka's default of these stands under another key, which topics don't show.
+            let last = |s: &ConfigSynonym| s.source == ConfigSource::Default;
+            entry.synonyms.retain(|synonym| !last(synonym));
+        }
+        entry
     }
 
     /// A node's configuration, asked for by the name of the resource: this node's id. The empty
-    /// name means defaults of all nodes, which are none: they are set on each node.
+    /// name means what was changed for all nodes.
     pub fn describe_node(
         &self,
         principal: &Principal,
@@ -95,7 +116,7 @@ impl Broker {
     ) -> Result<Vec<ConfigEntry>, Refusal> {
         authorise(principal, Action::DescribeConfigs, Resource::Cluster)?;
         if node.is_empty() {
-            return Ok(Vec::new());
+            return Ok(self.all_nodes_configs());
         }
         match node.parse::<u32>() {
             Ok(id) if id == self.node().0 => Ok(self.node_configs()),
@@ -109,17 +130,159 @@ impl Broker {
         }
     }
 
-    fn node_configs(&self) -> Vec<ConfigEntry> {
-        let one = |key: &'static settings::Key| {
+    /// A group's configuration; a group needn't be there to have one.
+    pub fn describe_group(
+        &self,
+        principal: &Principal,
+        name: &str,
+    ) -> Result<Vec<ConfigEntry>, Refusal> {
+        authorise(principal, Action::DescribeConfigs, Resource::Group(name))?;
+        if name.is_empty() {
+            let why = "Group name must not be empty".to_owned();
+            return Err(Refusal::InvalidRequest(why));
+        }
+        let image = self.image();
+        let of = meta::Resource::new(ResourceKind::Group, name);
+        let set = image.configs.get(&of);
+        let one = |key: &'static meta::config::Key| {
             let mut synonyms = Vec::new();
+            if let Some(value) = set.and_then(|set| set.get(key.name)) {
+                synonyms.push(synonym(key.name, Some(value), ConfigSource::Group));
+            }
+            let below = key.synonym.unwrap_or(key.name);
+            if let Some(value) = self.settings().given(below) {
+                synonyms.push(synonym(below, Some(value), ConfigSource::Node));
+            }
+            with_default(key.name, key.kind, key.doc, synonyms, below, key.default)
+        };
+        Ok(meta::config::groups::KEYS.iter().map(one).collect())
+    }
+
+    /// A subscription to metrics of clients.
+    pub fn describe_client_metrics(
+        &self,
+        principal: &Principal,
+        name: &str,
+    ) -> Result<Vec<ConfigEntry>, Refusal> {
+        authorise(principal, Action::DescribeConfigs, Resource::Cluster)?;
+        if name.is_empty() {
+            let why = "Client metrics subscription name must not be empty".to_owned();
+            return Err(Refusal::InvalidRequest(why));
+        }
+        let image = self.image();
+        let of = meta::Resource::new(ResourceKind::ClientMetrics, name);
+        let set = image.configs.get(&of);
+        let one = |key: &'static meta::config::Key| {
+            let own = set.and_then(|set| set.get(key.name));
+            let own = own.map(|value| synonym(key.name, Some(value), ConfigSource::ClientMetrics));
+            let synonyms = own.into_iter().collect();
+            with_default(key.name, key.kind, key.doc, synonyms, key.name, key.default)
+        };
+        Ok(meta::config::client_metrics::KEYS.iter().map(one).collect())
+    }
+
+    fn all_nodes_configs(&self) -> Vec<ConfigEntry> {
+        let image = self.image();
+        let all = known_names();
+        let set = all.filter_map(|(name, kind, doc)| {
+            let value = changed_in(&image, "", name)?;
+            let synonym = synonym(name, Some(value), ConfigSource::DynamicDefault);
+            Some(entry(name, kind, doc, vec![synonym]))
+        });
+        set.collect()
+    }
+
+    fn node_configs(&self) -> Vec<ConfigEntry> {
+        let image = self.image();
+        let one = |key: &'static settings::Key| {
+            let mut synonyms = self.changed(&image, key.name);
             if let Some(value) = self.settings().given(key.name) {
                 synonyms.push(synonym(key.name, Some(value), ConfigSource::Node));
             }
-            synonyms.push(synonym(key.name, key.default, ConfigSource::Default));
-            entry(key.name, key.kind, !key.dynamic, key.doc, synonyms)
+            let (below, default) = match coarser(key.name) {
+                Some((name, value)) if key.default.is_some() => (name, Some(value)),
+                _ => (key.name, key.default),
+            };
+            let mut shown = with_default(key.name, key.kind, key.doc, synonyms, below, default);
+            if shown.source == ConfigSource::Default {
+                shown.value = key.default.map(str::to_owned);
+            }
+            shown.read_only = !key.dynamic;
+            shown
         };
-        settings::keys().iter().map(one).collect()
+        let mut all: Vec<ConfigEntry> = settings::keys().iter().map(one).collect();
+        for (name, kind, doc) in known_names() {
+            let synonyms = self.changed(&image, name);
+            if settings::key(name).is_none() && !synonyms.is_empty() {
+                all.push(entry(name, kind, doc, synonyms));
+            }
+        }
+        all
     }
+
+    /// What was changed of a node's key while nodes ran, the value in force first.
+    fn changed(&self, image: &Image, name: &'static str) -> Vec<ConfigSynonym> {
+        let own = self.node().to_string();
+        let places = [
+            (own.as_str(), ConfigSource::DynamicNode),
+            ("", ConfigSource::DynamicDefault),
+        ];
+        let set = places.into_iter().filter_map(|(node, source)| {
+            let value = changed_in(image, node, name)?;
+            Some(synonym(name, Some(value), source))
+        });
+        set.collect()
+    }
+
+    /// The value that was set of a key while nodes ran, and for whom.
+    pub(crate) fn dynamic(
+        &self,
+        image: &Image,
+        name: &'static str,
+    ) -> Option<(String, ConfigSource)> {
+        let first = self.changed(image, name).into_iter().next()?;
+        Some((first.value?, first.source))
+    }
+}
+
+fn changed_in<'a>(image: &'a Image, node: &str, name: &str) -> Option<&'a String> {
+    let of = meta::Resource::new(ResourceKind::Node, node);
+    image.configs.get(&of)?.get(name)
+}
+
+/// All keys that may have been changed while nodes ran: those of the table, then those that are
+/// kept without a meaning.
+fn known_names() -> impl Iterator<Item = (&'static str, Kind, &'static str)> {
+    let own = settings::keys().iter();
+    let own = own.map(|key| (key.name, key.kind, key.doc));
+    let kept = settings::kept_names().map(|name| (name, crate::configure::KEPT, KEPT_DOC));
+    own.chain(kept)
+}
+
+/// What is said of a key of Kafka's that means nothing here.
+const KEPT_DOC: &str = "Kept for tools that set it; it means nothing here.";
+
+/// The key in a coarser unit under which Kafka shows the default of a key, and that default.
+fn coarser(name: &str) -> Option<(&'static str, &'static str)> {
+    match name {
+        "log.retention.ms" => Some(("log.retention.hours", "168")),
+        "log.roll.ms" => Some(("log.roll.hours", "168")),
+        "log.roll.jitter.ms" => Some(("log.roll.jitter.hours", "0")),
+        _ => None,
+    }
+}
+
+/// An entry whose last value is the default.
+fn with_default(
+    name: &'static str,
+    kind: Kind,
+    doc: &'static str,
+    mut synonyms: Vec<ConfigSynonym>,
+    below: &'static str,
+    default: Option<&'static str>,
+) -> ConfigEntry {
+    synonyms.push(synonym(below, default, ConfigSource::Default));
+    entry(name, kind, doc, synonyms)
 }
 
 fn synonym(
@@ -137,13 +300,12 @@ fn synonym(
 fn entry(
     name: &'static str,
     kind: Kind,
-    read_only: bool,
     doc: &'static str,
     mut synonyms: Vec<ConfigSynonym>,
 ) -> ConfigEntry {
     let first = synonyms
         .first()
-        .expect("every key has at least its default")
+        .expect("an entry has a value or its default")
         .clone();
     synonyms.retain(|synonym| synonym.value.is_some());
     ConfigEntry {
@@ -151,7 +313,7 @@ fn entry(
         value: first.value,
         source: first.source,
         kind,
-        read_only,
+        read_only: false,
         sensitive: false,
         synonyms,
         doc,

@@ -11,12 +11,15 @@ mod append;
 mod ask;
 mod authorise;
 mod budget;
+mod configure;
 mod delete_records;
 mod describe;
 mod groups;
 mod leaders;
 mod merge;
+mod operate;
 mod producers;
+mod quotas;
 mod read;
 mod routing;
 pub mod settings;
@@ -30,6 +33,8 @@ pub use budget::{Budget, Share};
 pub use delete_records::DeleteRecords;
 pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym};
 pub use meta::TopicRef;
+pub use operate::GrowthSpec;
+pub use quotas::Bounded;
 pub use read::{Read, ReadFrom};
 pub use routing::{Target, TopicKey};
 pub use settings::{Settings, SettingsError};
@@ -41,6 +46,7 @@ use base::{GroupId, NodeId, Random, Refusal, Term, Uuid};
 use meta::Image;
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The way into the shard.
@@ -68,6 +74,10 @@ struct Inner {
     /// Somebody makes the topic that keeps groups.
     making_offsets: Arc<AtomicBool>,
     budget: Arc<Budget>,
+    buckets: quotas::Buckets,
+    room: operate::Room,
+    /// `max.connections` as it stands now.
+    connections_max: AtomicUsize,
     stats: Stats,
 }
 
@@ -95,6 +105,7 @@ impl Broker {
         seed: u64,
     ) -> Broker {
         let budget = Arc::new(Budget::new(settings.requests_in_flight_bytes));
+        let connections_max = AtomicUsize::new(settings.connections_max);
         Broker(Arc::new(Inner {
             node,
             cluster_id,
@@ -108,6 +119,9 @@ impl Broker {
             chance: Mutex::new(Random::new(seed)),
             making_offsets: Arc::default(),
             budget,
+            buckets: quotas::Buckets::default(),
+            room: operate::Room::default(),
+            connections_max,
             stats: Stats::default(),
         }))
     }
@@ -180,6 +194,9 @@ impl Broker {
             .filter_map(|(_, name)| old.topics.get(name))
             .flat_map(|topic| topic.partitions.iter().map(|partition| partition.group))
             .collect();
+        if !Arc::ptr_eq(&old.configs, &image.configs) {
+            self.take_configs(&image);
+        }
         self.0.image.store(image);
         self.0.leaders.forget(&gone);
     }
@@ -200,7 +217,23 @@ impl Broker {
         heard.as_ref().is_none_or(|nodes| nodes.contains(&node))
     }
 
-    pub(crate) fn draw_id(&self) -> Uuid {
+    /// Clients that may be connected at a time.
+    pub fn connections_max(&self) -> usize {
+        self.0.connections_max.load(Ordering::Relaxed)
+    }
+
+    /// Takes what was changed of this node's own keys. A bound that the process can't keep to
+    /// (open files) still holds.
+    fn take_configs(&self, image: &Image) {
+        let most = self.settings().connections_max;
+        let set = self.dynamic(image, "max.connections");
+        let set = set.and_then(|(value, _)| value.trim().parse().ok());
+        let now = set.map_or(most, |set: usize| set.min(most));
+        self.0.connections_max.store(now, Ordering::Relaxed);
+    }
+
+    /// A random id.
+    pub fn draw_id(&self) -> Uuid {
         let mut chance = lock(&self.0.chance);
         Uuid::from_random(chance.next(), chance.next())
     }

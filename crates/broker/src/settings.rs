@@ -9,8 +9,10 @@ mod nearest;
 mod parse;
 mod reference;
 
-pub use keys::{Key, key, keys};
+pub use foreign::kept_names;
+pub use keys::{Key, Standing, key, keys, standing};
 pub use listeners::{HostPort, Listener, Peer};
+pub use nearest::nearest;
 pub use reference::reference;
 
 use base::NodeId;

@@ -45,6 +45,20 @@ verbs! {
     Groups = "groups",
     /// Find the coordinator of a group.
     Coordinator = "coordinator",
+    /// Change configurations.
+    AlterConfigs = "alter_configs",
+    /// Add partitions to topics.
+    AddPartitions = "add_partitions",
+    /// Change quotas.
+    AlterQuotas = "alter_quotas",
+    /// Hand groups over to their preferred leaders.
+    ElectLeaders = "elect_leaders",
+    /// Tell which producers partitions remember.
+    DescribeProducers = "describe_producers",
+    /// Tell how the controller's group stands.
+    DescribeQuorum = "describe_quorum",
+    /// Forget a node.
+    UnregisterNode = "unregister_node",
     /// Hand out a producer id.
     InitProducer = "init_producer",
 }

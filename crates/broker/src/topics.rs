@@ -117,7 +117,7 @@ impl Broker {
     }
 
     /// Sends what is left to the controller; the answers come back through [`Whole`].
-    fn change<R: TopicReply + 'static, T>(
+    pub(crate) fn change<R: PerPart + 'static, T>(
         &self,
         verb: Verb,
         now: Now,
@@ -257,20 +257,26 @@ fn node(id: i32) -> Result<NodeId, Refusal> {
     })
 }
 
-/// The controller's answer about one topic, and the reply that holds a list of them.
-trait TopicReply: Sized {
+/// The controller's answer about one part, and the reply that holds a list of them.
+pub(crate) trait PerPart: Sized {
     fn reply(parts: Vec<Result<Self, Refusal>>) -> meta::Reply;
 }
 
-impl TopicReply for TopicCreated {
+impl PerPart for TopicCreated {
     fn reply(parts: Vec<Result<Self, Refusal>>) -> meta::Reply {
         meta::Reply::TopicsCreated(parts)
     }
 }
 
-impl TopicReply for (String, base::Uuid) {
+impl PerPart for (String, base::Uuid) {
     fn reply(parts: Vec<Result<Self, Refusal>>) -> meta::Reply {
         meta::Reply::TopicsDeleted(parts)
+    }
+}
+
+impl PerPart for () {
+    fn reply(parts: Vec<Result<Self, Refusal>>) -> meta::Reply {
+        meta::Reply::Each(parts)
     }
 }
 
@@ -292,6 +298,7 @@ impl<R> Whole<R> {
             meta::Reply::TopicsDeleted(parts) => {
                 meta::Reply::TopicsDeleted(merge::fill(parts, &self.refused))
             }
+            meta::Reply::Each(parts) => meta::Reply::Each(merge::fill(parts, &self.refused)),
             other => other,
         };
         self.to.sink.reply(self.to.ticket, Reply::Meta(Ok(whole)));

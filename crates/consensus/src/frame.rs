@@ -9,7 +9,7 @@
 use crate::message::Message;
 use base::batch::{BatchHeader, HEADER_BYTES};
 use base::checksum::crc32c;
-use base::{Batch, GroupId, RaftIndex, Term};
+use base::{Batch, GroupId, NodeId, RaftIndex, Term};
 use bytes::Bytes;
 
 /// The layout's version; another one is refused.
@@ -65,6 +65,8 @@ pub enum Item {
     Raft(GroupId, Message),
     /// "You say that you lead this group in this term; I know of a later one."
     Disown(GroupId, Term),
+    /// "Hand this group over to that node, if you lead it."
+    HandOver(GroupId, NodeId),
     /// A command for the controller.
     Forward {
         /// The sender's name for it.
@@ -113,6 +115,7 @@ const ITEM_RAFT: u8 = 1;
 const ITEM_DISOWN: u8 = 2;
 const ITEM_FORWARD: u8 = 3;
 const ITEM_ANSWER: u8 = 4;
+const ITEM_HAND_OVER: u8 = 5;
 /// Bytes of one change of a led set.
 const CHANGE_BYTES: usize = 13;
 /// The least bytes of an item.
@@ -195,6 +198,11 @@ fn encode_item(item: &Item, out: &mut Writer) {
             out.u64(group.0);
             out.u32(term.0);
         }
+        Item::HandOver(group, node) => {
+            out.u8(ITEM_HAND_OVER);
+            out.u64(group.0);
+            out.u32(node.0);
+        }
         Item::Forward { ticket, command } => {
             out.u8(ITEM_FORWARD);
             out.u64(*ticket);
@@ -240,6 +248,7 @@ fn decode_item(r: &mut Reader) -> Result<Item, FrameError> {
             Item::Raft(group, Message::decode(r)?)
         }
         ITEM_DISOWN => Item::Disown(GroupId(r.u64()?), Term(r.u32()?)),
+        ITEM_HAND_OVER => Item::HandOver(GroupId(r.u64()?), NodeId(r.u32()?)),
         ITEM_FORWARD => Item::Forward {
             ticket: r.u64()?,
             command: r.bytes()?,

@@ -12,10 +12,11 @@ use crate::handlers::{self, APIS, Door, Request, Step, Waiting, api_versions};
 use crate::sessions::Sessions;
 use base::limits::PIPELINE_MAX;
 use base::{Bug, Mono, Now, planted};
-use broker::{Broker, Principal, Share};
+use broker::{Bounded, Broker, Principal, Share};
 use bytes::Bytes;
 use shard::{Reply, ReplySink};
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use wire_kafka::frame::{Frames, RequestHead};
@@ -117,6 +118,9 @@ impl Connection {
                 principal: Principal::ANONYMOUS,
                 listener: meta::LISTENER.into(),
                 sessions,
+                now: Now::default(),
+                client: "".into(),
+                muted_until: AtomicU64::new(0),
             },
             counters,
             frames,
@@ -152,6 +156,7 @@ impl Connection {
     /// Takes bytes of the stream, however it was cut. An error means that the connection ends
     /// with nothing left to answer; [`Out::close`] tells the same, also if answers come first.
     pub fn on_bytes(&mut self, now: Now, bytes: Bytes) -> Result<(), Close> {
+        self.door.now = now;
         if !self.ended {
             self.read_bytes = self.read_bytes.max(bytes.len());
             self.frames.push(bytes);
@@ -165,6 +170,7 @@ impl Connection {
 
     /// Takes the broker's reply to the call of this ticket.
     pub fn on_reply(&mut self, now: Now, ticket: u64, reply: Reply) {
+        self.door.now = now;
         if let Some(waiting) = self.waiting(ticket) {
             let step = waiting.on_reply(&self.door, reply, &mut self.out.notes);
             self.put(ticket, step);
@@ -174,6 +180,7 @@ impl Connection {
 
     /// Takes what a cold read of this ticket found.
     pub fn on_read(&mut self, now: Now, ticket: u64, outcome: ColdOutcome) {
+        self.door.now = now;
         if let Some(waiting) = self.waiting(ticket) {
             let step = waiting.on_read(&self.door, outcome, &mut self.out.notes);
             self.put(ticket, step);
@@ -184,8 +191,9 @@ impl Connection {
     /// Goes on with requests that waited for room. To be called when taken bytes were written,
     /// and at [`Connection::resume_at`].
     pub fn resume(&mut self, now: Now) {
+        self.door.now = now;
         self.flush(now);
-        while !self.ended && self.has_room() {
+        while !self.ended && self.has_room() && self.door.muted(now.mono).is_none() {
             match self.next_frame(now) {
                 Ok(Some((frame, share))) => self.serve(now, frame, share),
                 Ok(None) => break,
@@ -200,9 +208,15 @@ impl Connection {
 
     /// When to call [`Connection::resume`] even if nothing happens.
     pub fn resume_at(&self) -> Option<Mono> {
-        self.starved
-            .as_ref()
-            .map(|(_, since)| since.after(BUDGET_RETRY))
+        let starved = self.starved.as_ref();
+        let starved = starved.map(|(_, since)| since.after(BUDGET_RETRY));
+        starved.max(self.door.muted(self.door.now.mono))
+    }
+
+    /// Counts time that this node spent on the client against its quota.
+    pub fn spent(&mut self, now: Now, time: Duration) {
+        self.door.now = now;
+        self.door.charge(Bounded::Time, time.as_secs_f64());
     }
 
     /// What is to be carried out since the last call.
@@ -214,7 +228,8 @@ impl Connection {
     /// False while the client is not to be read from: enough of its requests wait, or it leaves
     /// its answers.
     pub fn wants_bytes(&self) -> bool {
-        !self.ended && self.starved.is_none() && self.has_room()
+        let muted = self.door.muted(self.door.now.mono).is_some();
+        !self.ended && !muted && self.starved.is_none() && self.has_room()
     }
 
     /// Bytes held: unread requests, requests being served, and answers that were not taken.
@@ -268,12 +283,14 @@ impl Connection {
             let skip = bytes - reader.remaining();
             reader = Reader::new(Bytes::copy_from_slice(&frame[skip..]));
         }
-        let request = Request {
+        let mut request = Request {
             key: APIS[place].key,
             version: head.version,
             correlation_id: head.correlation_id,
             ticket,
+            throttle_ms: 0,
         };
+        self.charge(&mut request, head.client_id.as_deref().unwrap_or(""), bytes);
         let step = match known {
             true => (APIS[place].serve)(&self.door, now, request, &mut reader),
             false => Ok(api_versions::unsupported(head.correlation_id, ticket)),
@@ -293,6 +310,18 @@ impl Connection {
             Ok(step) => self.put(ticket, step),
             Err(error) => self.put(ticket, malformed(&head, error)),
         }
+    }
+
+    /// Notes who asks, and counts what is sent against its quota.
+    fn charge(&mut self, request: &mut Request, client: &str, bytes: usize) {
+        if *self.door.client != *client {
+            self.door.client = client.into();
+        }
+        if request.key == ApiKey::Produce {
+            request.throttle(self.door.charge(Bounded::Produced, bytes as f64));
+        }
+        // What it owes of this node's time is told in every answer.
+        request.throttle(self.door.charge(Bounded::Time, 0.0));
     }
 
     /// The connection ends after what was asked before is answered.

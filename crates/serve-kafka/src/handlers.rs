@@ -3,27 +3,46 @@
 //! A handler decodes a request, calls the broker and either answers at once or waits for the
 //! reply under its ticket. It keeps what it needs meanwhile in its own `Waiting`.
 
+mod alter_client_quotas;
+mod alter_configs;
+mod alter_replica_log_dirs;
 pub(crate) mod api_versions;
+mod create_partitions;
 mod create_topics;
 mod delete_records;
 mod delete_topics;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
+mod describe_log_dirs;
+mod describe_producers;
+mod describe_quorum;
+mod describe_topic_partitions;
+mod describe_transactions;
+mod elect_leaders;
 mod fetch;
 mod find_coordinator;
+mod get_telemetry_subscriptions;
 mod init_producer_id;
+mod list_config_resources;
 mod list_offsets;
+mod list_partition_reassignments;
+mod list_transactions;
 mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
+mod push_telemetry;
+mod unregister_broker;
+mod update_features;
 
 use crate::cold::{ColdOutcome, ColdRead};
 use crate::sessions::Sessions;
-use base::Now;
-use broker::{Broker, Principal};
+use base::{Mono, Now, Refusal};
+use broker::{Bounded, Broker, Principal};
 use bytes::Bytes;
 use shard::{Reply, ReplySink, ReplyTo};
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use wire_kafka::{ApiKey, Message, Reader, WireError, frame};
@@ -49,7 +68,26 @@ pub(crate) static APIS: &[Api] = &[
     init_producer_id::API,
     offset_for_leader_epoch::API,
     describe_configs::API,
+    alter_configs::API,
+    alter_replica_log_dirs::API,
+    describe_log_dirs::API,
+    create_partitions::API,
+    elect_leaders::API,
+    alter_configs::INCREMENTAL,
+    list_partition_reassignments::API,
+    describe_client_quotas::API,
+    alter_client_quotas::API,
+    describe_quorum::API,
+    update_features::API,
     describe_cluster::API,
+    describe_producers::API,
+    unregister_broker::API,
+    describe_transactions::API,
+    list_transactions::API,
+    get_telemetry_subscriptions::API,
+    push_telemetry::API,
+    list_config_resources::API,
+    describe_topic_partitions::API,
 ];
 
 /// The place of an API in the table.
@@ -71,6 +109,12 @@ pub(crate) struct Door {
     pub(crate) listener: Arc<str>,
     /// Its fetch session. Only this connection's own calls lock it.
     pub(crate) sessions: Mutex<Sessions>,
+    /// The time of this step.
+    pub(crate) now: Now,
+    /// The name that the client gave itself in its last request.
+    pub(crate) client: Arc<str>,
+    /// Until when the client has to wait because of a quota, in microseconds.
+    pub(crate) muted_until: AtomicU64,
 }
 
 impl Door {
@@ -78,6 +122,29 @@ impl Door {
         self.sessions
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Counts what the client does against its quota, and mutes it for as long as it has to wait.
+    pub(crate) fn charge(&self, what: Bounded, amount: f64) -> Duration {
+        let (principal, client) = (&self.principal, &self.client);
+        let wait = self
+            .broker
+            .charge(self.now, principal, client, what, amount);
+        self.mute(wait);
+        wait
+    }
+
+    pub(crate) fn mute(&self, wait: Duration) {
+        if !wait.is_zero() {
+            let until = self.now.mono.after(wait).0;
+            self.muted_until.fetch_max(until, Ordering::Relaxed);
+        }
+    }
+
+    /// Until when the client has to wait; none if it doesn't.
+    pub(crate) fn muted(&self, now: Mono) -> Option<Mono> {
+        let until = Mono(self.muted_until.load(Ordering::Relaxed));
+        (until > now).then_some(until)
     }
 }
 
@@ -88,6 +155,8 @@ pub(crate) struct Request {
     pub(crate) version: i16,
     pub(crate) correlation_id: i32,
     pub(crate) ticket: u64,
+    /// How long the client is told to wait before its next request.
+    pub(crate) throttle_ms: i32,
 }
 
 impl Request {
@@ -99,8 +168,46 @@ impl Request {
         }
     }
 
+    /// The client has to wait, and is told so.
+    pub(crate) fn throttle(&mut self, wait: Duration) {
+        let ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+        self.throttle_ms = self.throttle_ms.max(ms);
+    }
+
+    /// Counts partitions that are made or deleted against the client's quota. Who may be refused
+    /// for it (`strict`: the version knows the code) is refused while it owes; others wait.
+    pub(crate) fn mutate(
+        &mut self,
+        door: &Door,
+        now: Now,
+        partitions: usize,
+        strict: bool,
+    ) -> Result<(), Refusal> {
+        let (what, amount) = (Bounded::Mutations, partitions as f64);
+        if !strict {
+            self.throttle(door.charge(what, amount));
+            return Ok(());
+        }
+        let (principal, client) = (&door.principal, &door.client);
+        let permitted = door.broker.permit(now, principal, client, what, amount);
+        permitted.map_err(|wait| {
+            self.throttle(wait);
+            door.mute(wait);
+            Refusal::QuotaExceeded("The throttling quota has been exceeded.".to_owned())
+        })
+    }
+
     /// The answer, encoded.
     pub(crate) fn answer<M: Message>(&self, body: &M) -> Step {
+        if self.throttle_ms > 0 {
+            let mut throttled = body.clone();
+            throttled.throttle(self.throttle_ms);
+            return self.encoded(&throttled);
+        }
+        self.encoded(body)
+    }
+
+    fn encoded<M: Message>(&self, body: &M) -> Step {
         Step::Answer(frame::respond(
             self.key,
             self.version,
@@ -126,15 +233,23 @@ pub(crate) enum Step {
 
 /// What a handler keeps while it waits.
 pub(crate) enum Waiting {
+    AlterClientQuotas(alter_client_quotas::Waiting),
+    AlterConfigs(alter_configs::Waiting),
+    CreatePartitions(create_partitions::Waiting),
     CreateTopics(create_topics::Waiting),
     DeleteRecords(delete_records::Waiting),
     DeleteTopics(delete_topics::Waiting),
+    DescribeLogDirs(Request),
+    DescribeProducers(describe_producers::Waiting),
+    DescribeQuorum(Request),
+    ElectLeaders(elect_leaders::Waiting),
     EpochEnds(offset_for_leader_epoch::Waiting),
     Fetch(fetch::Waiting),
     InitProducerId(Request),
     ListOffsets(list_offsets::Waiting),
     Metadata(metadata::Waiting),
     Produce(produce::Waiting),
+    UnregisterBroker(Request),
 }
 
 impl Waiting {
@@ -149,6 +264,20 @@ impl Waiting {
             (Waiting::CreateTopics(waiting), Reply::Meta(reply)) => waiting.finish(door, reply),
             (Waiting::DeleteTopics(waiting), Reply::Meta(reply)) => waiting.finish(reply),
             (Waiting::DeleteRecords(waiting), Reply::Deleted(parts)) => waiting.finish(parts),
+            (Waiting::AlterConfigs(waiting), Reply::Meta(reply)) => waiting.finish(reply),
+            (Waiting::AlterClientQuotas(waiting), Reply::Meta(reply)) => waiting.finish(reply),
+            (Waiting::CreatePartitions(waiting), Reply::Meta(reply)) => waiting.finish(reply),
+            (Waiting::DescribeLogDirs(request), Reply::Replicas(replicas)) => {
+                describe_log_dirs::finish(door, request, replicas)
+            }
+            (Waiting::DescribeProducers(waiting), Reply::Producers(parts)) => waiting.finish(parts),
+            (Waiting::DescribeQuorum(request), Reply::Meta(reply)) => {
+                describe_quorum::finish(door, request, reply)
+            }
+            (Waiting::ElectLeaders(waiting), Reply::Preferred(parts)) => waiting.finish(parts),
+            (Waiting::UnregisterBroker(request), Reply::Meta(reply)) => {
+                unregister_broker::finish(request, reply)
+            }
             (Waiting::InitProducerId(request), Reply::Meta(reply)) => {
                 init_producer_id::finish(request, reply)
             }
@@ -169,6 +298,23 @@ impl Waiting {
             _ => Step::Close("a read came back that was not asked for".to_owned()),
         }
     }
+}
+
+/// The controller's answer to each of `count` parts; none if it answered another question.
+pub(crate) fn each(
+    reply: Result<meta::Reply, Refusal>,
+    count: usize,
+) -> Option<Vec<Result<(), Refusal>>> {
+    match reply {
+        Ok(meta::Reply::Each(parts)) => Some(parts),
+        Ok(_) => None,
+        Err(why) => Some(vec![Err(why); count]),
+    }
+}
+
+/// The end of a connection whose request the controller took for another one.
+pub(crate) fn other_question() -> Step {
+    Step::Close("the controller answered another question".to_owned())
 }
 
 /// A time-out of a request; negative ones are none.

@@ -77,7 +77,7 @@ impl Door {
     }
 
     fn let_in(self: &Arc<Door>, stream: TcpStream, peer: SocketAddr, listener: &Arc<str>) {
-        let max = self.broker.settings().connections_max;
+        let max = self.broker.connections_max();
         if self.open.fetch_add(1, Ordering::Relaxed) >= max {
             self.open.fetch_sub(1, Ordering::Relaxed);
             if self

@@ -41,6 +41,10 @@ const STOP_MAX: Duration = Duration::from_secs(9);
 
 /// Runs a node until it is told to stop.
 pub fn run(mut settings: Settings) -> Result<(), StartError> {
+    // Told to clients (DescribeLogDirs), who do not know where this process was started.
+    if let Ok(path) = std::path::absolute(&settings.data_dir) {
+        settings.data_dir = path.to_string_lossy().into_owned();
+    }
     match os::process::raise_open_files() {
         Ok(limit) => crate::descriptors::share(&mut settings, limit),
         Err(error) => tracing::warn!("the limit of open files stays as it is: {error}"),
@@ -115,6 +119,7 @@ async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), S
         home.disk.clone(),
         Arc::clone(&health),
         running.mailbox.clone(),
+        running.broker.clone(),
     ));
     assert!(health.running.set(running).is_ok(), "a node starts once");
     for (listener, name) in sockets.kafka.into_iter().zip(names) {
@@ -168,7 +173,12 @@ async fn ready(running: &Running) {
     }
 }
 
-async fn watch_disk(disk: Arc<DataDir>, health: Arc<Health>, mailbox: Arc<Mailbox>) {
+async fn watch_disk(
+    disk: Arc<DataDir>,
+    health: Arc<Health>,
+    mailbox: Arc<Mailbox>,
+    broker: broker::Broker,
+) {
     use base::Disk;
     let mut told = None;
     loop {
@@ -179,6 +189,8 @@ async fn watch_disk(disk: Arc<DataDir>, health: Arc<Health>, mailbox: Arc<Mailbo
         if told.replace(free) != Some(free) {
             health.disk_free.store(free, Ordering::Relaxed);
             mailbox.report(Event::DiskFree(free));
+            // What can't be told is told as unknown.
+            broker.publish_room(disk.total_bytes().unwrap_or(0), free);
         }
         let look = DISK_LOOKS.iter().find(|(below, _)| free <= *below);
         sleep(look.expect("the last one holds for all").1).await;

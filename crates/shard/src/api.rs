@@ -1,7 +1,7 @@
 //! What goes into a shard and what comes out of it: plain data. The server's threads and the
 //! simulator drive the same [`crate::Shard`] with these.
 
-use base::{Batch, GroupId, Mono, NodeId, Offset, RaftIndex, Refusal, Term, WallMs};
+use base::{Batch, GroupId, Mono, NodeId, Offset, ProducerId, RaftIndex, Refusal, Term, WallMs};
 use bytes::Bytes;
 use log::{EntriesPlan, ReadFault, ReadPlan, TimePlan};
 use std::sync::Arc;
@@ -81,6 +81,20 @@ pub enum Command {
         deadline: Mono,
         /// In the order of the request.
         parts: Vec<DeletePart>,
+    },
+    /// The idempotent producers that this node's replicas remember; answered with
+    /// [`Reply::Producers`], in the order of `groups`.
+    Producers {
+        /// Which.
+        groups: Vec<GroupId>,
+    },
+    /// Hand groups over to their preferred leaders, wherever they are led; answered with
+    /// [`Reply::Preferred`], in order, once that is seen, or at the deadline.
+    Prefer {
+        /// Which.
+        groups: Vec<GroupId>,
+        /// When to give up waiting.
+        deadline: Mono,
     },
     /// Where the replicas of groups stand; answered with [`Reply::Replicas`].
     Replicas {
@@ -246,6 +260,17 @@ pub struct ReplicaStatus {
     pub suspect: Option<String>,
 }
 
+/// An idempotent producer as one replica remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProducerStatus {
+    /// Its id.
+    pub id: ProducerId,
+    /// Its epoch.
+    pub epoch: i16,
+    /// The sequence number of its last record.
+    pub last_sequence: i32,
+}
+
 /// What a shard answers.
 #[derive(Debug)]
 pub enum Reply {
@@ -261,6 +286,10 @@ pub enum Reply {
     Deleted(Vec<Result<Offset, Refusal>>),
     /// To [`Command::Meta`].
     Meta(Result<meta::Reply, Refusal>),
+    /// To [`Command::Producers`].
+    Producers(Vec<Result<Vec<ProducerStatus>, Refusal>>),
+    /// To [`Command::Prefer`].
+    Preferred(Vec<Result<(), Refusal>>),
     /// To [`Command::Replicas`]; groups that this node has no replica of are left out.
     Replicas(Vec<ReplicaStatus>),
     /// To [`Command::Group`]; refused as a whole if this node doesn't coordinate the group.

@@ -8,7 +8,8 @@ use crate::Shard;
 use crate::api::{Reply, ReplyTo, Settings};
 use crate::operation::ColdRequest;
 use base::{
-    Batch, GroupId, Machine, Mark, Mono, NodeId, RaftIndex, Refusal, Term, limits, mark, record,
+    Batch, Decision, GroupId, Machine, Mark, Mono, NodeId, RaftIndex, Refusal, Term, WallMs,
+    limits, mark, record,
 };
 use bytes::Bytes;
 use consensus::{Body, Item};
@@ -218,7 +219,13 @@ impl Shard {
         let Some(ask) = self.controller.asks.pop_front() else {
             return false;
         };
-        let decision = self.controller.meta.handle(self.now, ask.command);
+        let decision = match ask.command {
+            Command::DescribeQuorum => Decision {
+                records: Vec::new(),
+                reply: meta::Reply::Quorum(self.quorum()),
+            },
+            command => self.controller.meta.handle(self.now, command),
+        };
         let proposes = !decision.records.is_empty();
         let index = if !proposes {
             self.controller.applied
@@ -241,6 +248,40 @@ impl Shard {
         });
         self.answer_applied();
         true
+    }
+
+    /// How group 0 stands, as its leader sees it.
+    fn quorum(&self) -> meta::Quorum {
+        let replica = &self.replicas[&GroupId::META];
+        let (now, node) = (self.now, self.settings.node);
+        let wall = |at: Mono| {
+            let ago = i64::try_from(now.mono.since(at).as_millis()).unwrap_or(i64::MAX);
+            WallMs(now.wall.0.saturating_sub(ago))
+        };
+        let progress = replica.group.progress().into_iter();
+        let last = replica.group.last_index();
+        let voters = progress.map(|peer| {
+            let heard = match peer.node == node {
+                true => Some(now.mono),
+                false => self.peers.get(&peer.node).map(|p| p.heard),
+            };
+            let caught_up = match peer.matched >= last {
+                true => heard,
+                false => replica.caught_up.get(&peer.node).copied(),
+            };
+            meta::QuorumMember {
+                node: peer.node,
+                matched: peer.matched,
+                heard: heard.map(wall),
+                caught_up: caught_up.map(wall),
+            }
+        });
+        meta::Quorum {
+            leader: node,
+            term: replica.group.term(),
+            committed: replica.high.0,
+            voters: voters.collect(),
+        }
     }
 
     /// Sends the first command to the node that leads group 0. False if nobody does.
@@ -414,10 +455,32 @@ impl Shard {
     fn publish_image(&mut self) {
         let image = self.controller.meta.image(self.controller.applied.0);
         let old = std::mem::replace(&mut self.controller.image, image.clone());
+        if !Arc::ptr_eq(&old.configs, &image.configs) {
+            self.settings.groups.overrides = group_overrides(&image);
+        }
         self.reconcile(&old, &image);
         let next_group = self.controller.meta.next_group();
         self.retire_stored(&image, next_group);
         self.effects.image = Some(image);
         self.answer_applied();
     }
+}
+
+/// What groups have configured for themselves. Values were checked when they were set; one that
+/// doesn't parse leaves the node's in force.
+fn group_overrides(image: &Image) -> BTreeMap<Arc<str>, group::Overrides> {
+    let mut all = BTreeMap::new();
+    for (resource, set) in image.configs.iter() {
+        if resource.kind != meta::ResourceKind::Group {
+            continue;
+        }
+        let number = |key: &str| set.get(key)?.trim().parse().ok();
+        let overrides = group::Overrides {
+            session_timeout_ms: number("consumer.session.timeout.ms"),
+            heartbeat_interval_ms: number("consumer.heartbeat.interval.ms"),
+            assignment_interval_ms: number("consumer.assignment.interval.ms"),
+        };
+        all.insert(Arc::from(resource.name.as_str()), overrides);
+    }
+    all
 }

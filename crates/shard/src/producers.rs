@@ -4,6 +4,7 @@
 //! Two layers: what is committed, and the appended batches that may still be cut off. A
 //! truncation drops from the second layer only, so nothing has to be rebuilt.
 
+use crate::api::ProducerStatus;
 use base::{BatchHeader, Bug, Offset, ProducerId, RaftIndex, Refusal, limits, planted};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -130,6 +131,18 @@ impl Producers {
             });
             self.pending.push_back((index, header.producer_id));
         }
+    }
+
+    /// All producers that are remembered, with their newest batch.
+    pub(crate) fn list(&self) -> impl Iterator<Item = ProducerStatus> + '_ {
+        self.producers.iter().filter_map(|(id, producer)| {
+            let newest = producer.newest()?;
+            Some(ProducerStatus {
+                id: *id,
+                epoch: newest.epoch,
+                last_sequence: newest.last,
+            })
+        })
     }
 
     /// Everything up to `index` is committed.

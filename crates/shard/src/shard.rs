@@ -8,7 +8,7 @@ use crate::calls::Calls;
 use crate::controller::Controller;
 use crate::coordinator::Coordinators;
 use crate::led::LedSet;
-use crate::operation::{ColdRequest, InFlight, Park, Peer, Round};
+use crate::operation::{ColdRequest, InFlight, Park, Peer, Preference, Round};
 use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
 use base::{GroupId, Mono, NodeId, Now, Offset, RaftIndex, Random};
@@ -68,6 +68,8 @@ pub struct Shard {
     pub(crate) hot_bytes: u64,
     pub(crate) uncommitted_bytes: u64,
     pub(crate) disk_free: u64,
+    /// Calls that wait for their preferred leaders.
+    pub(crate) preferences: Vec<Preference>,
     pub(crate) cold: BTreeMap<u64, ColdRequest>,
     pub(crate) next_cold: u64,
     pub(crate) effects: Effects,
@@ -119,6 +121,7 @@ impl Shard {
             hot_bytes: 0,
             uncommitted_bytes: 0,
             disk_free: u64::MAX,
+            preferences: Vec::new(),
             cold: BTreeMap::new(),
             next_cold: 0,
             effects: Effects::default(),
@@ -184,6 +187,10 @@ impl Shard {
                 self.ask_controller(command, deadline, to);
             }
             (Command::Replicas { groups }, Some(to)) => self.report_replicas(&groups, &to),
+            (Command::Producers { groups }, Some(to)) => self.report_producers(&groups, &to),
+            (Command::Prefer { groups, deadline }, Some(to)) => {
+                self.prefer(&groups, deadline, to);
+            }
             (Command::DeleteRecords { deadline, parts }, Some(to)) => {
                 self.delete_records(deadline, parts, to);
             }
@@ -232,6 +239,7 @@ impl Shard {
         self.run_controller();
         self.collect();
         self.load_coordinators();
+        self.answer_preferences();
         self.answer_woken_reads();
         self.evict_hot();
         self.close_turn();
@@ -255,6 +263,7 @@ impl Shard {
         let all = [
             Some(self.next_beat),
             self.calls.deadline(),
+            self.preferences_deadline(),
             self.deletions.deadline(),
             Some(retention),
             parks,

@@ -16,6 +16,11 @@ pub trait Message: Clone + Debug + Default + PartialEq {
     fn decode(version: i16, reader: &mut Reader) -> Result<Self, WireError>;
     /// Writes it as `version` does; fields that the version doesn't have are left out.
     fn encode(&self, version: i16, writer: &mut Writer);
+    /// Tells a client how long it has to wait before its next request; messages without a field
+    /// for that stay as they are.
+    fn throttle(&mut self, ms: i32) {
+        let _ = ms;
+    }
 }
 
 /// A request, which knows its response.
@@ -27,7 +32,7 @@ pub trait Request: Message {
 }
 
 macro_rules! message {
-    ($module:ident::$name:ident, $versions:expr) => {
+    ($module:ident::$name:ident, $versions:expr $(, $throttle:ident)?) => {
         impl $crate::Message for $module::$name {
             const NAME: &'static str = stringify!($name);
             const VERSIONS: std::ops::RangeInclusive<i16> = $versions;
@@ -39,6 +44,10 @@ macro_rules! message {
             fn encode(&self, version: i16, w: &mut $crate::Writer) {
                 $module::$name::encode(self, version, w)
             }
+
+            $(fn throttle(&mut self, ms: i32) {
+                self.$throttle = ms;
+            })?
         }
     };
 }

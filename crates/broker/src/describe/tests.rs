@@ -26,13 +26,11 @@ fn a_topic_shows_its_own_value_over_the_nodes_over_the_default() {
             )
         })
         .collect();
-    let week = "604800000";
     assert_eq!(
         all,
         [
             ("retention.ms", "5", ConfigSource::Topic),
             ("log.retention.ms", "7", ConfigSource::Node),
-            ("log.retention.ms", week, ConfigSource::Default),
         ]
     );
     let entries = world.broker.topic_configs(&BTreeMap::new());
@@ -51,6 +49,74 @@ fn a_topic_shows_its_own_value_over_the_nodes_over_the_default() {
             .iter()
             .any(|entry| entry.name.starts_with("internal."))
     );
+}
+
+/// What was changed while nodes ran counts over what this node was started with, and what was
+/// changed for this node over what was changed for all.
+#[test]
+fn changed_values_of_nodes_are_shown_in_their_order() {
+    let world = World::new(&[("log.segment.bytes", "2000000")]);
+    let configs = |node: &str, value: &str| {
+        let of = meta::Resource::new(ResourceKind::Node, node);
+        let set = [("log.segment.bytes".to_owned(), value.to_owned())];
+        (of, BTreeMap::from(set))
+    };
+    let all = [
+        configs("", "3000000"),
+        configs("1", "4000000"),
+        configs("2", "5"),
+    ];
+    world.broker.publish(std::sync::Arc::new(Image {
+        version: 99,
+        configs: std::sync::Arc::new(all.into()),
+        ..Image::default()
+    }));
+    let anonymous = &Principal::ANONYMOUS;
+    let sources = |entry: &ConfigEntry| -> Vec<_> {
+        let synonyms = entry.synonyms.iter();
+        synonyms
+            .map(|s| (s.value.clone().unwrap(), s.source))
+            .collect()
+    };
+    let expected = [
+        ("4000000".to_owned(), ConfigSource::DynamicNode),
+        ("3000000".to_owned(), ConfigSource::DynamicDefault),
+        ("2000000".to_owned(), ConfigSource::Node),
+        ("1073741824".to_owned(), ConfigSource::Default),
+    ];
+    let entries = world.broker.describe_node(anonymous, "1").unwrap();
+    let entry = find(&entries, "log.segment.bytes");
+    assert_eq!(sources(entry), expected);
+    assert!(!entry.read_only);
+    let entries = world.broker.topic_configs(&BTreeMap::new());
+    assert_eq!(sources(find(&entries, "segment.bytes")), expected);
+    let entries = world.broker.describe_node(anonymous, "").unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].value.as_deref(), Some("3000000"));
+}
+
+#[test]
+fn a_group_shows_its_own_value_over_the_nodes() {
+    let world = World::new(&[("group.consumer.session.timeout.ms", "46000")]);
+    let describe = || {
+        let entries = world.broker.describe_group(&Principal::ANONYMOUS, "g");
+        find(&entries.unwrap(), "consumer.session.timeout.ms").clone()
+    };
+    assert_eq!(describe().value.as_deref(), Some("46000"));
+    let set = [("consumer.session.timeout.ms".to_owned(), "50000".to_owned())];
+    let of = meta::Resource::new(ResourceKind::Group, "g");
+    world.broker.publish(std::sync::Arc::new(Image {
+        version: 99,
+        configs: std::sync::Arc::new(BTreeMap::from([(of, set.into())])),
+        ..Image::default()
+    }));
+    let entry = describe();
+    assert_eq!(entry.value.as_deref(), Some("50000"));
+    assert_eq!(entry.source, ConfigSource::Group);
+    let groups = world
+        .broker
+        .configured(&Principal::ANONYMOUS, ResourceKind::Group);
+    assert_eq!(groups, ["g"]);
 }
 
 #[test]

@@ -18,6 +18,40 @@ pub(super) fn is_known(name: &str) -> bool {
     KEYS.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
+/// The name in the table of a key of Kafka's that its brokers change while they run and that is
+/// kept here without a meaning, so that tools which set it work.
+pub fn dynamic(name: &str) -> Option<&'static str> {
+    DYNAMIC.iter().copied().find(|known| *known == name)
+}
+
+/// All keys for which [`dynamic`] has a name.
+pub fn kept_names() -> impl Iterator<Item = &'static str> {
+    DYNAMIC.iter().copied()
+}
+
+const DYNAMIC: &[&str] = &[
+    "background.threads",
+    "follower.replication.throttled.rate",
+    "leader.replication.throttled.rate",
+    "log.cleaner.backoff.ms",
+    "log.cleaner.dedupe.buffer.size",
+    "log.cleaner.io.buffer.load.factor",
+    "log.cleaner.io.buffer.size",
+    "log.cleaner.io.max.bytes.per.second",
+    "log.cleaner.threads",
+    "max.connection.creation.rate",
+    "max.connections.per.ip",
+    "max.connections.per.ip.overrides",
+    "metric.reporters",
+    "num.io.threads",
+    "num.network.threads",
+    "num.recovery.threads.per.data.dir",
+    "num.replica.fetchers",
+    "producer.id.expiration.ms",
+    "replica.alter.log.dirs.io.max.bytes.per.second",
+    "transaction.partition.verification.enable",
+];
+
 const KEYS: &[&str] = &[
     "add.partitions.to.txn.retry.backoff.max.ms",
     "add.partitions.to.txn.retry.backoff.ms",

@@ -52,7 +52,7 @@ fn of_topic(topic: &meta::config::Key) -> Option<Key> {
         kind: topic.kind,
         default: topic.default,
         rule: topic.rule,
-        dynamic: false,
+        dynamic: true,
         topic: Some(topic.name),
         doc: topic.doc,
     })
@@ -73,6 +73,42 @@ const fn row(
         dynamic: false,
         topic: None,
         doc,
+    }
+}
+
+const fn dynamic(
+    name: &'static str,
+    kind: Kind,
+    default: Option<&'static str>,
+    rule: Rule,
+    doc: &'static str,
+) -> Key {
+    Key {
+        dynamic: true,
+        ..row(name, kind, default, rule, doc)
+    }
+}
+
+/// What may be done to a key while the node runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Standing {
+    /// It can be changed. Keys of Kafka's that are kept and shown but mean nothing here have no
+    /// row.
+    Dynamic(Option<&'static Key>),
+    /// Only a restart changes it.
+    Static,
+    /// There is no such key.
+    Unknown,
+}
+
+/// What may be done to the key of this name.
+pub fn standing(name: &str) -> Standing {
+    match key(name) {
+        Some(key) if key.dynamic => Standing::Dynamic(Some(key)),
+        Some(_) => Standing::Static,
+        None if super::foreign::dynamic(name).is_some() => Standing::Dynamic(None),
+        None if super::foreign::is_known(name) => Standing::Static,
+        None => Standing::Unknown,
     }
 }
 
@@ -193,7 +229,7 @@ const OWN: &[Key] = &[
         Rule::AtLeast(64),
         "Calls that may wait for the node's shard; more are refused.",
     ),
-    row(
+    dynamic(
         "max.connections",
         Kind::Int,
         Some("16384"),

@@ -1,7 +1,7 @@
 //! The known key that looks most like a mistyped one.
 
 /// The nearest known key, if any is near: at most a third of the letters differ.
-pub(super) fn nearest(name: &str) -> Option<&'static str> {
+pub fn nearest(name: &str) -> Option<&'static str> {
     let known = super::keys()
         .iter()
         .map(|key| key.name)

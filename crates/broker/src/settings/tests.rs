@@ -20,7 +20,11 @@ fn without_any_key_a_node_stands_alone_on_this_machine() {
     assert_eq!(settings.listeners[0].bind, address("127.0.0.1", 9092));
     assert_eq!(settings.http, Some(address("127.0.0.1", 9640)));
     assert!(settings.peers.is_empty() && settings.peer_listener.is_none());
-    assert_eq!(settings.topic_defaults(), &meta::Defaults::default());
+    let defaults = meta::Defaults {
+        node: NodeId(1),
+        ..meta::Defaults::default()
+    };
+    assert_eq!(settings.topic_defaults(), &defaults);
     assert!(settings.warnings.is_empty());
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `clients.txt` holds for each client its requests (`>`) and our answers (`<`) as frames without
 //! their lengths, in hexadecimal; `*` stands for an answer whose length follows the table of
-//! configuration keys. A change of an answer shows here before a client sees it.
+//! configuration keys or that of APIs. A change of an answer shows here before a client sees it.
 
 use crate::testing::{TERM, World, batch, id_of};
 use base::{GroupId, Offset, ProducerId};

@@ -22,9 +22,9 @@ pub(crate) const API: Api = Api {
 };
 
 /// The feature whose level tells which release's behaviour a cluster has.
-const METADATA_VERSION: &str = "metadata.version";
+pub(crate) const METADATA_VERSION: &str = "metadata.version";
 /// Its levels: the oldest that Kafka 4 knows, and that of Kafka 4.3.
-const METADATA_LEVELS: (i16, i16) = (7, 30);
+pub(crate) const METADATA_LEVELS: (i16, i16) = (7, 30);
 
 fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
     let body = ApiVersionsRequest::decode(request.version, reader)?;
@@ -63,6 +63,7 @@ pub(crate) fn unsupported(correlation_id: i32, ticket: u64) -> Step {
         version: 0,
         correlation_id,
         ticket,
+        throttle_ms: 0,
     };
     request.answer(&ApiVersionsResponse {
         error_code: codes::UNSUPPORTED_VERSION,

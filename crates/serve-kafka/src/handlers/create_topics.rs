@@ -26,20 +26,34 @@ pub(crate) const API: Api = Api {
 /// The first version whose answers tell what was made.
 const IN_FULL: i16 = 5;
 
+/// The first version that knows the code of a quota.
+const QUOTA_CODE: i16 = 6;
+
 /// What was asked for.
 pub(crate) struct Waiting {
     request: Request,
     topics: Vec<(String, BTreeMap<String, String>)>,
 }
 
-fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
+fn serve(
+    door: &Door,
+    now: Now,
+    mut request: Request,
+    reader: &mut Reader,
+) -> Result<Step, WireError> {
     let body = CreateTopicsRequest::decode(request.version, reader)?;
     let topics = body
         .topics
         .iter()
         .map(|t| (t.name.clone(), given(t)))
         .collect();
+    let partitions = body.topics.iter().map(|t| partitions(door, t)).sum();
+    let strict = request.version >= QUOTA_CODE;
+    let within = request.mutate(door, now, partitions, strict);
     let specs = body.topics.into_iter().map(spec).collect();
+    if let Err(why) = within {
+        return Ok(Waiting { request, topics }.finish(door, Err(why)));
+    }
     let (timeout, to) = (patience(body.timeout_ms), request.reply_to(door));
     door.broker
         .create_topics(now, &door.principal, specs, body.validate_only, timeout, to);
@@ -47,6 +61,16 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         request,
         topics,
     })))
+}
+
+/// How many partitions a topic would have.
+fn partitions(door: &Door, topic: &CreatableTopic) -> usize {
+    let default = door.broker.settings().topic_defaults().partitions as usize;
+    match usize::try_from(topic.num_partitions) {
+        Ok(partitions) => partitions,
+        Err(_) if topic.assignments.is_empty() => default,
+        Err(_) => topic.assignments.len(),
+    }
 }
 
 fn given(topic: &CreatableTopic) -> BTreeMap<String, String> {

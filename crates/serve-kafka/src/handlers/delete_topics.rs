@@ -22,6 +22,9 @@ const BY_ID: i16 = 6;
 /// The first version that has a code for deletion turned off.
 const DISABLED_CODE: i16 = 3;
 
+/// The first version that knows the code of a quota.
+const QUOTA_CODE: i16 = 5;
+
 /// The answer as far as it is known; topics that the controller was asked about have no code yet.
 pub(crate) struct Waiting {
     request: Request,
@@ -30,7 +33,12 @@ pub(crate) struct Waiting {
     asked: Vec<usize>,
 }
 
-fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
+fn serve(
+    door: &Door,
+    now: Now,
+    mut request: Request,
+    reader: &mut Reader,
+) -> Result<Step, WireError> {
     let body = DeleteTopicsRequest::decode(request.version, reader)?;
     let by_name = |name| DeleteTopicState {
         name: Some(name),
@@ -40,6 +48,9 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         true => body.topics,
         false => body.topic_names.into_iter().map(by_name).collect(),
     };
+    let gone = named.iter().map(|topic| partitions(door, topic)).sum();
+    let strict = request.version >= QUOTA_CODE;
+    let within = request.mutate(door, now, gone, strict);
     let mut waiting = Waiting {
         request,
         results: Vec::new(),
@@ -68,10 +79,23 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
     if topics.is_empty() {
         return Ok(waiting.answer());
     }
+    if let Err(why) = within {
+        return Ok(waiting.finish(Err(why)));
+    }
     let (timeout, to) = (patience(body.timeout_ms), request.reply_to(door));
     door.broker
         .delete_topics(now, &door.principal, topics, timeout, to);
     Ok(Step::Wait(super::Waiting::DeleteTopics(waiting)))
+}
+
+/// How many partitions a topic has.
+fn partitions(door: &Door, topic: &DeleteTopicState) -> usize {
+    let image = door.broker.image();
+    let there = match &topic.name {
+        Some(name) => image.topic(name),
+        None => image.topic_by_id(&topic.topic_id),
+    };
+    there.map_or(0, |topic| topic.partitions.len())
 }
 
 impl Waiting {

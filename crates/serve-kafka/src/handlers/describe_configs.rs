@@ -26,6 +26,8 @@ pub(crate) const API: Api = Api {
 /// The kinds of resource that have a configuration here.
 const TOPIC: i8 = 2;
 const NODE: i8 = 4;
+const CLIENT_METRICS: i8 = 16;
+const GROUP: i8 = 32;
 
 fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
     let body = DescribeConfigsRequest::decode(request.version, reader)?;
@@ -46,6 +48,8 @@ fn entries(door: &Door, resource: &DescribeConfigsResource) -> Result<Vec<Config
     match resource.resource_type {
         TOPIC => broker.describe_topic(principal, &resource.resource_name),
         NODE => broker.describe_node(principal, &resource.resource_name),
+        CLIENT_METRICS => broker.describe_client_metrics(principal, &resource.resource_name),
+        GROUP => broker.describe_group(principal, &resource.resource_name),
         other => Err(Refusal::InvalidRequest(format!(
             "no configuration of resources of type {other}"
         ))),
@@ -109,8 +113,12 @@ fn synonym(synonym: ConfigSynonym) -> DescribeConfigsSynonym {
 pub(crate) fn source(source: ConfigSource) -> i8 {
     match source {
         ConfigSource::Topic => 1,
+        ConfigSource::DynamicNode => 2,
+        ConfigSource::DynamicDefault => 3,
         ConfigSource::Node => 4,
         ConfigSource::Default => 5,
+        ConfigSource::ClientMetrics => 7,
+        ConfigSource::Group => 8,
     }
 }
 

@@ -35,10 +35,10 @@ const CREATION_WAIT: Duration = Duration::from_secs(5);
 const BY_ID: i16 = 12;
 /// What everybody may do to a topic while there are no rules: read, write, create, delete, alter,
 /// describe, describe and alter its configuration.
-const TOPIC_OPERATIONS: i32 = 0x0df8;
+pub(crate) const TOPIC_OPERATIONS: i32 = 0x0df8;
 /// Topics that belong to coordinators: clients don't list them by default, and nobody makes them
 /// by asking for them.
-const INTERNAL_TOPICS: [&str; 3] = [
+pub(crate) const INTERNAL_TOPICS: [&str; 3] = [
     "__consumer_offsets",
     "__transaction_state",
     "__share_group_state",
@@ -275,35 +275,43 @@ impl View<'_> {
         }
     }
 
-    fn reaches(&self, node: &NodeId) -> bool {
-        let info = self.image.nodes.get(node);
-        info.is_some_and(|info| info.at(&self.door.listener).is_some())
+    fn partition(&self, info: &PartitionInfo, index: i32) -> MetadataResponsePartition {
+        partition(self.door, self.image, info, index)
     }
+}
 
-    /// A partition. A leader that isn't registered, or not with the client's listener, can't be
-    /// reached, so it is told as none.
-    fn partition(&self, info: &PartitionInfo, partition_index: i32) -> MetadataResponsePartition {
-        let broker = &self.door.broker;
-        let leader = broker.leader(info.group).filter(|(n, _)| self.reaches(n));
-        let nodes = info.replicas.iter().copied();
-        let replicas: Vec<i32> = nodes.clone().map(node_id).collect();
-        let (heard, silent): (Vec<_>, Vec<_>) = nodes.partition(|node| broker.hears(*node));
-        let epoch = broker
-            .leader_epoch(info.group)
-            .map_or(-1, |term| term.epoch());
-        MetadataResponsePartition {
-            error_code: if leader.is_some() {
-                codes::NONE
-            } else {
-                codes::LEADER_NOT_AVAILABLE
-            },
-            partition_index,
-            leader_id: leader.map_or(-1, |(node, _)| node_id(node)),
-            leader_epoch: leader.map_or(epoch, |(_, term)| term.epoch()),
-            isr_nodes: heard.into_iter().map(node_id).collect(),
-            replica_nodes: replicas,
-            offline_replicas: silent.into_iter().map(node_id).collect(),
-        }
+/// A partition. A leader that isn't registered, or not with the client's listener, can't be
+/// reached, so it is told as none.
+pub(crate) fn partition(
+    door: &Door,
+    image: &Image,
+    info: &PartitionInfo,
+    partition_index: i32,
+) -> MetadataResponsePartition {
+    let broker = &door.broker;
+    let reaches = |node: &NodeId| {
+        let info = image.nodes.get(node);
+        info.is_some_and(|info| info.at(&door.listener).is_some())
+    };
+    let leader = broker.leader(info.group).filter(|(n, _)| reaches(n));
+    let nodes = info.replicas.iter().copied();
+    let replicas: Vec<i32> = nodes.clone().map(node_id).collect();
+    let (heard, silent): (Vec<_>, Vec<_>) = nodes.partition(|node| broker.hears(*node));
+    let epoch = broker
+        .leader_epoch(info.group)
+        .map_or(-1, |term| term.epoch());
+    MetadataResponsePartition {
+        error_code: if leader.is_some() {
+            codes::NONE
+        } else {
+            codes::LEADER_NOT_AVAILABLE
+        },
+        partition_index,
+        leader_id: leader.map_or(-1, |(node, _)| node_id(node)),
+        leader_epoch: leader.map_or(epoch, |(_, term)| term.epoch()),
+        isr_nodes: heard.into_iter().map(node_id).collect(),
+        replica_nodes: replicas,
+        offline_replicas: silent.into_iter().map(node_id).collect(),
     }
 }
 

@@ -192,6 +192,7 @@ impl<'a> Client<'a> {
                 self.active = now.mono;
                 // What ends the connection comes out of it with the last answers.
                 let _ = self.connection.on_bytes(now, bytes);
+                self.count_time(now.mono);
                 self.cover(now.mono)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
@@ -215,6 +216,14 @@ impl<'a> Client<'a> {
             .map_err(io::Error::other)
     }
 
+    /// Counts the time spent on the client, where quotas might bound it.
+    fn count_time(&mut self, since: Mono) {
+        if self.door.broker.has_quotas() {
+            let now = os::clock::now();
+            self.connection.spent(now, now.mono.since(since));
+        }
+    }
+
     /// True if the client waits for an answer.
     fn is_asked(&self) -> bool {
         self.connection.pending_bytes() > self.connection.unfinished_bytes()
@@ -228,6 +237,7 @@ impl<'a> Client<'a> {
                 Letter::Read(ticket, outcome) => self.connection.on_read(now, ticket, outcome),
             }
         }
+        self.count_time(now.mono);
     }
 
     /// The time without traffic may be over: or there was some since the timer was set.

@@ -89,6 +89,15 @@ impl Shard {
         to.sink.reply(to.ticket, Reply::Replicas(known.collect()));
     }
 
+    pub(crate) fn report_producers(&self, groups: &[GroupId], to: &ReplyTo) {
+        let one = |group: &GroupId| match self.replicas.get(group) {
+            Some(replica) => Ok(replica.producers.list().collect()),
+            None => Err(Refusal::NotLeader { leader: None }),
+        };
+        let answers = groups.iter().map(one).collect();
+        to.sink.reply(to.ticket, Reply::Producers(answers));
+    }
+
     /// Where this node's replica of a group stands.
     pub fn replica_status(&self, group: GroupId) -> Option<ReplicaStatus> {
         let replica = self.replicas.get(&group)?;

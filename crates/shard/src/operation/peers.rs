@@ -138,6 +138,7 @@ impl Shard {
             match item {
                 Item::Raft(group, message) => self.on_message(from, group, message),
                 Item::Disown(group, term) => self.on_disowned(group, term),
+                Item::HandOver(group, to) => self.hand_over(group, to),
                 // Whoever asked was told long ago that nothing came of it.
                 Item::Forward { .. } if late => {}
                 Item::Forward { ticket, command } => self.on_forwarded(from, ticket, &command),

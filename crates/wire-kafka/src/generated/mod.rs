@@ -104,17 +104,23 @@ pub mod update_features_response;
 crate::message::message!(alter_client_quotas_request::AlterClientQuotasRequest, 0..=1);
 crate::message::message!(
     alter_client_quotas_response::AlterClientQuotasResponse,
-    0..=1
+    0..=1,
+    throttle_time_ms
 );
 crate::message::message!(alter_configs_request::AlterConfigsRequest, 0..=2);
-crate::message::message!(alter_configs_response::AlterConfigsResponse, 0..=2);
+crate::message::message!(
+    alter_configs_response::AlterConfigsResponse,
+    0..=2,
+    throttle_time_ms
+);
 crate::message::message!(
     alter_partition_reassignments_request::AlterPartitionReassignmentsRequest,
     0..=1
 );
 crate::message::message!(
     alter_partition_reassignments_response::AlterPartitionReassignmentsResponse,
-    0..=1
+    0..=1,
+    throttle_time_ms
 );
 crate::message::message!(
     alter_replica_log_dirs_request::AlterReplicaLogDirsRequest,
@@ -122,17 +128,23 @@ crate::message::message!(
 );
 crate::message::message!(
     alter_replica_log_dirs_response::AlterReplicaLogDirsResponse,
-    0..=2
+    0..=2,
+    throttle_time_ms
 );
 crate::message::message!(api_versions_request::ApiVersionsRequest, 0..=4);
-crate::message::message!(api_versions_response::ApiVersionsResponse, 0..=4);
+crate::message::message!(
+    api_versions_response::ApiVersionsResponse,
+    0..=4,
+    throttle_time_ms
+);
 crate::message::message!(
     consumer_group_describe_request::ConsumerGroupDescribeRequest,
     0..=1
 );
 crate::message::message!(
     consumer_group_describe_response::ConsumerGroupDescribeResponse,
-    0..=1
+    0..=1,
+    throttle_time_ms
 );
 crate::message::message!(
     consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest,
@@ -140,7 +152,8 @@ crate::message::message!(
 );
 crate::message::message!(
     consumer_group_heartbeat_response::ConsumerGroupHeartbeatResponse,
-    0..=1
+    0..=1,
+    throttle_time_ms
 );
 crate::message::message!(
     consumer_protocol_assignment::ConsumerProtocolAssignment,
@@ -151,35 +164,73 @@ crate::message::message!(
     0..=3
 );
 crate::message::message!(create_partitions_request::CreatePartitionsRequest, 0..=3);
-crate::message::message!(create_partitions_response::CreatePartitionsResponse, 0..=3);
+crate::message::message!(
+    create_partitions_response::CreatePartitionsResponse,
+    0..=3,
+    throttle_time_ms
+);
 crate::message::message!(create_topics_request::CreateTopicsRequest, 0..=7);
-crate::message::message!(create_topics_response::CreateTopicsResponse, 0..=7);
+crate::message::message!(
+    create_topics_response::CreateTopicsResponse,
+    0..=7,
+    throttle_time_ms
+);
 crate::message::message!(delete_groups_request::DeleteGroupsRequest, 0..=2);
-crate::message::message!(delete_groups_response::DeleteGroupsResponse, 0..=2);
+crate::message::message!(
+    delete_groups_response::DeleteGroupsResponse,
+    0..=2,
+    throttle_time_ms
+);
 crate::message::message!(delete_records_request::DeleteRecordsRequest, 0..=2);
-crate::message::message!(delete_records_response::DeleteRecordsResponse, 0..=2);
+crate::message::message!(
+    delete_records_response::DeleteRecordsResponse,
+    0..=2,
+    throttle_time_ms
+);
 crate::message::message!(delete_topics_request::DeleteTopicsRequest, 0..=6);
-crate::message::message!(delete_topics_response::DeleteTopicsResponse, 0..=6);
+crate::message::message!(
+    delete_topics_response::DeleteTopicsResponse,
+    0..=6,
+    throttle_time_ms
+);
 crate::message::message!(
     describe_client_quotas_request::DescribeClientQuotasRequest,
     0..=1
 );
 crate::message::message!(
     describe_client_quotas_response::DescribeClientQuotasResponse,
-    0..=1
+    0..=1,
+    throttle_time_ms
 );
 crate::message::message!(describe_cluster_request::DescribeClusterRequest, 0..=2);
-crate::message::message!(describe_cluster_response::DescribeClusterResponse, 0..=2);
+crate::message::message!(
+    describe_cluster_response::DescribeClusterResponse,
+    0..=2,
+    throttle_time_ms
+);
 crate::message::message!(describe_configs_request::DescribeConfigsRequest, 0..=4);
-crate::message::message!(describe_configs_response::DescribeConfigsResponse, 0..=4);
+crate::message::message!(
+    describe_configs_response::DescribeConfigsResponse,
+    0..=4,
+    throttle_time_ms
+);
 crate::message::message!(describe_groups_request::DescribeGroupsRequest, 0..=6);
-crate::message::message!(describe_groups_response::DescribeGroupsResponse, 0..=6);
+crate::message::message!(
+    describe_groups_response::DescribeGroupsResponse,
+    0..=6,
+    throttle_time_ms
+);
 crate::message::message!(describe_log_dirs_request::DescribeLogDirsRequest, 0..=5);
-crate::message::message!(describe_log_dirs_response::DescribeLogDirsResponse, 0..=5);
+crate::message::message!(
+    describe_log_dirs_response::DescribeLogDirsResponse,
+    0..=5,
+    throttle_time_ms
+);
 crate::message::message!(describe_producers_request::DescribeProducersRequest, 0..=0);
 crate::message::message!(
     describe_producers_response::DescribeProducersResponse,
-    0..=0
+    0..=0,
+    throttle_time_ms
 );
 crate::message::message!(describe_quorum_request::DescribeQuorumRequest, 0..=2);
 crate::message::message!(describe_quorum_response::DescribeQuorumResponse, 0..=2);
@@ -189,7 +240,8 @@ crate::message::message!(
 );
 crate::message::message!(
     describe_topic_partitions_response::DescribeTopicPartitionsResponse,
-    0..=0
+    0..=0,
+    throttle_time_ms
 );
 crate::message::message!(
     describe_transactions_request::DescribeTransactionsRequest,
@@ -197,88 +249,162 @@ crate::message::message!(
 );
 crate::message::message!(
     describe_transactions_response::DescribeTransactionsResponse,
-    0..=0
+    0..=0,
+    throttle_time_ms
 );
 crate::message::message!(elect_leaders_request::ElectLeadersRequest, 0..=2);
-crate::message::message!(elect_leaders_response::ElectLeadersResponse, 0..=2);
+crate::message::message!(
+    elect_leaders_response::ElectLeadersResponse,
+    0..=2,
+    throttle_time_ms
+);
 crate::message::message!(fetch_request::FetchRequest, 0..=18);
-crate::message::message!(fetch_response::FetchResponse, 0..=18);
+crate::message::message!(fetch_response::FetchResponse, 0..=18, throttle_time_ms);
 crate::message::message!(find_coordinator_request::FindCoordinatorRequest, 0..=6);
-crate::message::message!(find_coordinator_response::FindCoordinatorResponse, 0..=6);
+crate::message::message!(
+    find_coordinator_response::FindCoordinatorResponse,
+    0..=6,
+    throttle_time_ms
+);
 crate::message::message!(
     get_telemetry_subscriptions_request::GetTelemetrySubscriptionsRequest,
     0..=0
 );
 crate::message::message!(
     get_telemetry_subscriptions_response::GetTelemetrySubscriptionsResponse,
-    0..=0
+    0..=0,
+    throttle_time_ms
 );
 crate::message::message!(heartbeat_request::HeartbeatRequest, 0..=4);
-crate::message::message!(heartbeat_response::HeartbeatResponse, 0..=4);
+crate::message::message!(
+    heartbeat_response::HeartbeatResponse,
+    0..=4,
+    throttle_time_ms
+);
 crate::message::message!(
     incremental_alter_configs_request::IncrementalAlterConfigsRequest,
     0..=1
 );
 crate::message::message!(
     incremental_alter_configs_response::IncrementalAlterConfigsResponse,
-    0..=1
+    0..=1,
+    throttle_time_ms
 );
 crate::message::message!(init_producer_id_request::InitProducerIdRequest, 0..=6);
-crate::message::message!(init_producer_id_response::InitProducerIdResponse, 0..=6);
+crate::message::message!(
+    init_producer_id_response::InitProducerIdResponse,
+    0..=6,
+    throttle_time_ms
+);
 crate::message::message!(join_group_request::JoinGroupRequest, 0..=9);
-crate::message::message!(join_group_response::JoinGroupResponse, 0..=9);
+crate::message::message!(
+    join_group_response::JoinGroupResponse,
+    0..=9,
+    throttle_time_ms
+);
 crate::message::message!(leave_group_request::LeaveGroupRequest, 0..=5);
-crate::message::message!(leave_group_response::LeaveGroupResponse, 0..=5);
+crate::message::message!(
+    leave_group_response::LeaveGroupResponse,
+    0..=5,
+    throttle_time_ms
+);
 crate::message::message!(
     list_config_resources_request::ListConfigResourcesRequest,
     0..=1
 );
 crate::message::message!(
     list_config_resources_response::ListConfigResourcesResponse,
-    0..=1
+    0..=1,
+    throttle_time_ms
 );
 crate::message::message!(list_groups_request::ListGroupsRequest, 0..=5);
-crate::message::message!(list_groups_response::ListGroupsResponse, 0..=5);
+crate::message::message!(
+    list_groups_response::ListGroupsResponse,
+    0..=5,
+    throttle_time_ms
+);
 crate::message::message!(list_offsets_request::ListOffsetsRequest, 0..=11);
-crate::message::message!(list_offsets_response::ListOffsetsResponse, 0..=11);
+crate::message::message!(
+    list_offsets_response::ListOffsetsResponse,
+    0..=11,
+    throttle_time_ms
+);
 crate::message::message!(
     list_partition_reassignments_request::ListPartitionReassignmentsRequest,
     0..=0
 );
 crate::message::message!(
     list_partition_reassignments_response::ListPartitionReassignmentsResponse,
-    0..=0
+    0..=0,
+    throttle_time_ms
 );
 crate::message::message!(list_transactions_request::ListTransactionsRequest, 0..=2);
-crate::message::message!(list_transactions_response::ListTransactionsResponse, 0..=2);
+crate::message::message!(
+    list_transactions_response::ListTransactionsResponse,
+    0..=2,
+    throttle_time_ms
+);
 crate::message::message!(metadata_request::MetadataRequest, 0..=13);
-crate::message::message!(metadata_response::MetadataResponse, 0..=13);
+crate::message::message!(
+    metadata_response::MetadataResponse,
+    0..=13,
+    throttle_time_ms
+);
 crate::message::message!(offset_commit_request::OffsetCommitRequest, 0..=10);
-crate::message::message!(offset_commit_response::OffsetCommitResponse, 0..=10);
+crate::message::message!(
+    offset_commit_response::OffsetCommitResponse,
+    0..=10,
+    throttle_time_ms
+);
 crate::message::message!(offset_delete_request::OffsetDeleteRequest, 0..=0);
-crate::message::message!(offset_delete_response::OffsetDeleteResponse, 0..=0);
+crate::message::message!(
+    offset_delete_response::OffsetDeleteResponse,
+    0..=0,
+    throttle_time_ms
+);
 crate::message::message!(offset_fetch_request::OffsetFetchRequest, 0..=10);
-crate::message::message!(offset_fetch_response::OffsetFetchResponse, 0..=10);
+crate::message::message!(
+    offset_fetch_response::OffsetFetchResponse,
+    0..=10,
+    throttle_time_ms
+);
 crate::message::message!(
     offset_for_leader_epoch_request::OffsetForLeaderEpochRequest,
     0..=4
 );
 crate::message::message!(
     offset_for_leader_epoch_response::OffsetForLeaderEpochResponse,
-    0..=4
+    0..=4,
+    throttle_time_ms
 );
 crate::message::message!(produce_request::ProduceRequest, 0..=13);
-crate::message::message!(produce_response::ProduceResponse, 0..=13);
+crate::message::message!(produce_response::ProduceResponse, 0..=13, throttle_time_ms);
 crate::message::message!(push_telemetry_request::PushTelemetryRequest, 0..=0);
-crate::message::message!(push_telemetry_response::PushTelemetryResponse, 0..=0);
+crate::message::message!(
+    push_telemetry_response::PushTelemetryResponse,
+    0..=0,
+    throttle_time_ms
+);
 crate::message::message!(request_header::RequestHeader, 0..=2);
 crate::message::message!(response_header::ResponseHeader, 0..=1);
 crate::message::message!(sync_group_request::SyncGroupRequest, 0..=5);
-crate::message::message!(sync_group_response::SyncGroupResponse, 0..=5);
+crate::message::message!(
+    sync_group_response::SyncGroupResponse,
+    0..=5,
+    throttle_time_ms
+);
 crate::message::message!(unregister_broker_request::UnregisterBrokerRequest, 0..=0);
-crate::message::message!(unregister_broker_response::UnregisterBrokerResponse, 0..=0);
+crate::message::message!(
+    unregister_broker_response::UnregisterBrokerResponse,
+    0..=0,
+    throttle_time_ms
+);
 crate::message::message!(update_features_request::UpdateFeaturesRequest, 0..=2);
-crate::message::message!(update_features_response::UpdateFeaturesResponse, 0..=2);
+crate::message::message!(
+    update_features_response::UpdateFeaturesResponse,
+    0..=2,
+    throttle_time_ms
+);
 crate::message::request!(
     alter_client_quotas_request::AlterClientQuotasRequest,
     AlterClientQuotas,

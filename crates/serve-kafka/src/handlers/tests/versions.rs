@@ -35,8 +35,8 @@ fn api_versions_tells_what_is_served() {
         .collect();
     let expected = [
         (0, 0, 13),
-        (1, 4, 18),
-        (2, 1, 11),
+        (1, 0, 18),
+        (2, 0, 11),
         (3, 0, 13),
         (10, 0, 6),
         (18, 0, 4),
@@ -44,9 +44,28 @@ fn api_versions_tells_what_is_served() {
         (20, 0, 6),
         (21, 0, 2),
         (22, 0, 5),
-        (23, 2, 4),
+        (23, 0, 4),
         (32, 0, 4),
+        (33, 0, 2),
+        (34, 0, 2),
+        (35, 0, 5),
+        (37, 0, 3),
+        (43, 0, 2),
+        (44, 0, 1),
+        (46, 0, 0),
+        (48, 0, 1),
+        (49, 0, 1),
+        (55, 0, 2),
+        (57, 0, 2),
         (60, 0, 2),
+        (61, 0, 0),
+        (64, 0, 0),
+        (65, 0, 0),
+        (66, 0, 2),
+        (71, 0, 0),
+        (72, 0, 0),
+        (74, 0, 1),
+        (75, 0, 0),
     ];
     assert_eq!(told, expected);
     assert_eq!(answer.finalized_features_epoch, 40);
@@ -103,6 +122,8 @@ fn empty_reply(command: &Command) -> Reply {
         Command::EpochEnds { .. } => Reply::EpochEnds(Vec::new()),
         Command::DeleteRecords { .. } => Reply::Deleted(Vec::new()),
         Command::Replicas { .. } => Reply::Replicas(Vec::new()),
+        Command::Producers { .. } => Reply::Producers(Vec::new()),
+        Command::Prefer { .. } => Reply::Preferred(Vec::new()),
         Command::Group { .. } => Reply::Group(Err(Refusal::NotCoordinator)),
         Command::Groups { .. } => Reply::Groups(Ok(Vec::new())),
         Command::Meta {
@@ -160,6 +181,34 @@ fn every_version_of_every_api_is_answered_in_its_own_form() {
         endpoint_type: 1,
         ..Default::default()
     });
+    every_admin_version();
+}
+
+fn every_admin_version() {
+    use wire_kafka::messages as m;
+    every_version(&m::alter_configs_request::AlterConfigsRequest::default());
+    every_version(&m::incremental_alter_configs_request::IncrementalAlterConfigsRequest::default());
+    every_version(&m::alter_replica_log_dirs_request::AlterReplicaLogDirsRequest::default());
+    every_version(&m::describe_log_dirs_request::DescribeLogDirsRequest::default());
+    every_version(&m::create_partitions_request::CreatePartitionsRequest::default());
+    every_version(&m::elect_leaders_request::ElectLeadersRequest::default());
+    every_version(
+        &m::list_partition_reassignments_request::ListPartitionReassignmentsRequest::default(),
+    );
+    every_version(&m::describe_client_quotas_request::DescribeClientQuotasRequest::default());
+    every_version(&m::alter_client_quotas_request::AlterClientQuotasRequest::default());
+    every_version(&m::describe_quorum_request::DescribeQuorumRequest::default());
+    every_version(&m::update_features_request::UpdateFeaturesRequest::default());
+    every_version(&m::describe_producers_request::DescribeProducersRequest::default());
+    every_version(&m::unregister_broker_request::UnregisterBrokerRequest::default());
+    every_version(&m::describe_transactions_request::DescribeTransactionsRequest::default());
+    every_version(&m::list_transactions_request::ListTransactionsRequest::default());
+    every_version(
+        &m::get_telemetry_subscriptions_request::GetTelemetrySubscriptionsRequest::default(),
+    );
+    every_version(&m::push_telemetry_request::PushTelemetryRequest::default());
+    every_version(&m::list_config_resources_request::ListConfigResourcesRequest::default());
+    every_version(&m::describe_topic_partitions_request::DescribeTopicPartitionsRequest::default());
 }
 
 #[test]

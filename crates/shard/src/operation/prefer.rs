@@ -1,0 +1,133 @@
+//! Leaders become the preferred ones again, when somebody asks for it: whoever leads a group hands
+//! it over to the replica that is named first. A node that is asked and doesn't lead the group
+//! tells the one that does, and looks who leads until it is the preferred one or time is up.
+
+use crate::Shard;
+use crate::api::{Reply, ReplyTo};
+use base::{GroupId, Mono, NodeId, Refusal, Term};
+use consensus::Item;
+
+/// Most calls that may wait for their elections.
+const ELECTIONS_MAX: usize = 1_000;
+
+/// A call that waits for leaders.
+pub(crate) struct Preference {
+    to: ReplyTo,
+    deadline: Mono,
+    parts: Vec<Part>,
+}
+
+enum Part {
+    Done(Result<(), Refusal>),
+    /// Until this node leads the group.
+    Until(GroupId, NodeId),
+}
+
+impl Shard {
+    /// Hands groups over to their preferred leaders; answered with [`Reply::Preferred`].
+    pub(crate) fn prefer(&mut self, groups: &[GroupId], deadline: Mono, to: ReplyTo) {
+        if self.preferences.len() >= ELECTIONS_MAX {
+            let busy = Refusal::Busy("too many elections are under way".into());
+            let parts = vec![Err(busy); groups.len()];
+            return to.sink.reply(to.ticket, Reply::Preferred(parts));
+        }
+        let parts = groups.iter().map(|group| self.prefer_one(*group)).collect();
+        self.preferences.push(Preference {
+            to,
+            deadline,
+            parts,
+        });
+        self.answer_preferences();
+    }
+
+    fn prefer_one(&mut self, group: GroupId) -> Part {
+        let image = self.image();
+        let Some(info) = image.partition(group) else {
+            return Part::Done(Err(Refusal::UnknownTopic));
+        };
+        let preferred = *info
+            .replicas
+            .first()
+            .expect("a partition has a replica at least");
+        let unavailable = || {
+            let why = "The preferred leader was not available.";
+            Part::Done(Err(Refusal::PreferredLeaderNotAvailable(why.into())))
+        };
+        let Some((leader, _)) = self.leader_heard(group) else {
+            return unavailable();
+        };
+        if leader == preferred {
+            let why = "Leader election not needed for topic partition.";
+            return Part::Done(Err(Refusal::ElectionNotNeeded(why.into())));
+        }
+        if preferred != self.settings.node && self.peers.get(&preferred).is_none_or(|p| p.lost) {
+            return unavailable();
+        }
+        if leader == self.settings.node {
+            self.hand_over(group, preferred);
+        } else if let Some(peer) = self.peers.get_mut(&leader) {
+            peer.outbox.push(Item::HandOver(group, preferred));
+        }
+        Part::Until(group, preferred)
+    }
+
+    /// Hands one group over, if this node leads it and the other one has a replica.
+    pub(crate) fn hand_over(&mut self, group: GroupId, to: NodeId) {
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        if replica.group.is_leader() && replica.voters.contains(&to) {
+            replica.group.transfer(to);
+            self.touch(group);
+        }
+    }
+
+    /// Who leads a group, by this node's replica or else by what the peers say of themselves.
+    fn leader_heard(&self, group: GroupId) -> Option<(NodeId, Term)> {
+        if let Some(replica) = self.replicas.get(&group) {
+            return replica.leader();
+        }
+        let says = |(node, peer): (&NodeId, &crate::operation::Peer)| {
+            let (term, _) = peer.led.get(group)?;
+            (!peer.lost).then_some((*node, term))
+        };
+        self.peers
+            .iter()
+            .filter_map(says)
+            .max_by_key(|(_, term)| *term)
+    }
+
+    /// Answers the calls whose groups are led as they should be, or whose time is up.
+    pub(crate) fn answer_preferences(&mut self) {
+        let now = self.now.mono;
+        let mut waiting = Vec::new();
+        for mut call in std::mem::take(&mut self.preferences) {
+            for part in &mut call.parts {
+                if let Part::Until(group, node) = part {
+                    let led = self.leader_heard(*group).is_some_and(|(n, _)| n == *node);
+                    if led {
+                        *part = Part::Done(Ok(()));
+                    } else if call.deadline <= now {
+                        *part = Part::Done(Err(Refusal::Timeout));
+                    }
+                }
+            }
+            if call.parts.iter().all(|part| matches!(part, Part::Done(_))) {
+                let done = call.parts.into_iter().map(|part| match part {
+                    Part::Done(result) => result,
+                    Part::Until(..) => Err(Refusal::Timeout),
+                });
+                let reply = Reply::Preferred(done.collect());
+                call.to.sink.reply(call.to.ticket, reply);
+            } else {
+                waiting.push(call);
+            }
+        }
+        self.preferences = waiting;
+    }
+
+    /// When a call that waits for leaders gives up.
+    pub(crate) fn preferences_deadline(&self) -> Option<Mono> {
+        self.preferences.iter().map(|call| call.deadline).min()
+    }
+}
