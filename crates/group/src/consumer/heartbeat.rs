@@ -84,7 +84,10 @@ impl Groups {
         let mut draft = who::find(&beat.group, &base, &claim)?;
         check_room(&draft, ctx.config)?;
         update(&mut draft.member.wishes, beat);
-        let held_before = draft.before.map(|(_, member)| &member.current.assigned);
+        let was = draft.before.map(|(_, member)| &member.current);
+        // Who comes with an older epoch has missed an answer, and with it perhaps what it holds.
+        let missed = was.is_some_and(|was| was.epoch != beat.epoch);
+        let held_before = was.map(|was| &was.assigned);
         let unsettled = upgrade.as_ref().is_some_and(|upgrade| upgrade.unsettled);
         let changed = wishes::settle(&mut draft, &mut soft.consumer, ctx, unsettled)?;
         target::renew(&mut draft, ctx);
@@ -92,7 +95,7 @@ impl Groups {
         step(&mut draft, ctx, changed, beat.owned.as_deref())?;
         set_deadlines(&draft, soft, ctx, beat, before != draft.member.current);
         let new_holding = held_before != Some(&draft.member.current.assigned);
-        let tell = beat.epoch == 0 || is_full(beat) || new_holding;
+        let tell = beat.epoch == 0 || is_full(beat) || new_holding || missed;
         let answer = answer(ctx.config, beat, &draft.id, &draft.member, tell);
         let records = std::mem::take(&mut draft.records);
         if let Some(upgrade) = upgrade {

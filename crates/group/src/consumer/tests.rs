@@ -1,9 +1,14 @@
-//! What dialogues can't say: the hash of topics, bit for bit.
+//! What dialogues can't say: the hash of topics, bit for bit; and what holds of every group,
+//! which the property tests of the machine ask after each step.
 
 use super::hash;
 use super::soft::Soft;
+use super::state::Group;
+use crate::command::TopicPartitions;
+use crate::record::Key;
 use crate::{TopicFacts, Topics};
 use base::Uuid;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 struct Three;
@@ -60,4 +65,69 @@ fn the_hash_of_topics_is_kafka_s() {
     assert_eq!(known("orders"), Some(2_779_785_129_666_336_701));
     assert_eq!(known("payments"), Some(1_247_187_523_987_232_154));
     assert_eq!(known(&long), Some(-2_288_010_670_783_393_971));
+}
+
+impl Group {
+    /// Panics unless every partition has one holder, and what is counted is what there is.
+    pub(crate) fn check(&self) {
+        let mut counted = Group::default();
+        for (id, member) in &self.members {
+            let wishes = member.wishes.encode();
+            counted.apply(&Key::ConsumerMember("g", id), Some(&wishes));
+            for (topic, partitions) in member
+                .current
+                .assigned
+                .iter()
+                .chain(&member.current.revoking)
+            {
+                for partition in partitions.keys() {
+                    let other = counted.holders.get(&(*topic, *partition));
+                    assert_eq!(other, None, "{id} holds what another one holds");
+                    counted.holders.insert((*topic, *partition), id.clone());
+                }
+            }
+        }
+        assert_eq!(self.holders, counted.holders);
+        assert_eq!(self.instances, counted.instances);
+        assert_eq!(self.by_name, counted.by_name);
+        assert_eq!(self.by_regex, counted.by_regex);
+        assert_eq!(self.by_assignor, counted.by_assignor);
+        assert_eq!(self.classics, counted.classics);
+        assert!(self.target_epoch <= self.epoch);
+        for regex in self.regexes.keys() {
+            assert!(self.by_regex.contains_key(regex), "{regex} is nobody's");
+        }
+        for id in self.targets.keys() {
+            assert!(
+                self.members.contains_key(id),
+                "{id} is gone and has a target"
+            );
+        }
+    }
+
+    pub(crate) fn has(&self, member: &str) -> bool {
+        self.members.contains_key(member)
+    }
+
+    pub(crate) fn held_by(&self, member: &str) -> Vec<TopicPartitions> {
+        super::state::listed_holding(&self.members[member].current.assigned)
+    }
+
+    /// Panics unless everybody holds its target, and the targets are all there is.
+    pub(crate) fn check_settled(&self, topics: &dyn Topics) {
+        assert_eq!(self.state_name(), "Stable");
+        let mut held = 0;
+        for (id, member) in &self.members {
+            let target = self.targets.get(id).cloned().unwrap_or_default();
+            let current = super::embedded::held(&member.current.assigned);
+            assert_eq!(current, target, "{id} isn't where it is to be");
+            held += current.values().map(Vec::len).sum::<usize>();
+        }
+        let named = self.by_name.keys();
+        let matched = self.regexes.values().flat_map(|regex| &regex.topics);
+        let wanted: BTreeSet<&String> = named.chain(matched).collect();
+        let exist = wanted.iter().filter_map(|name| topics.topic(name));
+        let all: u32 = exist.map(|facts| facts.partitions).sum();
+        assert_eq!(held, all as usize, "a partition is nobody's");
+    }
 }

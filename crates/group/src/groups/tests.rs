@@ -1,7 +1,9 @@
 //! The machine as its host uses it: dialogues from text files, and properties under random
 //! commands.
 
+mod consumers;
 mod dialogue;
+mod garbage;
 mod properties;
 mod script;
 mod world;
