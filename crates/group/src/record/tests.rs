@@ -20,14 +20,14 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-pub(crate) fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
     text.lines()
         .filter(|line| !line.starts_with('#'))
         .map(|line| line.split_once(' ').unwrap())
 }
 
 /// The records of a file of key and value in hex.
-pub(crate) fn records(text: &'static str) -> Vec<Record> {
+fn records(text: &'static str) -> Vec<Record> {
     let value = |text: &str| (text != "-").then(|| bytes(text).into());
     lines(text)
         .map(|(key, rest)| Record {
@@ -35,6 +35,11 @@ pub(crate) fn records(text: &'static str) -> Vec<Record> {
             value: value(rest),
         })
         .collect()
+}
+
+/// One of everything.
+pub(crate) fn captured() -> Vec<Record> {
+    records(KAFKA).into_iter().chain(records(OURS)).collect()
 }
 
 /// Reads a value and writes it again.
@@ -54,7 +59,7 @@ fn again(key: &Key<'_>, value: &[u8]) -> Option<Vec<u8>> {
 
 #[test]
 fn records_of_kafka_are_read_and_written_byte_for_byte() {
-    for record in records(KAFKA).into_iter().chain(records(OURS)) {
+    for record in captured() {
         let key = Key::decode(&record.key).unwrap();
         assert_eq!(key.encode(), record.key);
         if let Some(value) = record.value {
@@ -209,7 +214,7 @@ proptest! {
         edits in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..4),
         cut in any::<usize>(),
     ) {
-        let all: Vec<Record> = records(KAFKA).into_iter().chain(records(OURS)).collect();
+        let all = captured();
         let record = which.get(&all);
         let key = Key::decode(&record.key).unwrap();
         let mut value = record.value.clone().unwrap_or_default().to_vec();
