@@ -6,7 +6,8 @@ use base::{Batch, GroupId, Mono, NodeId, Now, Offset, ProducerId, Refusal, Uuid,
 use bytes::Bytes;
 use log::Recovered;
 use shard::{
-    Acks, AppendPart, Command, Effects, Event, ReadPart, Reply, ReplySink, ReplyTo, Settings, Shard,
+    Acks, AppendPart, Command, DeletePart, Effects, Event, ReadPart, Reply, ReplySink, ReplyTo,
+    Settings, Shard,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -136,6 +137,11 @@ impl Cluster {
     }
 
     fn create_topic(&mut self, node: u32) -> GroupId {
+        self.create_topic_with(node, &[])
+    }
+
+    fn create_topic_with(&mut self, node: u32, configs: &[(&str, &str)]) -> GroupId {
+        let configs = configs.iter().map(|(k, v)| (k.to_string(), v.to_string()));
         let deadline = self.now.after(Duration::from_secs(5));
         let topic = meta::NewTopic {
             name: "t".into(),
@@ -144,7 +150,7 @@ impl Cluster {
                 partitions: Some(1),
                 replicas: None,
             },
-            configs: BTreeMap::new(),
+            configs: configs.collect(),
         };
         let command = meta::Command::CreateTopics {
             topics: vec![topic],
@@ -342,4 +348,130 @@ fn an_epoch_that_this_group_never_had_has_no_end() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+impl Cluster {
+    fn delete(&mut self, node: u32, group: GroupId, before: Option<i64>) -> Result<i64, Refusal> {
+        let before = before.map(Offset);
+        let deadline = self.now.after(Duration::from_millis(150));
+        let parts = vec![DeletePart { group, before }];
+        match self.call(node, Command::DeleteRecords { deadline, parts }) {
+            Reply::Deleted(mut parts) => parts.remove(0).map(|start| start.0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn starts(&self, group: GroupId) -> Vec<i64> {
+        let start = |shard: &Shard| shard.replica_status(group).unwrap().start_offset.0;
+        self.shards.values().map(start).collect()
+    }
+
+    fn bytes(&self, group: GroupId) -> Vec<u64> {
+        let bytes = |shard: &Shard| shard.replica_status(group).unwrap().log_bytes;
+        self.shards.values().map(bytes).collect()
+    }
+
+    fn refused_read(&mut self, node: u32, group: GroupId, offset: i64) -> Refusal {
+        let part = ReadPart {
+            group,
+            offset: Offset(offset),
+            bytes_max: 1 << 20,
+            leader_epoch: None,
+            last_fetched_epoch: None,
+        };
+        let (deadline, parts) = (self.now, vec![part]);
+        let command = Command::Read {
+            bytes_min: 1,
+            bytes_max: 1 << 20,
+            deadline,
+            parts,
+        };
+        match self.call(node, command) {
+            Reply::Read(mut parts) => parts.remove(0).expect_err("it is refused"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Three nodes, a leader, five records in segments of their own.
+fn five_segments(configs: &[(&str, &str)]) -> (Cluster, u32, GroupId) {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let mut all = vec![("internal.segment.bytes", "1")];
+    all.extend_from_slice(configs);
+    let group = c.create_topic_with(2, &all);
+    c.run(Duration::from_secs(1));
+    let leader = c.leader(group).expect("a leader within a second");
+    for at in 0..5 {
+        let sequence = at as i32;
+        assert_eq!(
+            c.append(leader, group, batch(1, sequence, "v")),
+            Ok(Offset(at))
+        );
+    }
+    (c, leader, group)
+}
+
+#[test]
+fn deleted_records_go_on_all_replicas_and_not_beyond_the_high_watermark() {
+    let (mut c, leader, group) = five_segments(&[]);
+    assert_eq!(c.delete(leader, group, Some(2)), Ok(2));
+    assert_eq!(c.delete(leader, group, Some(1)), Ok(2), "it starts later");
+    assert_eq!(
+        c.delete(leader, group, Some(6)),
+        Err(Refusal::OffsetOutOfRange)
+    );
+    c.run(Duration::from_secs(1));
+    assert_eq!(c.starts(group), [2, 2, 2]);
+    let each = c.bytes(group);
+    assert_eq!(c.refused_read(leader, group, 1), Refusal::OffsetOutOfRange);
+    assert_eq!(c.read(leader, group, 2).len(), 3);
+    assert_eq!(c.delete(leader, group, None), Ok(5));
+    c.run(Duration::from_secs(1));
+    assert_eq!(c.starts(group), [5, 5, 5]);
+    assert_eq!(c.bytes(group), [0, 0, 0], "from {each:?}");
+    assert_eq!(c.append(leader, group, batch(1, 5, "w")), Ok(Offset(5)));
+    assert_eq!(
+        c.append(leader, group, batch(1, 4, "v")),
+        Ok(Offset(4)),
+        "producers are remembered although their batches are gone"
+    );
+}
+
+#[test]
+fn a_replica_that_is_away_holds_removal_back_and_catches_up_when_it_returns() {
+    let (mut c, leader, group) = five_segments(&[]);
+    let away = (1..=3).find(|node| *node != leader).unwrap();
+    c.down = vec![NodeId(away)];
+    c.run(Duration::from_secs(1));
+    for at in 5..8 {
+        assert_eq!(
+            c.append(leader, group, batch(1, at, "v")),
+            Ok(Offset(i64::from(at)))
+        );
+    }
+    assert_eq!(c.delete(leader, group, None), Ok(8));
+    c.run(Duration::from_secs(3));
+    let size = |c: &Cluster| c.shards[&NodeId(leader)].replica_status(group).unwrap();
+    let held = size(&c).log_bytes;
+    assert_eq!(size(&c).start_offset, Offset(8));
+    assert!(held > 0, "what node {away} lacks stays");
+    assert_eq!(c.shards[&NodeId(leader)].stats().held_bytes, held);
+    c.down = vec![];
+    c.run(Duration::from_secs(4));
+    assert_eq!(c.starts(group), [8, 8, 8]);
+    assert_eq!(c.bytes(group), [0, 0, 0], "it goes once all have had it");
+    assert_eq!(c.shards[&NodeId(leader)].stats().held_bytes, 0);
+}
+
+#[test]
+fn old_segments_go_by_themselves() {
+    let (mut c, leader, group) = five_segments(&[("retention.ms", "10000")]);
+    // The records say that they are from 1970.
+    c.run(Duration::from_secs(3));
+    assert_eq!(c.starts(group), [5, 5, 5]);
+    assert_eq!(c.append(leader, group, batch(1, 5, "v")), Ok(Offset(5)));
+    let (mut c, _, group) = five_segments(&[("retention.ms", "-1"), ("retention.bytes", "1")]);
+    c.run(Duration::from_secs(3));
+    assert_eq!(c.starts(group), [4, 4, 4], "at least so many bytes stay");
 }

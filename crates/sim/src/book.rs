@@ -11,6 +11,8 @@ pub(crate) struct BookedTopic {
     pub(crate) created: bool,
     /// Its deletion was asked for: calls may fail from now on.
     pub(crate) deletion_asked: bool,
+    /// Its old records may go.
+    pub(crate) retains: bool,
     /// Partitions asked for.
     pub(crate) partitions: u32,
 }
@@ -46,6 +48,7 @@ impl Book {
         let booked = BookedTopic {
             created: false,
             deletion_asked: false,
+            retains: false,
             partitions,
         };
         self.topics.insert(topic, booked);

@@ -12,6 +12,7 @@ pub(crate) mod monotone;
 pub(crate) mod one_value;
 pub(crate) mod producer_ids;
 pub(crate) mod replicas;
+pub(crate) mod starts;
 pub(crate) mod topics;
 pub(crate) mod twice;
 pub(crate) mod visible;
@@ -131,6 +132,7 @@ pub(crate) struct Checkers {
     pub(crate) monotone: monotone::Monotone,
     pub(crate) one_value: one_value::OneValue,
     pub(crate) producer_ids: producer_ids::ProducerIds,
+    pub(crate) starts: starts::Starts,
     pub(crate) topics: topics::Topics,
 }
 

@@ -129,6 +129,13 @@ fn admin_habits(random: &mut Random, nodes: usize) -> admin::Habits {
         },
         min_in_sync: if nodes > 1 { 2 } else { 1 },
         delete_percent: one_of(random, &[0, 2, 6]),
+        records_percent: one_of(random, &[0, 5, 15, 25]),
+        retention: admin::Retention {
+            topics_percent: one_of(random, &[0, 50, 100]),
+            ms: one_of(random, &[2_000, 10_000, 3_600_000]),
+            bytes: one_of(random, &[0, 30_000, 1 << 30]),
+            segment_ms: one_of(random, &[1_000, 60_000]),
+        },
     }
 }
 

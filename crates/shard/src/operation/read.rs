@@ -89,6 +89,10 @@ impl Shard {
         };
         if let Some(epoch) = part.last_fetched_epoch {
             let (ours, ends) = replica.log.epoch_end(epoch);
+            if ours < 0 {
+                // As in Kafka: there is no place to go back to.
+                return Err(Refusal::OffsetOutOfRange);
+            }
             if ours < epoch || ends < part.offset {
                 mark(Mark::Diverged);
                 answer.diverging = Some((ours, ends));

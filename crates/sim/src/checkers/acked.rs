@@ -40,8 +40,9 @@ impl Acked {
         });
     }
 
-    /// The log of a partition when everything has converged.
-    pub(crate) fn verify(&self, part: Part, log: &[Seen]) -> Checked {
+    /// The log of a partition when everything has converged, and where it starts: what lies
+    /// before that was deleted, or is too old.
+    pub(crate) fn verify(&self, part: Part, start: i64, log: &[Seen]) -> Checked {
         let place: BTreeMap<Ident, (i64, usize)> = log
             .iter()
             .filter_map(|batch| Some((*batch.idents.first()?, (batch.base, batch.idents.len()))))
@@ -54,7 +55,11 @@ impl Acked {
                 "{part}: records {}..+{} were acknowledged {told} at {} us",
                 ack.first.0, ack.records, ack.at_us
             );
+            let next = ack.base.map(|base| base + ack.records as i64);
             let Some((base, records)) = place.get(&ack.first) else {
+                if next.map_or(start > 0, |next| next <= start) {
+                    continue;
+                }
                 return Err(violation(NAME, format!("{promise}, and are gone")));
             };
             if ack.base.is_some_and(|told| told != *base) || *records != ack.records {
@@ -77,19 +82,21 @@ mod tests {
         acked.ack(PART, Some(3), Ident(10), 2, 0);
         acked.ack(PART, None, Ident(0), 3, 0);
         assert_eq!(
-            acked.verify(PART, &[seen(0, 0..3), seen(3, 10..12)]),
+            acked.verify(PART, 0, &[seen(0, 0..3), seen(3, 10..12)]),
             Ok(())
         );
-        assert!(acked.verify(PART, &[seen(0, 0..3)]).is_err(), "lost");
+        assert!(acked.verify(PART, 0, &[seen(0, 0..3)]).is_err(), "lost");
+        assert!(acked.verify(PART, 4, &[]).is_err(), "its end is lost");
+        assert_eq!(acked.verify(PART, 5, &[]), Ok(()), "deleted");
         assert!(
             acked
-                .verify(PART, &[seen(0, 10..12), seen(2, 0..3)])
+                .verify(PART, 0, &[seen(0, 10..12), seen(2, 0..3)])
                 .is_err(),
             "moved"
         );
         assert!(
             acked
-                .verify(PART, &[seen(0, 0..3), seen(3, 10..11)])
+                .verify(PART, 0, &[seen(0, 0..3), seen(3, 10..11)])
                 .is_err(),
             "cut"
         );

@@ -1,15 +1,16 @@
-//! Offsets are dense: a replica's log starts at 0 and has no hole and no overlap; a fetch's
+//! Offsets are dense: from its start on a replica's log has no hole and no overlap; a fetch's
 //! answer starts with the batch that contains the offset asked for.
 
 use super::{Checked, Part, Seen, violation};
 
 const NAME: &str = "offsets are contiguous";
 
-/// A replica's whole log.
-pub(crate) fn log(part: Part, node: u32, batches: &[Seen]) -> Checked {
-    let mut due = 0;
-    for batch in batches {
-        if batch.base != due {
+/// A replica's whole log, which starts at an offset, perhaps inside its first batch.
+pub(crate) fn log(part: Part, node: u32, start: i64, batches: &[Seen]) -> Checked {
+    let mut due = start;
+    for (nth, batch) in batches.iter().enumerate() {
+        let holds_start = nth == 0 && batch.base <= start && start < batch.next;
+        if batch.base != due && !holds_start {
             let what = format!("{part} on node {node}: {} follows on {due}", batch.base);
             return Err(violation(NAME, what));
         }
@@ -46,10 +47,12 @@ mod tests {
 
     #[test]
     fn holes_overlaps_and_wrong_starts_are_caught() {
-        assert_eq!(log(PART, 1, &[seen(0, 0..3), seen(3, 3..4)]), Ok(()));
-        assert!(log(PART, 1, &[seen(1, 0..3)]).is_err());
-        assert!(log(PART, 1, &[seen(0, 0..3), seen(4, 3..4)]).is_err());
-        assert!(log(PART, 1, &[seen(0, 0..3), seen(2, 3..4)]).is_err());
+        assert_eq!(log(PART, 1, 0, &[seen(0, 0..3), seen(3, 3..4)]), Ok(()));
+        assert_eq!(log(PART, 1, 2, &[seen(0, 0..3), seen(3, 3..4)]), Ok(()));
+        assert!(log(PART, 1, 3, &[seen(0, 0..3), seen(3, 3..4)]).is_err());
+        assert!(log(PART, 1, 0, &[seen(1, 0..3)]).is_err());
+        assert!(log(PART, 1, 0, &[seen(0, 0..3), seen(4, 3..4)]).is_err());
+        assert!(log(PART, 1, 0, &[seen(0, 0..3), seen(2, 3..4)]).is_err());
         assert_eq!(answer(PART, 2, &[seen(0, 0..3), seen(3, 3..4)]), Ok(()));
         assert!(answer(PART, 3, &[seen(0, 0..3)]).is_err());
         assert!(answer(PART, 0, &[seen(1, 0..3)]).is_err());

@@ -5,10 +5,11 @@ use super::{Checked, Part, Seen, violation};
 use crate::payload::Ident;
 use std::collections::BTreeMap;
 
-/// The log of a partition.
+/// The log of a partition. If it doesn't begin at 0, neither do the sequences of its producers.
 pub(crate) fn log(part: Part, batches: &[Seen]) -> Checked {
     let mut places: BTreeMap<Ident, i64> = BTreeMap::new();
     let mut due: BTreeMap<(i64, i16), i32> = BTreeMap::new();
+    let whole = batches.first().is_none_or(|first| first.base == 0);
     for batch in batches {
         for (ident, offset) in batch.idents.iter().zip(batch.base..) {
             if let Some(first) = places.insert(*ident, offset) {
@@ -20,7 +21,8 @@ pub(crate) fn log(part: Part, batches: &[Seen]) -> Checked {
         if id < 0 {
             continue;
         }
-        let due = due.entry((id, epoch)).or_insert(0);
+        let first = if whole { 0 } else { sequence };
+        let due = due.entry((id, epoch)).or_insert(first);
         if *due != sequence {
             let what = format!(
                 "{part} at {}: producer {id} epoch {epoch} has sequence {sequence} after {due}",
@@ -51,6 +53,8 @@ mod tests {
             of((1, 1, 0), seen(6, 6..7)),
         ];
         assert_eq!(log(PART, &good), Ok(()));
+        assert!(log(PART, &[of((1, 0, 3), seen(0, 0..3))]).is_err());
+        assert_eq!(log(PART, &good[2..]), Ok(()), "what came before is gone");
         assert!(log(PART, &[seen(0, 0..3), seen(3, 2..4)]).is_err());
         assert!(log(PART, &[good[0].clone(), of((1, 0, 4), seen(3, 5..6))]).is_err());
     }

@@ -1,9 +1,12 @@
 //! A client that makes and deletes topics and asks questions: offsets, epochs.
 
+mod records;
+
 use super::links::Ask;
 use super::producer::unexpected;
 use super::{Common, Reach, codes, decode};
 use crate::book::topic_name;
+use crate::checkers::starts::ANYWHERE;
 use crate::checkers::{Checked, Part, violation};
 use crate::scheduler::Micros;
 use wire_kafka::Reader;
@@ -11,6 +14,7 @@ use wire_kafka::messages::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use wire_kafka::messages::create_topics_response::CreateTopicsResponse;
+use wire_kafka::messages::delete_records_response::DeleteRecordsResponse;
 use wire_kafka::messages::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
 use wire_kafka::messages::delete_topics_response::DeleteTopicsResponse;
 use wire_kafka::messages::list_offsets_request::{
@@ -33,6 +37,19 @@ pub(crate) struct Habits {
     pub(crate) replicas: i16,
     pub(crate) min_in_sync: u64,
     pub(crate) delete_percent: u64,
+    /// Percent of what it does that deletes records.
+    pub(crate) records_percent: u64,
+    /// What it says of retention when it makes a topic.
+    pub(crate) retention: Retention,
+}
+
+/// What topics are told about old records; not all topics are.
+#[derive(Clone, Debug)]
+pub(crate) struct Retention {
+    pub(crate) topics_percent: u64,
+    pub(crate) ms: u64,
+    pub(crate) bytes: u64,
+    pub(crate) segment_ms: u64,
 }
 
 /// The admin.
@@ -96,7 +113,9 @@ impl Admin {
             common.view.wanted = true;
         } else {
             let part = parts[common.random.below(parts.len() as u64) as usize];
-            if roll < 70 {
+            if roll >= 90 - self.habits.records_percent {
+                records::delete(common, reach, part);
+            } else if roll < 60 {
                 self.list_offsets(common, reach, part);
             } else {
                 self.epoch_end(common, reach, part);
@@ -107,6 +126,13 @@ impl Admin {
     fn new_topic(&mut self, common: &mut Common, reach: &mut Reach<'_>) {
         let partitions = common.random.between(1, self.habits.partitions_max) as u32;
         let topic = reach.book.new_topic(partitions);
+        if common.random.percent(self.habits.retention.topics_percent) {
+            reach.book.topic(topic).expect("made just now").retains = true;
+            for partition in 0..partitions {
+                let part = Part { topic, partition };
+                reach.checkers.starts.asked(part, ANYWHERE);
+            }
+        }
         self.create(common, reach, topic);
     }
 
@@ -119,12 +145,19 @@ impl Admin {
             name: name.to_string(),
             value: Some(value.to_string()),
         };
+        let mut configs = vec![config("min.insync.replicas", min)];
+        if booked.retains {
+            let retention = &self.habits.retention;
+            configs.push(config("retention.ms", retention.ms));
+            configs.push(config("retention.bytes", retention.bytes));
+            configs.push(config("segment.ms", retention.segment_ms));
+        }
         let new = CreatableTopic {
             name: topic_name(topic),
             num_partitions: booked.partitions as i32,
             replication_factor: self.habits.replicas,
             assignments: Vec::new(),
-            configs: vec![config("min.insync.replicas", min)],
+            configs,
         };
         let body = CreateTopicsRequest {
             topics: vec![new],
@@ -241,6 +274,10 @@ impl Admin {
                 let answer: DeleteTopicsResponse = decode(version, &mut reader)?;
                 deleted(reach, topic, &answer)
             }
+            Ask::DeleteRecords(part, before) => {
+                let answer: DeleteRecordsResponse = decode(version, &mut reader)?;
+                records::deleted(common, reach, part, before, &answer)
+            }
             Ask::Offsets(part, at) => {
                 let answer: ListOffsetsResponse = decode(version, &mut reader)?;
                 offsets(common, reach, part, at, &answer)
@@ -332,10 +369,10 @@ fn offsets(
     }
     let (offset, now) = (result.offset, reach.now);
     match at {
-        EARLIEST if offset != 0 => Err(violation(
-            "the log starts at 0",
-            format!("{part}: earliest is {offset}"),
-        )),
+        EARLIEST => {
+            let by = || format!("ListOffsets at {now} us");
+            reach.checkers.starts.told(part, offset, by)
+        }
         LATEST => {
             reach
                 .checkers

@@ -191,7 +191,7 @@ impl Consumer {
     ) -> Checked {
         let code = data.error_code;
         if code == codes::OFFSET_OUT_OF_RANGE {
-            return self.out_of_range(reach, part, from, fenced);
+            return self.out_of_range(common, reach, part, from, fenced);
         }
         if code != codes::NONE {
             let leader = &data.current_leader;
@@ -234,6 +234,14 @@ impl Consumer {
             return Ok(());
         }
         reach.checkers.monotone.connection(connection, part, high)?;
+        let start = data.log_start_offset;
+        // Versions before 5 don't say it.
+        if start >= 0 {
+            let starts = &mut reach.checkers.starts;
+            let from = if batches.is_empty() { start } else { from };
+            starts.served(connection, part, from, start)?;
+            starts.told(part, start, || who.clone())?;
+        }
         reach.checkers.committed.told(part, high, || who.clone());
         self.consumed(reach, part, &batches, &who)
     }
@@ -255,9 +263,23 @@ impl Consumer {
         Ok(())
     }
 
-    /// A leader that isn't out of date has everything that was ever committed.
-    fn out_of_range(&mut self, reach: &Reach<'_>, part: Part, from: i64, fenced: bool) -> Checked {
+    /// A leader that isn't out of date has everything that was ever committed, from the start on.
+    fn out_of_range(
+        &mut self,
+        common: &mut Common,
+        reach: &Reach<'_>,
+        part: Part,
+        from: i64,
+        fenced: bool,
+    ) -> Checked {
         let high = reach.checkers.committed.high_watermark(part);
+        if reach.checkers.starts.may_be_gone(part, from) {
+            // It doesn't ask where the log starts, and finds it by and by.
+            let start = reach.checkers.starts.told_of(part).max(from + 1).min(high);
+            let next = common.random.between(start as u64, high as u64);
+            self.positions.insert(part, (next as i64, -1));
+            return Ok(());
+        }
         if fenced && from <= high && !reach.book.doomed(part) {
             let what = format!("{part}: offset {from} is out of range; {high} was committed");
             return Err(violation("committed stays readable", what));

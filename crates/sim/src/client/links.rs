@@ -24,6 +24,8 @@ pub(crate) enum Ask {
     Offsets(Part, i64),
     /// One partition and the epoch asked for.
     EpochEnd(Part, i32),
+    /// One partition and the offset before which its records are to go.
+    DeleteRecords(Part, i64),
     Create(u32),
     Delete(u32),
 }

@@ -53,6 +53,9 @@ impl World {
                 self.checkers
                     .monotone
                     .replica(name, node.life, *part, high)?;
+                let start = status.start_offset.0;
+                let replica = (name, node.life);
+                self.checkers.starts.replica(replica, *part, start, high)?;
                 let by = || format!("node {name} at {now} us");
                 self.checkers.committed.told(*part, high, by);
             }
@@ -301,6 +304,7 @@ impl World {
             let first = first.get_or_insert_with(|| status.clone());
             let same = first.leader == status.leader
                 && first.last_index == status.last_index
+                && first.start_offset == status.start_offset
                 && first.end_offset == status.end_offset;
             if !same {
                 return Some(format!(

@@ -33,12 +33,15 @@ impl World {
     fn verify_part(&mut self, part: Part) -> Checked {
         let (group, places) = self.placed(part).expect("it has converged");
         let mut logs: Vec<(Place, Vec<Seen>)> = Vec::new();
+        let (mut start, mut end) = (0, 0);
         for place in places {
             if self.is_excused(place) {
                 continue;
             }
-            let log = self.log_on_disk(place, group)?;
-            contiguous::log(part, place as u32 + 1, &log)?;
+            let status = self.status(place, group).expect("it has converged");
+            (start, end) = (status.start_offset.0, status.end_offset.0);
+            let log = self.log_on_disk(place, group, start)?;
+            contiguous::log(part, place as u32 + 1, start, &log)?;
             logs.push((place, log));
         }
         let replica = |(place, log): &(Place, Vec<Seen>)| (*place as u32 + 1, log.clone());
@@ -60,14 +63,18 @@ impl World {
             self.checkers.one_value.seen(part, batch, &who)?;
         }
         twice::log(part, log)?;
-        self.checkers
-            .committed
-            .verify(part, log.last().map_or(0, |batch| batch.next))?;
-        self.checkers.acked.verify(part, log)
+        let reached = log.last().map_or(start, |batch| batch.next);
+        if reached != end {
+            let what = format!("{part}: read up to {reached} of {end} on the disk of {who}");
+            return Err(violation("a replica's log can be read", what));
+        }
+        self.checkers.committed.verify(part, end)?;
+        self.checkers.starts.verify(part, start)?;
+        self.checkers.acked.verify(part, start, log)
     }
 
-    /// The batches of a replica, as the node reads them from its disk.
-    fn log_on_disk(&self, place: Place, group: u64) -> Result<Vec<Seen>, Violation> {
+    /// The batches of a replica from its start on, as the node reads them from its disk.
+    fn log_on_disk(&self, place: Place, group: u64, start: i64) -> Result<Vec<Seen>, Violation> {
         let process = self.nodes[place]
             .process
             .as_ref()
@@ -78,7 +85,7 @@ impl World {
         };
         let mut batches: Vec<Seen> = Vec::new();
         loop {
-            let from = Offset(batches.last().map_or(0, |batch| batch.next));
+            let from = Offset(batches.last().map_or(start, |batch| batch.next));
             let Some(plan) = process.shard.plan_replica(GroupId(group), from) else {
                 return Ok(batches);
             };
