@@ -16,6 +16,7 @@ mod rebalance;
 mod subscription;
 mod sync;
 mod tick;
+mod waits;
 
 pub(crate) use live::{CONSUMER, Live, State, unknown_member};
 pub(crate) use member::Member;

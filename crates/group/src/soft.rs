@@ -23,3 +23,12 @@ pub struct Soft {
     /// What groups of KIP-848 need.
     pub(crate) consumer: consumer::Soft,
 }
+
+impl Soft {
+    /// A classic group is no more; what it was, if it was in use.
+    pub(crate) fn retire(&mut self, name: &str) -> Option<Live> {
+        let mut live = self.classic.remove(name)?;
+        live.stop_waits(&mut self.timers);
+        Some(live)
+    }
+}

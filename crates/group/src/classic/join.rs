@@ -3,6 +3,7 @@
 use super::Work;
 use super::live::{Live, State, refused, unknown_member};
 use super::member::{Member, own};
+use super::waits::PENDING_MAX;
 use crate::command::JoinGroup;
 use crate::groups::Group;
 use crate::record::group::Saved;
@@ -107,7 +108,7 @@ impl Live {
     fn join(&mut self, caller: Caller, join: JoinGroup, work: &mut Work<'_, '_>) {
         let known = join.member.as_str();
         if !self.has_room(known, work.ctx.config.size_max) {
-            self.remove(known);
+            self.expel(known, work);
             let text = "the group has as many members as it may";
             let refusal = Refusal::GroupMaxSize(text.to_owned());
             return answer(caller, refused("", refusal), work.out);
@@ -153,13 +154,12 @@ impl Live {
                 None => self.enter(id, caller, join, work),
             }
         } else if join.requires_known_id {
-            let at = work.in_ms(join.session_timeout_ms);
-            self.pending.insert(id.clone(), at);
-            let timer = Timer::Session {
-                group: self.name.clone(),
-                member: id.clone(),
-            };
-            work.timers.arm(at, timer);
+            if self.pending.len() >= PENDING_MAX {
+                let text = "too many members were given ids that they have not used";
+                let refusal = Refusal::CoordinatorNotAvailable(text.to_owned());
+                return answer(caller, refused("", refusal), work.out);
+            }
+            self.expect(id.clone(), join.session_timeout_ms, work);
             answer(caller, refused(&id, Refusal::MemberIdRequired), work.out);
         } else {
             self.enter(id, caller, join, work);
@@ -173,6 +173,7 @@ impl Live {
             let refusal = Refusal::Unexpected(text.to_owned());
             return answer(caller, refused(&join.member, refusal), work.out);
         }
+        self.expect_no_more(&join.member, work.timers);
         self.enter(Arc::from(join.member.as_str()), caller, join, work);
     }
 
@@ -260,10 +261,17 @@ impl Live {
         let fenced = Refusal::FencedInstance("another member has taken over".to_owned());
         self.answer_join(old, refused(old, fenced.clone()), work.out);
         self.answer_sync(old, Err(fenced), work.out);
-        self.has_synced(old);
+        self.has_synced(old, work);
         let Some(mut member) = self.members.remove(old) else {
             return;
         };
+        if let Some(at) = member.armed.take() {
+            let timer = Timer::Session {
+                group: self.name.clone(),
+                member: member.id.clone(),
+            };
+            work.timers.disarm(at, timer);
+        }
         if self.is_leader(old) {
             self.leader = Some(id.clone());
         }
@@ -272,7 +280,6 @@ impl Live {
         }
         member.id = id.clone();
         member.new = false;
-        member.armed = None;
         self.members.insert(id, member);
     }
 

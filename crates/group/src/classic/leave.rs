@@ -60,7 +60,7 @@ impl Live {
             let named = named.ok_or_else(unknown_member)?;
             self.drop_member(&named, work);
         } else if self.pending.contains_key(id) {
-            self.remove(id);
+            self.expel(id, work);
         } else {
             self.check(id, leaver.instance.as_deref())?;
             self.drop_member(id, work);

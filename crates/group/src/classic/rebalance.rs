@@ -8,7 +8,6 @@
 use super::live::{JoinEnd, Live, State, refused, unknown_member};
 use super::{Member, Work};
 use crate::Caller;
-use crate::soft::Timer;
 use base::Refusal;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -18,30 +17,6 @@ use std::sync::Arc;
 pub(crate) const NEW_MEMBER_JOIN_MS: i32 = 5 * 60 * 1000;
 
 impl Live {
-    /// A member has shown that it is alive; it has to do so again within `wait_ms`.
-    pub(crate) fn renew(&mut self, id: &str, wait_ms: i32, work: &mut Work<'_, '_>) {
-        let Some(member) = self.members.get_mut(id) else {
-            return;
-        };
-        member.deadline = work.in_ms(wait_ms);
-        if member.armed.is_none_or(|at| at > member.deadline) {
-            member.armed = Some(member.deadline);
-            let timer = Timer::Session {
-                group: self.name.clone(),
-                member: member.id.clone(),
-            };
-            work.timers.arm(member.deadline, timer);
-        }
-    }
-
-    /// The same with the session time-out that the member asked for.
-    pub(crate) fn renew_session(&mut self, id: &str, work: &mut Work<'_, '_>) {
-        if let Some(member) = self.members.get(id) {
-            let wait_ms = member.session_timeout_ms;
-            self.renew(id, wait_ms, work);
-        }
-    }
-
     /// A new member is in; its join waits.
     pub(crate) fn add(&mut self, mut member: Member, caller: Caller, work: &mut Work<'_, '_>) {
         if self.state == State::Preparing && self.initial {
@@ -82,7 +57,7 @@ impl Live {
             self.forget_assignments();
             self.refuse_syncs(&Refusal::RebalanceInProgress, work);
         }
-        self.sync_end = None;
+        self.stop_syncing_wait(work.timers);
         self.unsynced.clear();
         let initial = self.state == State::Empty;
         self.go(State::Preparing, work.ctx.now.wall);
@@ -96,12 +71,6 @@ impl Live {
         } else {
             self.end_joining_in(self.rebalance_timeout_ms(), JoinEnd::Rebalance, work);
         }
-    }
-
-    fn end_joining_in(&mut self, wait_ms: i32, end: JoinEnd, work: &mut Work<'_, '_>) {
-        let at = work.in_ms(wait_ms);
-        self.join_end = Some((at, end));
-        work.timers.arm(at, Timer::Join(self.name.clone()));
     }
 
     /// A first rebalance takes its time in any case.
@@ -129,7 +98,7 @@ impl Live {
 
     /// Forms the next generation of those who came.
     pub(crate) fn complete_join(&mut self, work: &mut Work<'_, '_>) {
-        self.join_end = None;
+        self.stop_joining_wait(work.timers);
         let absent = |member: &&Member| member.join.is_none() && member.instance.is_none();
         let absent: Vec<Arc<str>> = self
             .members
@@ -138,7 +107,7 @@ impl Live {
             .map(|m| m.id.clone())
             .collect();
         for id in absent {
-            self.remove(&id);
+            self.expel(&id, work);
         }
         if !self.elect_leader() && !self.members.is_empty() {
             // Nobody came, but static members are still expected: wait until their sessions end.
@@ -190,9 +159,7 @@ impl Live {
             }
             self.unsynced.insert(id);
         }
-        let at = work.in_ms(self.rebalance_timeout_ms());
-        self.sync_end = Some(at);
-        work.timers.arm(at, Timer::Sync(self.name.clone()));
+        self.end_syncing_in(self.rebalance_timeout_ms(), work);
     }
 
     /// The time to sync is up: who hasn't is out.
@@ -202,16 +169,16 @@ impl Live {
             return;
         }
         for id in late {
-            self.remove(&id);
+            self.expel(&id, work);
         }
         self.prepare(work);
     }
 
     /// A member has asked for its assignment.
-    pub(crate) fn has_synced(&mut self, id: &str) {
+    pub(crate) fn has_synced(&mut self, id: &str, work: &mut Work<'_, '_>) {
         self.unsynced.remove(id);
         if self.unsynced.is_empty() {
-            self.sync_end = None;
+            self.stop_syncing_wait(work.timers);
         }
     }
 
@@ -236,6 +203,6 @@ impl Live {
     pub(crate) fn drop_member(&mut self, id: &str, work: &mut Work<'_, '_>) {
         self.answer_join(id, refused("", unknown_member()), work.out);
         self.answer_sync(id, Err(unknown_member()), work.out);
-        self.remove(id);
+        self.expel(id, work);
     }
 }

@@ -72,7 +72,7 @@ impl Live {
             return answer(caller, Err(refusal), work.out);
         }
         let id = sync.member.as_str();
-        self.has_synced(id);
+        self.has_synced(id, work);
         if self.state == State::Stable {
             let assignment = self.members.get(id).map(|m| m.assignment.clone());
             let synced = self.synced(assignment.unwrap_or_default());

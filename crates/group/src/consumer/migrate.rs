@@ -35,7 +35,7 @@ impl Upgrade {
         ctx: &Context<'_>,
         out: &mut Decision,
     ) {
-        if let Some(mut live) = soft.classic.remove(name) {
+        if let Some(mut live) = soft.retire(name) {
             live.refuse_waiting(&Refusal::RebalanceInProgress, out);
         }
         tick::welcome(name, &self.group, &mut soft.consumer, ctx);

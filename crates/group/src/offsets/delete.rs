@@ -119,7 +119,7 @@ impl Groups {
 
     /// Writes what makes the group itself disappear; its offsets are another matter.
     pub(crate) fn tombstone_group(&self, soft: &mut Soft, name: &str, records: &mut Vec<Record>) {
-        soft.classic.remove(name);
+        soft.retire(name);
         match self.groups.get(name) {
             Some(Group::Consumer(group)) => group.tombstones(name, records),
             Some(Group::Classic(_)) => records.push(Record::tombstone(Key::Group(name))),

@@ -1,6 +1,6 @@
 //! Moments at which something may be due. An entry is a hint: whoever put it in keeps the real
-//! deadline and looks at it when the entry comes up. So nothing is ever taken out, and a
-//! heartbeat, which only moves a deadline, doesn't touch this at all.
+//! deadline and looks at it when the entry comes up. So a heartbeat, which only moves a deadline,
+//! doesn't touch this at all. Who doesn't wait any more takes its entry out.
 
 use base::Mono;
 use std::collections::BTreeSet;
@@ -31,6 +31,24 @@ pub(crate) struct Timers(BTreeSet<(Mono, Timer)>);
 impl Timers {
     pub(crate) fn arm(&mut self, at: Mono, timer: Timer) {
         self.0.insert((at, timer));
+    }
+
+    pub(crate) fn disarm(&mut self, at: Mono, timer: Timer) {
+        self.0.remove(&(at, timer));
+    }
+
+    /// Takes the entry at `old` out, if there is one, and puts one in at `at`.
+    pub(crate) fn move_to(&mut self, old: Option<Mono>, at: Mono, timer: Timer) {
+        if let Some(old) = old {
+            self.disarm(old, timer.clone());
+        }
+        self.arm(at, timer);
+    }
+
+    /// Entries.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// The first entry's time.

@@ -281,9 +281,10 @@ impl Clients {
 
     /// What holds between any two commands.
     fn check(&self) {
-        let mut waiting = 0;
+        let (mut waiting, mut entries) = (0, 0);
         for live in self.world.soft.classic.values() {
             check_group(live);
+            entries += waits(live);
             let members = live.members.values();
             waiting += members
                 .map(|m| usize::from(m.join.is_some()) + usize::from(m.sync.is_some()))
@@ -300,6 +301,12 @@ impl Clients {
             self.world.owed.len(),
             "who is owed an answer waits somewhere"
         );
+        // And one for the search for old offsets.
+        assert_eq!(
+            self.world.soft.timers.len(),
+            entries + 1,
+            "one entry for each wait"
+        );
     }
 
     /// A stable group is what its record says.
@@ -315,6 +322,13 @@ impl Clients {
         assert_eq!(members(&saved), members(live));
         assert_eq!(saved.leader, live.leader);
     }
+}
+
+/// What a group waits for that has a time.
+fn waits(live: &Live) -> usize {
+    let sessions = live.members.values().filter(|m| m.armed.is_some());
+    let ends = usize::from(live.join_end.is_some()) + usize::from(live.sync_end.is_some());
+    sessions.count() + live.pending.len() + ends
 }
 
 fn check_group(live: &Live) {
