@@ -20,7 +20,10 @@ struct Cluster(Vec<String>);
 
 impl Topics for Cluster {
     fn topic(&self, name: &str) -> Option<TopicFacts> {
-        let at = self.0.binary_search_by(|known| known.as_str().cmp(name)).ok()?;
+        let at = self
+            .0
+            .binary_search_by(|known| known.as_str().cmp(name))
+            .ok()?;
         Some(TopicFacts {
             id: Uuid((at as u128 + 1).to_be_bytes()),
             partitions: PARTITIONS_PER_TOPIC,
@@ -132,7 +135,13 @@ fn steady(members: usize) {
             let (epoch, ..) = if epoch == 0 {
                 bench.join(1, id)
             } else {
-                bench.ask(1, ConsumerHeartbeat { owned, ..beat(id, epoch) })
+                bench.ask(
+                    1,
+                    ConsumerHeartbeat {
+                        owned,
+                        ..beat(id, epoch)
+                    },
+                )
             };
             epochs[at] = epoch;
         }

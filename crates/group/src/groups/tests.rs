@@ -4,6 +4,7 @@
 mod consumers;
 mod dialogue;
 mod garbage;
+mod mixed;
 mod properties;
 mod script;
 mod world;
