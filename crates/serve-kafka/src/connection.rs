@@ -109,6 +109,7 @@ impl Connection {
         let frames = Frames::new(broker.settings().request_bytes_max);
         let counters: Arc<Counters> = Arc::default();
         let sessions = Mutex::new(Sessions::new(id, Arc::clone(&counters)));
+        let host = handlers::host(&peer);
         Connection {
             id,
             peer,
@@ -116,6 +117,7 @@ impl Connection {
                 broker,
                 inbox,
                 principal: Principal::ANONYMOUS,
+                host,
                 listener: meta::LISTENER.into(),
                 sessions,
                 now: Now::default(),

@@ -7,13 +7,17 @@ mod alter_client_quotas;
 mod alter_configs;
 mod alter_replica_log_dirs;
 pub(crate) mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
@@ -23,15 +27,24 @@ mod elect_leaders;
 mod fetch;
 mod find_coordinator;
 mod get_telemetry_subscriptions;
+mod groups;
+mod heartbeat;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
 mod list_config_resources;
+mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
 mod list_transactions;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod push_telemetry;
+mod sync_group;
 mod unregister_broker;
 mod update_features;
 
@@ -40,6 +53,7 @@ use crate::sessions::Sessions;
 use base::{Mono, Now, Refusal};
 use broker::{Bounded, Broker, Principal};
 use bytes::Bytes;
+pub(crate) use groups::host;
 use shard::{Reply, ReplySink, ReplyTo};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,7 +74,15 @@ pub(crate) static APIS: &[Api] = &[
     fetch::API,
     list_offsets::API,
     metadata::API,
+    offset_commit::API,
+    offset_fetch::API,
     find_coordinator::API,
+    join_group::API,
+    heartbeat::API,
+    leave_group::API,
+    sync_group::API,
+    describe_groups::API,
+    list_groups::API,
     api_versions::API,
     create_topics::API,
     delete_topics::API,
@@ -72,9 +94,11 @@ pub(crate) static APIS: &[Api] = &[
     alter_replica_log_dirs::API,
     describe_log_dirs::API,
     create_partitions::API,
+    delete_groups::API,
     elect_leaders::API,
     alter_configs::INCREMENTAL,
     list_partition_reassignments::API,
+    offset_delete::API,
     describe_client_quotas::API,
     alter_client_quotas::API,
     describe_quorum::API,
@@ -84,6 +108,8 @@ pub(crate) static APIS: &[Api] = &[
     unregister_broker::API,
     describe_transactions::API,
     list_transactions::API,
+    consumer_group_heartbeat::API,
+    consumer_group_describe::API,
     get_telemetry_subscriptions::API,
     push_telemetry::API,
     list_config_resources::API,
@@ -105,6 +131,8 @@ pub(crate) struct Door {
     pub(crate) broker: Broker,
     pub(crate) inbox: Arc<dyn ReplySink>,
     pub(crate) principal: Principal,
+    /// Where the client comes from, as Kafka writes it.
+    pub(crate) host: String,
     /// The listener that the client came in by.
     pub(crate) listener: Arc<str>,
     /// Its fetch session. Only this connection's own calls lock it.
@@ -245,6 +273,7 @@ pub(crate) enum Waiting {
     ElectLeaders(elect_leaders::Waiting),
     EpochEnds(offset_for_leader_epoch::Waiting),
     Fetch(fetch::Waiting),
+    Group(groups::Waiting),
     InitProducerId(Request),
     ListOffsets(list_offsets::Waiting),
     Metadata(metadata::Waiting),
@@ -260,6 +289,7 @@ impl Waiting {
             (Waiting::Fetch(waiting), Reply::Read(parts)) => waiting.on_parts(door, parts, notes),
             (Waiting::ListOffsets(waiting), Reply::Offsets(parts)) => waiting.on_parts(door, parts),
             (Waiting::EpochEnds(waiting), Reply::EpochEnds(parts)) => waiting.finish(parts),
+            (Waiting::Group(waiting), reply) => waiting.on_reply(door, reply),
             (Waiting::Metadata(waiting), Reply::Meta(reply)) => waiting.finish(door, reply),
             (Waiting::CreateTopics(waiting), Reply::Meta(reply)) => waiting.finish(door, reply),
             (Waiting::DeleteTopics(waiting), Reply::Meta(reply)) => waiting.finish(reply),

@@ -3,12 +3,14 @@
 //! 0: for a group. 1: the kind of coordinator; a message beside the code. 2: nothing new. 3:
 //! flexible. 4: several at once. 5: nothing new. 6: share groups.
 //!
-//! No coordinator is served yet, so each is answered as not available. The API is in the table
-//! all the same: librdkafka takes its absence as a sign that a broker doesn't know LZ4.
+//! Transactions and share groups have no coordinators yet: theirs is answered as not available.
 
+use super::groups::{self, code};
 use super::{Api, Door, Request, Step};
-use crate::refusals::codes;
-use base::Now;
+use crate::hints::node_id;
+use crate::refusals::{self, codes};
+use base::{NodeId, Now, Refusal};
+use std::time::Duration;
 use wire_kafka::messages::find_coordinator_request::FindCoordinatorRequest;
 use wire_kafka::messages::find_coordinator_response::{Coordinator, FindCoordinatorResponse};
 use wire_kafka::{ApiKey, Reader, WireError};
@@ -19,39 +21,140 @@ pub(crate) const API: Api = Api {
     serve,
 };
 
-/// The last kind of coordinator that a version knows: groups, transactions, share groups.
-fn last_kind(version: i16) -> i8 {
-    if version >= 6 { 2 } else { 1 }
+/// How long the topic of the coordinators may take to be made on the way.
+const CREATION_WAIT: Duration = Duration::from_secs(5);
+/// The first version that asks for several.
+const SEVERAL: i16 = 4;
+/// The first version with messages.
+const MESSAGES: i16 = 1;
+/// The kinds of coordinators.
+const OF_GROUPS: i8 = 0;
+const OF_SHARE_GROUPS: i8 = 2;
+
+/// The keys that were asked for and what was found so far.
+pub(crate) struct Waiting {
+    request: Request,
+    left: std::vec::IntoIter<String>,
+    /// The key that is being looked for.
+    key: String,
+    found: Vec<Coordinator>,
 }
 
-fn serve(_: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
+fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
     let body = FindCoordinatorRequest::decode(request.version, reader)?;
-    let known = (0..=last_kind(request.version)).contains(&body.key_type);
-    let (error_code, why) = match known {
-        true => (
-            codes::COORDINATOR_NOT_AVAILABLE,
-            "this cluster has no coordinators yet",
-        ),
-        false => (
-            codes::INVALID_REQUEST,
-            "there is no such kind of coordinator",
-        ),
+    let keys = match request.version >= SEVERAL {
+        true => body.coordinator_keys,
+        false => vec![body.key],
     };
-    let error_message = Some(why.to_owned());
-    let nobody = |key| Coordinator {
+    let refusal = match body.key_type {
+        OF_GROUPS => None,
+        OF_SHARE_GROUPS if request.version < 6 => Some(no_such_kind()),
+        kind if (OF_GROUPS..=OF_SHARE_GROUPS).contains(&kind) => {
+            let why = "this cluster has no coordinators of this kind yet";
+            Some(Refusal::CoordinatorNotAvailable(why.to_owned()))
+        }
+        _ => Some(no_such_kind()),
+    };
+    if let Some(why) = refusal {
+        let found = keys.into_iter().map(|key| nobody(key, &why)).collect();
+        return Ok(answer(request, found));
+    }
+    let waiting = Waiting {
+        request,
+        found: Vec::with_capacity(keys.len()),
+        left: keys.into_iter(),
+        key: String::new(),
+    };
+    Ok(waiting.go_on(door, now))
+}
+
+fn no_such_kind() -> Refusal {
+    Refusal::InvalidRequest("there is no such kind of coordinator".to_owned())
+}
+
+impl Waiting {
+    fn go_on(mut self, door: &Door, now: Now) -> Step {
+        let Some(key) = self.left.next() else {
+            return answer(self.request, self.found);
+        };
+        let to = self.request.reply_to(door);
+        door.broker
+            .coordinator(now, &door.principal, &key, CREATION_WAIT, to);
+        self.key = key;
+        Step::Wait(super::Waiting::Group(groups::Waiting::FindCoordinator(
+            self,
+        )))
+    }
+
+    /// Takes up where one coordinator is.
+    pub(crate) fn on_found(
+        mut self,
+        door: &Door,
+        now: Now,
+        found: Result<NodeId, Refusal>,
+    ) -> Step {
+        let key = std::mem::take(&mut self.key);
+        self.found.push(match found {
+            Ok(node) => somebody(door, key, node),
+            Err(why) => nobody(key, &why),
+        });
+        self.go_on(door, now)
+    }
+}
+
+/// A coordinator, if the client can reach it by the listener that it came in by.
+fn somebody(door: &Door, key: String, node: NodeId) -> Coordinator {
+    let image = door.broker.image();
+    let at = image
+        .nodes
+        .get(&node)
+        .and_then(|info| info.at(&door.listener));
+    match at {
+        Some(at) => Coordinator {
+            key,
+            node_id: node_id(node),
+            host: at.host.clone(),
+            port: i32::from(at.port),
+            error_code: codes::NONE,
+            error_message: Some(String::new()),
+        },
+        None => {
+            let why = "the coordinator has no address on this listener".to_owned();
+            nobody(key, &Refusal::CoordinatorNotAvailable(why))
+        }
+    }
+}
+
+fn nobody(key: String, why: &Refusal) -> Coordinator {
+    Coordinator {
         key,
         node_id: -1,
         host: String::new(),
         port: -1,
-        error_code,
-        error_message: error_message.clone(),
+        error_code: code(why),
+        error_message: refusals::message(why).or(Some(String::new())),
+    }
+}
+
+fn answer(request: Request, mut found: Vec<Coordinator>) -> Step {
+    if request.version >= SEVERAL {
+        return request.answer(&FindCoordinatorResponse {
+            coordinators: found,
+            ..Default::default()
+        });
+    }
+    let one = found.pop().unwrap_or_default();
+    // The older versions say "NONE" where nothing is wrong, as Kafka does.
+    let message = match one.error_code {
+        codes::NONE => Some("NONE".to_owned()),
+        _ => one.error_message,
     };
-    Ok(request.answer(&FindCoordinatorResponse {
-        error_code,
-        error_message: error_message.clone(),
-        node_id: -1,
-        port: -1,
-        coordinators: body.coordinator_keys.into_iter().map(nobody).collect(),
+    request.answer(&FindCoordinatorResponse {
+        error_code: one.error_code,
+        error_message: message.filter(|_| request.version >= MESSAGES),
+        node_id: one.node_id,
+        host: one.host,
+        port: one.port,
         ..Default::default()
-    }))
+    })
 }

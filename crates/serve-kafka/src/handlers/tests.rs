@@ -3,6 +3,7 @@
 mod admin;
 mod delete_records;
 mod fetch;
+mod groups;
 mod metadata;
 mod offsets;
 mod produce;

@@ -15,7 +15,6 @@ use wire_kafka::messages::describe_cluster_request::DescribeClusterRequest;
 use wire_kafka::messages::describe_configs_request::{
     DescribeConfigsRequest, DescribeConfigsResource,
 };
-use wire_kafka::messages::find_coordinator_request::FindCoordinatorRequest;
 use wire_kafka::messages::init_producer_id_request::InitProducerIdRequest;
 
 fn new_topic(name: &str, num_partitions: i32, replication_factor: i16) -> CreatableTopic {
@@ -420,34 +419,4 @@ fn the_cluster_is_described() {
         assert_eq!((answer.error_code, answer.brokers.len()), (code, 0));
         assert!(answer.error_message.is_some());
     }
-}
-
-#[test]
-fn coordinators_are_not_there_yet() {
-    let one = FindCoordinatorRequest {
-        key: "g".to_owned(),
-        ..Default::default()
-    };
-    let answer = World::new().ask(0, &one);
-    assert_eq!(
-        (answer.error_code, answer.node_id, answer.port),
-        (15, -1, -1)
-    );
-    let several = FindCoordinatorRequest {
-        coordinator_keys: vec!["g".to_owned(), "h".to_owned()],
-        ..Default::default()
-    };
-    let answer = World::new().ask(4, &several);
-    let told: Vec<_> = answer
-        .coordinators
-        .iter()
-        .map(|c| (c.key.as_str(), c.error_code, c.node_id))
-        .collect();
-    assert_eq!(told, [("g", 15, -1), ("h", 15, -1)]);
-    let share = FindCoordinatorRequest {
-        key_type: 2,
-        ..several
-    };
-    assert_eq!(World::new().ask(5, &share).coordinators[0].error_code, 42);
-    assert_eq!(World::new().ask(6, &share).coordinators[0].error_code, 15);
 }

@@ -1,0 +1,116 @@
+//! DescribeGroups (key 15), versions 0 to 6: groups of the classic protocol.
+//!
+//! 0: state, protocol, members. 1: the throttle time. 2: nothing new. 3: what the asker may do.
+//! 4: static members. 5: flexible. 6: a group that isn't there is a refusal, with a message; in
+//! older versions it is a group in state Dead.
+
+use super::groups::{self, Answer, Then, ask_each, misfit, operations};
+use super::{Api, Door, Request, Step};
+use crate::refusals::codes;
+use base::{Now, Refusal};
+use group::reply::{Described, DescribedMember};
+use group::{Command, Reply};
+use wire_kafka::messages::describe_groups_request::DescribeGroupsRequest;
+use wire_kafka::messages::describe_groups_response::{
+    DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
+};
+use wire_kafka::{ApiKey, Reader, WireError};
+
+pub(crate) const API: Api = Api {
+    key: ApiKey::DescribeGroups,
+    versions: 0..=6,
+    serve,
+};
+
+/// The first version that says that a group isn't there.
+const NOT_FOUND: i16 = 6;
+
+/// The groups, in the order of the request.
+pub(crate) struct Waiting {
+    request: Request,
+    names: Vec<String>,
+    operations: i32,
+}
+
+fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
+    let body = DescribeGroupsRequest::decode(request.version, reader)?;
+    let call = |name: &String| {
+        let groups = vec![name.clone()];
+        (name.clone(), Command::DescribeGroups { groups })
+    };
+    let calls: Vec<_> = body.groups.iter().map(call).collect();
+    let waiting = Waiting {
+        request,
+        names: body.groups,
+        operations: operations(body.include_authorized_operations),
+    };
+    Ok(ask_each(
+        door,
+        now,
+        request,
+        calls,
+        Then::DescribeGroups(waiting),
+    ))
+}
+
+impl Waiting {
+    /// Answers for each group.
+    pub(crate) fn finish(self, parts: Vec<Answer>) -> Step {
+        let mut groups = Vec::with_capacity(self.names.len());
+        for (group_id, answer) in self.names.into_iter().zip(parts) {
+            let outcome = match answer {
+                Ok(Reply::DescribeGroups(mut of)) => match of.pop() {
+                    Some((_, outcome)) => outcome,
+                    None => return misfit(),
+                },
+                Ok(_) => return misfit(),
+                Err(why) => Err(why),
+            };
+            groups.push(match outcome {
+                Ok(described) => shown(group_id, described, self.operations),
+                Err(why) => refused(group_id, &why, self.request.version, self.operations),
+            });
+        }
+        self.request.answer(&DescribeGroupsResponse {
+            groups,
+            ..Default::default()
+        })
+    }
+}
+
+fn shown(group_id: String, group: Described, authorized_operations: i32) -> DescribedGroup {
+    let member = |m: DescribedMember| DescribedGroupMember {
+        member_id: m.member,
+        group_instance_id: m.instance,
+        client_id: m.client_id,
+        client_host: m.client_host,
+        member_metadata: m.metadata,
+        member_assignment: m.assignment,
+    };
+    DescribedGroup {
+        group_id,
+        group_state: group.state.to_owned(),
+        protocol_type: group.protocol_type,
+        protocol_data: group.protocol,
+        members: group.members.into_iter().map(member).collect(),
+        authorized_operations,
+        ..Default::default()
+    }
+}
+
+fn refused(group_id: String, why: &Refusal, version: i16, operations: i32) -> DescribedGroup {
+    let mut group = DescribedGroup {
+        group_id,
+        error_code: groups::code(why),
+        ..Default::default()
+    };
+    if let Refusal::GroupIdNotFound(message) = why {
+        group.group_state = "Dead".to_owned();
+        group.authorized_operations = operations;
+        match version >= NOT_FOUND {
+            true => group.error_message = Some(message.clone()),
+            false => group.error_code = codes::NONE,
+        }
+    }
+    group
+}
