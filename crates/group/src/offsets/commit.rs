@@ -100,13 +100,13 @@ fn write(
     let mut parts = Vec::with_capacity(commit.topics.len());
     for topic in &commit.topics {
         let mut outcomes = Vec::with_capacity(topic.partitions.len());
-        // Older versions of the request know the topic by its name only.
+        // Older versions of the request know the topic by its name only; the record has its id.
         let id = match topic.id {
             Uuid::ZERO => ctx.topics.topic(&topic.name).map_or(topic.id, |it| it.id),
             id => id,
         };
         for part in &topic.partitions {
-            let outcome = record(ctx, commit, topic, part);
+            let outcome = record(ctx, commit, topic, id, part);
             if let (Ok(_), Some(rights)) = (&outcome, rights) {
                 rights.allows(&id, &topic.name, part.partition)?;
             }
@@ -137,6 +137,7 @@ fn record(
     ctx: &Context<'_>,
     commit: &OffsetCommit,
     topic: &CommitTopic,
+    topic_id: Uuid,
     part: &CommitPartition,
 ) -> Result<Record, Refusal> {
     let metadata = part.metadata.as_deref().unwrap_or("");
@@ -152,7 +153,7 @@ fn record(
         metadata,
         committed_ms: now_ms,
         expires_ms: commit.retention_ms.map(|keep| now_ms.saturating_add(keep)),
-        topic_id: topic.id,
+        topic_id,
     };
     let key = Key::Offset {
         group: &commit.group,
