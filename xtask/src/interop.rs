@@ -1,4 +1,4 @@
-//! `cargo xtask interop clients`: stock clients in their own languages write to a running node
+//! `cargo xtask interop clients` (`tools` is a module of its own): stock clients in their own languages write to a running node
 //! and read back. Their sources are under `interop/`; what they need is fetched by the package
 //! manager of their language into the target directory.
 
@@ -38,9 +38,11 @@ const CLIENTS: &[Client] = &[
 /// Runs the subcommand.
 pub fn run(args: &[String]) -> Result<(), String> {
     let usage = "usage: cargo xtask interop clients [--bootstrap HOST:PORT] [--only NAME,..] \
-                 [--records N] [--binary PATH] [--all]";
+                 [--records N] [--binary PATH] [--all] | tools [--bootstrap HOST:PORT] \
+                 [--binary PATH] [--jars DIRECTORY] [--record]";
     match args.split_first() {
         Some((what, rest)) if what == "clients" => clients(rest),
+        Some((what, rest)) if what == "tools" => crate::tools::run(rest),
         _ => Err(usage.into()),
     }
 }

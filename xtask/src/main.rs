@@ -9,6 +9,7 @@ mod run;
 mod server;
 mod sim;
 mod tidy;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -43,7 +44,7 @@ const SUBCOMMANDS: &[(&str, &str, Subcommand)] = &[
     ),
     (
         "interop",
-        "stock clients in other languages against a running node",
+        "clients in other languages, and Kafka's own tools, against a node",
         interop::run,
     ),
     (

@@ -11,7 +11,7 @@ pub enum Refusal {
     #[error("no topic has this id")]
     UnknownTopicId,
     /// The topic exists already.
-    #[error("topic '{0}' already exists")]
+    #[error("Topic '{0}' already exists.")]
     TopicExists(String),
     /// The name breaks the rules.
     #[error("{0}")]

@@ -23,6 +23,7 @@ mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
 mod describe_transactions;
+mod describe_user_scram_credentials;
 mod elect_leaders;
 mod fetch;
 mod find_coordinator;
@@ -101,6 +102,7 @@ pub(crate) static APIS: &[Api] = &[
     offset_delete::API,
     describe_client_quotas::API,
     alter_client_quotas::API,
+    describe_user_scram_credentials::API,
     describe_quorum::API,
     update_features::API,
     describe_cluster::API,

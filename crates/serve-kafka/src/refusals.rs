@@ -69,6 +69,7 @@ pub mod codes {
     pub const ELIGIBLE_LEADERS_NOT_AVAILABLE: i16 = 83;
     pub const ELECTION_NOT_NEEDED: i16 = 84;
     pub const THROTTLING_QUOTA_EXCEEDED: i16 = 89;
+    pub const RESOURCE_NOT_FOUND: i16 = 91;
     pub const INVALID_UPDATE_VERSION: i16 = 95;
     pub const BROKER_ID_NOT_REGISTERED: i16 = 102;
     pub const TRANSACTIONAL_ID_NOT_FOUND: i16 = 105;

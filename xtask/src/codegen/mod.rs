@@ -47,6 +47,7 @@ const APIS: &[&str] = &[
     "DescribeQuorum",
     "DescribeTopicPartitions",
     "DescribeTransactions",
+    "DescribeUserScramCredentials",
     "ElectLeaders",
     "Fetch",
     "FindCoordinator",

@@ -50,6 +50,8 @@ pub mod describe_topic_partitions_request;
 pub mod describe_topic_partitions_response;
 pub mod describe_transactions_request;
 pub mod describe_transactions_response;
+pub mod describe_user_scram_credentials_request;
+pub mod describe_user_scram_credentials_response;
 pub mod elect_leaders_request;
 pub mod elect_leaders_response;
 pub mod fetch_request;
@@ -249,6 +251,15 @@ crate::message::message!(
 );
 crate::message::message!(
     describe_transactions_response::DescribeTransactionsResponse,
+    0..=0,
+    throttle_time_ms
+);
+crate::message::message!(
+    describe_user_scram_credentials_request::DescribeUserScramCredentialsRequest,
+    0..=0
+);
+crate::message::message!(
+    describe_user_scram_credentials_response::DescribeUserScramCredentialsResponse,
     0..=0,
     throttle_time_ms
 );
@@ -511,6 +522,11 @@ crate::message::request!(
     describe_transactions_response::DescribeTransactionsResponse
 );
 crate::message::request!(
+    describe_user_scram_credentials_request::DescribeUserScramCredentialsRequest,
+    DescribeUserScramCredentials,
+    describe_user_scram_credentials_response::DescribeUserScramCredentialsResponse
+);
+crate::message::request!(
     elect_leaders_request::ElectLeadersRequest,
     ElectLeaders,
     elect_leaders_response::ElectLeadersResponse
@@ -706,6 +722,14 @@ macro_rules! every_message {
         );
         $call!(describe_transactions_request, DescribeTransactionsRequest);
         $call!(describe_transactions_response, DescribeTransactionsResponse);
+        $call!(
+            describe_user_scram_credentials_request,
+            DescribeUserScramCredentialsRequest
+        );
+        $call!(
+            describe_user_scram_credentials_response,
+            DescribeUserScramCredentialsResponse
+        );
         $call!(elect_leaders_request, ElectLeadersRequest);
         $call!(elect_leaders_response, ElectLeadersResponse);
         $call!(fetch_request, FetchRequest);

@@ -65,6 +65,7 @@ fn api_versions_tells_what_is_served() {
         (47, 0, 0),
         (48, 0, 1),
         (49, 0, 1),
+        (50, 0, 0),
         (55, 0, 2),
         (57, 0, 2),
         (60, 0, 2),
@@ -217,6 +218,9 @@ fn every_admin_version() {
     every_version(&m::list_transactions_request::ListTransactionsRequest::default());
     every_version(
         &m::get_telemetry_subscriptions_request::GetTelemetrySubscriptionsRequest::default(),
+    );
+    every_version(
+        &m::describe_user_scram_credentials_request::DescribeUserScramCredentialsRequest::default(),
     );
     every_version(&m::push_telemetry_request::PushTelemetryRequest::default());
     every_version(&m::list_config_resources_request::ListConfigResourcesRequest::default());

@@ -1,0 +1,248 @@
+//! `cargo xtask interop tools`: Kafka's own command line tools against a running node, compared
+//! with what they printed against real Kafka 4.3.1. Cases and recorded results stand in
+//! `interop/tools`; what differs on purpose is named there with the reason.
+
+use crate::run::{self, checked, flag, only_flags, root};
+use crate::server::Server;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What the recorded node was configured with.
+const NODE: [&str; 4] = ["--rack", "RACK1", "--set", "min.insync.replicas=1"];
+
+/// Words before what is drawn at random, or follows from the length of the metadata's log. The
+/// last one is the directory's id of a node in the quorum.
+const DRAWN: [&str; 6] = [
+    "TopicId:",
+    "ID:",
+    "ClusterId:",
+    "Epoch:",
+    "HighWatermark:",
+    "AAAAAAAAAAAAAAAAAAAAAA",
+];
+
+/// A case of the file.
+#[derive(Debug, PartialEq, Eq)]
+struct Case {
+    line: String,
+    /// Why it is not run.
+    skipped: Option<String>,
+    /// Why it prints something else.
+    differs: Option<String>,
+}
+
+/// What a tool did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Outcome {
+    line: String,
+    printed: Vec<String>,
+    code: String,
+}
+
+/// Runs the subcommand. `--record` needs the address of a real Kafka.
+pub fn run(args: &[String]) -> Result<(), String> {
+    only_flags(args, &["--bootstrap", "--binary", "--jars"], &["--record"])?;
+    let here = root().join("interop/tools");
+    let cases = cases(&read(&here.join("cases.txt"))?);
+    let cache = run::target_directory()?.join("interop/tools");
+    std::fs::create_dir_all(&cache).map_err(|e| format!("{}: {e}", cache.display()))?;
+    let jars = match flag::<String>(args, "--jars")? {
+        Some(jars) => jars,
+        None => fetch(&here, &cache)?,
+    };
+    let given = flag::<String>(args, "--bootstrap")?;
+    let record = args.iter().any(|arg| arg == "--record");
+    let mut server = None;
+    let bootstrap = match given {
+        Some(bootstrap) => bootstrap,
+        None if record => return Err("usage: --record needs --bootstrap of a real Kafka".into()),
+        None => {
+            let binary = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
+            let started = Server::start(&binary, &cache.join("data"), &NODE)?;
+            server.insert(started).kafka.clone()
+        }
+    };
+    let outcomes = outcomes(&tools(&here, &jars, &bootstrap, &cases)?, &bootstrap);
+    server.map_or(Ok(()), Server::stop)?;
+    let expected = here.join("expected.txt");
+    if record {
+        let text: String = outcomes.iter().map(written).collect();
+        return std::fs::write(&expected, text).map_err(|e| format!("{}: {e}", expected.display()));
+    }
+    compare(&cases, &self::outcomes(&read(&expected)?, ""), &outcomes)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+fn cases(text: &str) -> Vec<Case> {
+    let (mut skipped, mut differs) = (None, None);
+    let mut cases = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(why) = line.strip_prefix("#-") {
+            skipped = Some(why.trim().to_owned());
+        } else if let Some(why) = line.strip_prefix("#~") {
+            differs = Some(why.trim().to_owned());
+        } else if !line.is_empty() && !line.starts_with('#') {
+            cases.push(Case {
+                line: line.to_owned(),
+                skipped: skipped.take(),
+                differs: differs.take(),
+            });
+        }
+    }
+    cases
+}
+
+fn fetch(here: &Path, cache: &Path) -> Result<String, String> {
+    let (jars, done) = (cache.join("jars"), cache.join("complete"));
+    if !done.exists() {
+        let mut fetch = Command::new("mvn");
+        fetch.args(["-q", "-B", "-f"]).arg(here.join("pom.xml"));
+        fetch.arg("dependency:copy-dependencies");
+        checked(fetch.arg(format!("-DoutputDirectory={}", jars.display())))?;
+        std::fs::write(&done, "").map_err(|e| format!("{}: {e}", done.display()))?;
+    }
+    Ok(jars.display().to_string())
+}
+
+/// Runs all cases in one Java process.
+fn tools(here: &Path, jars: &str, bootstrap: &str, cases: &[Case]) -> Result<String, String> {
+    let mut child = Command::new("java")
+        .args(["-Xmx400m", "-XX:+UseSerialGC", "-cp", &format!("{jars}/*")])
+        .arg(here.join("Tools.java"))
+        .arg(bootstrap)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|e| format!("java: {e}"))?;
+    let lines = cases.iter().filter(|case| case.skipped.is_none());
+    let input: String = lines.map(|case| format!("{}\n", case.line)).collect();
+    let mut stdin = child.stdin.take().expect("it is piped");
+    // A few kilobytes: they fit the pipe whatever the tools do meanwhile.
+    std::io::Write::write_all(&mut stdin, input.as_bytes()).map_err(|e| format!("java: {e}"))?;
+    drop(stdin);
+    let output = child.wait_with_output().map_err(|e| format!("java: {e}"))?;
+    if !output.status.success() {
+        return Err(format!("Tools.java ended with {}", output.status));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Reads what Tools.java wrote, without what is never the same twice.
+fn outcomes(text: &str, bootstrap: &str) -> Vec<Outcome> {
+    let mut all = Vec::new();
+    let mut current = Outcome::default();
+    for line in text.lines() {
+        if let Some(case) = line.strip_prefix("$ ") {
+            current = Outcome {
+                line: case.to_owned(),
+                ..Outcome::default()
+            };
+        } else if let Some(code) = line.strip_prefix("= ") {
+            current.code = code.to_owned();
+            all.push(std::mem::take(&mut current));
+        } else if !is_trace(line) {
+            current.printed.push(plain(line, bootstrap));
+        }
+    }
+    all
+}
+
+/// Lines that say where in a tool something happened.
+fn is_trace(line: &str) -> bool {
+    let deep = line.starts_with('\t') && line.trim_start().starts_with("at ");
+    deep || line.starts_with("Caused by:") || line.trim_start().starts_with("... ")
+}
+
+fn plain(line: &str, bootstrap: &str) -> String {
+    let mut line = line.to_owned();
+    if let Some((_, port)) = bootstrap.rsplit_once(':') {
+        line = line.replace(bootstrap, "ADDRESS").replace(port, "PORT");
+    }
+    let words = line.split_whitespace().collect::<Vec<_>>();
+    let mut out: Vec<String> = Vec::new();
+    for word in words {
+        let before = out.last().map(String::as_str);
+        let word = match before {
+            Some(before) if DRAWN.contains(&before) => "DRAWN".to_owned(),
+            _ => numbers(word),
+        };
+        out.push(word);
+    }
+    let line = out.join(" ");
+    match line.split_once("\"logDir\":\"") {
+        Some((head, tail)) => {
+            let rest = tail.split_once('"').map_or("", |(_, rest)| rest);
+            format!("{head}\"logDir\":\"DIRECTORY\"{rest}")
+        }
+        None => line,
+    }
+}
+
+/// A word that is a time in milliseconds says only that.
+fn numbers(word: &str) -> String {
+    let time = word.len() == 13 && word.bytes().all(|b| b.is_ascii_digit());
+    if time { "TIME" } else { word }.to_owned()
+}
+
+fn written(outcome: &Outcome) -> String {
+    let printed: String = outcome.printed.iter().map(|l| format!("{l}\n")).collect();
+    format!("$ {}\n{printed}= {}\n", outcome.line, outcome.code)
+}
+
+fn compare(cases: &[Case], expected: &[Outcome], found: &[Outcome]) -> Result<(), String> {
+    let of = |all: &[Outcome], case: &Case, nth: usize| {
+        all.iter().filter(|o| o.line == case.line).nth(nth).cloned()
+    };
+    let (mut same, mut differ, mut skipped, mut wrong) = (0, 0, 0, Vec::new());
+    for (at, case) in cases.iter().enumerate() {
+        if let Some(why) = &case.skipped {
+            println!("skipped: {}\n  {why}", case.line);
+            skipped += 1;
+            continue;
+        }
+        let before = &cases[..at];
+        let nth = before.iter().filter(|c| c.line == case.line).count();
+        let ours = of(found, case, nth).ok_or(format!("not run: {}", case.line))?;
+        let theirs = of(expected, case, nth);
+        let theirs = theirs.ok_or(format!("not recorded: {}", case.line))?;
+        if ours == theirs {
+            same += 1;
+        } else if let (Some(why), true) = (&case.differs, ours.code == theirs.code) {
+            println!("differs: {}\n  {why}", case.line);
+            differ += 1;
+        } else {
+            wrong.push(difference(&theirs, &ours));
+        }
+    }
+    println!(
+        "tools: {same} as Kafka, {differ} differ for a reason, {skipped} skipped, {} wrong",
+        wrong.len()
+    );
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(wrong.join("\n")),
+    }
+}
+
+fn difference(theirs: &Outcome, ours: &Outcome) -> String {
+    let lines = |outcome: &Outcome, sign: &str, other: &Outcome| -> String {
+        let new = outcome.printed.iter();
+        let new = new.filter(|line| !other.printed.contains(line));
+        new.map(|line| format!("  {sign} {line}\n")).collect()
+    };
+    format!(
+        "{}\n{}{}  code {} instead of {}",
+        ours.line,
+        lines(theirs, "-", ours),
+        lines(ours, "+", theirs),
+        ours.code,
+        theirs.code
+    )
+}
+
+#[cfg(test)]
+mod tests;

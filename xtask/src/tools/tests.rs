@@ -1,0 +1,56 @@
+use super::*;
+
+const CASES: &str = "# text\n\n#- not yet\ntool a\n#~ other words\ntool b\ntool c\n";
+
+fn outcome(line: &str, printed: &[&str], code: &str) -> Outcome {
+    Outcome {
+        line: line.to_owned(),
+        printed: printed.iter().map(|l| l.to_string()).collect(),
+        code: code.to_owned(),
+    }
+}
+
+#[test]
+fn a_case_takes_the_reason_that_stands_before_it() {
+    let cases = cases(CASES);
+    assert_eq!(cases.len(), 3);
+    assert_eq!(cases[0].skipped.as_deref(), Some("not yet"));
+    assert_eq!(cases[1].differs.as_deref(), Some("other words"));
+    assert_eq!((&cases[2].skipped, &cases[2].differs), (&None, &None));
+}
+
+#[test]
+fn what_is_never_the_same_twice_is_left_out() {
+    let text =
+        "$ tool\n\tat a.B(C.java:1)\nTopic: t\tTopicId: x_1  at 127.0.0.1:19092\n1795266586150\n= 1\n";
+    let all = outcomes(text, "127.0.0.1:19092");
+    assert_eq!(
+        all,
+        [outcome(
+            "tool",
+            &["Topic: t TopicId: DRAWN at ADDRESS", "TIME"],
+            "1"
+        )]
+    );
+    let json = plain("{\"logDir\":\"/a/b\"}]", "x:1");
+    assert_eq!(json, "{\"logDir\":\"DIRECTORY\"}]");
+    let again: String = all.iter().map(written).collect();
+    assert_eq!(outcomes(&again, ""), all, "what is recorded reads back");
+}
+
+#[test]
+fn a_difference_without_a_reason_or_another_code_is_an_error() {
+    let cases = cases(CASES);
+    let kafka = [
+        outcome("tool b", &["x"], "0"),
+        outcome("tool c", &["y"], "0"),
+    ];
+    let compare = |b: Outcome, c: Outcome| compare(&cases, &kafka, &[b, c]);
+    let good = outcome("tool c", &["y"], "0");
+    assert_eq!(
+        compare(outcome("tool b", &["z"], "0"), good.clone()),
+        Ok(())
+    );
+    assert!(compare(outcome("tool b", &["z"], "1"), good).is_err());
+    assert!(compare(kafka[0].clone(), outcome("tool c", &["z"], "0")).is_err());
+}
