@@ -1,5 +1,11 @@
 //! The command line: what people type, and nothing of what it does.
 
+mod admin;
+
+pub use admin::{
+    Alter, ApiVersions, ClusterCommand, ConfigCommand, Diff, Get, Info, Reset, Resource, Set,
+};
+
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +20,11 @@ pub enum Command {
     Produce(Produce),
     /// Print the records of a topic
     Consume(Consume),
+    /// Show who is there
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Show which calls a node answers, in which versions
+    ApiVersions(ApiVersions),
 }
 
 /// What can be done with topics.
@@ -25,6 +36,8 @@ pub enum TopicCommand {
     List(List),
     /// Show partitions, leaders, replicas, offsets and settings
     Describe(Describe),
+    /// Add partitions to a topic, change its settings
+    Alter(Alter),
     /// Delete topics and their records
     Delete(Delete),
 }

@@ -5,12 +5,14 @@
 
 mod args;
 pub mod client;
+mod cluster_info;
+mod config;
 mod consume;
 mod output;
 mod produce;
 mod topic;
 
-pub use args::Command;
+pub use args::{Command, ConfigCommand};
 
 use client::Trouble;
 use std::io::ErrorKind;
@@ -18,11 +20,21 @@ use std::process::ExitCode;
 
 /// Runs a command to its end. What went wrong goes to stderr with what can be done about it.
 pub fn run(command: Command) -> ExitCode {
-    let outcome = match command {
+    ended(match command {
         Command::Topic(command) => topic::run(command),
         Command::Produce(command) => produce::run(command),
         Command::Consume(command) => consume::run(command),
-    };
+        Command::Cluster(command) => cluster_info::run(command),
+        Command::ApiVersions(args) => cluster_info::api_versions(&args),
+    })
+}
+
+/// Runs a command about configurations to its end.
+pub fn run_config(command: ConfigCommand) -> ExitCode {
+    ended(config::run(command))
+}
+
+fn ended(outcome: Result<(), Trouble>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // The reader of a pipe went away: nobody is left to read an error.

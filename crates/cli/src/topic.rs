@@ -1,13 +1,18 @@
 //! `flotilla topic`: create, list, describe and delete topics.
 
-use crate::args::{Create, Delete, Describe, List, Output, Target, TopicCommand};
+use crate::args::Resource;
+use crate::args::{Alter, Create, Delete, Describe, List, Output, Target, TopicCommand};
 use crate::client::cluster::Missing;
 use crate::client::deadline::Pauses;
 use crate::client::reader::{Bound, TopicReader};
 use crate::client::{Cluster, Code, Deadline, Trouble};
+use crate::config;
 use crate::output::{self, Table};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use wire_kafka::messages::create_partitions_request::{
+    CreatePartitionsRequest, CreatePartitionsTopic,
+};
 use wire_kafka::messages::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
@@ -31,6 +36,7 @@ pub fn run(command: TopicCommand) -> Result<(), Trouble> {
         TopicCommand::Describe(args) => {
             args.names.iter().try_for_each(|name| describe(&args, name))
         }
+        TopicCommand::Alter(args) => alter(&args),
         TopicCommand::Delete(args) => delete(&args),
     }
 }
@@ -277,6 +283,67 @@ fn own_settings(
         settings.extend(own.map(|c| (c.name, c.value.unwrap_or_default())));
     }
     Ok(settings)
+}
+
+fn alter(args: &Alter) -> Result<(), Trouble> {
+    if args.partitions.is_none() && args.config.is_empty() && args.reset.is_empty() {
+        return Err(Trouble::Usage {
+            what: "say what to change: --partitions, --config or --reset".into(),
+        });
+    }
+    let (mut cluster, deadline) = open(&args.target)?;
+    let edits = config::edits(&args.config, &args.reset);
+    let changed = edits.len();
+    if changed > 0 {
+        let resource = Resource::topic(&args.name);
+        config::alter(&mut cluster, &resource, edits, args.dry_run, deadline)?;
+    }
+    if let Some(count) = args.partitions {
+        grow(&mut cluster, args, count, deadline)?;
+    }
+    match args.target.output {
+        Output::Json => output::json(&json!({
+            "name": args.name,
+            "partitions": args.partitions,
+            "keys": changed,
+            "changed": !args.dry_run,
+        })),
+        Output::Text => output::text(&format!(
+            "{} {}\n",
+            if args.dry_run {
+                "could change"
+            } else {
+                "changed"
+            },
+            args.name
+        )),
+    }
+}
+
+fn grow(
+    cluster: &mut Cluster,
+    args: &Alter,
+    count: i32,
+    deadline: Deadline,
+) -> Result<(), Trouble> {
+    let request = CreatePartitionsRequest {
+        topics: vec![CreatePartitionsTopic {
+            name: args.name.clone(),
+            count,
+            assignments: None,
+        }],
+        timeout_ms: timeout_ms(&args.target),
+        validate_only: args.dry_run,
+    };
+    let answer = cluster.call_controller(&request, deadline)?;
+    for result in answer.results {
+        let code = Code(result.error_code);
+        if !code.is_ok() {
+            let what = format!("adding partitions to {}", args.name);
+            return Err(Trouble::refused(what, code, result.error_message));
+        }
+    }
+    Ok(())
 }
 
 fn delete(args: &Delete) -> Result<(), Trouble> {

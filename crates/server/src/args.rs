@@ -16,7 +16,7 @@ pub struct CommandLine {
 pub enum Command {
     /// Run a node
     Serve(Serve),
-    /// About the configuration of a node
+    /// Show and change configurations of topics, nodes and groups
     #[command(subcommand)]
     Config(Config),
     /// Everything that is done as a client.
@@ -24,11 +24,14 @@ pub enum Command {
     Client(cli::Command),
 }
 
-/// What can be known about the configuration.
+/// What can be known about configurations, and done to them.
 #[derive(Debug, Subcommand)]
 pub enum Config {
     /// Print every key with its type, default, bounds and meaning
     Reference,
+    /// What a running cluster has.
+    #[command(flatten)]
+    Client(cli::ConfigCommand),
 }
 
 /// The flags of a node: short forms of the keys that everybody needs.

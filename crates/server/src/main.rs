@@ -32,6 +32,7 @@ fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Client(command) => cli::run(command),
         Command::Config(Config::Reference) => reference(),
+        Command::Config(Config::Client(command)) => cli::run_config(command),
         Command::Serve(args) => serve(&args),
     }
 }

@@ -1,16 +1,32 @@
 //! The calls this client makes, and the newest version of each that it fills in rightly: topics
-//! go by name here, so Produce and Fetch stop before the versions that know only ids.
+//! go by name here, so some calls stop before the versions that know only ids.
 
 use wire_kafka::Request;
 use wire_kafka::messages::api_versions_request::ApiVersionsRequest;
+use wire_kafka::messages::consumer_group_describe_request::ConsumerGroupDescribeRequest;
+use wire_kafka::messages::create_partitions_request::CreatePartitionsRequest;
 use wire_kafka::messages::create_topics_request::CreateTopicsRequest;
+use wire_kafka::messages::delete_groups_request::DeleteGroupsRequest;
 use wire_kafka::messages::delete_topics_request::DeleteTopicsRequest;
+use wire_kafka::messages::describe_cluster_request::DescribeClusterRequest;
 use wire_kafka::messages::describe_configs_request::DescribeConfigsRequest;
+use wire_kafka::messages::describe_groups_request::DescribeGroupsRequest;
+use wire_kafka::messages::describe_quorum_request::DescribeQuorumRequest;
 use wire_kafka::messages::fetch_request::FetchRequest;
+use wire_kafka::messages::find_coordinator_request::FindCoordinatorRequest;
+use wire_kafka::messages::heartbeat_request::HeartbeatRequest;
+use wire_kafka::messages::incremental_alter_configs_request::IncrementalAlterConfigsRequest;
 use wire_kafka::messages::init_producer_id_request::InitProducerIdRequest;
+use wire_kafka::messages::join_group_request::JoinGroupRequest;
+use wire_kafka::messages::leave_group_request::LeaveGroupRequest;
+use wire_kafka::messages::list_groups_request::ListGroupsRequest;
 use wire_kafka::messages::list_offsets_request::ListOffsetsRequest;
 use wire_kafka::messages::metadata_request::MetadataRequest;
+use wire_kafka::messages::offset_commit_request::OffsetCommitRequest;
+use wire_kafka::messages::offset_delete_request::OffsetDeleteRequest;
+use wire_kafka::messages::offset_fetch_request::OffsetFetchRequest;
 use wire_kafka::messages::produce_request::ProduceRequest;
+use wire_kafka::messages::sync_group_request::SyncGroupRequest;
 
 /// A request that the client knows how to fill in.
 pub trait Call: Request {
@@ -31,12 +47,28 @@ macro_rules! calls {
 
 calls! {
     ApiVersionsRequest: 0 to 4;
+    ConsumerGroupDescribeRequest: 0 to 1;
+    CreatePartitionsRequest: 0 to 3;
     CreateTopicsRequest: 2 to 7;
+    DeleteGroupsRequest: 0 to 2;
     DeleteTopicsRequest: 1 to 5;
+    DescribeClusterRequest: 0 to 1;
     DescribeConfigsRequest: 1 to 4;
+    DescribeQuorumRequest: 0 to 2;
+    DescribeGroupsRequest: 0 to 6;
     FetchRequest: 4 to 12;
+    FindCoordinatorRequest: 0 to 6;
+    HeartbeatRequest: 0 to 4;
+    IncrementalAlterConfigsRequest: 0 to 1;
     InitProducerIdRequest: 0 to 5;
+    JoinGroupRequest: 1 to 9;
+    LeaveGroupRequest: 0 to 5;
+    ListGroupsRequest: 0 to 5;
     ListOffsetsRequest: 1 to 9;
     MetadataRequest: 4 to 12;
+    OffsetCommitRequest: 2 to 9;
+    OffsetDeleteRequest: 0 to 0;
+    OffsetFetchRequest: 2 to 9;
     ProduceRequest: 3 to 12;
+    SyncGroupRequest: 0 to 5;
 }
