@@ -28,9 +28,15 @@ pub fn modules(messages: &[&Message]) -> String {
     for message in messages {
         let Versions { low, high } = message.valid;
         let path = format!("{}::{}", snake(&message.name), message.name);
-        let told = message.fields.iter().any(|field| field.name == "ThrottleTimeMs");
+        let told = message
+            .fields
+            .iter()
+            .any(|field| field.name == "ThrottleTimeMs");
         let told = if told { ", throttle_time_ms" } else { "" };
-        let _ = writeln!(out, "crate::message::message!({path}, {low}..={high}{told});");
+        let _ = writeln!(
+            out,
+            "crate::message::message!({path}, {low}..={high}{told});"
+        );
     }
     for message in messages.iter().filter(|m| m.kind == Kind::Request) {
         let (api, response) = (api_name(message), format!("{}Response", api_name(message)));
