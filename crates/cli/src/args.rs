@@ -1,9 +1,14 @@
 //! The command line: what people type, and nothing of what it does.
 
 mod admin;
+mod group;
 
 pub use admin::{
     Alter, ApiVersions, ClusterCommand, ConfigCommand, Diff, Get, Info, Reset, Resource, Set,
+};
+
+pub use group::{
+    GroupCommand, GroupDelete, GroupLag, GroupList, GroupNames, GroupWatch, Part, ResetOffsets,
 };
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -20,6 +25,9 @@ pub enum Command {
     Produce(Produce),
     /// Print the records of a topic
     Consume(Consume),
+    /// List, describe, watch, move and delete consumer groups
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// Show who is there
     #[command(subcommand)]
     Cluster(ClusterCommand),

@@ -8,6 +8,7 @@ pub mod client;
 mod cluster_info;
 mod config;
 mod consume;
+mod group;
 mod output;
 mod produce;
 mod topic;
@@ -24,6 +25,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Topic(command) => topic::run(command),
         Command::Produce(command) => produce::run(command),
         Command::Consume(command) => consume::run(command),
+        Command::Group(command) => group::run(command),
         Command::Cluster(command) => cluster_info::run(command),
         Command::ApiVersions(args) => cluster_info::api_versions(&args),
     })

@@ -86,6 +86,14 @@ impl Cluster {
         &self.addresses
     }
 
+    /// Takes up a node that an answer told of.
+    pub(super) fn know(&mut self, id: i32, address: String) {
+        if self.addresses.get(&id) != Some(&address) {
+            self.connections.remove(&id);
+            self.addresses.insert(id, address);
+        }
+    }
+
     /// Makes a call to any node, and to the next one if that fails.
     pub fn call_any<C: Call>(
         &mut self,

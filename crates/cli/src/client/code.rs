@@ -60,6 +60,20 @@ const CODES: &[Known] = &[
     ),
     known(13, "NETWORK_EXCEPTION", true, ""),
     known(
+        12,
+        "OFFSET_METADATA_TOO_LARGE",
+        false,
+        "raise offset.metadata.max.bytes of the nodes",
+    ),
+    known(14, "COORDINATOR_LOAD_IN_PROGRESS", true, ""),
+    known(
+        15,
+        "COORDINATOR_NOT_AVAILABLE",
+        true,
+        "check that a majority of the nodes runs",
+    ),
+    known(16, "NOT_COORDINATOR", true, ""),
+    known(
         17,
         "INVALID_TOPIC_EXCEPTION",
         false,
@@ -77,6 +91,23 @@ const CODES: &[Known] = &[
         true,
         "start the missing nodes",
     ),
+    known(22, "ILLEGAL_GENERATION", false, "run the command again"),
+    known(
+        23,
+        "INCONSISTENT_GROUP_PROTOCOL",
+        false,
+        "use another group: this one's members share work in a way that this tool doesn't know",
+    ),
+    known(24, "INVALID_GROUP_ID", false, "choose another name"),
+    known(
+        25,
+        "UNKNOWN_MEMBER_ID",
+        false,
+        "stop the group's members first, see `flotilla group members`",
+    ),
+    known(26, "INVALID_SESSION_TIMEOUT", false, ""),
+    known(27, "REBALANCE_IN_PROGRESS", false, "run the command again"),
+    known(30, "GROUP_AUTHORIZATION_FAILED", false, ""),
     known(
         35,
         "UNSUPPORTED_VERSION",
@@ -125,6 +156,13 @@ const CODES: &[Known] = &[
         false,
         "run the command again; some records may be there already",
     ),
+    known(
+        68,
+        "NON_EMPTY_GROUP",
+        false,
+        "stop its members first, see `flotilla group members`",
+    ),
+    known(69, "GROUP_ID_NOT_FOUND", false, "see `flotilla group list`"),
     known(74, "FENCED_LEADER_EPOCH", true, ""),
     known(75, "UNKNOWN_LEADER_EPOCH", true, ""),
     known(
@@ -134,6 +172,20 @@ const CODES: &[Known] = &[
         "choose another --compression",
     ),
     known(78, "OFFSET_NOT_AVAILABLE", true, ""),
+    known(79, "MEMBER_ID_REQUIRED", false, ""),
+    known(
+        81,
+        "GROUP_MAX_SIZE_REACHED",
+        false,
+        "raise group.max.size of the nodes",
+    ),
+    known(82, "FENCED_INSTANCE_ID", false, ""),
+    known(
+        86,
+        "GROUP_SUBSCRIBED_TO_TOPIC",
+        false,
+        "stop the members that read it first, see `flotilla group members`",
+    ),
     known(87, "INVALID_RECORD", false, ""),
     known(89, "THROTTLING_QUOTA_EXCEEDED", true, ""),
     known(100, "UNKNOWN_TOPIC_ID", true, ""),
@@ -145,6 +197,18 @@ impl Code {
     pub const NONE: Code = Code(0);
     /// The topic or partition isn't there.
     pub const UNKNOWN_TOPIC_OR_PARTITION: Code = Code(3);
+    /// The coordinator is being made or looked for.
+    pub const COORDINATOR_NOT_AVAILABLE: Code = Code(15);
+    /// The member belongs to an older generation.
+    pub const ILLEGAL_GENERATION: Code = Code(22);
+    /// There is no such member, or none any more.
+    pub const UNKNOWN_MEMBER_ID: Code = Code(25);
+    /// The group shares its work anew.
+    pub const REBALANCE_IN_PROGRESS: Code = Code(27);
+    /// There is no such group.
+    pub const GROUP_ID_NOT_FOUND: Code = Code(69);
+    /// A member is to join again under the id that it was given.
+    pub const MEMBER_ID_REQUIRED: Code = Code(79);
     /// A topic of this name is there.
     pub const TOPIC_ALREADY_EXISTS: Code = Code(36);
     /// A partition has no leader.
@@ -166,6 +230,11 @@ impl Code {
     /// True if the same call may succeed later or elsewhere.
     pub fn is_retriable(self) -> bool {
         self.known().is_some_and(|known| known.retriable)
+    }
+
+    /// True if the coordinator is to be looked for, or waited for.
+    pub fn is_of_coordinator(self) -> bool {
+        matches!(self.0, 14..=16)
     }
 
     /// What a person can do.

@@ -69,6 +69,15 @@ impl Pauses {
     }
 }
 
+/// Waits between two looks at something that changes by itself.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a tool for people that watches has to wait"
+)]
+pub fn sleep(wait: Duration) {
+    std::thread::sleep(wait);
+}
+
 /// Milliseconds since 1970, for the timestamps of records.
 #[expect(
     clippy::disallowed_methods,

@@ -47,6 +47,8 @@ pub enum Bound {
     Earliest,
     /// After the last committed record.
     Latest,
+    /// The first record from this time on; -1 where there is none.
+    At(i64),
 }
 
 /// A reader of one topic.
@@ -140,6 +142,7 @@ impl TopicReader {
         let timestamp = match bound {
             Bound::Earliest => -2,
             Bound::Latest => -1,
+            Bound::At(timestamp) => timestamp,
         };
         let part = |partition: &i32| ListOffsetsPartition {
             partition_index: *partition,
