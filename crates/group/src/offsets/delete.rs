@@ -110,11 +110,14 @@ impl Groups {
 
     /// True if the group has members.
     pub(crate) fn in_use(&self, soft: &Soft, name: &str) -> bool {
-        if let Some(Group::Consumer(group)) = self.groups.get(name) {
-            return !group.is_empty();
+        if let Some(live) = soft.classic.get(name) {
+            return live.state != State::Empty;
         }
-        let live = soft.classic.get(name);
-        live.is_some_and(|live| live.state != State::Empty)
+        match self.groups.get(name) {
+            Some(Group::Consumer(group)) => !group.is_empty(),
+            Some(Group::Classic(saved)) => !saved.members.is_empty(),
+            None => false,
+        }
     }
 
     /// Writes what makes the group itself disappear; its offsets are another matter.

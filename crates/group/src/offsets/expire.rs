@@ -48,7 +48,7 @@ impl Groups {
 
     /// Looks at the next groups.
     pub(crate) fn sweep(&self, soft: &mut Soft, ctx: &Context<'_>, out: &mut Decision) {
-        let names = self.names_after(soft.sweep.after.as_ref());
+        let names = self.names_after(soft);
         for name in &names {
             self.expire(soft, ctx, name, out);
         }
@@ -58,12 +58,16 @@ impl Groups {
         soft.timers.arm(ctx.now.mono.after(pause), Timer::Sweep);
     }
 
-    fn names_after(&self, after: Option<&Arc<str>>) -> Vec<Arc<str>> {
+    /// Also groups of which only the leader's view is left, or was ever there.
+    fn names_after(&self, soft: &Soft) -> Vec<Arc<str>> {
+        let after = soft.sweep.after.as_ref();
         let from = || after.map_or(Unbounded, |name| Excluded(name.clone()));
         let groups = self.groups.range::<Arc<str>, _>((from(), Unbounded));
         let offsets = self.offsets.range::<Arc<str>, _>((from(), Unbounded));
         let mut names: BTreeSet<&Arc<str>> = groups.map(|(n, _)| n).take(GROUPS_PER_PART).collect();
         names.extend(offsets.map(|(name, _)| name).take(GROUPS_PER_PART));
+        let live = soft.classic.range::<Arc<str>, _>((from(), Unbounded));
+        names.extend(live.map(|(name, _)| name).take(GROUPS_PER_PART));
         names.into_iter().take(GROUPS_PER_PART).cloned().collect()
     }
 
