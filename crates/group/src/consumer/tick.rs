@@ -35,6 +35,9 @@ impl Groups {
                 continue;
             };
             let Some(member) = group.members.get(&id) else {
+                if group.is_empty() {
+                    soft.consumer.forget(&name);
+                }
                 continue;
             };
             let over = is_over(&deadlines, member, ctx.now.mono);

@@ -36,7 +36,9 @@ fn any_fits(name: Option<&String>) -> bool {
 }
 
 fn joins(join: &JoinGroup) -> bool {
+    // A classic member comes to a consumer group with any id.
     fits(&join.group)
+        && fits(&join.member)
         && any_fits(join.instance.as_ref())
         && fits(&join.client.id)
         && fits(&join.client.host)
