@@ -6,5 +6,7 @@ mod fetch;
 mod groups;
 mod metadata;
 mod offsets;
+mod operate;
 mod produce;
+mod quotas;
 mod versions;
