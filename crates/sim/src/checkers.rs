@@ -8,6 +8,7 @@ pub(crate) mod committed;
 pub(crate) mod contiguous;
 pub(crate) mod elections;
 pub(crate) mod epochs;
+pub(crate) mod kept;
 pub(crate) mod monotone;
 pub(crate) mod one_value;
 pub(crate) mod producer_ids;
@@ -129,6 +130,7 @@ pub(crate) struct Checkers {
     pub(crate) committed: committed::Committed,
     pub(crate) elections: elections::Elections,
     pub(crate) epochs: epochs::Epochs,
+    pub(crate) kept: kept::Kept,
     pub(crate) monotone: monotone::Monotone,
     pub(crate) one_value: one_value::OneValue,
     pub(crate) producer_ids: producer_ids::ProducerIds,

@@ -2,6 +2,7 @@
 //! state machine here, whose steps are those between which a real one can be killed.
 
 use super::inbox::{Answers, Inbox, Mail};
+use crate::checkers::kept::Found;
 use crate::disk::SimDisk;
 use crate::net::Place;
 use crate::plan::Plan;
@@ -102,15 +103,16 @@ fn broker_settings(plan: &Plan, place: Place) -> broker::Settings {
 }
 
 impl Process {
-    /// Opens the data directory and starts; the report of the recovery comes along.
+    /// Opens the data directory and starts; what was found there comes along, and the report.
     pub(crate) fn start(
         plan: &Plan,
         place: Place,
         disk: SimDisk,
         now: Now,
         random: &mut Random,
-    ) -> Result<(Process, Vec<String>), Fault> {
+    ) -> Result<(Process, Found, Vec<String>), Fault> {
         let (storage, recovered) = Storage::open(Arc::new(disk), storage_settings(plan))?;
+        let found = Found::new(&recovered);
         let mut report = recovered.report.clone();
         for group in &recovered.groups {
             if let Some(why) = &group.suspect {
@@ -144,7 +146,7 @@ impl Process {
             flushed: None,
             wake_at: None,
         };
-        Ok((process, report))
+        Ok((process, found, report))
     }
 
     /// True if all turns are on the disk and readable.

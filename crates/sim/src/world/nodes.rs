@@ -2,6 +2,7 @@
 
 use super::{Event, Over, World};
 use crate::book::topic_number;
+use crate::checkers::kept::Found;
 use crate::checkers::{Checked, Part, violation};
 use crate::net::Place;
 use crate::node::process::{Process, node_id};
@@ -31,10 +32,11 @@ impl World {
         let started = Process::start(&self.plan, place, disk, clock, &mut node.random);
         self.trace.note(4, place as u64, life);
         match started {
-            Ok((process, report)) => {
+            Ok((process, found, report)) => {
                 self.trace
                     .tell(now, || format!("node {} starts: {report:?}", place + 1));
                 self.check_report(place, &report)?;
+                self.check_found(place, &found)?;
                 let node = &mut self.nodes[place];
                 if node.disk.is_dead() {
                     drop(process);
@@ -62,6 +64,15 @@ impl World {
             }
             _ => Ok(()),
         }
+    }
+
+    fn check_found(&mut self, place: Place, found: &Found) -> Checked {
+        let name = place as u32 + 1;
+        if self.damage(place).destroyed.is_empty() {
+            return self.checkers.kept.started(name, found);
+        }
+        self.checkers.kept.destroyed(name, found);
+        Ok(())
     }
 
     fn refused_to_start(&mut self, place: Place, fault: &Fault) -> Checked {
@@ -191,6 +202,7 @@ impl World {
             process.broker.publish_heard(heard);
         }
         if let Some(turn) = effects.turn {
+            self.checkers.kept.handed(place as u32 + 1, &turn);
             process.turns.push_back(turn);
         }
         for (to, pieces) in effects.frames {

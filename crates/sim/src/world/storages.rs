@@ -41,6 +41,9 @@ impl World {
             Err(fault) => self.storage_failed(place, &fault),
             Ok(_) if self.damage(place).failed_syncs > syncs => self.ignored_a_failed_sync(place),
             Ok(told) => {
+                if let Some(shard::Event::Persisted { turn }) = &told {
+                    self.checkers.kept.durable(place as u32 + 1, *turn);
+                }
                 self.leave(place, told.into_iter().collect());
                 self.next_step(place, life);
                 Ok(())
