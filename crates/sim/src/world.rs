@@ -123,6 +123,8 @@ pub(crate) struct World {
     faults_done: u64,
     /// Until then whoever comes to lead is hit.
     hunt_until: Micros,
+    /// Until then whoever cuts off a part of a log is stopped.
+    ambush_until: Micros,
     /// Groups of partitions, as any node's image named them.
     parts: BTreeMap<u64, crate::checkers::Part>,
     events: u64,
@@ -181,6 +183,7 @@ impl World {
             ending: Ending::default(),
             faults_done: 0,
             hunt_until: 0,
+            ambush_until: 0,
             parts: BTreeMap::new(),
             events: 0,
             random,

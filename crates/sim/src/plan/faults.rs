@@ -52,6 +52,9 @@ pub(crate) enum Fault {
     },
     /// Whoever comes to lead is cut off or stopped at once, for a while.
     Hunt { time: Micros },
+    /// A leader is cut off for a while. Whoever then cuts off what the group didn't commit is
+    /// stopped in the middle of it.
+    Ambush { time: Micros },
     /// A process gets no time for a while.
     Pause { whom: Whom, time: Micros },
     /// Nothing goes from one node to another.
@@ -147,7 +150,10 @@ pub(super) fn draw(
 fn network(random: &mut Random, nodes: usize) -> Fault {
     let (a, b) = two(random, nodes);
     let time = some_time(random);
-    match random.below(9) {
+    match random.below(11) {
+        9 | 10 => Fault::Ambush {
+            time: random.between(SECOND, 3 * SECOND),
+        },
         8 => Fault::Hunt { time },
         0 | 1 => Fault::OneWay {
             from: a,

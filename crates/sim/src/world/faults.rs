@@ -9,6 +9,11 @@ use crate::plan::faults::{Crash, Fault, Whom};
 use crate::scheduler::Micros;
 use base::GroupId;
 
+/// An ambush lasts so many times as long as its leader is cut off.
+const AMBUSHED_TIMES: u64 = 2;
+/// An ambush stops a process within so many operations of its disk.
+const AMBUSH_OPERATIONS: u64 = 6;
+
 impl World {
     /// Who is meant right now.
     fn hit(&mut self, whom: Whom) -> Vec<Place> {
@@ -62,6 +67,11 @@ impl World {
                 let wait = self.random.between(1_000, 400_000);
                 let drained = Over::Drained { node, life, down };
                 self.scheduler.after(wait, Event::Over(drained));
+            }
+            Fault::Ambush { time } => {
+                self.ambush_until = self.scheduler.now() + AMBUSHED_TIMES * time;
+                let whom = Whom::Leader;
+                self.begin_on_net(Fault::Isolate { whom, time });
             }
             Fault::Hunt { time } => self.hunt_until = self.scheduler.now() + time,
             Fault::Pause { whom, time } => {
@@ -141,6 +151,18 @@ impl World {
                 time,
             }),
         }
+    }
+
+    /// A node is about to cut off a part of a log: in an ambush it is stopped while it does so.
+    pub(super) fn ambush(&mut self, node: Place) {
+        if self.scheduler.now() >= self.ambush_until || self.nodes[node].fuse.is_some() {
+            return;
+        }
+        let how = [Crash::Kill, Crash::Power][self.random.below(2) as usize];
+        let down = self.random.between(5_000, 500_000);
+        self.nodes[node].fuse = Some((how, down));
+        let operations = self.random.below(AMBUSH_OPERATIONS) as u32;
+        self.nodes[node].disk.light_fuse(operations);
     }
 
     fn begin_on_net(&mut self, fault: Fault) {
@@ -241,6 +263,7 @@ impl World {
     /// All faults end, and whatever is down starts.
     pub(super) fn heal(&mut self) {
         self.hunt_until = 0;
+        self.ambush_until = 0;
         self.net.heal();
         self.flush_net();
         let now = self.scheduler.now();

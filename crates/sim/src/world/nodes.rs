@@ -202,8 +202,11 @@ impl World {
             process.broker.publish_heard(heard);
         }
         if let Some(turn) = effects.turn {
-            self.checkers.kept.handed(place as u32 + 1, &turn);
+            let cuts = self.checkers.kept.handed(place as u32 + 1, &turn);
             process.turns.push_back(turn);
+            if cuts {
+                self.ambush(place);
+            }
         }
         for (to, pieces) in effects.frames {
             let to = to.0 as usize - 1;
