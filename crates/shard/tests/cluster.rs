@@ -1,6 +1,9 @@
 //! A few shards with instant storage and a perfect network: the protocol's happy path and the
 //! plain failures, without the simulator's weather.
 
+#[path = "cluster/operate.rs"]
+mod operate;
+
 use base::record::Builder;
 use base::{Batch, GroupId, Mono, NodeId, Now, Offset, ProducerId, Refusal, Uuid, WallMs};
 use bytes::Bytes;
@@ -474,137 +477,4 @@ fn old_segments_go_by_themselves() {
     let (mut c, _, group) = five_segments(&[("retention.ms", "-1"), ("retention.bytes", "1")]);
     c.run(Duration::from_secs(3));
     assert_eq!(c.starts(group), [4, 4, 4], "at least so many bytes stay");
-}
-
-impl Cluster {
-    fn controller(&mut self, node: u32, command: meta::Command) -> meta::Reply {
-        let deadline = self.now.after(Duration::from_secs(5));
-        match self.call(node, Command::Meta { command, deadline }) {
-            Reply::Meta(Ok(reply)) => reply,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn prefer(&mut self, node: u32, group: GroupId) -> Result<(), Refusal> {
-        let deadline = self.now.after(Duration::from_millis(150));
-        let groups = vec![group];
-        match self.call(node, Command::Prefer { groups, deadline }) {
-            Reply::Preferred(mut parts) => parts.remove(0),
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-/// Whoever is asked: the node that leads hands over, and the answer waits until that is seen.
-#[test]
-fn the_preferred_replica_leads_again_when_somebody_asks_for_it() {
-    let mut c = Cluster::new(3);
-    c.run(Duration::from_secs(2));
-    let group = c.create_topic(1);
-    c.run(Duration::from_secs(1));
-    let preferred = c.shards[&NodeId(1)]
-        .image()
-        .partition(group)
-        .unwrap()
-        .replicas[0]
-        .0;
-    let needless = c.prefer(1, group);
-    assert!(
-        matches!(needless, Err(Refusal::ElectionNotNeeded(_))),
-        "{needless:?}"
-    );
-
-    c.down = vec![NodeId(preferred)];
-    c.run(Duration::from_secs(2));
-    let leader = c.leader(group).expect("another one leads meanwhile");
-    assert_ne!(leader, preferred);
-    let away = c.prefer(leader, group);
-    assert!(
-        matches!(away, Err(Refusal::PreferredLeaderNotAvailable(_))),
-        "{away:?}"
-    );
-
-    c.down.clear();
-    c.run(Duration::from_secs(2));
-    assert_eq!(c.leader(group), Some(leader), "nobody moves unasked");
-    let third = (1..=3).find(|n| *n != leader && *n != preferred).unwrap();
-    assert_eq!(c.prefer(third, group), Ok(()));
-    assert_eq!(c.leader(group), Some(preferred));
-}
-
-#[test]
-fn new_partitions_are_led_and_changed_settings_hold_at_once() {
-    let mut c = Cluster::new(3);
-    c.run(Duration::from_secs(2));
-    c.create_topic(1);
-    let topics = vec![meta::MorePartitions {
-        topic: "t".into(),
-        count: 3,
-        assignment: None,
-    }];
-    let grown = c.controller(
-        2,
-        meta::Command::AddPartitions {
-            topics,
-            validate_only: false,
-        },
-    );
-    assert_eq!(grown, meta::Reply::Each(vec![Ok(())]));
-    c.run(Duration::from_secs(1));
-    let image = c.shards[&NodeId(3)].image();
-    let groups: Vec<_> = image
-        .topic("t")
-        .unwrap()
-        .partitions
-        .iter()
-        .map(|p| p.group)
-        .collect();
-    assert_eq!(groups.len(), 3);
-    let leader = c.leader(groups[2]).expect("a new partition is led");
-    assert_eq!(c.append(leader, groups[2], batch(1, 0, "a")), Ok(Offset(0)));
-
-    let change = meta::ConfigChange {
-        resource: meta::Resource::new(meta::ResourceKind::Topic, "t"),
-        replace: false,
-        edits: vec![(
-            "message.timestamp.type".into(),
-            meta::Edit::Set("LogAppendTime".into()),
-        )],
-    };
-    let command = meta::Command::AlterConfigs {
-        changes: vec![change],
-        validate_only: false,
-    };
-    let changed = c.controller(1, command);
-    assert_eq!(changed, meta::Reply::Each(vec![Ok(())]));
-    c.run(Duration::from_secs(1));
-    let append = Command::Append {
-        acks: Acks::All,
-        deadline: c.now.after(Duration::from_secs(1)),
-        parts: vec![AppendPart {
-            group: groups[2],
-            batch: batch(1, 1, "b"),
-        }],
-    };
-    match c.call(leader, append) {
-        Reply::Appended(parts) => assert!(parts[0].as_ref().unwrap().append_time.is_some()),
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn the_controllers_group_tells_how_it_stands_through_any_node() {
-    let mut c = Cluster::new(3);
-    c.run(Duration::from_secs(2));
-    c.create_topic(1);
-    c.run(Duration::from_secs(1));
-    for node in 1..=3 {
-        let meta::Reply::Quorum(quorum) = c.controller(node, meta::Command::DescribeQuorum) else {
-            panic!("another answer");
-        };
-        assert_eq!(Some(quorum.leader.0), c.leader(GroupId::META));
-        assert_eq!(quorum.voters.len(), 3);
-        let whole = |v: &meta::QuorumMember| v.matched == quorum.committed && v.heard.is_some();
-        assert!(quorum.voters.iter().all(whole), "{quorum:?}");
-    }
 }
