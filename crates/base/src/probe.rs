@@ -69,10 +69,6 @@ names! {
         RetryFailedSync,
         /// The files of dropped segments are removed before a checkpoint stops naming them.
         UnlinkBeforeCheckpoint,
-        /// A start removes dropped segments that the checkpoint it read still names.
-        SweepDropped,
-        /// A batch after a start at the log's end doesn't begin a segment.
-        StartWithoutRoll,
         /// Segments go although a replica doesn't have their entries.
         FloorIgnored,
         /// A checkpoint leaves out where a log starts.

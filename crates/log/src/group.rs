@@ -346,8 +346,7 @@ impl GroupLog {
         };
         let fits = used as usize + header.total_len() <= self.settings.segment_bytes as usize;
         let old = last.begun.is_older(header.max_timestamp, self.segment_ms);
-        let cleared = self.start_asked_at_end() && !planted(Bug::StartWithoutRoll);
-        used > 0 && (!fits || old || cleared)
+        used > 0 && (!fits || old || self.start_asked_at_end())
     }
 
     /// Whether a batch that lies at `place` begins a segment; `None` if the next one can't lie there.

@@ -3,6 +3,7 @@
 mod damage;
 mod garbage;
 mod golden;
+mod start;
 
 use crate::testing::{Loss, MemDisk, Shard, check_reads, matches, reopen};
 use crate::{Fault, Settings, Storage, StorageSettings, Turn};

@@ -8,7 +8,7 @@ use crate::fault::{Fault, ReadFault};
 use crate::files::{Files, Key, Kind, group_dir};
 use crate::pending::{GROUPS, remove_dir};
 use crate::read::load;
-use base::{Bug, Disk, GroupId, Offset, planted};
+use base::{Disk, GroupId, Offset};
 use std::collections::BTreeSet;
 use std::io;
 
@@ -50,7 +50,6 @@ impl Replay {
             // a start that reads it again looks for them.
             let dropped = self.dirty.dropped.range((id, Offset(0))..);
             let dropped = dropped.map_while(|((of, base), _)| (*of == id).then_some(*base));
-            let dropped = dropped.filter(|_| !planted(Bug::SweepDropped));
             let segments: BTreeSet<Offset> = group
                 .log
                 .segment_files()

@@ -40,6 +40,11 @@ pub(crate) struct Group {
 }
 
 impl Group {
+    /// What is committed, as the log or the last state on record says.
+    fn known_commit(&self) -> RaftIndex {
+        self.log.committed().max(self.logged.commit)
+    }
+
     /// The entries handed out are those of the log, without a gap, from the commit on at least.
     fn check_entries(&self, found: &RecoveredGroup) {
         let first = found
@@ -226,7 +231,7 @@ impl Shard {
     /// Cuts off uncommitted entries; the next entry has a later term, as after an election.
     fn truncate(&mut self, turn: &mut Turn, id: GroupId) {
         let group = self.groups.get_mut(&id).unwrap();
-        let (low, high) = (group.log.committed().0 + 1, group.log.last_index().0);
+        let (low, high) = (group.known_commit().0 + 1, group.log.last_index().0);
         if low > high {
             return;
         }
@@ -240,7 +245,7 @@ impl Shard {
     /// Cuts off everything uncommitted and appends other entries of another length.
     pub(crate) fn replace_tail(&mut self, turn: &mut Turn, id: GroupId) {
         let group = self.groups.get_mut(&id).unwrap();
-        let from = group.log.committed().next();
+        let from = group.known_commit().next();
         group.log.truncate(turn, from);
         group.batches.retain(|index, _| *index < from);
         group.state.term.0 += 1;
@@ -299,7 +304,7 @@ impl Shard {
 
     fn state(&mut self, turn: &mut Turn, id: GroupId) {
         let group = self.groups.get_mut(&id).unwrap();
-        let (low, high) = (group.log.committed().0, group.log.last_index().0);
+        let (low, high) = (group.known_commit().0, group.log.last_index().0);
         let commit = RaftIndex(self.random.between(low, high));
         let term = Term(group.state.term.0 + u32::from(self.random.percent(30)));
         let vote = self
@@ -307,6 +312,10 @@ impl Shard {
             .percent(50)
             .then_some(NodeId(self.random.between(1, 3) as u32));
         group.state = HardState { term, vote, commit };
+        if self.starts && self.random.percent(30) {
+            // Recovery learns of it earlier than the log here.
+            return self.record_commit(turn, id, commit);
+        }
         self.commit(turn, id, commit);
     }
 
@@ -320,6 +329,12 @@ impl Shard {
 
     /// Commits everything, then moves the start to the end; what all have goes.
     pub(crate) fn clear(&mut self, turn: &mut Turn, id: GroupId) {
+        let index = self.ask_to_clear(turn, id);
+        self.commit(turn, id, index);
+    }
+
+    /// As [`Shard::clear`], but what it appended, the last entry, is not committed yet.
+    pub(crate) fn ask_to_clear(&mut self, turn: &mut Turn, id: GroupId) -> RaftIndex {
         let log = &self.groups[&id].log;
         let (index, offset) = (log.last_index(), log.end_offset());
         let term = Term(self.groups[&id].state.term.0.max(1));
@@ -328,7 +343,15 @@ impl Shard {
         let data = Shape::Start { offset, floor }.encode();
         let log = &mut self.groups.get_mut(&id).unwrap().log;
         log.append_internal(turn, index.next(), term, data);
-        self.commit(turn, id, index.next());
+        index.next()
+    }
+
+    /// The commit is on record; the log itself has not heard of it.
+    pub(crate) fn record_commit(&mut self, turn: &mut Turn, id: GroupId, commit: RaftIndex) {
+        let group = self.groups.get_mut(&id).unwrap();
+        group.state.commit = commit;
+        group.logged = group.state;
+        turn.state(id, group.state);
     }
 
     pub(crate) fn append(&mut self, turn: &mut Turn, id: GroupId) {
