@@ -61,7 +61,7 @@ func run(bootstrap, topic, count string) error {
 		return fmt.Errorf("what was read differs from what was written")
 	}
 	fmt.Printf("go: %d records there and back\n", len(written))
-	return nil
+	return groups(bootstrap, topic, len(written))
 }
 
 func create(ctx context.Context, bootstrap, topic string) error {

@@ -1,5 +1,5 @@
 //! `cargo xtask interop clients` (`tools` is a module of its own): stock clients in their own languages write to a running node
-//! and read back. Their sources are under `interop/`; what they need is fetched by the package
+//! and read back, alone and as members of groups. Their sources are under `interop/`; what they need is fetched by the package
 //! manager of their language into the target directory.
 
 use crate::run::{self, checked, exists, flag, only_flags, root};
@@ -14,7 +14,8 @@ const RECORDS: u32 = 500;
 struct Client {
     name: &'static str,
     needs: &'static [(&'static str, &'static str)],
-    prepare: fn(&Path) -> Result<Command, String>,
+    /// Its programs, to be run one after the other.
+    prepare: fn(&Path) -> Result<Vec<Command>, String>,
 }
 
 const CLIENTS: &[Client] = &[
@@ -103,14 +104,17 @@ fn round_trip(client: &Client, cache: &Path, bootstrap: &str, records: u32) -> R
     std::fs::create_dir_all(&cache).map_err(|e| format!("{}: {e}", cache.display()))?;
     // A name of its own for each run, so that a cluster that is there already can be used twice.
     let topic = format!("interop-{}-{}", client.name, std::process::id());
-    checked((client.prepare)(&cache)?.args([bootstrap, &topic, &records.to_string()]))
+    for mut program in (client.prepare)(&cache)? {
+        checked(program.args([bootstrap, &topic, &records.to_string()]))?;
+    }
+    Ok(())
 }
 
 fn sources(client: &str) -> PathBuf {
     root().join("interop").join(client)
 }
 
-fn java(cache: &Path) -> Result<Command, String> {
+fn java(cache: &Path) -> Result<Vec<Command>, String> {
     let jars = cache.join("jars");
     let done = cache.join("complete");
     let pom = sources("java").join("pom.xml");
@@ -123,13 +127,16 @@ fn java(cache: &Path) -> Result<Command, String> {
         checked(fetch.arg(format!("-DoutputDirectory={}", jars.display())))?;
         std::fs::write(&done, "").map_err(|e| format!("{}: {e}", done.display()))?;
     }
-    let mut command = Command::new("java");
-    command.args(["-Xmx256m", "-cp", &format!("{}/*", jars.display())]);
-    command.arg(sources("java").join("RoundTrip.java"));
-    Ok(command)
+    let program = |source: &str| {
+        let mut command = Command::new("java");
+        command.args(["-Xmx256m", "-cp", &format!("{}/*", jars.display())]);
+        command.arg(sources("java").join(source));
+        command
+    };
+    Ok(vec![program("RoundTrip.java"), program("Groups.java")])
 }
 
-fn python(cache: &Path) -> Result<Command, String> {
+fn python(cache: &Path) -> Result<Vec<Command>, String> {
     let environment = cache.join("venv");
     let done = cache.join("complete");
     let requirements = sources("python").join("requirements.txt");
@@ -152,12 +159,15 @@ fn python(cache: &Path) -> Result<Command, String> {
         checked(fetch.arg(&requirements))?;
         std::fs::write(&done, "").map_err(|e| format!("{}: {e}", done.display()))?;
     }
-    let mut command = Command::new(python);
-    command.arg(sources("python").join("round_trip.py"));
-    Ok(command)
+    let program = |source: &str| {
+        let mut command = Command::new(&python);
+        command.arg(sources("python").join(source));
+        command
+    };
+    Ok(vec![program("round_trip.py"), program("groups.py")])
 }
 
-fn go(cache: &Path) -> Result<Command, String> {
+fn go(cache: &Path) -> Result<Vec<Command>, String> {
     let binary = cache.join("round-trip");
     let mut build = Command::new("go");
     build
@@ -166,7 +176,7 @@ fn go(cache: &Path) -> Result<Command, String> {
         .arg(".")
         .current_dir(sources("go"));
     checked(&mut build)?;
-    Ok(Command::new(binary))
+    Ok(vec![Command::new(binary)])
 }
 
 /// True if `source` changed after `done` was written, or `done` isn't there.
