@@ -1,5 +1,8 @@
 use super::*;
-use crate::{NewTopic, Placement};
+use crate::{
+    Amount, ConfigChange, Edit, Entity, MorePartitions, NewTopic, Placement, QuotaChange, Resource,
+    ResourceKind, Whom,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -63,6 +66,77 @@ fn command() -> impl Strategy<Value = Command> {
         2 => (1u32..6, info)
             .prop_map(|(node, info)| Command::RegisterNode { node: NodeId(node), info }),
         1 => (0u32..2000).prop_map(|count| Command::AllocateProducerIds { count }),
+        4 => operator_command(),
+    ]
+}
+
+/// What operators ask; few names and keys, so that commands meet.
+fn operator_command() -> impl Strategy<Value = Command> {
+    let kind = prop_oneof![
+        4 => Just(ResourceKind::Topic),
+        2 => Just(ResourceKind::Node),
+        1 => Just(ResourceKind::Group),
+        1 => Just(ResourceKind::ClientMetrics),
+    ];
+    let name = prop_oneof![3 => names(), 1 => Just(String::new()), 1 => Just("1".to_owned())];
+    let key = prop_oneof![
+        Just("retention.ms"),
+        Just("cleanup.policy"),
+        Just("log.segment.bytes"),
+        Just("log.cleanup.policy"),
+        Just("consumer.session.timeout.ms"),
+        Just("interval.ms"),
+        Just("metrics"),
+        Just("no.such.key"),
+    ];
+    let value = prop_oneof![Just("5000000"), Just("compact"), Just("delete"), Just("x")];
+    let edit = (0u8..4, value).prop_map(|(kind, value)| match kind {
+        0 => Edit::Set(value.to_owned()),
+        1 => Edit::Append(value.to_owned()),
+        2 => Edit::Subtract(value.to_owned()),
+        _ => Edit::Delete,
+    });
+    let edits = vec((key.prop_map(str::to_owned), edit), 0..3);
+    let change = (kind, name, any::<bool>(), edits).prop_map(|(kind, name, replace, edits)| {
+        let resource = Resource::new(kind, name);
+        ConfigChange {
+            resource,
+            replace,
+            edits,
+        }
+    });
+    let node = (1u32..6).prop_map(NodeId);
+    let more = (
+        names(),
+        0i32..9,
+        proptest::option::of(vec(vec(node, 0..3), 0..3)),
+    )
+        .prop_map(|(topic, count, assignment)| MorePartitions {
+            topic,
+            count,
+            assignment,
+        });
+    let whom = proptest::option::of(prop_oneof![
+        Just(Whom::Default),
+        "[ab]?".prop_map(Whom::Named),
+    ]);
+    let amount = proptest::option::of(-1i32..5).prop_map(|n| n.map(|n| Amount::new(n.into())));
+    let quota = (whom.clone(), whom, amount).prop_map(|(user, client, amount)| QuotaChange {
+        entity: Entity {
+            user,
+            client,
+            ip: None,
+        },
+        edits: vec![("producer_byte_rate".to_owned(), amount)],
+    });
+    prop_oneof![
+        4 => (vec(change, 0..3), any::<bool>())
+            .prop_map(|(changes, validate_only)| Command::AlterConfigs { changes, validate_only }),
+        2 => (vec(more, 0..3), any::<bool>())
+            .prop_map(|(topics, validate_only)| Command::AddPartitions { topics, validate_only }),
+        1 => (vec(quota, 0..3), any::<bool>())
+            .prop_map(|(changes, validate_only)| Command::AlterQuotas { changes, validate_only }),
+        1 => (1u32..6).prop_map(|node| Command::UnregisterNode { node: NodeId(node) }),
     ]
 }
 
@@ -84,6 +158,14 @@ fn check(meta: &Meta) {
     }
     assert_eq!(groups, image.groups.len());
     assert_eq!(load, meta.load);
+    for topic in image.topics.values() {
+        let settings = TopicSettings::parse(&topic.configs, &meta.effective);
+        assert_eq!(*topic.settings, settings, "what is configured holds");
+        let valid = crate::config::validate(&topic.configs, &BTreeMap::new());
+        assert_eq!(valid, Ok(()));
+    }
+    assert!(image.configs.values().all(|set| !set.is_empty()));
+    assert!(image.quotas.values().all(|set| !set.is_empty()));
 }
 
 proptest! {
