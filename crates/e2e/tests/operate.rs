@@ -1,6 +1,6 @@
 //! What an operator does in a day: settings, partitions, quotas; everything survives a restart.
 
-use e2e::{Scratch, Setup, Tool};
+use e2e::{Fleet, Scratch, Setup, Tool, wait};
 use serde_json::Value;
 
 fn json(tool: &Tool, args: &[&str]) -> Value {
@@ -114,4 +114,41 @@ fn a_cluster_tells_who_is_there_and_what_it_speaks() {
     let rows = versions.as_array().expect("a list");
     let produce = rows.iter().find(|row| row["api"] == "Produce").unwrap();
     assert_eq!(produce["max"], 13);
+}
+
+/// Changes go in by one node and show on the others; whichever is asked.
+#[test]
+fn any_node_takes_any_change() {
+    let scratch = Scratch::new("any-node");
+    let mut fleet = Fleet::start(scratch.path(), &[]);
+    let tools: Vec<Tool> = (1..=3)
+        .map(|id| Tool::new(&fleet.node(id).kafka.clone()))
+        .collect();
+    tools[0].create("t", &["--partitions", "1", "--replicas", "3"]);
+    for (at, tool) in tools.iter().enumerate() {
+        let partitions = at + 2;
+        let bytes = format!("retention.bytes={partitions}000");
+        let count = partitions.to_string();
+        tool.run(&["topic", "alter", "t", "--partitions", &count, "-c", &bytes])
+            .ok();
+        let info = json(tool, &["cluster", "info"]);
+        assert_eq!(info["nodes"].as_array().map(Vec::len), Some(3), "{info}");
+        for other in &tools {
+            wait::patiently("the change everywhere", || {
+                let known = json(other, &["topic", "list"])[0]["partitions"] == partitions;
+                let (value, _) = value(other, "topic/t", "retention.bytes");
+                (known && value == format!("{partitions}000")).then_some(())
+            })
+            .expect("it shows");
+        }
+    }
+    fleet
+        .settle("t")
+        .expect("new partitions are led and in sync");
+    tools[2]
+        .run(&["config", "set", "node/1", "log.segment.bytes=2000000"])
+        .ok();
+    let own = pair("2000000", "node, changed");
+    assert_eq!(value(&tools[1], "node/1", "log.segment.bytes"), own);
+    fleet.stop().expect("in good order");
 }
