@@ -21,8 +21,7 @@ fn a_case_takes_the_reason_that_stands_before_it() {
 
 #[test]
 fn what_is_never_the_same_twice_is_left_out() {
-    let text =
-        "$ tool\n\tat a.B(C.java:1)\nTopic: t\tTopicId: x_1  at 127.0.0.1:19092\n1795266586150\n= 1\n";
+    let text = "$ tool\n\tat a.B(C.java:1)\nTopic: t\tTopicId: x_1  at 127.0.0.1:19092\n1795266586150\n= 1\n";
     let all = outcomes(text, "127.0.0.1:19092");
     assert_eq!(
         all,
