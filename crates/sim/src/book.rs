@@ -27,6 +27,8 @@ pub(crate) struct Book {
     pub(crate) operations: u64,
     /// Batches that were acknowledged in any way.
     pub(crate) produced: u64,
+    /// Offsets whose commit was acknowledged.
+    pub(crate) commits: u64,
     /// Records that consumers got.
     pub(crate) consumed: u64,
 }

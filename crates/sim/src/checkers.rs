@@ -4,6 +4,7 @@
 
 pub(crate) mod acked;
 pub(crate) mod answers;
+pub(crate) mod commits;
 pub(crate) mod committed;
 pub(crate) mod contiguous;
 pub(crate) mod elections;
@@ -11,6 +12,7 @@ pub(crate) mod epochs;
 pub(crate) mod kept;
 pub(crate) mod monotone;
 pub(crate) mod one_value;
+pub(crate) mod owners;
 pub(crate) mod producer_ids;
 pub(crate) mod replicas;
 pub(crate) mod starts;
@@ -127,12 +129,14 @@ fn read_batch(batch: &Batch) -> Result<Seen, Violation> {
 pub(crate) struct Checkers {
     pub(crate) acked: acked::Acked,
     pub(crate) answers: answers::Answers,
+    pub(crate) commits: commits::Commits,
     pub(crate) committed: committed::Committed,
     pub(crate) elections: elections::Elections,
     pub(crate) epochs: epochs::Epochs,
     pub(crate) kept: kept::Kept,
     pub(crate) monotone: monotone::Monotone,
     pub(crate) one_value: one_value::OneValue,
+    pub(crate) owners: owners::Owners,
     pub(crate) producer_ids: producer_ids::ProducerIds,
     pub(crate) starts: starts::Starts,
     pub(crate) topics: topics::Topics,

@@ -5,6 +5,7 @@ pub(crate) mod admin;
 pub(crate) mod codes;
 pub(crate) mod consumer;
 pub(crate) mod links;
+pub(crate) mod member;
 pub(crate) mod producer;
 pub(crate) mod view;
 
@@ -17,6 +18,7 @@ use base::Random;
 use bytes::Bytes;
 use consumer::Consumer;
 use links::{Ask, Links, Waiting};
+use member::Member;
 use producer::Producer;
 use std::collections::BTreeMap;
 use view::View;
@@ -65,6 +67,8 @@ pub(crate) enum Role {
     Consumer(Consumer),
     /// Makes and deletes topics and asks questions.
     Admin(Admin),
+    /// Consumes as a member of a group.
+    Member(Member),
 }
 
 /// What all roles have.
@@ -224,6 +228,7 @@ impl Client {
             Role::Producer(producer) => producer.act(&mut self.common, reach),
             Role::Consumer(consumer) => consumer.act(&mut self.common, reach),
             Role::Admin(admin) => admin.act(&mut self.common, reach),
+            Role::Member(member) => member.act(&mut self.common, reach),
         };
         let soonest = if self.common.view.wanted {
             reach.now + pause
@@ -265,6 +270,11 @@ impl Client {
                 let answer: MetadataResponse = decode(waiting.version, &mut reader)?;
                 self.common.view.learn(&answer, waiting.connection, reach)
             }
+            (Ask::Group(ask), Role::Member(member)) => {
+                let told = (waiting.version, waiting.node);
+                member.answered(&mut self.common, reach, ask, told, reader)
+            }
+            (ask, Role::Member(_)) => unreachable!("a member doesn't ask {ask:?}"),
             (ask, Role::Producer(producer)) => {
                 producer.answered(&mut self.common, reach, ask, waiting.version, reader)
             }
@@ -287,6 +297,8 @@ impl Client {
             (ask, Role::Producer(producer)) => producer.lost(&mut self.common, reach, ask),
             (ask, Role::Consumer(consumer)) => consumer.lost(ask),
             (ask, Role::Admin(admin)) => admin.lost(ask),
+            (Ask::Group(ask), Role::Member(member)) => member.lost(&ask),
+            (_, Role::Member(_)) => {}
         }
     }
 }

@@ -5,6 +5,7 @@
 //! write-ahead log, a roll, a read that finds nothing in memory) happens all the time here.
 
 pub(crate) mod faults;
+mod groups;
 
 use crate::client::{admin, consumer, producer};
 use crate::net::{Place, Weather};
@@ -50,6 +51,7 @@ pub(crate) struct Plan {
     pub(crate) admin: admin::Habits,
     pub(crate) producers: Vec<producer::Habits>,
     pub(crate) consumers: Vec<consumer::Habits>,
+    pub(crate) groups: groups::Groups,
     /// The one node whose synced data may be destroyed.
     pub(crate) damaged: Option<Place>,
     pub(crate) faults: Vec<(Micros, Fault)>,
@@ -84,6 +86,7 @@ impl Plan {
             admin: admin_habits(random, nodes),
             producers: producers(random, direct_batch_bytes),
             consumers: consumers(random),
+            groups: groups::draw(random, nodes),
             damaged: None,
             faults: Vec::new(),
             last_power_loss: random.percent(40),

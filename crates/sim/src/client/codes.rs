@@ -11,6 +11,31 @@ pub(crate) const DUPLICATE_SEQUENCE: i16 = 46;
 pub(crate) const TOPIC_EXISTS: i16 = 36;
 /// No such topic.
 pub(crate) const UNKNOWN_TOPIC: i16 = 3;
+/// The coordinator reads its log.
+pub(crate) const COORDINATOR_LOADING: i16 = 14;
+/// Nobody coordinates the group now.
+pub(crate) const COORDINATOR_NOT_AVAILABLE: i16 = 15;
+/// Somebody else coordinates the group.
+pub(crate) const NOT_COORDINATOR: i16 = 16;
+/// The group doesn't know the member.
+pub(crate) const UNKNOWN_MEMBER: i16 = 25;
+/// The member has to come again with the id that it was given.
+pub(crate) const MEMBER_ID_REQUIRED: i16 = 79;
+/// The member's epoch was taken back.
+pub(crate) const FENCED_MEMBER_EPOCH: i16 = 110;
+
+/// True for what a member is told whose group has moved on.
+pub(crate) fn of_members(code: i16) -> bool {
+    matches!(
+        code,
+        22 // illegal generation
+            | UNKNOWN_MEMBER
+            | 27 // rebalance in progress
+            | FENCED_MEMBER_EPOCH
+            | 113 // stale member epoch
+    )
+}
+
 /// No such topic id.
 pub(crate) const UNKNOWN_TOPIC_ID: i16 = 100;
 
@@ -24,8 +49,9 @@ pub(crate) fn retriable(code: i16) -> bool {
             | 7 // request timed out
             | 8 // broker not available
             | 13 // network exception
-            | 14 // coordinator load in progress
-            | 15 // coordinator not available
+            | COORDINATOR_LOADING
+            | COORDINATOR_NOT_AVAILABLE
+            | NOT_COORDINATOR
             | 19 // not enough replicas
             | 20 // not enough replicas after append
             | 41 // not controller

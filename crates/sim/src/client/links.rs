@@ -1,5 +1,6 @@
 //! A client's connections, one per node, and what it waits for on each.
 
+use super::member::GroupAsk;
 use super::{Act, Reach};
 use crate::checkers::{Part, Violation, violation};
 use crate::net::Place;
@@ -28,6 +29,8 @@ pub(crate) enum Ask {
     DeleteRecords(Part, i64),
     Create(u32),
     Delete(u32),
+    /// Something between a member and its coordinator.
+    Group(GroupAsk),
 }
 
 /// A request that waits for its answer.
@@ -38,6 +41,7 @@ pub(crate) struct Waiting {
     pub(crate) version: i16,
     pub(crate) ask: Ask,
     pub(crate) connection: u64,
+    pub(crate) node: Place,
     deadline: Micros,
 }
 
@@ -125,7 +129,8 @@ impl Links {
             version,
             ask,
             connection,
-            deadline: reach.now + self.patience,
+            node,
+            deadline: reach.now + self.patience + waits_for_others(R::API),
         });
     }
 
@@ -217,5 +222,13 @@ impl Links {
         };
         let link = self.links.remove(&node).expect("just found");
         link.waiting.into()
+    }
+}
+
+/// A join is answered when all members have come.
+fn waits_for_others(api: ApiKey) -> Micros {
+    match api {
+        ApiKey::JoinGroup => 6_000_000,
+        _ => 0,
     }
 }

@@ -87,15 +87,25 @@ fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Sett
         },
         replica_lag_max: std::time::Duration::from_secs(5),
         retention_check: std::time::Duration::from_millis(700),
-        groups: group::Config::default(),
+        groups: group::Config {
+            session_timeout_min_ms: 1_000,
+            initial_rebalance_delay_ms: plan.groups.initial_delay_ms,
+            consumer_session_timeout_ms: plan.groups.session_ms,
+            consumer_heartbeat_interval_ms: 500,
+            ..group::Config::default()
+        },
     }
 }
 
 fn broker_settings(plan: &Plan, place: Place) -> broker::Settings {
     let id = node_id(place).to_string();
+    let partitions = plan.groups.partitions.to_string();
+    let replicas = plan.groups.replicas.to_string();
     let pairs = [
         ("node.id", id.as_str()),
         ("auto.create.topics.enable", "false"),
+        ("offsets.topic.num.partitions", &partitions),
+        ("offsets.topic.replication.factor", &replicas),
     ];
     let mut settings = broker::Settings::parse(&pairs).expect("these keys exist");
     settings.requests_in_flight_bytes = plan.requests_in_flight_bytes;

@@ -4,6 +4,7 @@ use super::{Event, World};
 use crate::checkers::Checked;
 use crate::client::admin::Admin;
 use crate::client::consumer::Consumer;
+use crate::client::member::Member;
 use crate::client::producer::Producer;
 use crate::client::{Act, Client, Reach, Role};
 use crate::node::WALL_START;
@@ -18,6 +19,8 @@ impl World {
         roles.extend(producers.map(Role::Producer));
         let consumers = self.plan.consumers.iter().cloned().map(Consumer::new);
         roles.extend(consumers.map(Role::Consumer));
+        let members = self.plan.groups.members.iter().cloned().map(Member::new);
+        roles.extend(members.map(Role::Member));
         for role in roles {
             self.add_client(role);
         }

@@ -2,6 +2,7 @@
 //! a write, and all its replicas are equal. Then the logs on the disks are held against all that
 //! was ever answered.
 
+mod groups;
 mod verify;
 
 use super::World;
@@ -107,6 +108,7 @@ impl World {
             self.ending.deadline = CHAOS + CONVERGENCE;
             self.heal();
             self.send_prober();
+            self.review_groups();
         }
         self.probe();
         match self.busy().or_else(|| self.unwell()) {
@@ -114,6 +116,7 @@ impl World {
                 self.ending.power_lost = true;
                 self.ending.deadline = now + CONVERGENCE;
                 self.trace.tell(now, || "LAST POWER LOSS".to_string());
+                self.review_groups();
                 for place in 0..self.plan.nodes {
                     if self.nodes[place].process.is_some() {
                         let down = self.random.between(10_000, 200_000);
@@ -145,7 +148,7 @@ impl World {
             match &mut client.role {
                 Role::Producer(producer) => producer.draining = true,
                 Role::Admin(admin) => admin.draining = true,
-                Role::Consumer(_) => {}
+                Role::Consumer(_) | Role::Member(_) => {}
             }
         }
         let habits = Habits {
@@ -239,7 +242,9 @@ impl World {
     fn unwell(&self) -> Option<String> {
         let parts = self.expected_parts();
         let unwell = || parts.into_iter().find_map(|part| self.unwell_part(part));
-        self.nodes_differ().or_else(unwell)
+        self.nodes_differ()
+            .or_else(unwell)
+            .or_else(|| self.unwell_groups())
     }
 
     /// Where nodes know other metadata or their storage is still at work.

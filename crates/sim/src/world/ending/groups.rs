@@ -1,0 +1,67 @@
+//! In the end every group is stable, each partition that it consumes has one owner, and all
+//! offsets that were ever committed were asked for once more.
+
+use super::World;
+use crate::checkers::Part;
+use crate::client::Role;
+use crate::client::member::{Member, TOPICS};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl World {
+    fn members(&self) -> impl Iterator<Item = (usize, &Member)> {
+        let clients = self.clients.iter().enumerate();
+        clients.filter_map(|(number, client)| match &client.role {
+            Role::Member(member) => Some((number, member)),
+            _ => None,
+        })
+    }
+
+    /// What keeps groups from being well, if anything.
+    pub(super) fn unwell_groups(&self) -> Option<String> {
+        let all: BTreeSet<Part> = self
+            .expected_parts()
+            .into_iter()
+            .filter(|part| TOPICS.contains(&part.topic))
+            .collect();
+        let mut owned: BTreeMap<u32, BTreeMap<Part, usize>> = BTreeMap::new();
+        let mut generations: BTreeMap<u32, i32> = BTreeMap::new();
+        for (number, member) in self.members() {
+            let group = member.habits.group;
+            let Some((generation, parts)) = member.stands() else {
+                return Some(format!("client {number} isn't a member of group {group}"));
+            };
+            if let Some(generation) = generation {
+                let common = generations.entry(group).or_insert(generation);
+                if *common != generation {
+                    return Some(format!("group {group} is in two generations"));
+                }
+            }
+            let owners = owned.entry(group).or_default();
+            for part in parts {
+                if let Some(other) = owners.insert(*part, number) {
+                    let what = format!("group {group}: {part} has owners {other} and {number}");
+                    return Some(what);
+                }
+            }
+            if !member.reviewed {
+                return Some(format!("client {number} can't ask for its offsets"));
+            }
+        }
+        for (group, owners) in owned {
+            if let Some(part) = all.iter().find(|part| !owners.contains_key(part)) {
+                return Some(format!("group {group}: nobody owns {part}"));
+            }
+        }
+        None
+    }
+
+    /// Members keep calm from now on, and ask for all offsets once more.
+    pub(super) fn review_groups(&mut self) {
+        for client in &mut self.clients {
+            if let Role::Member(member) = &mut client.role {
+                member.draining = true;
+                member.reviewed = false;
+            }
+        }
+    }
+}
