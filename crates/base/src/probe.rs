@@ -79,6 +79,28 @@ names! {
         FetchBelowStart,
         /// A start takes for durable what it reads, even after a failed sync.
         TrustPageCache,
+        /// A coordinator answers as soon as it has decided.
+        GroupAnswerBeforeCommit,
+        /// A question for offsets is answered with what isn't committed.
+        UncommittedOffsetsShown,
+        /// A question for offsets is answered without asking whether this node still leads.
+        UnconfirmedOffsetsShown,
+        /// A deposed coordinator keeps what it replayed before it was committed.
+        GroupsSurviveStepDown,
+        /// A coordinator that leads again goes on where it was deposed.
+        SoftSurvivesStepDown,
+        /// A coordinator serves before it has replayed all that is committed.
+        ServeBeforeLoaded,
+        /// A coordinator serves before an entry of its own term is committed.
+        ServeBeforeTermCommit,
+        /// A coordinator that begins anew doesn't read its log again from the start.
+        ForgetKeepsPosition,
+        /// Silent members stay in their groups.
+        SessionForgotten,
+        /// A rebalance doesn't make a new generation.
+        GenerationNotBumped,
+        /// A member is given a partition that another one hasn't given up.
+        GivenBeforeReleased,
     }
 }
 
@@ -145,6 +167,10 @@ names! {
         CoordinatorForgot,
         /// A coordinator read its log from files.
         CoordinatorLoads,
+        /// A coordinator's answer waited for the commit of what was decided before it.
+        GroupAnswerWaited,
+        /// A coordinator's answer was confirmed by a quorum.
+        GroupAnswerConfirmed,
         /// The start of a log moved.
         StartMoved,
         /// A segment went from the front of a log.

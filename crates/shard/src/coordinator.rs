@@ -16,7 +16,9 @@ mod topics;
 pub(crate) use topics::ImageTopics;
 
 use crate::api::ReplyTo;
-use base::{Batch, GroupId, Mono, Offset, RaftIndex, Refusal, Term, record};
+use base::{
+    Batch, Bug, GroupId, Mark, Mono, Offset, RaftIndex, Refusal, Term, mark, planted, record,
+};
 use group::{Caller, Config, Groups, Reply, Soft};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -123,7 +125,9 @@ impl Coordinator {
     /// What was proposed may be cut off: the machine begins anew. A job under way reads in vain.
     pub(crate) fn forget(&mut self) {
         self.groups = Groups::new();
-        self.applied = Offset(0);
+        if !planted(Bug::ForgetKeepsPosition) {
+            self.applied = Offset(0);
+        }
         self.job = None;
     }
 
@@ -169,11 +173,20 @@ impl Leading {
     /// need a confirmation because all of it is.
     pub(crate) fn answer(&mut self, replies: Vec<(Caller, Reply)>, safe: RaftIndex) {
         for (caller, reply) in replies.into_iter().filter(|(caller, _)| *caller != NOBODY) {
-            if self.proposed <= safe && shows(&reply) {
+            let offsets = matches!(reply, Reply::OffsetFetch(_));
+            let confirmed = offsets && planted(Bug::UnconfirmedOffsetsShown);
+            if self.proposed <= safe && shows(&reply) && !confirmed {
                 self.shows.push_back((self.round + 1, caller, reply));
-            } else {
-                self.answers.push_back((self.proposed, caller, reply));
+                continue;
             }
+            if self.proposed > safe {
+                mark(Mark::GroupAnswerWaited);
+            }
+            let index = match offsets && planted(Bug::UncommittedOffsetsShown) {
+                true => safe,
+                false => self.proposed,
+            };
+            self.answers.push_back((index, caller, reply));
         }
     }
 
@@ -196,12 +209,17 @@ impl Leading {
     /// The answers that have their copies, or are confirmed. A caller whose time was up isn't
     /// there any more.
     pub(crate) fn safe_answers(&mut self, safe: RaftIndex) -> Vec<Told> {
+        let safe = match planted(Bug::GroupAnswerBeforeCommit) {
+            true => RaftIndex(u64::MAX),
+            false => safe,
+        };
         let mut told = Vec::new();
         while let Some((_, caller, reply)) = self.answers.pop_front_if(|(at, ..)| *at <= safe) {
             told.extend(self.take(caller).map(|asker| (asker, Ok(reply))));
         }
         let confirmed = self.confirmed;
         while let Some((_, caller, reply)) = self.shows.pop_front_if(|(at, ..)| *at <= confirmed) {
+            mark(Mark::GroupAnswerConfirmed);
             told.extend(self.take(caller).map(|asker| (asker, Ok(reply))));
         }
         told

@@ -152,6 +152,8 @@ pub struct Tally {
     pub produced: u64,
     /// Records fetched.
     pub consumed: u64,
+    /// Offsets committed by members of groups.
+    pub commits: u64,
     /// Faults.
     pub faults: u64,
     /// Leaders elected.
@@ -228,6 +230,7 @@ impl World {
             operations: self.book.operations,
             produced: self.book.produced,
             consumed: self.book.consumed,
+            commits: self.book.commits,
             faults: self.faults_done,
             elections: self.checkers.elections.count() as u64,
             given_up: self

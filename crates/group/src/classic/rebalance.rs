@@ -8,7 +8,7 @@
 use super::live::{JoinEnd, Live, State, refused, unknown_member};
 use super::{Member, Work};
 use crate::Caller;
-use base::Refusal;
+use base::{Bug, Refusal, planted};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -114,7 +114,9 @@ impl Live {
             self.end_joining_in(self.rebalance_timeout_ms(), JoinEnd::Rebalance, work);
             return;
         }
-        self.generation = self.generation.checked_add(1).unwrap_or(0);
+        if !planted(Bug::GenerationNotBumped) {
+            self.generation = self.generation.checked_add(1).unwrap_or(0);
+        }
         self.unsynced.clear();
         if self.members.is_empty() {
             self.protocol = None;

@@ -4,7 +4,7 @@
 use crate::Shard;
 use crate::coordinator::Coordinator;
 use crate::replica::Replica;
-use base::{GroupId, Mark, mark};
+use base::{Bug, GroupId, Mark, mark, planted};
 
 impl Shard {
     /// A replica of `__consumer_offsets` is here: it hosts a coordinator.
@@ -43,10 +43,13 @@ impl Shard {
         let Some(coordinator) = &mut replica.coordinator else {
             return;
         };
+        if planted(Bug::SoftSurvivesStepDown) {
+            return;
+        }
         let Some(leading) = coordinator.leading.take() else {
             return;
         };
-        if coordinator.applied > high {
+        if coordinator.applied > high && !planted(Bug::GroupsSurviveStepDown) {
             mark(Mark::CoordinatorForgot);
             coordinator.forget();
         }
@@ -105,13 +108,17 @@ impl Shard {
         let knows_all = replica.was_leader
             && replica.suspect.is_none()
             && replica.group.may_propose()
-            && replica.group.committed_in_term()
+            && (replica.group.committed_in_term() || planted(Bug::ServeBeforeTermCommit))
             && replica.high.0 == replica.group.committed();
         let (term, high) = (replica.group.term(), replica.high.1);
         let Some(coordinator) = &mut replica.coordinator else {
             return;
         };
-        if !knows_all || coordinator.leading.is_some() || coordinator.applied != high {
+        if knows_all && planted(Bug::SoftSurvivesStepDown) {
+            coordinator.leading.iter_mut().for_each(|l| l.term = term);
+        }
+        let loaded = coordinator.applied == high || planted(Bug::ServeBeforeLoaded);
+        if !knows_all || coordinator.leading.is_some() || !loaded {
             return;
         }
         mark(Mark::CoordinatorServes);

@@ -100,6 +100,12 @@ impl Shard {
         let coordinator = self.replicas.get(&group)?.coordinator.as_ref()?;
         Some((coordinator.applied, coordinator.leading.is_some()))
     }
+
+    /// What a coordinator knows, in text, for those who compare replicas.
+    pub fn coordinator_state(&self, group: GroupId) -> Option<String> {
+        let coordinator = self.replicas.get(&group)?.coordinator.as_ref()?;
+        Some(format!("{:?}", coordinator.groups))
+    }
 }
 
 /// The batches of a piece of a log; what was verified on its way is whole.

@@ -253,7 +253,7 @@ impl Member {
             }
             GroupAsk::Offsets(asked, parts) => {
                 self.fetching = false;
-                self.fetched(reach, (asked, &parts), version, reader)
+                self.fetched(reach, (asked, &parts), (version, node), reader)
             }
             GroupAsk::Coordinator => {
                 self.busy = false;

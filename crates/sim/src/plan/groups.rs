@@ -22,8 +22,8 @@ pub(super) fn draw(random: &mut Random, nodes: usize) -> Groups {
     for group in 0..random.between(1, 2) as u32 {
         let modern = random.percent(50);
         let leaves = one_of(random, &[0, 5, 20]);
-        let dies = one_of(random, &[0, 5, 20]);
-        for _ in 0..random.between(1, 3) {
+        let dies = one_of(random, &[0, 10, 40]);
+        for _ in 0..random.between(2, 3) {
             members.push(Habits {
                 group,
                 modern,

@@ -113,6 +113,7 @@ impl Progress {
         sum.operations += one.operations;
         sum.produced += one.produced;
         sum.consumed += one.consumed;
+        sum.commits += one.commits;
         sum.faults += one.faults;
         sum.elections += one.elections;
         sum.given_up += one.given_up;
@@ -162,12 +163,13 @@ impl Progress {
         println!("{}", self.line());
         let (sum, runs) = (&self.tally, self.done.max(1));
         println!(
-            "a run on average: {} events, {} calls, {} batches acknowledged, {} records read, \
+            "a run on average: {} events, {} calls, {} batches acknowledged, {} records read, {} offsets committed, \
              {} faults, {} leaders elected, {} virtual s; {} nodes gave up in all",
             sum.events / runs,
             sum.operations / runs,
             sum.produced / runs,
             sum.consumed / runs,
+            sum.commits / runs,
             sum.faults / runs,
             sum.elections / runs,
             sum.virtual_us / runs / 1_000_000,

@@ -41,8 +41,17 @@ impl Member {
         if commits && !self.committing && !self.draining {
             self.commit(common, reach, node);
         }
-        let all = self.draining && !self.reviewed;
-        if !self.fetching && (all || common.random.percent(15)) {
+        if self.fetching {
+            return;
+        }
+        // Right behind a commit, or of whoever coordinated the group before: what may not be
+        // shown is there.
+        let behind = self.committing && common.random.percent(50);
+        let elsewhere = !self.draining && common.random.percent(30);
+        if elsewhere {
+            let any = common.any_node(reach);
+            self.fetch_offsets(common, reach, any);
+        } else if behind || self.draining && !self.reviewed || common.random.percent(15) {
             self.fetch_offsets(common, reach, node);
         }
     }
@@ -173,7 +182,7 @@ impl Member {
         &mut self,
         reach: &mut Reach<'_>,
         (asked, parts): (Micros, &[Part]),
-        version: i16,
+        (version, node): (i16, Place),
         mut reader: Reader,
     ) -> Checked {
         let answer: OffsetFetchResponse = decode(version, &mut reader)?;
@@ -209,7 +218,10 @@ impl Member {
             }
         }
         if code != codes::NONE {
-            return match self.moved(code) || codes::retriable(code) {
+            if self.coordinator == Some(node) {
+                self.moved(code);
+            }
+            return match codes::retriable(code) {
                 true => Ok(()),
                 false => Err(unexpected("OffsetFetch", code)),
             };

@@ -16,8 +16,47 @@ impl World {
         })
     }
 
+    /// What keeps the replicas of coordinators from being equal, if anything.
+    fn unwell_coordinators(&self) -> Option<String> {
+        let processes = self.nodes.iter().filter_map(|node| node.process.as_ref());
+        let images = processes.map(|process| process.broker.image());
+        let image = images.max_by_key(|image| image.version)?;
+        let topic = image.topic(meta::names::CONSUMER_OFFSETS)?;
+        for partition in &topic.partitions {
+            let (mut end, mut state) = (None, None);
+            for node in &partition.replicas {
+                let place = node.0 as usize - 1;
+                let process = self.nodes[place].process.as_ref();
+                let Some(process) = process.filter(|_| !self.is_excused(place)) else {
+                    continue;
+                };
+                let status = process.shard.replica_status(partition.group)?;
+                let applied = process.shard.coordinator_status(partition.group);
+                let high = status.high_watermark;
+                let replayed = applied.is_some_and(|(upto, _)| upto == high);
+                if !replayed || *end.get_or_insert(high) != high {
+                    let group = partition.group;
+                    return Some(format!(
+                        "coordinator {group} of node {node}: {applied:?}, {status:?}"
+                    ));
+                }
+                let known = process.shard.coordinator_state(partition.group)?;
+                if *state.get_or_insert_with(|| known.clone()) != known {
+                    let group = partition.group;
+                    return Some(format!(
+                        "coordinator {group} of node {node} knows other groups"
+                    ));
+                }
+            }
+        }
+        None
+    }
+
     /// What keeps groups from being well, if anything.
     pub(super) fn unwell_groups(&self) -> Option<String> {
+        if let Some(unwell) = self.unwell_coordinators() {
+            return Some(unwell);
+        }
         let all: BTreeSet<Part> = self
             .expected_parts()
             .into_iter()
