@@ -186,37 +186,7 @@ impl Member {
         mut reader: Reader,
     ) -> Checked {
         let answer: OffsetFetchResponse = decode(version, &mut reader)?;
-        let mut found = Vec::new();
-        let mut code = answer.error_code;
-        if version >= SEVERAL {
-            let group = answer.groups.first();
-            let Some(group) = group else {
-                let what = "an answer about no group".to_string();
-                return Err(violation("answers fit their requests", what));
-            };
-            code = group.error_code;
-            for topic in &group.topics {
-                for p in &topic.partitions {
-                    found.push((
-                        topic.name.clone(),
-                        p.partition_index,
-                        p.committed_offset,
-                        p.error_code,
-                    ));
-                }
-            }
-        } else {
-            for topic in &answer.topics {
-                for p in &topic.partitions {
-                    found.push((
-                        topic.name.clone(),
-                        p.partition_index,
-                        p.committed_offset,
-                        p.error_code,
-                    ));
-                }
-            }
-        }
+        let (code, found) = found(answer, version);
         if code != codes::NONE {
             if self.coordinator == Some(node) {
                 self.moved(code);
@@ -250,4 +220,29 @@ impl Member {
         self.reviewed |= self.draining && whole;
         Ok(())
     }
+}
+
+/// The code of a whole answer; name, partition, offset and code of each part.
+fn found(answer: OffsetFetchResponse, version: i16) -> (i16, Vec<(String, i32, i64, i16)>) {
+    let mut found = Vec::new();
+    if version < SEVERAL {
+        for topic in answer.topics {
+            for p in topic.partitions {
+                let name = topic.name.clone();
+                found.push((name, p.partition_index, p.committed_offset, p.error_code));
+            }
+        }
+        return (answer.error_code, found);
+    }
+    let mut code = answer.error_code;
+    for group in answer.groups {
+        code = group.error_code;
+        for topic in group.topics {
+            for p in topic.partitions {
+                let name = topic.name.clone();
+                found.push((name, p.partition_index, p.committed_offset, p.error_code));
+            }
+        }
+    }
+    (code, found)
 }
