@@ -190,6 +190,10 @@ pub struct Consume {
     /// Only this partition
     #[arg(short, long, value_parser = clap::value_parser!(i32).range(0..))]
     pub partition: Option<i32>,
+    /// Share the topic's partitions with the others of this group, go on where it stopped, and
+    /// commit what was printed
+    #[arg(short, long, value_name = "GROUP", conflicts_with = "partition")]
+    pub group: Option<String>,
     /// Stop after this many records
     #[arg(short = 'n', long, value_name = "RECORDS")]
     pub count: Option<u64>,

@@ -8,6 +8,7 @@ pub mod connection;
 pub mod coordinator;
 pub mod deadline;
 pub mod groups;
+pub mod member;
 pub mod partitioner;
 pub mod producer;
 pub mod reader;

@@ -1,5 +1,6 @@
 //! `flotilla consume`: records in, lines out.
 
+mod group;
 mod print;
 
 use crate::args::{Consume, Start};
@@ -14,6 +15,9 @@ const WAIT: Duration = Duration::from_millis(500);
 
 /// Runs the command.
 pub fn run(args: Consume) -> Result<(), Trouble> {
+    if let Some(group) = &args.group {
+        return group::run(&args, group);
+    }
     let mut cluster = Cluster::new(&args.target.bootstrap)?;
     let until = || Deadline::after(args.target.timeout);
     let mut reader = TopicReader::open(&mut cluster, &args.topic, args.partition, until())?;

@@ -1,0 +1,140 @@
+//! `flotilla consume --group`: as a member of a group, which goes on where the group stopped.
+//! Offsets are committed after their records were printed.
+
+use super::{WAIT, print::Printer};
+use crate::args::{Consume, Start};
+use crate::client::groups;
+use crate::client::member::Member;
+use crate::client::reader::{Bound, Received, TopicReader};
+use crate::client::{Cluster, Deadline, Trouble};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What one run of the command keeps.
+struct Run<'a> {
+    args: &'a Consume,
+    group: &'a str,
+    cluster: Cluster,
+    member: Member,
+    reader: TopicReader,
+    /// Where the partitions ended when they became ours.
+    ends: BTreeMap<i32, i64>,
+    mine: BTreeSet<i32>,
+    /// What was printed but isn't committed.
+    printed: BTreeMap<i32, i64>,
+}
+
+/// Runs the command.
+pub fn run(args: &Consume, group: &str) -> Result<(), Trouble> {
+    let mut cluster = Cluster::new(&args.target.bootstrap)?;
+    let until = || Deadline::after(args.target.timeout);
+    let reader = TopicReader::open(&mut cluster, &args.topic, None, until())?;
+    let mut run = Run {
+        args,
+        group,
+        cluster,
+        member: Member::new(group, &args.topic),
+        reader,
+        ends: BTreeMap::new(),
+        mine: BTreeSet::new(),
+        printed: BTreeMap::new(),
+    };
+    let mut printer = Printer::new(args);
+    let outcome = run.join().and_then(|()| run.work(&mut printer));
+    // Who fails leaves as well: the others are not to wait for the end of its session.
+    let left = run.member.leave(&mut run.cluster, until());
+    outcome.and(left)?;
+    printer.finish()
+}
+
+impl Run<'_> {
+    fn until(&self) -> Deadline {
+        Deadline::after(self.args.target.timeout)
+    }
+
+    fn work(&mut self, printer: &mut Printer) -> Result<(), Trouble> {
+        let mut left = self.args.count.unwrap_or(u64::MAX);
+        loop {
+            if left == 0 || (!self.args.follow && self.is_done()) {
+                return Ok(());
+            }
+            let received = self.poll()?;
+            for record in received {
+                if left > 0 {
+                    printer.record(&record)?;
+                    self.printed.insert(record.partition, record.offset + 1);
+                    left -= 1;
+                }
+            }
+            printer.flush()?;
+            if !self.commit()? || !self.heartbeat()? {
+                self.join()?;
+            }
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let done = |partition: &i32| {
+            let end = self.ends.get(partition).copied().unwrap_or(0);
+            self.reader.position(*partition) >= end
+        };
+        self.mine.iter().all(done)
+    }
+
+    fn poll(&mut self) -> Result<Vec<Received>, Trouble> {
+        if self.mine.is_empty() {
+            self.member.idle();
+            return Ok(Vec::new());
+        }
+        let until = self.until();
+        self.reader.poll(&mut self.cluster, WAIT, until)
+    }
+
+    /// False if the group has gone on without us.
+    fn commit(&mut self) -> Result<bool, Trouble> {
+        if self.printed.is_empty() {
+            return Ok(true);
+        }
+        let until = self.until();
+        let committed = self
+            .member
+            .commit(&mut self.cluster, &self.printed, until)?;
+        self.printed.clear();
+        Ok(committed)
+    }
+
+    fn heartbeat(&mut self) -> Result<bool, Trouble> {
+        let until = self.until();
+        self.member.heartbeat(&mut self.cluster, until)
+    }
+
+    /// Joins and begins with what became ours: where the group is, or where the command says if
+    /// it never was anywhere.
+    fn join(&mut self) -> Result<(), Trouble> {
+        let until = self.until();
+        self.mine = self.member.join(&mut self.cluster, until)?;
+        let committed = groups::committed(&mut self.cluster, self.group, until)?;
+        for partition in self.reader.partitions() {
+            self.reader.leave(partition);
+        }
+        let first = self
+            .reader
+            .offsets(&mut self.cluster, Bound::Earliest, until)?;
+        self.ends = self
+            .reader
+            .offsets(&mut self.cluster, Bound::Latest, until)?;
+        for partition in &self.mine {
+            let place = (self.args.topic.clone(), *partition);
+            let earliest = first.get(partition).copied().unwrap_or(0);
+            let end = self.ends.get(partition).copied().unwrap_or(0);
+            let offset = match (committed.get(&place), self.args.from) {
+                (Some(offset), _) => *offset,
+                (None, Start::Earliest) => earliest,
+                (None, Start::Latest) => end,
+                (None, Start::Offset(offset)) => offset,
+            };
+            self.reader
+                .seek(*partition, offset.clamp(earliest, end.max(earliest)));
+        }
+        Ok(())
+    }
+}
