@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 /// The listener.
 pub struct Bounded {
@@ -74,8 +74,8 @@ impl Watched {
         moved: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if moved.is_ready() {
-            let end = Instant::now() + self.silence_max;
-            self.silence.as_mut().reset(end);
+            let silence = sleep(self.silence_max);
+            self.silence.set(silence);
             return moved;
         }
         ready!(self.silence.as_mut().poll(cx));
