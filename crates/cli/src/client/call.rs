@@ -7,6 +7,7 @@ use wire_kafka::messages::consumer_group_describe_request::ConsumerGroupDescribe
 use wire_kafka::messages::create_partitions_request::CreatePartitionsRequest;
 use wire_kafka::messages::create_topics_request::CreateTopicsRequest;
 use wire_kafka::messages::delete_groups_request::DeleteGroupsRequest;
+use wire_kafka::messages::delete_records_request::DeleteRecordsRequest;
 use wire_kafka::messages::delete_topics_request::DeleteTopicsRequest;
 use wire_kafka::messages::describe_cluster_request::DescribeClusterRequest;
 use wire_kafka::messages::describe_configs_request::DescribeConfigsRequest;
@@ -51,6 +52,7 @@ calls! {
     CreatePartitionsRequest: 0 to 3;
     CreateTopicsRequest: 2 to 7;
     DeleteGroupsRequest: 0 to 2;
+    DeleteRecordsRequest: 0 to 2;
     DeleteTopicsRequest: 1 to 5;
     DescribeClusterRequest: 0 to 1;
     DescribeConfigsRequest: 1 to 4;
