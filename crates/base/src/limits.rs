@@ -54,5 +54,9 @@ pub const PRODUCER_BATCHES_REMEMBERED: usize = 5;
 pub const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 /// Segment files a node keeps open at most.
 pub const OPEN_FILES_DEFAULT: usize = 4096;
+/// Most nodes, groups and subscriptions that have a configuration of their own.
+pub const CONFIGURED_RESOURCES_MAX: usize = 100_000;
+/// Most users, clients and addresses that have quotas.
+pub const QUOTA_ENTITIES_MAX: usize = 10_000;
 /// How long the controller keeps a command of another node before it gives up.
 pub const FORWARD_WAIT: Duration = Duration::from_secs(30);

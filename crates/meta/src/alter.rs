@@ -8,6 +8,7 @@
 use crate::config::{self, Kind};
 use crate::records::Record;
 use crate::{ConfigChange, Edit, Meta, Reply, Resource, ResourceKind, TopicSettings, names};
+use base::limits::CONFIGURED_RESOURCES_MAX;
 use base::{Decision, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -62,6 +63,9 @@ impl Meta {
                 config::client_metrics::validate(&after).map_err(refused_metrics)?;
             }
         }
+        if !after.is_empty() {
+            self.config_room(&change.resource)?;
+        }
         let set: BTreeMap<String, String> = after
             .iter()
             .filter(|(key, value)| now.get(*key) != Some(value))
@@ -78,6 +82,17 @@ impl Meta {
             set,
             gone,
         }))
+    }
+
+    fn config_room(&self, resource: &Resource) -> Result<(), Refusal> {
+        let configs = &self.image.configs;
+        let known = resource.kind == ResourceKind::Topic || configs.contains_key(resource);
+        if !known && configs.len() >= CONFIGURED_RESOURCES_MAX {
+            return Err(Refusal::InvalidRequest(format!(
+                "At most {CONFIGURED_RESOURCES_MAX} resources may have a configuration"
+            )));
+        }
+        Ok(())
     }
 
     fn configs_of(&self, resource: &Resource) -> Result<&BTreeMap<String, String>, Refusal> {
@@ -169,14 +184,14 @@ impl Meta {
         if resource.kind == ResourceKind::Topic {
             return self.apply_topic_config(&resource.name, set, gone);
         }
-        let mut all = (*self.image.configs).clone();
+        // Copied only if somebody else still looks at it.
+        let all = Arc::make_mut(&mut self.image.configs);
         let of = all.entry(resource.clone()).or_default();
         of.extend(set);
         of.retain(|key, _| !gone.contains(key));
         if of.is_empty() {
             all.remove(&resource);
         }
-        self.image.configs = all.into();
         if resource.kind == ResourceKind::Node {
             self.apply_node_defaults();
         }

@@ -3,9 +3,11 @@
 
 use crate::records::Record;
 use crate::{Meta, Reply};
+use base::limits::QUOTA_ENTITIES_MAX;
 use base::{Decision, Refusal};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Whom one part of a quota's name means.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -142,7 +144,8 @@ impl Meta {
         for change in changes {
             let part = check_entity(&change.entity).and_then(|()| {
                 let mut edits = change.edits.iter();
-                edits.try_for_each(|(name, amount)| check_edit(&change.entity, name, *amount))
+                edits.try_for_each(|(name, amount)| check_edit(&change.entity, name, *amount))?;
+                self.quota_room(change)
             });
             if part.is_ok() {
                 records.extend(self.quota_facts(change));
@@ -156,6 +159,18 @@ impl Meta {
             records,
             reply: Reply::Each(parts),
         }
+    }
+
+    fn quota_room(&self, change: &QuotaChange) -> Result<(), Refusal> {
+        let quotas = &self.image.quotas;
+        let new = change.edits.iter().any(|(_, amount)| amount.is_some())
+            && !quotas.contains_key(&change.entity);
+        if new && quotas.len() >= QUOTA_ENTITIES_MAX {
+            return no(&format!(
+                "At most {QUOTA_ENTITIES_MAX} entities may have quotas"
+            ));
+        }
+        Ok(())
     }
 
     /// What is new in a change.
@@ -179,7 +194,8 @@ impl Meta {
     }
 
     pub(crate) fn apply_quota(&mut self, entity: Entity, key: String, amount: Option<Amount>) {
-        let mut quotas = (*self.image.quotas).clone();
+        // Copied only if somebody else still looks at it.
+        let quotas = Arc::make_mut(&mut self.image.quotas);
         let of = quotas.entry(entity.clone()).or_default();
         match amount {
             Some(amount) => of.insert(key, amount),
@@ -188,7 +204,6 @@ impl Meta {
         if of.is_empty() {
             quotas.remove(&entity);
         }
-        self.image.quotas = quotas.into();
     }
 }
 

@@ -169,12 +169,12 @@ impl Waiting {
         for (answer, (from, bytes_max)) in self.partitions().zip(sets) {
             to_message_set(answer, magic, from, bytes_max);
         }
-        let bytes = self
-            .partitions()
-            .filter_map(|p| Some(p.records.as_ref()?.len()));
-        let bytes: usize = bytes.sum();
-        self.request
-            .throttle(door.charge(Bounded::Fetched, bytes as f64));
+        if door.broker.has_quotas() {
+            let records = self.partitions().filter_map(|p| p.records.as_ref());
+            let bytes: usize = records.map(Records::len).sum();
+            let wait = door.charge(Bounded::Fetched, bytes as f64);
+            self.request.throttle(wait);
+        }
         door.sessions().thin_out(&mut self.response);
         self.request.answer(&self.response)
     }
