@@ -63,6 +63,8 @@ impl Waiting {
                 Err(why) => Err(why),
             };
             groups.push(match outcome {
+                // No group of KIP-848 has the empty name, offsets without a group may.
+                _ if group_id.is_empty() => refused(group_id, &Refusal::InvalidGroupId),
                 Ok(described) => shown(group_id, described, self.operations),
                 Err(why) => refused(group_id, &why),
             });
@@ -77,7 +79,7 @@ impl Waiting {
 fn refused(group_id: String, why: &Refusal) -> DescribedGroup {
     DescribedGroup {
         error_code: groups::code(why),
-        error_message: refusals::message(why),
+        error_message: refusals::message(why).filter(|_| *why != Refusal::InvalidGroupId),
         group_id,
         ..Default::default()
     }

@@ -106,10 +106,11 @@ fn refused(group_id: String, why: &Refusal, version: i16, operations: i32) -> De
     };
     if let Refusal::GroupIdNotFound(message) = why {
         group.group_state = "Dead".to_owned();
-        group.authorized_operations = operations;
-        match version >= NOT_FOUND {
-            true => group.error_message = Some(message.clone()),
-            false => group.error_code = codes::NONE,
+        if version >= NOT_FOUND {
+            group.error_message = Some(message.clone());
+        } else {
+            group.error_code = codes::NONE;
+            group.authorized_operations = operations;
         }
     }
     group

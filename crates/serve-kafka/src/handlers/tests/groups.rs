@@ -489,7 +489,24 @@ fn a_classic_group_that_is_not_there_is_dead_or_not_found() {
         assert_eq!(group.error_code, code);
         let message = (version >= 6).then_some("Group g not found.");
         assert_eq!(group.error_message.as_deref(), message);
+        let operations = (3..6)
+            .contains(&version)
+            .then_some(groups::GROUP_OPERATIONS);
+        assert_eq!(group.authorized_operations, operations.unwrap_or(i32::MIN));
     }
+}
+
+#[test]
+fn no_consumer_group_has_the_empty_name() {
+    let request = m::consumer_group_describe_request::ConsumerGroupDescribeRequest {
+        group_ids: vec![String::new()],
+        include_authorized_operations: true,
+    };
+    let why = Refusal::GroupIdNotFound("Group  not found.".into());
+    let parts = vec![(String::new(), Err(why))];
+    let (_, answer) = call(1, &request, Ok(Reply::ConsumerDescribe(parts)));
+    let group = &answer.groups[0];
+    assert_eq!((group.error_code, &group.error_message), (24, &None));
 }
 
 #[test]
