@@ -60,6 +60,8 @@ pub(crate) struct Member {
     busy: bool,
     committing: bool,
     fetching: bool,
+    /// Before it commits it asks where the group is, as after any other coordinator.
+    asks_first: bool,
     next_at: Micros,
     /// What it believes to own, as its group calls it.
     owned: BTreeSet<Part>,
@@ -94,6 +96,7 @@ impl Member {
             busy: false,
             committing: false,
             fetching: false,
+            asks_first: true,
             next_at: 0,
             owned: BTreeSet::new(),
             draining: false,
@@ -137,6 +140,12 @@ impl Member {
             self.die(common, reach);
             return self.next_at;
         }
+        // Now and then it looks for its coordinator though it has one: whoever led before may not
+        // know that somebody else does.
+        if common.random.percent(8) && !self.draining {
+            self.find(common, reach);
+            return self.next_at;
+        }
         let leaves = roll < self.habits.dies + self.habits.leaves && !self.draining;
         if !self.busy {
             self.busy = true;
@@ -153,6 +162,7 @@ impl Member {
     fn die(&mut self, common: &Common, reach: &mut Reach<'_>) {
         reach.tell(|| format!("client {} dies and begins anew", common.id));
         self.own(BTreeSet::new(), common, reach);
+        self.coordinator = None;
         self.protocol = match self.habits.modern {
             true => Protocol::Modern(Consumer::default()),
             false => Protocol::Classic(Classic::default()),
@@ -218,7 +228,9 @@ impl Member {
         });
         match code {
             codes::NONE => {
-                self.coordinator = usize::try_from(node).ok().and_then(|n| n.checked_sub(1));
+                let found = usize::try_from(node).ok().and_then(|n| n.checked_sub(1));
+                self.asks_first |= found != self.coordinator;
+                self.coordinator = found;
                 Ok(())
             }
             code if codes::retriable(code) => Ok(()),

@@ -37,6 +37,10 @@ impl Member {
         reach: &mut Reach<'_>,
         node: Place,
     ) {
+        if self.asks_first && !self.fetching {
+            self.asks_first = false;
+            return self.fetch_offsets(common, reach, node);
+        }
         let commits = common.random.percent(self.habits.commit_percent);
         if commits && !self.committing && !self.draining {
             self.commit(common, reach, node);
