@@ -1,7 +1,7 @@
 //! Consumer groups by the command line tool: going on where a group stopped, also after kill -9;
 //! sharing; lag; moving and deleting.
 
-use e2e::{Scratch, Setup, Tool};
+use e2e::{Fleet, Scratch, Setup, Tool};
 use serde_json::Value;
 
 fn lines(from: usize, to: usize) -> Vec<String> {
@@ -105,4 +105,28 @@ fn offsets_are_moved_in_every_way_and_only_on_demand() {
     tool.run(&["group", "delete", "g"]).ok();
     let listed = json(&tool, &["group", "list"]);
     assert_eq!(listed, Value::Array(Vec::new()), "{listed}");
+}
+
+#[test]
+fn the_death_of_a_coordinator_costs_no_offset() {
+    let scratch = Scratch::new("coordinator");
+    let mut fleet = Fleet::start(
+        scratch.path(),
+        &["--set", "group.initial.rebalance.delay.ms=0"],
+    );
+    let tool = Tool::new(&fleet.bootstrap());
+    tool.create("orders", &["--partitions", "3", "--replicas", "3"]);
+    tool.produce("orders", &lines(0, 300));
+    let mut seen = read(&tool, &["--group", "audit", "-n", "100"]);
+    let described = json(&tool, &["group", "describe", "audit"]);
+    let coordinator = described["coordinator"].as_i64().expect("a node");
+    fleet.kill(i32::try_from(coordinator).expect("a small number"));
+    assert_eq!(lag(&tool, "audit"), 200);
+    seen.extend(read(&tool, &["--group", "audit"]));
+    seen.sort();
+    let mut all = lines(0, 300);
+    all.sort();
+    assert_eq!(seen, all, "every record once");
+    let moved = json(&tool, &["group", "describe", "audit"]);
+    assert_ne!(moved["coordinator"], described["coordinator"], "{moved}");
 }
