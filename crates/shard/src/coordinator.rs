@@ -9,7 +9,8 @@
 //!    ever told what may still be cut off.
 //! 3. An answer that shows what is kept, and waits for no commit of its own, waits until a quorum
 //!    has said that this node still leads: a leader that doesn't know of its successor would show
-//!    what is out of date. Heartbeats of members are answered at once.
+//!    what is out of date. The commit of something earlier doesn't say so: it may have been
+//!    acknowledged before the question came. Heartbeats of members are answered at once.
 
 mod topics;
 
@@ -53,8 +54,9 @@ pub(crate) struct Leading {
     by_deadline: BTreeSet<(Mono, Caller)>,
     /// Answers that wait for commits, in the order of their entries.
     answers: VecDeque<(RaftIndex, Caller, Reply)>,
-    /// Answers that wait for a round of confirmations, in their order.
-    shows: VecDeque<(u64, Caller, Reply)>,
+    /// Answers that wait for a round of confirmations and for what was proposed before them, in
+    /// their order.
+    shows: VecDeque<(u64, RaftIndex, Caller, Reply)>,
     /// Rounds asked for, and answered by a quorum.
     round: u64,
     confirmed: u64,
@@ -156,6 +158,15 @@ impl Leading {
         self.waiting.insert(caller, Waiting { asker, deadline });
     }
 
+    /// Whoever may wait as long as it takes for others waits for copies only so long.
+    fn limit(&mut self, caller: Caller, late: Mono) {
+        let waiting = self.waiting.get_mut(&caller);
+        if let Some(waiting) = waiting.filter(|waiting| waiting.deadline.is_none()) {
+            waiting.deadline = Some(late);
+            self.by_deadline.insert((late, caller));
+        }
+    }
+
     fn take(&mut self, caller: Caller) -> Option<Asker> {
         let waiting = self.waiting.remove(&caller)?;
         if let Some(at) = waiting.deadline {
@@ -170,19 +181,28 @@ impl Leading {
     }
 
     /// Answers that may be given when all that was proposed so far is committed, and those that
-    /// need a confirmation because all of it is.
-    pub(crate) fn answer(&mut self, replies: Vec<(Caller, Reply)>, safe: RaftIndex) {
+    /// need a confirmation besides because nothing was proposed for them (`own`).
+    pub(crate) fn answer(
+        &mut self,
+        replies: Vec<(Caller, Reply)>,
+        own: bool,
+        safe: RaftIndex,
+        late: Mono,
+    ) {
         for (caller, reply) in replies.into_iter().filter(|(caller, _)| *caller != NOBODY) {
+            self.limit(caller, late);
             let offsets = matches!(reply, Reply::OffsetFetch(_));
             let confirmed = offsets && planted(Bug::UnconfirmedOffsetsShown);
-            if self.proposed <= safe && shows(&reply) && !confirmed {
-                self.shows.push_back((self.round + 1, caller, reply));
+            let uncommitted = offsets && planted(Bug::UncommittedOffsetsShown);
+            if !own && shows(&reply) && !confirmed && !uncommitted {
+                let wanted = (self.round + 1, self.proposed);
+                self.shows.push_back((wanted.0, wanted.1, caller, reply));
                 continue;
             }
             if self.proposed > safe {
                 mark(Mark::GroupAnswerWaited);
             }
-            let index = match offsets && planted(Bug::UncommittedOffsetsShown) {
+            let index = match uncommitted {
                 true => safe,
                 false => self.proposed,
             };
@@ -218,7 +238,10 @@ impl Leading {
             told.extend(self.take(caller).map(|asker| (asker, Ok(reply))));
         }
         let confirmed = self.confirmed;
-        while let Some((_, caller, reply)) = self.shows.pop_front_if(|(at, ..)| *at <= confirmed) {
+        let shown = |(round, at, ..): &mut (u64, RaftIndex, Caller, Reply)| {
+            *round <= confirmed && *at <= safe
+        };
+        while let Some((_, _, caller, reply)) = self.shows.pop_front_if(shown) {
             mark(Mark::GroupAnswerConfirmed);
             told.extend(self.take(caller).map(|asker| (asker, Ok(reply))));
         }

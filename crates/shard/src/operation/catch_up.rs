@@ -123,7 +123,10 @@ impl Shard {
                     None => break,
                 },
             };
-            let term = replica.log.term_of(index).expect("the entry is in the log");
+            // While it was read this node may have lost the group, and the log its beginning.
+            let Some(term) = replica.log.term_of(index) else {
+                break;
+            };
             entries.push(NewEntry { index, term, body });
             index = index.next();
         }

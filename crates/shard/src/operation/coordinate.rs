@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// A timer that can't be served now is tried again after this.
 const TIMER_RETRY: Duration = Duration::from_millis(100);
+/// How long what is decided may wait for its copies, where the caller set no bound of its own.
+const COPIES_WAIT: Duration = Duration::from_secs(5);
 
 impl Shard {
     /// A command for the coordinator of one partition.
@@ -120,6 +122,7 @@ impl Shard {
             return;
         };
         let (end, safe) = (replica.next_offset, replica.acknowledged());
+        let late = self.now.mono.after(COPIES_WAIT);
         let Some(coordinator) = &mut replica.coordinator else {
             return;
         };
@@ -131,7 +134,7 @@ impl Shard {
         }
         if let Some(leading) = &mut coordinator.leading {
             index.into_iter().for_each(|index| leading.proposed(index));
-            leading.answer(replies, safe);
+            leading.answer(replies, index.is_some(), safe, late);
             if leading.wants_round() {
                 // It begins when the turn ends: one for all who want it.
                 self.touch(group);

@@ -322,6 +322,7 @@ impl Shard {
         replica.end_at_beat = last;
         let committed = replica.group.committed();
         let whole = committed == last
+            && replica.group.may_propose()
             && replica.group.committed_in_term()
             && progress.iter().all(|p| {
                 p.matched == last && (p.committed == last || p.node == self.settings.node)

@@ -78,6 +78,8 @@ impl Shard {
         };
         if replica.group.is_leader() && replica.voters.contains(&to) {
             replica.group.transfer(to);
+            // Only the ticks of a group that isn't quiet end a transfer that comes to nothing.
+            self.wake_group(group);
             self.touch(group);
         }
     }

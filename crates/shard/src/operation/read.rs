@@ -103,6 +103,10 @@ impl Shard {
         if gone || part.offset > end {
             return Err(Refusal::OffsetOutOfRange);
         }
+        if !replica.knows_start() {
+            // What is asked for may be deleted: the leader before may have said so.
+            return Ok(answer);
+        }
         if part.offset >= high {
             if part.offset > high {
                 mark(Mark::FetchAboveHighWatermark);
