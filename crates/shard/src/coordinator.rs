@@ -202,11 +202,11 @@ impl Leading {
             if self.proposed > safe {
                 mark(Mark::GroupAnswerWaited);
             }
-            let index = match uncommitted {
-                true => safe,
-                false => self.proposed,
-            };
-            self.answers.push_back((index, caller, reply));
+            if uncommitted {
+                self.answers.push_front((safe, caller, reply));
+            } else {
+                self.answers.push_back((self.proposed, caller, reply));
+            }
         }
     }
 
