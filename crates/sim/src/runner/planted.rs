@@ -9,7 +9,10 @@ use base::Bug;
 fn within(bug: Bug) -> u64 {
     match bug {
         // Needs a rare meeting of faults.
-        Bug::UnseededChecksum | Bug::CheckpointWithoutVotes | Bug::VoteNotPersisted => 2_000,
+        Bug::UnseededChecksum
+        | Bug::CheckpointWithoutVotes
+        | Bug::StartBeforeCommit
+        | Bug::VoteNotPersisted => 2_000,
         _ => 500,
     }
 }
