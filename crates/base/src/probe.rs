@@ -83,8 +83,6 @@ names! {
         GroupAnswerBeforeCommit,
         /// A question for offsets is answered with what isn't committed.
         UncommittedOffsetsShown,
-        /// A question for offsets is answered without asking whether this node still leads.
-        UnconfirmedOffsetsShown,
         /// A deposed coordinator keeps what it replayed before it was committed.
         GroupsSurviveStepDown,
         /// A coordinator that leads again goes on where it was deposed.

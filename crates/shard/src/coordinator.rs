@@ -192,9 +192,8 @@ impl Leading {
         for (caller, reply) in replies.into_iter().filter(|(caller, _)| *caller != NOBODY) {
             self.limit(caller, late);
             let offsets = matches!(reply, Reply::OffsetFetch(_));
-            let confirmed = offsets && planted(Bug::UnconfirmedOffsetsShown);
             let uncommitted = offsets && planted(Bug::UncommittedOffsetsShown);
-            if !own && shows(&reply) && !confirmed && !uncommitted {
+            if !own && shows(&reply) && !uncommitted {
                 let wanted = (self.round + 1, self.proposed);
                 self.shows.push_back((wanted.0, wanted.1, caller, reply));
                 continue;
