@@ -1,5 +1,6 @@
 //! The threads around the shard: mailbox, turns, storage, readers.
 
+mod bell;
 mod late;
 pub mod mailbox;
 pub mod queue;

@@ -6,7 +6,7 @@ use crate::engine::mailbox::Mailbox;
 use crate::engine::queue::Queue;
 use crate::engine::readers::Readers;
 use crate::engine::storage::{self, Counters, Orders, Writer};
-use crate::engine::turns::Turns;
+use crate::engine::turns::{Turns, Ways};
 use crate::health::{Health, Running};
 use crate::kafka::Door;
 use crate::peers::{Peers, Standing};
@@ -285,20 +285,24 @@ impl Parts {
             counters: Arc::clone(&counters),
         };
         let flushed = Arc::clone(&orders);
-        let turns = Turns {
-            shard,
-            mailbox,
+        let done = Arc::clone(&orders);
+        let ways = Ways {
             orders,
             peers,
             readers,
             broker,
             stats,
         };
+        let turns = Box::new(Turns::new(shard, ways));
         let storage = thread("storage", move || writer.run())?;
         thread("flusher", move || {
             storage::flush(&flushes, &flushed, &counters)
         })?;
-        let turns = thread("shard", move || turns.run())?;
+        let turns = thread("shard", move || {
+            mailbox.serve(turns);
+            // No turn is made any more.
+            done.close();
+        })?;
         Ok((running, Threads { turns, storage }))
     }
 }

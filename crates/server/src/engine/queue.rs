@@ -14,6 +14,8 @@ pub struct Queue<T> {
 struct State<T> {
     items: VecDeque<T>,
     closed: bool,
+    /// Not all that waits was pushed quietly.
+    pressing: bool,
     /// Takers that sleep; without one the giver saves the kernel call.
     asleep: usize,
 }
@@ -27,6 +29,7 @@ impl<T> Default for Queue<T> {
         let state = State {
             items: VecDeque::new(),
             closed: false,
+            pressing: false,
             asleep: 0,
         };
         Queue {
@@ -60,6 +63,7 @@ impl<T> Queue<T> {
             return Err(item);
         }
         state.items.push_back(item);
+        state.pressing = true;
         let wake = state.asleep > 0;
         drop(state);
         if wake {
@@ -71,7 +75,9 @@ impl<T> Queue<T> {
     /// The next item, waiting for it as long as it takes.
     pub fn pop(&self) -> Result<T, Closed> {
         let mut state = self.wait(None);
-        state.items.pop_front().ok_or(Closed)
+        let item = state.items.pop_front().ok_or(Closed);
+        state.pressing &= !state.items.is_empty();
+        item
     }
 
     /// Moves up to `max` items to the end of `into`, waiting for the first one: for ever, or for
@@ -92,12 +98,18 @@ impl<T> Queue<T> {
             let count = state.items.len().min(max);
             into.extend(state.items.drain(..count));
         }
+        state.pressing &= !state.items.is_empty();
         Ok(())
     }
 
     /// Items that wait.
     pub fn len(&self) -> usize {
         self.lock().items.len()
+    }
+
+    /// True if items wait, and not only such as can wait.
+    pub fn are_pressing(&self) -> bool {
+        self.lock().pressing
     }
 
     /// Nothing more comes in; what waits is still taken.

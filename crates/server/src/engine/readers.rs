@@ -7,7 +7,8 @@ use log::Files;
 use shard::{Event, Job};
 use std::sync::Arc;
 
-const STACK_BYTES: usize = 512 * 1024;
+/// They may make turns of the shard.
+const STACK_BYTES: usize = 1024 * 1024;
 
 type Chore = Box<dyn FnOnce() + Send>;
 

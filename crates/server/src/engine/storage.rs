@@ -115,15 +115,24 @@ impl Writer {
             Some(turns) => storage.write(turns),
             None => storage.retry(),
         });
-        self.mailbox.report(Event::Persisted { turn: last });
         let micros = os::clock::mono().since(start).as_micros() as u64;
         counters.writes.fetch_add(1, Ordering::Relaxed);
         counters.write_micros.fetch_add(micros, Ordering::Relaxed);
         counters
             .write_micros_max
             .fetch_max(micros, Ordering::Relaxed);
+        self.report(Event::Persisted { turn: last });
         self.until_done(Storage::settle);
         self.mailbox.report_quietly(Event::Settled { turn: last });
+    }
+
+    /// Reports, and makes the turn that it leads to; but the device isn't kept waiting for that.
+    fn report(&self, event: Event) {
+        if self.orders.len() == 0 {
+            self.mailbox.report(event);
+        } else {
+            self.mailbox.report_in_passing(event);
+        }
     }
 
     fn flushed(&mut self, flush: Flush) {

@@ -1,8 +1,8 @@
-//! The shard thread: takes what came, lets the shard make a turn of it, and carries out what
-//! comes of that. All decisions are the shard's.
+//! The turns: what came is given to the shard, and what comes of that is carried out. All
+//! decisions are the shard's.
 
 use super::late::Late;
-use super::mailbox::{Letter, Mailbox};
+use super::mailbox::{Letter, Worker};
 use super::readers::Readers;
 use super::storage::{Order, Orders};
 use crate::peers::Peers;
@@ -13,17 +13,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Events taken into one turn, so that a flood doesn't hold back what the first ones lead to.
-pub const EVENTS_PER_TURN: usize = 4096;
 /// How often the shard's figures are copied, for the metrics and for an orderly stop.
 const STATS_EVERY: Duration = Duration::from_millis(200);
 
-/// The thread's state.
-pub struct Turns {
-    /// The decider.
-    pub shard: Shard,
-    /// What comes.
-    pub mailbox: Arc<Mailbox>,
+/// Where what comes of turns goes.
+pub struct Ways {
     /// Where turns become durable.
     pub orders: Orders,
     /// The way to other nodes.
@@ -36,60 +30,72 @@ pub struct Turns {
     pub stats: Arc<Mutex<shard::Stats>>,
 }
 
-impl Turns {
-    /// Works until the mailbox is closed and empty.
-    pub fn run(mut self) {
-        let mut letters: VecDeque<Letter> = VecDeque::new();
-        let mut effects = Effects::default();
-        let late = Late::default();
-        let mut stats_at = Mono::default();
-        loop {
-            let wait = self.shard.deadline().map(|at| at.since(os::clock::mono()));
-            if self
-                .mailbox
-                .take(&mut letters, EVENTS_PER_TURN, wait)
-                .is_err()
-            {
-                break;
-            }
-            let now = os::clock::now();
-            for letter in letters.drain(..) {
-                self.shard.on(now, late.hold(letter.event));
-            }
-            self.shard.turn(now, &mut effects);
-            self.carry_out(&mut effects, &late);
-            if now.mono >= stats_at {
-                stats_at = now.mono.after(STATS_EVERY);
-                *self
-                    .stats
-                    .lock()
-                    .expect("nobody panics while copying figures") = self.shard.stats();
-            }
+/// The shard and what it needs to make turns.
+pub struct Turns {
+    shard: Shard,
+    ways: Ways,
+    effects: Effects,
+    late: Late,
+    stats_at: Mono,
+}
+
+impl Worker for Turns {
+    fn turn(&mut self, letters: &mut VecDeque<Letter>) -> Option<Mono> {
+        let now = os::clock::now();
+        for letter in letters.drain(..) {
+            self.shard.on(now, self.late.hold(letter.event));
         }
-        self.orders.close();
+        self.shard.turn(now, &mut self.effects);
+        self.carry_out();
+        if now.mono >= self.stats_at {
+            self.stats_at = now.mono.after(STATS_EVERY);
+            let mut stats = self
+                .ways
+                .stats
+                .lock()
+                .expect("nobody panics while copying figures");
+            *stats = self.shard.stats();
+        }
+        self.shard.deadline()
+    }
+}
+
+impl Turns {
+    /// Turns of a shard.
+    pub fn new(shard: Shard, ways: Ways) -> Turns {
+        Turns {
+            shard,
+            ways,
+            effects: Effects::default(),
+            late: Late::default(),
+            stats_at: Mono::default(),
+        }
     }
 
-    fn carry_out(&mut self, effects: &mut Effects, late: &Late) {
+    /// Runs while the seat at the shard is held: nothing here may block. Turns go to storage in
+    /// their order, and answers to their inboxes in theirs.
+    fn carry_out(&mut self) {
+        let (effects, ways) = (&mut self.effects, &self.ways);
         // First what others read, so that whoever was answered in this turn finds it.
         if let Some(image) = effects.image.take() {
-            self.broker.publish(image);
+            ways.broker.publish(image);
         }
         if !effects.leaders.is_empty() {
-            self.broker.publish_leaders(&effects.leaders);
+            ways.broker.publish_leaders(&effects.leaders);
             effects.leaders.clear();
         }
         if let Some(heard) = effects.heard.take() {
-            self.broker.publish_heard(heard);
+            ways.broker.publish_heard(heard);
         }
-        late.release();
+        self.late.release();
         if let Some(turn) = effects.turn.take() {
-            self.orders.push(Order::Turn(turn));
+            ways.orders.push(Order::Turn(turn));
         }
         for (to, frame) in effects.frames.drain(..) {
-            self.peers.send(to, frame);
+            ways.peers.send(to, frame);
         }
         for job in effects.jobs.drain(..) {
-            self.readers.job(job);
+            ways.readers.job(job);
         }
         for note in effects.notes.drain(..) {
             tracing::info!("{note}");
