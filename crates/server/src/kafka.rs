@@ -2,11 +2,14 @@
 //! socket and the connection's step machine. What the bytes mean is `serve_kafka`'s business.
 
 mod client;
+mod edges;
 mod idle;
 mod inbox;
 mod input;
 mod intake;
 mod output;
+
+pub use edges::Edges;
 
 use crate::engine::readers::Readers;
 use broker::Broker;
@@ -26,6 +29,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Door {
     broker: Broker,
     readers: Readers,
+    edges: Edges,
     counters: Arc<Counters>,
     open: AtomicUsize,
     accepted: AtomicU64,
@@ -46,10 +50,11 @@ enum Stop {
 
 impl Door {
     /// A door to the broker.
-    pub fn new(broker: Broker, readers: Readers) -> Arc<Door> {
+    pub fn new(broker: Broker, readers: Readers, edges: Edges) -> Arc<Door> {
         Arc::new(Door {
             broker,
             readers,
+            edges,
             counters: Arc::default(),
             open: AtomicUsize::new(0),
             accepted: AtomicU64::new(0),
@@ -91,11 +96,19 @@ impl Door {
         }
         let number = self.accepted.fetch_add(1, Ordering::Relaxed);
         let (door, listener) = (Arc::clone(self), Arc::clone(listener));
-        tokio::spawn(async move {
+        let carry = async move {
             let _open = Open(&door.open);
-            let client = client::Client::new(&door, stream, peer, listener, number);
-            client.run().await;
-        });
+            // From the runtime that accepts to the one that carries.
+            let moved = stream.into_std().and_then(TcpStream::from_std);
+            match moved {
+                Ok(stream) => {
+                    let client = client::Client::new(&door, stream, peer, listener, number);
+                    client.run().await;
+                }
+                Err(error) => tracing::warn!("the connection of {peer} is left: {error}"),
+            }
+        };
+        self.edges.any().spawn(carry);
     }
 
     fn connection(

@@ -18,9 +18,6 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
-/// Workers of the runtime: sockets need little, and every worker costs memory.
-const WORKERS: usize = 2;
-const WORKER_STACK_BYTES: usize = 1024 * 1024;
 /// How often the free bytes of the disk are measured: the fewer there are, the more often, so that
 /// the reserve isn't used up between two looks.
 const DISK_LOOKS: [(u64, Duration); 3] = [
@@ -54,10 +51,8 @@ pub fn run(mut settings: Settings) -> Result<(), StartError> {
     }
     let home = Home::take(&settings)?;
     let sockets = Sockets::bind(&settings)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .thread_stack_size(WORKER_STACK_BYTES)
-        .thread_name("edge")
+    // For everything but clients' connections, which have threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|source| StartError::System {

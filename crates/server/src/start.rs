@@ -8,7 +8,7 @@ use crate::engine::readers::Readers;
 use crate::engine::storage::{self, Counters, Orders, Writer};
 use crate::engine::turns::{Turns, Ways};
 use crate::health::{Health, Running};
-use crate::kafka::Door;
+use crate::kafka::{Door, Edges};
 use crate::peers::{Peers, Standing};
 use base::{Disk, NodeId, Uuid};
 use broker::{Broker, Settings};
@@ -250,10 +250,8 @@ impl Parts {
             Arc::clone(&files),
             Arc::clone(&mailbox),
         )
-        .map_err(|source| StartError::System {
-            what: "the readers",
-            source,
-        })?;
+        .map_err(system("the readers"))?;
+        let edges = Edges::start().map_err(system("the edges"))?;
         let to_shard: Arc<dyn broker::Mailbox> = mailbox.clone();
         let seed = os::entropy::bits();
         let shard = Shard::new(
@@ -266,7 +264,7 @@ impl Parts {
         let counters = Arc::new(Counters::default());
         let running = Running {
             info,
-            door: Door::new(broker.clone(), readers.clone()),
+            door: Door::new(broker.clone(), readers.clone(), edges),
             broker: broker.clone(),
             peers: peers.clone(),
             mailbox: Arc::clone(&mailbox),
@@ -334,7 +332,11 @@ fn thread(
     std::thread::Builder::new()
         .name(what.to_owned())
         .spawn(work)
-        .map_err(|source| StartError::System { what, source })
+        .map_err(system(what))
+}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
+    move |source| StartError::System { what, source }
 }
 
 /// A standing on a directory, which forms its cluster at once if it is alone.

@@ -48,7 +48,7 @@ impl World {
             to_shard,
             1,
         );
-        let door = Door::new(broker, readers);
+        let door = Door::new(broker, readers, Edges::here());
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let listener = os::socket::listen(any).expect("a free port");
         let address = listener.local_addr().expect("bound");
