@@ -79,9 +79,15 @@ pub(crate) struct Pending {
     cuts: BTreeMap<GroupId, u64>,
     dropped: BTreeMap<(GroupId, Offset), u64>,
     writes: BTreeMap<Key, VecDeque<Extent>>,
+    /// Bytes of batches pushed since it was last empty.
+    bytes: u64,
 }
 
 impl Pending {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.removed.is_empty()
             && self.created.is_empty()
@@ -153,6 +159,7 @@ impl Pending {
         };
         let extents = self.writes.entry(key).or_default();
         let (at, added) = (u64::from(place.pos), batch.len() as u64);
+        self.bytes += added;
         match extents.back_mut() {
             Some(Extent::Batches { pos, len, batches })
                 if *pos + *len == at && batches.len() < BATCHES_PER_WRITE =>
@@ -227,6 +234,7 @@ impl Pending {
             }
         }
         dirty.dropped.append(&mut self.dropped);
+        self.bytes = 0;
         Ok(())
     }
 }

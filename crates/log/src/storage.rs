@@ -140,6 +140,16 @@ impl Storage {
         })
     }
 
+    /// Bytes that wait for [`Storage::settle`]. They are in memory meanwhile.
+    pub fn unsettled_bytes(&self) -> u64 {
+        self.pending.bytes()
+    }
+
+    /// True if a flush could be run once all is settled.
+    pub fn flush_waits(&self) -> bool {
+        self.checkpoint.is_some() && !self.flushing
+    }
+
     /// The queue ran empty: tells recovery how far the last sync reached.
     pub fn idle(&mut self) -> Result<(), Fault> {
         self.guard(|storage| {

@@ -275,13 +275,13 @@ impl Parts {
         };
         let stats = Arc::clone(&running.shard);
         let flushes = Arc::new(Queue::default());
-        let writer = Writer {
+        let writer = Writer::new(
             storage,
-            orders: Arc::clone(&orders),
-            flushes: Arc::clone(&flushes),
-            mailbox: Arc::clone(&mailbox),
-            counters: Arc::clone(&counters),
-        };
+            Arc::clone(&orders),
+            Arc::clone(&flushes),
+            Arc::clone(&mailbox),
+            Arc::clone(&counters),
+        );
         let flushed = Arc::clone(&orders);
         let done = Arc::clone(&orders);
         let ways = Ways {

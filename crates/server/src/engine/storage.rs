@@ -6,6 +6,7 @@
 
 use super::mailbox::Mailbox;
 use super::queue::Queue;
+use base::Mono;
 use log::{Fault, Flush, Storage, Turn};
 use shard::Event;
 use std::collections::VecDeque;
@@ -19,6 +20,12 @@ const FULL_PAUSE: Duration = Duration::from_millis(250);
 /// Without work for this long, the log is told how far it is synced: a frame that is the last one
 /// and damaged is then told from one that was being written.
 const IDLE: Duration = Duration::from_millis(2);
+
+/// Bytes written to the log that may wait for the way to their segments: so many batches of a
+/// partition go there in one write. They are in memory until then.
+const UNSETTLED_BYTES: u64 = 256 * 1024;
+/// How long they may wait for that while there is always more to write.
+const UNSETTLED_FOR: Duration = Duration::from_millis(10);
 
 /// What the storage thread is asked.
 pub enum Order {
@@ -50,19 +57,34 @@ pub type Orders = Arc<Queue<Order>>;
 
 /// The thread's state.
 pub struct Writer {
-    /// The data directory.
-    pub storage: Storage,
-    /// What is asked.
-    pub orders: Orders,
-    /// Where flushes are run.
-    pub flushes: Arc<Queue<Flush>>,
-    /// Where reports go.
-    pub mailbox: Arc<Mailbox>,
-    /// What was done.
-    pub counters: Arc<Counters>,
+    storage: Storage,
+    orders: Orders,
+    flushes: Arc<Queue<Flush>>,
+    mailbox: Arc<Mailbox>,
+    counters: Arc<Counters>,
+    /// The last turn that is written and not settled, and when the first one was written.
+    unsettled: Option<(u64, Mono)>,
 }
 
 impl Writer {
+    /// Does what `orders` ask, has `flushes` run and reports to the mailbox.
+    pub fn new(
+        storage: Storage,
+        orders: Orders,
+        flushes: Arc<Queue<Flush>>,
+        mailbox: Arc<Mailbox>,
+        counters: Arc<Counters>,
+    ) -> Writer {
+        Writer {
+            storage,
+            orders,
+            flushes,
+            mailbox,
+            counters,
+            unsettled: None,
+        }
+    }
+
     /// Works until the orders are closed and all are done.
     pub fn run(mut self) {
         let mut orders = VecDeque::new();
@@ -75,6 +97,7 @@ impl Writer {
             }
             if orders.is_empty() {
                 told = true;
+                self.settle();
                 self.until_done(Storage::idle);
             }
             let mut turns = Vec::with_capacity(orders.len());
@@ -92,6 +115,9 @@ impl Writer {
                 self.write(turns, last);
                 told = false;
             }
+            if self.is_settling_due() {
+                self.settle();
+            }
             if let Some(flush) = self.storage.take_flush() {
                 self.flushes.push(flush);
             } else if self.storage.wants_checkpoint() && !asked {
@@ -99,6 +125,7 @@ impl Writer {
                 self.mailbox.report(Event::CheckpointDue);
             }
         }
+        self.settle();
         // The last frame too must be known as synced after an orderly stop.
         self.until_done(Storage::idle);
         self.flushes.close();
@@ -122,8 +149,8 @@ impl Writer {
             .write_micros_max
             .fetch_max(micros, Ordering::Relaxed);
         self.report(Event::Persisted { turn: last });
-        self.until_done(Storage::settle);
-        self.mailbox.report_quietly(Event::Settled { turn: last });
+        let since = self.unsettled.map_or(start, |(_, since)| since);
+        self.unsettled = Some((last, since));
     }
 
     /// Reports, and makes the turn that it leads to; but the device isn't kept waiting for that.
@@ -132,6 +159,25 @@ impl Writer {
             self.mailbox.report(event);
         } else {
             self.mailbox.report_in_passing(event);
+        }
+    }
+
+    /// Settling is put off until there is nothing else to do, within bounds: it costs a write for
+    /// each partition, however little there is for it, and nobody waits for it.
+    fn is_settling_due(&self) -> bool {
+        let Some((_, since)) = self.unsettled else {
+            return false;
+        };
+        self.storage.unsettled_bytes() >= UNSETTLED_BYTES
+            || self.storage.flush_waits()
+            || os::clock::mono().since(since) >= UNSETTLED_FOR
+    }
+
+    /// Writes the batches to their segments.
+    fn settle(&mut self) {
+        if let Some((turn, _)) = self.unsettled.take() {
+            self.until_done(Storage::settle);
+            self.mailbox.report_quietly(Event::Settled { turn });
         }
     }
 
@@ -207,13 +253,8 @@ mod tests {
         let orders = Orders::default();
         orders.push(Order::Turn(turn));
         orders.close();
-        let writer = Writer {
-            storage,
-            orders,
-            flushes: Arc::default(),
-            mailbox: Arc::new(Mailbox::new(1)),
-            counters: Arc::default(),
-        };
+        let mailbox = Arc::new(Mailbox::new(1));
+        let writer = Writer::new(storage, orders, Arc::default(), mailbox, Arc::default());
         writer.run();
         // The first byte after the frame's header.
         let path = "wal/00000001.wal";

@@ -29,6 +29,9 @@ pub(crate) enum Step {
     Idle,
 }
 
+/// Bytes that may wait for the way to their segments while there is more to write.
+const UNSETTLED_BYTES: u64 = 16 * 1024;
+
 /// A running process.
 pub(crate) struct Process {
     pub(crate) shard: Shard,
@@ -194,6 +197,7 @@ impl Process {
                 let written = self.storage.retry();
                 self.written(written, turn)
             }
+            Step::Settle if self.may_settle_later() => Ok(None),
             Step::Settle => match self.storage.settle() {
                 Ok(()) => {
                     let empty = self.turns.is_empty();
@@ -215,6 +219,13 @@ impl Process {
                 Err(fault) => Err(fault),
             },
         }
+    }
+
+    /// As the server's storage thread does: what waits to be written goes first, within a bound.
+    fn may_settle_later(&self) -> bool {
+        !self.turns.is_empty()
+            && !self.storage.flush_waits()
+            && self.storage.unsettled_bytes() < UNSETTLED_BYTES
     }
 
     fn written(&mut self, result: Result<(), Fault>, turn: u64) -> Result<Option<Event>, Fault> {
