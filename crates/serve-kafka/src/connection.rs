@@ -13,7 +13,8 @@ use crate::sessions::Sessions;
 use base::limits::PIPELINE_MAX;
 use base::{Bug, Mono, Now, planted};
 use broker::{Bounded, Broker, Principal, Share};
-use bytes::Bytes;
+use bytes::buf::Limit;
+use bytes::{Bytes, BytesMut};
 use shard::{Reply, ReplySink};
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
@@ -153,6 +154,12 @@ impl Connection {
     /// The number that it was given.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Lets the rest of a request that has begun be read to its place, which saves a copy; see
+    /// [`Frames::fill`]. [`Connection::on_bytes`] is to be called after it, without bytes.
+    pub fn fill<T>(&mut self, read: impl FnOnce(&mut Limit<&mut BytesMut>) -> T) -> Option<T> {
+        self.frames.fill(read)
     }
 
     /// Takes bytes of the stream, however it was cut. An error means that the connection ends

@@ -5,11 +5,14 @@
 use crate::messages::request_header::RequestHeader;
 use crate::messages::response_header::ResponseHeader;
 use crate::{ApiKey, Message, Reader, Request, WireError, Writer};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::buf::Limit;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::collections::VecDeque;
 
 /// Bytes of the length in front of a frame.
 pub const LENGTH_BYTES: usize = 4;
+/// Room for a frame that has begun, as a multiple of what has arrived of it.
+const ROOM_AHEAD: usize = 8;
 
 /// A length that no frame may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,8 +31,8 @@ pub enum FrameError {
 }
 
 /// Cuts a stream into frames. A frame that arrives within one read is a slice of it; one that
-/// is spread over several is put together once. Memory follows the bytes that arrived, never
-/// the length that was announced.
+/// is spread over several is put together in memory of just its size, where the rest of it can be
+/// read to at once. Memory follows the bytes that arrived, never the length that was announced.
 #[derive(Debug)]
 pub struct Frames {
     max: u32,
@@ -58,6 +61,24 @@ impl Frames {
         }
     }
 
+    /// Lets the rest of a frame that has begun be read to its place; `read` gets a buffer that
+    /// ends where the frame ends, or before. None if no frame has begun, or its length isn't
+    /// known yet.
+    pub fn fill<T>(&mut self, read: impl FnOnce(&mut Limit<&mut BytesMut>) -> T) -> Option<T> {
+        let whole = LENGTH_BYTES + self.announced(&self.partial).ok()??;
+        let known = self.partial.len();
+        if known == self.partial.capacity() {
+            self.make_room(whole.min(known.saturating_mul(ROOM_AHEAD)));
+        }
+        let room = whole.min(self.partial.capacity()) - known;
+        if room == 0 || !self.chunks.is_empty() {
+            return None;
+        }
+        let read = read(&mut (&mut self.partial).limit(room));
+        self.buffered += self.partial.len() - known;
+        Some(read)
+    }
+
     /// Bytes that are held.
     pub fn buffered(&self) -> usize {
         self.buffered
@@ -65,6 +86,9 @@ impl Frames {
 
     /// The next whole frame without its length. After an error the stream can't be read on.
     pub fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
+        if let Some(frame) = self.collect(&mut Bytes::new())? {
+            return Ok(Some(self.cut(frame, Bytes::new())));
+        }
         while let Some(mut chunk) = self.chunks.pop_front() {
             if self.partial.is_empty()
                 && let Some(length) = self.announced(&chunk)?
@@ -101,6 +125,8 @@ impl Frames {
         };
         let whole = LENGTH_BYTES + length;
         let take = (whole - self.partial.len()).min(chunk.len());
+        let arrived = self.partial.len() + take;
+        self.make_room(whole.min(arrived.saturating_mul(ROOM_AHEAD)));
         self.partial.extend_from_slice(&chunk.split_to(take));
         if self.partial.len() < whole {
             return Ok(None);
@@ -108,6 +134,15 @@ impl Frames {
         let mut frame = std::mem::take(&mut self.partial).freeze();
         frame.advance(LENGTH_BYTES);
         Ok(Some(frame))
+    }
+
+    /// Room for this many bytes and no more: the frame may stay in memory for long.
+    fn make_room(&mut self, bytes: usize) {
+        if self.partial.capacity() < bytes {
+            let mut roomier = BytesMut::with_capacity(bytes);
+            roomier.extend_from_slice(&self.partial);
+            self.partial = roomier;
+        }
     }
 
     /// The length at the start of `bytes`, if all of it is there.

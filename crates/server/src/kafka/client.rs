@@ -3,7 +3,7 @@
 
 use super::idle::IdleTimer;
 use super::inbox::{Inbox, Letter};
-use super::input::Input;
+use super::input;
 use super::intake::{self, Intake};
 use super::output::Output;
 use super::{Door, Stop};
@@ -33,7 +33,6 @@ pub struct Client<'a> {
     peer: SocketAddr,
     connection: Connection,
     inbox: Arc<Inbox>,
-    input: Input,
     intake: Intake,
     output: Output,
     stop: watch::Receiver<Stop>,
@@ -68,7 +67,6 @@ impl<'a> Client<'a> {
             stream,
             peer,
             inbox,
-            input: Input::default(),
             intake: Intake::default(),
             output: Output::default(),
             stop: door.stop.subscribe(),
@@ -185,8 +183,7 @@ impl<'a> Client<'a> {
         if !self.may_read() {
             return Ok(());
         }
-        match self.input.read(&self.stream) {
-            Ok(bytes) if bytes.is_empty() => Err(ErrorKind::UnexpectedEof.into()),
+        match input::read(&self.stream, &mut self.connection) {
             Ok(bytes) => {
                 let now = os::clock::now();
                 self.active = now.mono;

@@ -1,46 +1,34 @@
 //! Reading from a client's socket so that an idle connection holds no buffer, a small request no
-//! more memory than it has bytes, and a stream of large ones is not copied.
+//! more memory than it has bytes, and the most of a large one is not copied.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use serve_kafka::Connection;
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, ErrorKind};
 use tokio::net::TcpStream;
 
-/// Bytes read at once while little comes.
-const SMALL: usize = 32 * 1024;
-/// Bytes read at once while much comes.
-const LARGE: usize = 512 * 1024;
+/// Bytes read at once where no request has begun: small ones, or the start of a large one.
+const SCRATCH_BYTES: usize = 32 * 1024;
 
 thread_local! {
-    /// Of each worker of the runtime: no connection keeps it beyond one read.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SMALL].into_boxed_slice());
+    /// Of each thread at the edge: no connection keeps it beyond one read.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
 }
 
-/// Remembers whether much comes.
-#[derive(Default)]
-pub struct Input {
-    much: bool,
-}
-
-impl Input {
-    /// Reads what is there. Empty at the end of the stream, an error of kind `WouldBlock` if there
-    /// is nothing yet.
-    pub fn read(&mut self, stream: &TcpStream) -> io::Result<Bytes> {
-        if self.much {
-            let mut buffer = BytesMut::with_capacity(LARGE);
-            let count = stream.try_read_buf(&mut buffer)?;
-            self.much = count >= SMALL;
-            // A buffer that is mostly empty would stay in memory as long as the little in it.
-            return Ok(if count >= LARGE / 2 {
-                buffer.freeze()
-            } else {
-                Bytes::copy_from_slice(&buffer)
-            });
-        }
-        SCRATCH.with_borrow_mut(|scratch| {
+/// Reads what is there, into the request that has begun or else into the bytes returned. An error
+/// of kind `UnexpectedEof` is the end of the stream, one of kind `WouldBlock` means that there is
+/// nothing yet.
+pub fn read(stream: &TcpStream, connection: &mut Connection) -> io::Result<Bytes> {
+    let filled = connection.fill(|rest| stream.try_read_buf(rest));
+    let (count, bytes) = match filled {
+        Some(count) => (count?, Bytes::new()),
+        None => SCRATCH.with_borrow_mut(|scratch| {
             let count = stream.try_read(scratch)?;
-            self.much = count == scratch.len();
-            Ok(Bytes::copy_from_slice(&scratch[..count]))
-        })
+            io::Result::Ok((count, Bytes::copy_from_slice(&scratch[..count])))
+        })?,
+    };
+    if count == 0 {
+        return Err(ErrorKind::UnexpectedEof.into());
     }
+    Ok(bytes)
 }

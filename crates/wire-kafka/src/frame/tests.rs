@@ -41,6 +41,56 @@ fn a_frame_within_one_read_is_not_copied() {
     );
 }
 
+/// Reads up to `most` bytes of a stream as a connection does: to the place of what has begun, or else
+/// into a chunk.
+fn read(frames: &mut Frames, stream: &mut &[u8], most: usize) {
+    let filled = frames.fill(|rest| {
+        let take = most.min(stream.len()).min(rest.remaining_mut());
+        rest.put_slice(&stream[..take]);
+        take
+    });
+    let take = filled.unwrap_or_else(|| {
+        let take = most.min(stream.len());
+        frames.push(Bytes::copy_from_slice(&stream[..take]));
+        take
+    });
+    assert!(take > 0, "there is room for something");
+    *stream = &stream[take..];
+}
+
+#[test]
+fn frames_read_to_their_place_come_out_the_same() {
+    let (large, larger) = (vec![7u8; 3000], vec![9u8; 70_000]);
+    let bodies: [&[u8]; 6] = [b"one", b"", &large, b"x", &larger, b"last"];
+    let whole = stream(&bodies);
+    for most in [1, 3, 5, 7, 64, 1000, 3002, 4096, whole.len()] {
+        let mut frames = Frames::new(100_000);
+        let (mut left, mut out) = (&whole[..], Vec::new());
+        while !left.is_empty() {
+            read(&mut frames, &mut left, most);
+            out.extend(cut(&mut frames));
+        }
+        assert_eq!(out, bodies, "{most} at once");
+        assert_eq!(frames.buffered(), 0);
+    }
+}
+
+#[test]
+fn a_frame_of_several_reads_takes_no_more_memory_than_it_has_bytes() {
+    let body = vec![7u8; 180_000];
+    let whole = stream(&[&body]);
+    let mut frames = Frames::new(1 << 20);
+    let (mut left, mut out) = (&whole[..], Vec::new());
+    while !left.is_empty() {
+        read(&mut frames, &mut left, 32 * 1024);
+        out.extend(cut(&mut frames));
+        let arrived = whole.len() - left.len();
+        let room = whole.len().min(arrived * ROOM_AHEAD);
+        assert!(frames.partial.capacity() <= room, "after {arrived} bytes");
+    }
+    assert_eq!(out, [body]);
+}
+
 #[test]
 fn a_length_out_of_range_is_refused_as_soon_as_it_is_there() {
     let mut frames = Frames::new(100);
