@@ -74,6 +74,8 @@ impl Live {
         let id = sync.member.as_str();
         self.has_synced(id, work);
         if self.state == State::Stable {
+            // It has been heard: from now on it counts on a whole session.
+            self.renew_session(id, work);
             let assignment = self.members.get(id).map(|m| m.assignment.clone());
             let synced = self.synced(assignment.unwrap_or_default());
             return answer(caller, Ok(synced), work.out);
