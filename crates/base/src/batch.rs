@@ -125,6 +125,24 @@ impl BatchHeader {
         Ok(header)
     }
 
+    fn encode(&self) -> [u8; HEADER_BYTES] {
+        let mut out = [0; HEADER_BYTES];
+        out[0..8].copy_from_slice(&self.base_offset.0.to_be_bytes());
+        out[8..12].copy_from_slice(&self.length.to_be_bytes());
+        out[12..16].copy_from_slice(&self.leader_epoch.to_be_bytes());
+        out[16] = 2;
+        out[17..21].copy_from_slice(&self.crc.to_be_bytes());
+        out[21..23].copy_from_slice(&self.attributes.to_be_bytes());
+        out[23..27].copy_from_slice(&self.last_offset_delta.to_be_bytes());
+        out[27..35].copy_from_slice(&self.base_timestamp.to_be_bytes());
+        out[35..43].copy_from_slice(&self.max_timestamp.to_be_bytes());
+        out[43..51].copy_from_slice(&self.producer_id.0.to_be_bytes());
+        out[51..53].copy_from_slice(&self.producer_epoch.to_be_bytes());
+        out[53..57].copy_from_slice(&self.base_sequence.to_be_bytes());
+        out[57..61].copy_from_slice(&self.records.to_be_bytes());
+        out
+    }
+
     /// Bytes of the whole batch.
     pub fn total_len(&self) -> usize {
         LENGTH_PREFIX_BYTES + self.length as usize
@@ -210,6 +228,16 @@ impl Batch {
             return Err(Invalid::Length);
         }
         Ok(Batch { head, body })
+    }
+
+    /// The batch of a decoded header and the bytes after it; length and checksum are made to fit.
+    pub fn sealed(header: BatchHeader, body: Bytes) -> Batch {
+        let length = (HEADER_BYTES - LENGTH_PREFIX_BYTES + body.len()) as i32;
+        let head = BatchHeader { length, ..header }.encode();
+        let mut batch = Batch { head, body };
+        let crc = batch.covered_checksum();
+        batch.head[17..21].copy_from_slice(&crc.to_be_bytes());
+        batch
     }
 
     /// The decoded header.

@@ -21,6 +21,11 @@ pub const PIPELINE_MAX: usize = 64;
 pub const PARTITIONS_PER_TOPIC_MAX: u32 = 10_000;
 /// Bytes of a block of a segment, the unit of the sparse index and of checksums on reads.
 pub const BLOCK_BYTES: u32 = 64 * 1024;
+/// Keys that one rewrite of a compacted log notes at most (24 bytes each, and room to grow); with
+/// more it takes several.
+pub const COMPACTION_KEYS_MAX: usize = 750_000;
+/// Bytes that a rewrite reads in one step.
+pub const COMPACTION_STEP_BYTES: u64 = 1024 * 1024;
 /// Default size of a segment (`segment.bytes`), as in Kafka.
 pub const SEGMENT_BYTES_DEFAULT: u32 = 1024 * 1024 * 1024;
 /// Batches at least this long skip the write-ahead log and are flushed in their segment.

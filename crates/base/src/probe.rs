@@ -99,6 +99,14 @@ names! {
         GenerationNotBumped,
         /// A member is given a partition that another one hasn't given up.
         GivenBeforeReleased,
+        /// Compaction takes away the last record of some keys.
+        CompactionDropsLast,
+        /// Compaction reaches up to what is committed, not up to what all replicas have.
+        CompactAboveFloor,
+        /// Segments are replaced by such as aren't on disk yet.
+        SwitchBeforeSync,
+        /// Compaction takes markers of deleted keys away at once.
+        TombstoneTooEarly,
     }
 }
 
@@ -179,6 +187,10 @@ names! {
         HeldByReplica,
         /// DeleteRecords moved a start.
         RecordsDeleted,
+        /// Segments were replaced by compacted ones.
+        Compacted,
+        /// The keys of a log were too many for one rewrite.
+        CompactedInParts,
     }
 }
 

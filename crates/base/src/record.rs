@@ -21,6 +21,18 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// Appends the record with another timestamp, relative to its batch.
+    pub fn write_at(&self, timestamp_delta: i64, out: &mut Vec<u8>) {
+        let mut body = vec![0];
+        varint::write_i64(&mut body, timestamp_delta);
+        varint::write_i32(&mut body, self.offset_delta);
+        write_nullable(&mut body, self.key);
+        write_nullable(&mut body, self.value);
+        body.extend_from_slice(self.headers);
+        varint::write_i32(out, body.len() as i32);
+        out.extend_from_slice(&body);
+    }
+
     /// The headers in order.
     pub fn headers(&self) -> Vec<(&'a [u8], Option<&'a [u8]>)> {
         let mut pos = 0;

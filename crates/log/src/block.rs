@@ -5,6 +5,7 @@
 //! of checksums on reads. The closed ones lie in the segment's sidecar, one fixed-size entry each.
 
 use crate::field::{Fields, put_i64, put_u32, put_u64};
+use crate::name::SegmentName;
 use base::batch::{HEADER_BYTES, UNCOVERED_BYTES};
 use base::{BatchHeader, GroupId, Offset, RaftIndex, Term, checksum};
 
@@ -56,7 +57,11 @@ impl Block {
             first_index: index,
             count: 1,
             term,
-            max_timestamp: header.max_timestamp,
+            // One that compaction emptied has no record with that time.
+            max_timestamp: match header.records {
+                0 => i64::MIN,
+                _ => header.max_timestamp,
+            },
             crc: checksum::combine(outside, header.crc, (len - UNCOVERED_BYTES) as u64),
         }
     }
@@ -128,7 +133,7 @@ impl Block {
     pub(crate) fn sidecar_entry(
         &self,
         group: GroupId,
-        segment: Offset,
+        segment: SegmentName,
         nth: u32,
     ) -> [u8; SIDECAR_ENTRY_BYTES] {
         let mut out = Vec::with_capacity(SIDECAR_ENTRY_BYTES);
@@ -144,7 +149,7 @@ impl Block {
     pub(crate) fn from_sidecar(
         entry: &[u8],
         group: GroupId,
-        segment: Offset,
+        segment: SegmentName,
         nth: u32,
     ) -> Option<Block> {
         let (body, sum) = entry.split_at_checked(SIDECAR_ENTRY_BYTES - 4)?;
@@ -155,11 +160,14 @@ impl Block {
     }
 }
 
-fn sidecar_sum(group: GroupId, segment: Offset, nth: u32, body: &[u8]) -> u32 {
-    let mut place = Vec::with_capacity(20 + SIDECAR_ENTRY_BYTES);
+fn sidecar_sum(group: GroupId, segment: SegmentName, nth: u32, body: &[u8]) -> u32 {
+    let mut place = Vec::with_capacity(24 + SIDECAR_ENTRY_BYTES);
     put_u64(&mut place, group.0);
-    put_i64(&mut place, segment.0);
+    put_i64(&mut place, segment.base.0);
     put_u32(&mut place, nth);
+    if segment.rewrite > 0 {
+        put_u32(&mut place, segment.rewrite);
+    }
     place.extend_from_slice(body);
     checksum::crc32c(&place)
 }
@@ -167,6 +175,6 @@ fn sidecar_sum(group: GroupId, segment: Offset, nth: u32, body: &[u8]) -> u32 {
 /// A block and the segment it lies in, as plans carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Located {
-    pub(crate) segment: Offset,
+    pub(crate) segment: SegmentName,
     pub(crate) block: Block,
 }

@@ -2,6 +2,7 @@
 //! them here; the least recently used ones are closed.
 
 use crate::fault::{Fault, ReadFault};
+use crate::name::SegmentName;
 use base::{Disk, File, GroupId, Offset, Open};
 use std::collections::BTreeMap;
 use std::io;
@@ -20,7 +21,7 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     pub(crate) group: GroupId,
-    pub(crate) segment: Offset,
+    pub(crate) segment: SegmentName,
     pub(crate) kind: Kind,
 }
 
@@ -30,7 +31,8 @@ impl Key {
             Kind::Data => "log",
             Kind::Index => "idx",
         };
-        format!("{}/{:020}.{ending}", group_dir(self.group), self.segment.0)
+        let stem = self.segment.stem();
+        format!("{}/{stem}.{ending}", group_dir(self.group))
     }
 }
 
@@ -45,12 +47,38 @@ struct Slot {
 }
 
 /// What readers must know of a group.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Known {
     /// How often it was cut.
     cuts: u64,
-    /// Segments up to this one are gone.
-    dropped: Option<Offset>,
+    /// Of each rewrite, segments up to this base are gone: they go from the front. Of rewrites
+    /// before the latest two nothing is left, for a rewrite takes the place of all before it.
+    gone: BTreeMap<u32, Offset>,
+}
+
+/// Rewrites of which it is known how far they are gone: appended segments, the latest rewrite, the
+/// one before it and one that came to nothing.
+const REWRITES_KNOWN: usize = 4;
+
+impl Known {
+    fn drop_upto(&mut self, segment: SegmentName) {
+        let upto = self.gone.entry(segment.rewrite).or_insert(segment.base);
+        *upto = segment.base.max(*upto);
+        if self.gone.len() > REWRITES_KNOWN {
+            let oldest = self.gone.keys().copied().find(|rewrite| *rewrite > 0);
+            oldest.and_then(|rewrite| self.gone.remove(&rewrite));
+        }
+    }
+
+    fn is_gone(&self, segment: SegmentName) -> bool {
+        match self.gone.get(&segment.rewrite) {
+            Some(upto) => segment.base <= *upto,
+            None => {
+                let latest = self.gone.keys().next_back();
+                segment.rewrite > 0 && latest.is_some_and(|latest| segment.rewrite < *latest)
+            }
+        }
+    }
 }
 
 #[derive(Default)]
@@ -66,7 +94,7 @@ struct State {
 
 /// The open segment files of a data directory.
 pub struct Files {
-    disk: Arc<dyn Disk>,
+    pub(crate) disk: Arc<dyn Disk>,
     open_max: usize,
     state: Mutex<State>,
 }
@@ -99,17 +127,19 @@ impl Files {
         self.state().groups.entry(group).or_default().cuts = cuts;
     }
 
-    /// Segments of a group up to this one are gone: said before their files are removed.
-    pub(crate) fn drop_upto(&self, group: GroupId, segment: Offset) {
+    /// Segments of a group up to this one, of the same rewrite, are gone: said before their files
+    /// are removed.
+    pub(crate) fn drop_upto(&self, group: GroupId, segment: SegmentName) {
         if let Some(known) = self.state().groups.get_mut(&group) {
-            known.dropped = known.dropped.max(Some(segment));
+            known.drop_upto(segment);
         }
     }
 
     /// True if a group, or this segment of it, is gone.
-    fn is_gone(&self, group: GroupId, segment: Offset) -> bool {
-        let known = self.state().groups.get(&group).copied();
-        known.is_none_or(|known| known.dropped >= Some(segment))
+    fn is_gone(&self, group: GroupId, segment: SegmentName) -> bool {
+        let state = self.state();
+        let known = state.groups.get(&group);
+        known.is_none_or(|known| known.is_gone(segment))
     }
 
     /// A group is gone: its files are closed here.
@@ -120,7 +150,7 @@ impl Files {
         state.slots.retain(|key, _| key.group != group);
     }
 
-    pub(crate) fn path(&self, group: GroupId, segment: Offset, kind: Kind) -> String {
+    pub(crate) fn path(&self, group: GroupId, segment: SegmentName, kind: Kind) -> String {
         Key {
             group,
             segment,
@@ -140,7 +170,7 @@ impl Files {
     pub(crate) fn existing(
         &self,
         group: GroupId,
-        segment: Offset,
+        segment: SegmentName,
     ) -> Result<Arc<dyn File>, ReadFault> {
         if self.is_gone(group, segment) {
             return Err(ReadFault::Gone);
@@ -170,6 +200,14 @@ impl Files {
     pub(crate) fn writable(&self, key: Key) -> Result<Arc<dyn File>, Fault> {
         self.open(key, Open::OrCreate)
             .map_err(|e| Fault::from_io(&key.path(), "open", e))
+    }
+
+    /// An empty file to write that nobody else knows of yet. What an earlier process may have left
+    /// there is cut off.
+    pub(crate) fn made_anew(&self, key: Key) -> Result<Arc<dyn File>, Fault> {
+        let made = self.disk.open(&key.path(), Open::OrCreate);
+        made.and_then(|file| file.set_len(0).map(|()| file))
+            .map_err(|e| Fault::from_io(&key.path(), "make", e))
     }
 
     /// A file for one use; if it isn't open it isn't kept open either.

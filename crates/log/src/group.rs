@@ -10,14 +10,18 @@
 mod fresh;
 mod image;
 mod plan;
+mod prefix;
+mod segment;
 mod start;
 
 use fresh::Fresh;
 pub(crate) use image::{GroupImage, SegmentImage};
+pub(crate) use segment::{Rewritten, Segment};
+use start::Front;
 pub use start::SegmentFacts;
-use start::{Begun, Front};
 
 use crate::block::Block;
+use crate::shape::Compact;
 use crate::turn::{Place, Record, Settings, Turn};
 use base::batch::HEADER_BYTES;
 use base::{
@@ -25,56 +29,6 @@ use base::{
 };
 use bytes::Bytes;
 use std::collections::VecDeque;
-
-/// A segment: its closed blocks. The last one of a log may have an open block besides.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Segment {
-    pub(crate) base: Offset,
-    pub(crate) blocks: Vec<Block>,
-    /// Closed blocks that the first one stands for besides itself, because they are damaged.
-    lost: u32,
-    /// Largest timestamp of the closed blocks, so that a search by time skips whole segments.
-    max_timestamp: i64,
-    begun: Begun,
-}
-
-impl Segment {
-    fn new(base: Offset) -> Segment {
-        Segment {
-            base,
-            blocks: Vec::new(),
-            lost: 0,
-            max_timestamp: i64::MIN,
-            begun: Begun::default(),
-        }
-    }
-
-    fn push(&mut self, block: Block) {
-        self.begun.at(block.max_timestamp);
-        self.max_timestamp = self.max_timestamp.max(block.max_timestamp);
-        self.blocks.push(block);
-    }
-
-    /// Entries of the sidecar.
-    fn count(&self) -> u32 {
-        self.lost + self.blocks.len() as u32
-    }
-
-    fn cut(&mut self, blocks: u32) {
-        self.blocks.truncate((blocks - self.lost) as usize);
-        self.max_timestamp = self
-            .blocks
-            .iter()
-            .map(|block| block.max_timestamp)
-            .max()
-            .unwrap_or(i64::MIN);
-    }
-
-    /// Bytes in closed blocks.
-    fn closed_len(&self) -> u32 {
-        self.blocks.last().map_or(0, Block::end)
-    }
-}
 
 /// The entries of one term: where they begin. A term may have entries but no offset of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +73,12 @@ pub struct GroupLog {
     front: Front,
     /// The largest floor of the starts that were applied.
     floor: RaftIndex,
+    /// The latest compaction that the leader asked for.
+    compact: Option<Compact>,
+    /// Records before this were compacted.
+    clean: Offset,
+    /// Rewrites that were begun.
+    rewrites: u32,
     /// A segment is followed by a new one once its records span this time (`segment.ms`).
     segment_ms: i64,
     segments: Vec<Segment>,
@@ -144,6 +104,9 @@ impl GroupLog {
             cuts: 0,
             front: Front::default(),
             floor: RaftIndex(0),
+            compact: None,
+            clean: Offset(0),
+            rewrites: 0,
             segment_ms: i64::MAX,
             segments: Vec::new(),
             open: None,
@@ -480,11 +443,14 @@ impl GroupLog {
         if index > self.last_index || index < self.front.index.prev() {
             return None;
         }
-        let runs = self.terms.partition_point(|run| run.index <= index);
-        Some(
-            runs.checked_sub(1)
-                .map_or(Term(0), |last| self.terms[last].term),
-        )
+        Some(self.term_before(index.next()))
+    }
+
+    /// The term of the last entry before an index, 0 if there is none or it isn't known.
+    fn term_before(&self, index: RaftIndex) -> Term {
+        let runs = self.terms.partition_point(|run| run.index < index);
+        let last = runs.checked_sub(1);
+        last.map_or(Term(0), |last| self.terms[last].term)
     }
 
     /// The first index of every term in the log, oldest first; the first of them may begin before
@@ -507,9 +473,13 @@ impl GroupLog {
             return Some(self.tail[after].end_offset);
         }
         match self.block_at_or_before(index) {
-            Some(block) if index >= block.last_index() => Some(block.next_offset),
+            _ if index == self.front.index.prev() => Some(self.front.offset),
+            _ if index < self.front.index => None,
+            Some(block) if index >= block.last_index() => {
+                Some(block.next_offset.max(self.front.offset))
+            }
             Some(_) => None,
-            None => (index >= self.front.index.prev()).then_some(self.front.offset),
+            None => Some(self.front.offset),
         }
     }
 

@@ -6,8 +6,9 @@
 use crate::block::SIDECAR_ENTRY_BYTES;
 use crate::fault::Fault;
 use crate::files::{Files, Key, Kind, group_dir};
+use crate::name::SegmentName;
 use crate::turn::{Place, Record};
-use base::{Batch, Bug, Disk, GroupId, Offset, planted};
+use base::{Batch, Bug, Disk, GroupId, planted};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 
@@ -36,7 +37,7 @@ pub(crate) struct Dirty {
     pub(crate) dirs: BTreeSet<String>,
     /// Segments that are gone, and the turn in which they went: their files go once a checkpoint
     /// that doesn't name them is durable.
-    pub(crate) dropped: BTreeMap<(GroupId, Offset), u64>,
+    pub(crate) dropped: BTreeMap<(GroupId, SegmentName), u64>,
 }
 
 impl Dirty {
@@ -77,7 +78,7 @@ pub(crate) struct Pending {
     removed: BTreeSet<GroupId>,
     created: BTreeSet<GroupId>,
     cuts: BTreeMap<GroupId, u64>,
-    dropped: BTreeMap<(GroupId, Offset), u64>,
+    dropped: BTreeMap<(GroupId, SegmentName), u64>,
     writes: BTreeMap<Key, VecDeque<Extent>>,
     /// Bytes of batches pushed since it was last empty.
     bytes: u64,
@@ -132,6 +133,7 @@ impl Pending {
                 nth,
                 block,
             } => {
+                let segment = SegmentName::appended(segment);
                 let key = Key {
                     group,
                     segment,
@@ -154,7 +156,7 @@ impl Pending {
     pub(crate) fn push_batch(&mut self, group: GroupId, place: Place, batch: Batch) {
         let key = Key {
             group,
-            segment: place.segment,
+            segment: SegmentName::appended(place.segment),
             kind: Kind::Data,
         };
         let extents = self.writes.entry(key).or_default();
@@ -245,7 +247,7 @@ pub(crate) fn unlink_segment(
     disk: &dyn Disk,
     files: &Files,
     group: GroupId,
-    segment: Offset,
+    segment: SegmentName,
 ) -> Result<(), Fault> {
     files.drop_upto(group, segment);
     for kind in [Kind::Data, Kind::Index] {

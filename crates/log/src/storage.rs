@@ -7,12 +7,13 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::fault::Fault;
 use crate::files::{Files, Key, Kind, group_dir};
 use crate::flush::Flush;
+use crate::name::SegmentName;
 use crate::pending::{Dirty, GROUPS, Pending, make_group_dir};
 use crate::recovered::Recovered;
 use crate::turn::{Record, Turn};
 use crate::wal::frame::{Encoder, Frame};
 use crate::wal::{self, Position, Wal};
-use base::{Batch, Disk, File, GroupId, Mark, Offset, limits, mark};
+use base::{Batch, Disk, File, GroupId, Mark, limits, mark};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -72,7 +73,7 @@ pub struct Storage {
     checkpoint: Option<Checkpoint>,
     flushing: bool,
     /// The last segment of each group whose name is known to be durable.
-    named: BTreeMap<GroupId, Offset>,
+    named: BTreeMap<GroupId, SegmentName>,
     /// Set by a fault after which nothing is known about what is durable.
     broken: bool,
 }
@@ -201,7 +202,7 @@ impl Storage {
                 } if direct => {
                     let key = Key {
                         group: *group,
-                        segment: place.segment,
+                        segment: SegmentName::appended(place.segment),
                         kind: Kind::Data,
                     };
                     self.outgoing
@@ -314,7 +315,7 @@ impl Storage {
         self.wal.used = 0;
         let mut dirty = std::mem::take(&mut self.dirty);
         // What went in a later turn is still named by this checkpoint.
-        let named = |_: &(GroupId, Offset), turn: &mut u64| *turn > checkpoint.turn;
+        let named = |_: &(GroupId, SegmentName), turn: &mut u64| *turn > checkpoint.turn;
         self.dirty.dropped = dirty.dropped.extract_if(.., named).collect();
         // Nothing relies on what goes.
         dirty

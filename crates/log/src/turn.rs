@@ -4,6 +4,7 @@
 //! [`crate::Storage`] carries them out; recovery pushes the same records through the same code.
 
 use crate::block::Block;
+use crate::name::SegmentName;
 use base::{Batch, Bug, GroupId, NodeId, Offset, RaftIndex, Term, planted};
 use bytes::Bytes;
 
@@ -101,14 +102,15 @@ pub enum Record {
         /// The block.
         block: Block,
     },
-    /// Segments are gone from the front of the log. Not in the write-ahead log: replay commits the
-    /// same entries, so it drops the same segments. Their files stay until a checkpoint of this
+    /// Segments are gone: from the front of the log, or because others have taken their place. Not
+    /// in the write-ahead log: replay commits the same entries, so it drops the same segments from
+    /// the front; what takes the place of others is there after a crash if the checkpoint says so. Their files stay until a checkpoint of this
     /// turn or a later one, which doesn't name them, is durable.
     Drop {
         /// The group.
         group: GroupId,
-        /// Base offsets.
-        segments: Vec<Offset>,
+        /// Their names.
+        segments: Vec<SegmentName>,
         /// The turn in which they went.
         turn: u64,
     },

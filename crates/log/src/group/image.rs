@@ -1,8 +1,10 @@
 //! A group's part of a checkpoint: everything its bookkeeping can't take from sidecars.
 
-use super::{Front, GroupLog, Internal, Segment, TermRun, Undo};
+use super::{Front, GroupLog, Internal, Rewritten, Segment, TermRun, Undo};
 use crate::block::{Block, FIELD_BYTES};
 use crate::field::{Fields, put_count, put_i64, put_sized, put_u32, put_u64};
+use crate::name::SegmentName;
+use crate::shape::Compact;
 use crate::turn::Settings;
 use base::batch::HEADER_BYTES;
 use base::{BatchHeader, Bug, GroupId, Offset, RaftIndex, Term, planted};
@@ -24,6 +26,8 @@ pub(crate) struct SegmentImage {
     pub(crate) blocks: u32,
     /// The closed blocks after those.
     loose: Vec<Block>,
+    /// Set if a rewrite made it.
+    pub(crate) rewritten: Option<Rewritten>,
 }
 
 /// A log read from a checkpoint, before its segments' blocks are loaded.
@@ -67,6 +71,12 @@ impl GroupLog {
         put_u64(out, self.front.index.0);
         put_i64(out, self.front.offset.0);
         put_u64(out, self.floor.0);
+        put_u32(out, self.rewrites);
+        put_i64(out, self.clean.0);
+        out.push(u8::from(self.compact.is_some()));
+        if let Some(compact) = &self.compact {
+            compact.put(out);
+        }
     }
 
     fn put_segment(&self, out: &mut Vec<u8>, segment: &Segment) {
@@ -88,6 +98,11 @@ impl GroupLog {
         put_count(out, segment.lost as usize + stable.len());
         put_count(out, loose.len());
         loose.iter().for_each(|block| block.put(out));
+        let rewritten = segment.rewritten;
+        put_u32(out, rewritten.map_or(0, |rewritten| rewritten.number));
+        if let Some(rewritten) = rewritten {
+            put_u32(out, rewritten.crc);
+        }
     }
 
     /// Reads it back from a checkpoint of a version; `None` if it can't be one. `whole` is what the
@@ -110,7 +125,7 @@ impl GroupLog {
         log.last_term = Term(fields.u32()?);
         log.committed = RaftIndex(fields.u64()?);
         log.cuts = fields.u64()?;
-        let segments = read_many(fields, 36, SegmentImage::read)?;
+        let segments = read_many(fields, 36, |fields| SegmentImage::read(fields, version))?;
         log.open = read_block(fields)?;
         log.terms = read_many(fields, 20, TermRun::read)?;
         log.internals = read_many(fields, 12, |fields| {
@@ -128,6 +143,15 @@ impl GroupLog {
                 offset: Offset(fields.i64()?),
             };
             log.floor = RaftIndex(fields.u64()?);
+        }
+        if version >= 3 {
+            log.rewrites = fields.u32()?;
+            log.clean = Offset(fields.i64()?);
+            log.compact = match fields.u8()? {
+                0 => None,
+                1 => Some(Compact::read(fields)?),
+                _ => return None,
+            };
         }
         let front = log.front.index.0.checked_sub(1)?;
         let begins = front <= log.committed.0
@@ -168,12 +192,12 @@ impl GroupLog {
     }
 
     /// The open block and its segment.
-    pub(crate) fn open_block(&self) -> Option<(Offset, Block)> {
-        Some((self.segments.last()?.base, self.open?))
+    pub(crate) fn open_block(&self) -> Option<(SegmentName, Block)> {
+        Some((self.segments.last()?.name(), self.open?))
     }
 
-    /// Base offsets of all segments, and their lengths.
-    pub(crate) fn segment_files(&self) -> impl Iterator<Item = (Offset, u32)> + '_ {
+    /// Names of all segments, and their lengths.
+    pub(crate) fn segment_files(&self) -> impl Iterator<Item = (SegmentName, u32)> + '_ {
         let last = self.segments.len().wrapping_sub(1);
         self.segments.iter().enumerate().map(move |(i, segment)| {
             let len = if i == last {
@@ -181,7 +205,7 @@ impl GroupLog {
             } else {
                 segment.closed_len()
             };
-            (segment.base, len)
+            (segment.name(), len)
         })
     }
 }
@@ -191,9 +215,14 @@ impl GroupImage {
         self.log.group
     }
 
-    /// The term of an entry.
-    pub(crate) fn term_of(&self, index: RaftIndex) -> Option<Term> {
-        self.log.term_of(index)
+    /// The term of an entry of a segment, wherever the first index is.
+    pub(crate) fn term_of(&self, index: RaftIndex) -> Term {
+        self.log.term_before(index.next())
+    }
+
+    /// The term of the batch at an offset.
+    pub(crate) fn epoch_of(&self, offset: Offset) -> Option<Term> {
+        self.log.epoch_of(offset)
     }
 
     /// The index of the first batch at or after an index.
@@ -224,6 +253,7 @@ impl GroupImage {
         }
         for (image, blocks) in self.segments.iter().zip(blocks) {
             let mut segment = Segment::new(image.base);
+            segment.rewritten = image.rewritten;
             segment.lost = image.blocks.checked_sub(blocks.len() as u32)?;
             blocks
                 .into_iter()
@@ -253,7 +283,14 @@ impl GroupImage {
 }
 
 impl SegmentImage {
-    fn read(fields: &mut Fields<'_>) -> Option<SegmentImage> {
+    pub(crate) fn name(&self) -> SegmentName {
+        SegmentName {
+            base: self.base,
+            rewrite: self.rewritten.map_or(0, |rewritten| rewritten.number),
+        }
+    }
+
+    fn read(fields: &mut Fields<'_>, version: u32) -> Option<SegmentImage> {
         Some(SegmentImage {
             base: Offset(fields.i64()?),
             first_index: RaftIndex(fields.u64()?),
@@ -261,6 +298,17 @@ impl SegmentImage {
             closed_len: fields.u32()?,
             blocks: fields.u32()?,
             loose: read_many(fields, FIELD_BYTES, Block::read)?,
+            // Before version 3 there were no rewrites.
+            rewritten: match version {
+                3.. => match fields.u32()? {
+                    0 => None,
+                    number => Some(Rewritten {
+                        number,
+                        crc: fields.u32()?,
+                    }),
+                },
+                _ => None,
+            },
         })
     }
 }

@@ -13,13 +13,13 @@ impl GroupLog {
             let skip = if i == 0 { nth } else { 0 };
             let blocks = segment.blocks.iter().skip(skip);
             blocks.map(|block| Located {
-                segment: segment.base,
+                segment: segment.name(),
                 block: *block,
             })
         });
         let open = self.open.zip(self.segments.last());
         let open = open.map(|(block, segment)| Located {
-            segment: segment.base,
+            segment: segment.name(),
             block,
         });
         closed.chain(open).map_while(|located| {
@@ -74,6 +74,8 @@ impl GroupLog {
     pub fn plan_entries(&self, from: RaftIndex, upto: RaftIndex, bytes_max: u64) -> EntriesPlan {
         let mut blocks = Vec::new();
         let mut beyond_first = 0u64;
+        // What lies before is known by its offsets only.
+        let from = from.max(self.front.index);
         let passed = |block: &Block| block.last_index() < from;
         for located in self
             .blocks_after(passed)

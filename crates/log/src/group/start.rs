@@ -68,6 +68,8 @@ pub struct SegmentFacts {
     pub bytes: u64,
     /// Largest timestamp of its records; negative if they have none.
     pub max_timestamp: i64,
+    /// Largest timestamp of its first batch, or of its first block; negative if that has none.
+    pub first_timestamp: i64,
 }
 
 impl GroupLog {
@@ -87,7 +89,7 @@ impl GroupLog {
         let newest_first = self.internals.iter().rev();
         newest_first
             .take_while(|entry| entry.index > self.committed)
-            .any(|entry| Shape::decode(&entry.data).is_some())
+            .any(|entry| matches!(Shape::decode(&entry.data), Some(Shape::Start { .. })))
     }
 
     /// What decides when a segment is followed by a new one. Batches that are there already stay
@@ -125,7 +127,7 @@ impl GroupLog {
             .take_while(|(entry, index)| entry.index == *index)
             .any(|(entry, _)| match Shape::decode(&entry.data) {
                 Some(Shape::Start { offset, .. }) => offset >= self.end_offset,
-                None => false,
+                Some(Shape::Compact(_)) | None => false,
             })
     }
 
@@ -139,10 +141,15 @@ impl GroupLog {
             .iter()
             .filter_map(|entry| Some((entry.index, Shape::decode(&entry.data)?)))
             .collect();
-        for (index, Shape::Start { offset, floor }) in shapes {
+        for (index, shape) in shapes {
             // A leader never asks for more; replay is total all the same.
-            let offset = offset.min(self.next_offset_of(index).unwrap_or(self.start_offset));
-            self.move_start(turn, offset, floor.min(index));
+            match shape {
+                Shape::Start { offset, floor } => {
+                    let end = self.next_offset_of(index).unwrap_or(self.start_offset);
+                    self.move_start(turn, offset.min(end), floor.min(index));
+                }
+                Shape::Compact(compact) => self.yield_to(compact, index),
+            }
         }
     }
 
@@ -152,6 +159,11 @@ impl GroupLog {
             self.start_offset = offset;
         }
         self.floor = self.floor.max(floor);
+        self.drop_below_start(turn);
+    }
+
+    /// Drops the segments that lie before the start, as far as all have their entries.
+    pub(super) fn drop_below_start(&mut self, turn: &mut Turn) {
         let (start, mut floor) = (self.start_offset, self.floor);
         if planted(Bug::FloorIgnored) {
             floor = self.committed;
@@ -169,14 +181,11 @@ impl GroupLog {
             return;
         };
         mark(Mark::SegmentDropped);
-        self.front = Front {
-            index: last.last_index.next(),
-            offset: last.end_offset,
-        };
+        self.front_after(&last);
         if gone == self.segments.len() {
             self.open = None;
         }
-        let segments = self.segments.drain(..gone).map(|s| s.base).collect();
+        let segments = self.segments.drain(..gone).map(|s| s.name()).collect();
         for undo in &mut self.tail {
             undo.segments = undo.segments.saturating_sub(gone as u32);
             if undo.segments == 0 {
@@ -190,26 +199,45 @@ impl GroupLog {
         });
     }
 
+    /// What comes after a segment is the first that is there, or can be asked for by its index.
+    pub(super) fn front_after(&mut self, last: &SegmentFacts) {
+        if last.last_index >= self.front.index {
+            self.front = Front {
+                index: last.last_index.next(),
+                offset: last.end_offset,
+            };
+        }
+    }
+
     /// Forgets internal entries up to the floor that no batch precedes any more, and the terms
     /// before the entry in front of the first that is left.
-    fn trim_entries(&mut self, floor: RaftIndex) {
-        let batch = match self.segments.first() {
-            Some(first) => first.first_block(self.open.as_ref()),
-            None => None,
+    ///
+    /// Where segments lie in front of the first index, terms are kept from the start on, for offsets
+    /// are asked about by epoch, those of compacted records too. Such segments that batches were
+    /// appended to keep the entries between those: their sidecars can be made again from them.
+    pub(super) fn trim_entries(&mut self, floor: RaftIndex) {
+        let first_of = |nth: usize| {
+            let first = self.segments.get(nth)?.first_block(self.open.as_ref())?;
+            Some(first.first_index)
         };
-        let batch = batch.map_or(self.last_index.next(), |block| block.first_index);
-        let first = floor.next().min(batch);
-        self.front.index = self.front.index.max(first);
-        let first = self.front.index;
+        let batch = first_of(self.yielded()).unwrap_or(self.last_index.next());
+        self.front.index = self.front.index.max(floor.next().min(batch));
+        let front = self.front.index;
+        let appended = self.segments.partition_point(|s| s.rewritten.is_some());
+        let first = first_of(appended).map_or(front, |first| first.min(front));
         let internals = self.internals.partition_point(|entry| entry.index < first);
+        let first = first_of(0).map_or(front, |first| first.min(front));
+        let start = self.start_offset;
+        let by_index = self.terms.partition_point(|run| run.index < first);
+        let by_offset = self.terms.partition_point(|run| run.offset <= start);
         self.internals.drain(..internals);
-        let runs = self.terms.partition_point(|run| run.index < first);
-        self.terms.drain(..runs.saturating_sub(1));
+        self.terms
+            .drain(..by_index.min(by_offset).saturating_sub(1));
     }
 }
 
 impl Segment {
-    fn first_block<'a>(&'a self, open: Option<&'a Block>) -> Option<&'a Block> {
+    pub(super) fn first_block<'a>(&'a self, open: Option<&'a Block>) -> Option<&'a Block> {
         self.blocks.first().or(open)
     }
 
@@ -223,6 +251,7 @@ impl Segment {
             last_index: last.last_index(),
             bytes: u64::from(last.end()),
             max_timestamp: self.max_timestamp.max(open_time),
+            first_timestamp: self.begun.0.unwrap_or(-1),
         }
     }
 }

@@ -65,7 +65,7 @@ impl TimePlan {
                 if header.next_offset() > self.upto {
                     break;
                 }
-                if header.next_offset() <= self.from {
+                if header.next_offset() <= self.from || header.records == 0 {
                     continue;
                 }
                 let better = match self.at {

@@ -6,6 +6,7 @@ use super::replay::{Direct, Group, Replay};
 use crate::block::{Block, Located};
 use crate::fault::{Fault, ReadFault};
 use crate::files::{Files, Key, Kind, group_dir};
+use crate::name::SegmentName;
 use crate::pending::{GROUPS, remove_dir};
 use crate::read::load;
 use base::{Disk, GroupId, Offset};
@@ -48,12 +49,13 @@ impl Replay {
             let names = listed(&group_dir(id))?;
             // The checkpoint may name segments that were dropped after it: until there is another,
             // a start that reads it again looks for them.
-            let dropped = self.dirty.dropped.range((id, Offset(0))..);
-            let dropped = dropped.map_while(|((of, base), _)| (*of == id).then_some(*base));
-            let segments: BTreeSet<Offset> = group
+            let least = SegmentName::appended(Offset(0));
+            let dropped = self.dirty.dropped.range((id, least)..);
+            let dropped = dropped.map_while(|((of, name), _)| (*of == id).then_some(*name));
+            let segments: BTreeSet<SegmentName> = group
                 .log
                 .segment_files()
-                .map(|(base, _)| base)
+                .map(|(name, _)| name)
                 .chain(dropped)
                 .collect();
             for name in names {
@@ -76,26 +78,25 @@ fn remove(disk: &dyn Disk, key: Key) -> Result<(), Fault> {
 
 /// The file of this name in a group's directory; `None` for names that aren't ours.
 fn key_of(group: GroupId, name: &str) -> Option<Key> {
-    let (base, ending) = name.split_once('.')?;
+    let (stem, ending) = name.split_once('.')?;
     let kind = match ending {
         "log" => Kind::Data,
         "idx" => Kind::Index,
         _ => return None,
     };
-    let key = Key {
+    Some(Key {
         group,
-        segment: Offset(base.parse().ok()?),
+        segment: SegmentName::from_stem(stem)?,
         kind,
-    };
-    key.path().ends_with(&format!("/{name}")).then_some(key)
+    })
 }
 
 /// What is wrong with a group's segments, as far as recovery relies on them.
 fn damage(files: &Files, id: GroupId, group: &Group) -> Result<Option<String>, Fault> {
-    for (base, len) in group.log.segment_files() {
+    for (segment, len) in group.log.segment_files() {
         let key = Key {
             group: id,
-            segment: base,
+            segment,
             kind: Kind::Data,
         };
         if let Some(what) = short(files, key, u64::from(len))? {
@@ -109,7 +110,7 @@ fn damage(files: &Files, id: GroupId, group: &Group) -> Result<Option<String>, F
     {
         return Ok(Some(what));
     }
-    let first = group.log.segment_files().next().map(|(base, _)| base);
+    let first = group.log.segment_files().next().map(|(name, _)| name.base);
     let kept = |direct: &&Direct| first.is_some_and(|first| direct.place.segment >= first);
     for direct in group.direct.iter().filter(kept) {
         let Direct {
@@ -124,7 +125,7 @@ fn damage(files: &Files, id: GroupId, group: &Group) -> Result<Option<String>, F
             id,
             cuts,
             Located {
-                segment: place.segment,
+                segment: SegmentName::appended(place.segment),
                 block,
             },
         )? {

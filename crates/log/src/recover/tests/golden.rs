@@ -4,6 +4,7 @@
 //! `cargo test -p flotilla-log write_golden -- --ignored`
 
 use super::example_of;
+use crate::rewrite::tests::Keyed;
 use crate::testing::{MemDisk, SMALL, matches};
 use crate::{Storage, StorageSettings};
 use base::Disk;
@@ -60,10 +61,41 @@ fn a_directory_of_version_2_opens() {
 }
 
 #[test]
-fn what_is_written_now_is_what_version_2_wrote() {
+fn a_directory_of_version_3_opens() {
+    opens("v3", true);
+}
+
+/// Its checkpoint names segments that a rewrite made.
+#[test]
+fn a_compacted_directory_of_version_3_opens() {
+    let disk = MemDisk::new();
+    load(&disk, &dir("v3-compacted"), "");
+    compacted().opens_as(&disk);
+}
+
+/// A log that was compacted twice, and has gone on since.
+fn compacted() -> Keyed {
+    let mut keyed = Keyed::new(1);
+    for _ in 0..2 {
+        keyed.append(60);
+        keyed.compact();
+    }
+    keyed.checkpoint().unwrap();
+    keyed.append(5);
+    keyed
+}
+
+#[test]
+fn what_is_written_now_is_what_version_3_wrote() {
     let (disk, _) = example_of(SETTINGS, true);
+    is_as_written(&disk, "v3");
+    is_as_written(&compacted().disk, "v3-compacted");
+}
+
+fn is_as_written(disk: &MemDisk, version: &str) {
     for (path, _) in disk.all() {
-        let golden = std::fs::read(dir("v2").join(&path)).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let golden = dir(version).join(&path);
+        let golden = std::fs::read(golden).unwrap_or_else(|e| panic!("{path}: {e}"));
         assert!(
             disk.bytes(&path) == golden,
             "{path} is written differently now"
@@ -75,8 +107,13 @@ fn what_is_written_now_is_what_version_2_wrote() {
 #[ignore = "writes the golden files"]
 fn write_golden() {
     let (disk, _) = example_of(SETTINGS, true);
+    write(&disk, "v3");
+    write(&compacted().disk, "v3-compacted");
+}
+
+fn write(disk: &MemDisk, version: &str) {
     for (path, _) in disk.all() {
-        let to = dir("v2").join(&path);
+        let to = dir(version).join(&path);
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::write(to, disk.bytes(&path)).unwrap();
     }

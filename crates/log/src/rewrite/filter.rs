@@ -1,0 +1,187 @@
+//! What stays of a batch, as Kafka's cleaner decides it. Pure.
+//!
+//! Offsets keep their values: a batch keeps its first and last offset and its sequence whatever
+//! goes from it. A record without a value marks its key as deleted; when its batch is first
+//! compacted the batch is given the time from which that marker may go (its base timestamp, told
+//! by an attribute bit), so a reader that isn't slower than that sees it.
+
+use super::Kept;
+use super::keys::Keys;
+use crate::shape::Compact;
+use base::batch::Compression;
+use base::record::{self, Record};
+use base::{Batch, BatchHeader, Bug, Offset, planted};
+use bytes::Bytes;
+
+/// Attribute bit: the base timestamp is the time from which markers may go.
+const DELETE_HORIZON: i16 = 0x40;
+/// Attribute bit: the timestamps are the broker's.
+const LOG_APPEND_TIME: i16 = 0x08;
+/// Attribute bits that tell the compression.
+const COMPRESSION: i16 = 0x07;
+
+/// What stays of a batch.
+pub(super) enum Outcome {
+    /// All of it, byte for byte.
+    Same,
+    /// Another batch over the same offsets.
+    Less(Batch),
+    /// Nothing.
+    Nothing,
+}
+
+/// Decides over batches.
+pub(super) struct Filter<'a> {
+    pub(super) keys: &'a Keys,
+    /// Keys of records from here on were not noted.
+    pub(super) noted: Offset,
+    /// Where the log starts.
+    pub(super) start: Offset,
+    /// The end of all that is rewritten.
+    pub(super) last: Offset,
+    pub(super) compact: &'a Compact,
+    pub(super) kept: &'a Kept,
+}
+
+/// False for batches that stay as they are and whose keys count for nothing: markers of
+/// transactions, and what belongs to one, for it may have been aborted.
+pub(super) fn takes_part(header: &BatchHeader) -> bool {
+    !header.is_control() && !header.is_transactional()
+}
+
+/// Notes the keys of a batch. One whose records can't be read is noted as far as they can.
+pub(super) fn note(keys: &mut Keys, header: &BatchHeader, plain: &[u8]) {
+    let mut pos = 0;
+    for _ in 0..header.records {
+        let Ok(record) = record::read(plain, &mut pos) else {
+            return;
+        };
+        if let Some(key) = record.key {
+            keys.note(key, offset_of(header, &record));
+        }
+    }
+}
+
+fn offset_of(header: &BatchHeader, record: &Record<'_>) -> Offset {
+    Offset(header.base_offset.0 + i64::from(record.offset_delta))
+}
+
+/// The time from which markers of a batch may go, if it was compacted before.
+fn horizon(header: &BatchHeader) -> Option<i64> {
+    (header.attributes & DELETE_HORIZON != 0).then_some(header.base_timestamp)
+}
+
+impl Filter<'_> {
+    pub(super) fn pass(&self, batch: &Batch) -> Outcome {
+        let header = batch.header();
+        if header.next_offset() <= self.start {
+            return Outcome::Nothing;
+        }
+        if !takes_part(&header) {
+            return Outcome::Same;
+        }
+        let Some(plain) = (self.kept.codec.unpack)(batch) else {
+            return Outcome::Same;
+        };
+        // What is malformed stays: a topic that was not compacted takes batches unread.
+        self.sieve(batch, &header, &plain).unwrap_or(Outcome::Same)
+    }
+
+    fn sieve(&self, batch: &Batch, header: &BatchHeader, plain: &[u8]) -> Option<Outcome> {
+        let mut stay: Vec<(Record<'_>, &[u8])> = Vec::new();
+        let mut pos = 0;
+        for _ in 0..header.records {
+            let begin = pos;
+            let record = record::read(plain, &mut pos).ok()?;
+            if self.stays(header, &record) {
+                stay.push((record, &plain[begin..pos]));
+            }
+        }
+        if stay.is_empty() {
+            return Some(self.emptied(header));
+        }
+        let markers = stay.iter().any(|(record, _)| record.value.is_none());
+        let dated = horizon(header).is_some() || !markers;
+        if stay.len() == header.records as usize && dated {
+            return Some(Outcome::Same);
+        }
+        let mut less = *header;
+        if !dated {
+            less.attributes |= DELETE_HORIZON;
+            less.base_timestamp = self.compact.now.saturating_add(self.compact.retention);
+        }
+        let mut body = Vec::with_capacity(plain.len());
+        let mut latest = i64::MIN;
+        for (record, bytes) in &stay {
+            let timestamp = header.base_timestamp.wrapping_add(record.timestamp_delta);
+            latest = latest.max(timestamp);
+            if dated {
+                body.extend_from_slice(bytes);
+            } else {
+                let delta = timestamp.wrapping_sub(less.base_timestamp);
+                record.write_at(delta, &mut body);
+            }
+        }
+        less.records = stay.len() as i32;
+        if header.attributes & LOG_APPEND_TIME == 0 {
+            less.max_timestamp = latest;
+        }
+        let body = match header.compression().ok()? {
+            Compression::None => body,
+            compression => (self.kept.codec.pack)(compression, &body)?,
+        };
+        let less = Batch::sealed(less, Bytes::from(body));
+        // What is packed worse than before is no gain; but the date must be written.
+        let gains = less.len() < batch.len() || !dated || stay.len() < header.records as usize;
+        Some(if gains {
+            Outcome::Less(less)
+        } else {
+            Outcome::Same
+        })
+    }
+
+    fn stays(&self, header: &BatchHeader, record: &Record<'_>) -> bool {
+        let offset = offset_of(header, record);
+        if offset >= self.noted {
+            return true;
+        }
+        // A record without a key, from before the topic was compacted, can't be asked for.
+        let Some(key) = record.key else {
+            return false;
+        };
+        let mut latest = self.keys.last(key).is_none_or(|last| last <= offset);
+        if planted(Bug::CompactionDropsLast) && offset.0 % 16 == 0 {
+            latest = false;
+        }
+        latest && (record.value.is_some() || !self.may_go(header))
+    }
+
+    /// True if the markers of a batch may go.
+    fn may_go(&self, header: &BatchHeader) -> bool {
+        if planted(Bug::TombstoneTooEarly) {
+            return true;
+        }
+        horizon(header).is_some_and(|horizon| horizon <= self.compact.now)
+    }
+
+    /// A batch without records stays if it tells the last sequence of a live producer, or where
+    /// what was rewritten ends.
+    fn emptied(&self, header: &BatchHeader) -> Outcome {
+        let producers = &self.kept.producers;
+        let last_of_producer = header.is_idempotent()
+            && producers.get(&header.producer_id) == Some(&header.base_offset);
+        if !last_of_producer && header.next_offset() != self.last {
+            return Outcome::Nothing;
+        }
+        if header.records == 0 {
+            return Outcome::Same;
+        }
+        let empty = BatchHeader {
+            attributes: header.attributes & !(COMPRESSION | DELETE_HORIZON),
+            base_timestamp: header.max_timestamp,
+            records: 0,
+            ..*header
+        };
+        Outcome::Less(Batch::sealed(empty, Bytes::new()))
+    }
+}
