@@ -22,7 +22,8 @@
 //! - **EIO** on a write or a read: the call fails, a write after some of its sectors.
 //! - **ENOSPC**: a capacity; a write that would grow past it fails after what fits.
 //! - **Rot**: a bit of durable data flips. A page that is in the cache of an open file hides it;
-//!   it shows when the file is opened again or the node starts again.
+//!   it shows when the file is opened again or the node starts again. Half the flips are aimed at
+//!   what was written not long ago.
 //! - **Misdirection**: a write lands at another sector of the same file.
 //!
 //! Rot and misdirection destroy what was synced, so the plan of a run limits them to a minority
@@ -39,11 +40,14 @@ mod tests;
 use base::{Disk, File, Open, Random};
 use file::{Inode, SimFile};
 use names::Names;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The unit that a device writes whole.
 pub(crate) const SECTOR: usize = 512;
+/// Writes that are remembered, to know what is new.
+const RECENT_WRITES: usize = 200;
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
@@ -77,6 +81,8 @@ struct Armed {
 pub(crate) struct Damage {
     /// Synced data was destroyed: the node may refuse to start or to vote.
     pub(crate) destroyed: Vec<String>,
+    /// How many of these are flipped bits.
+    pub(crate) flips: usize,
     /// Syncs that failed in this life: the process must stop.
     pub(crate) failed_syncs: u32,
     /// Writes that failed in this life.
@@ -99,6 +105,8 @@ struct State {
     /// Percent of reads that would have to wait for the device.
     cold_percent: u64,
     damage: Damage,
+    /// The last writes: file, place, bytes.
+    recent: VecDeque<(usize, usize, usize)>,
 }
 
 fn eio() -> io::Error {
@@ -119,6 +127,7 @@ impl SimDisk {
             capacity: None,
             cold_percent: 0,
             damage: Damage::default(),
+            recent: VecDeque::new(),
         };
         SimDisk {
             state: Arc::new(Mutex::new(state)),
@@ -143,9 +152,9 @@ impl SimDisk {
         state.dead = false;
         state.fuse = None;
         state.armed.clear();
-        let destroyed = std::mem::take(&mut state.damage.destroyed);
         state.damage = Damage {
-            destroyed,
+            destroyed: std::mem::take(&mut state.damage.destroyed),
+            flips: state.damage.flips,
             ..Damage::default()
         };
         SimDisk {

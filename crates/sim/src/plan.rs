@@ -155,7 +155,7 @@ fn producers(random: &mut Random, direct_batch_bytes: u32) -> Vec<producer::Habi
             },
             in_flight: random.between(1, 5) as usize,
             pause: one_of(random, &[100_000, 250_000, 600_000]),
-            large_percent: one_of(random, &[0, 5, 20]),
+            large_percent: one_of(random, &[0, 10, 40]),
             large_bytes: direct_batch_bytes as usize,
         }
     };

@@ -1,9 +1,13 @@
 //! A start finds what storage called durable: each group's term, vote and entries, as of one turn,
-//! and that no earlier one than the last that was reported.
+//! and that no earlier one than the last that was reported. If bits flipped, a start that isn't
+//! refused may have lost the last writes, but none before them.
 
 use super::{Checked, violation};
 use log::{Record, Recovered, Turn};
 use std::collections::{BTreeMap, VecDeque};
+
+/// Writes that flipped bits can hide: each later one tells what was synced before it.
+const SHIELD: usize = 4;
 
 /// What a turn does to a group.
 #[derive(Clone, Copy)]
@@ -62,17 +66,18 @@ impl Known {
 
 type Groups = BTreeMap<u64, Known>;
 
-/// True if a group has lost entries by that.
-fn apply(groups: &mut Groups, steps: &[(u64, Step)]) -> bool {
-    let mut cuts = false;
+/// Says which group has lost entries by that.
+fn apply(groups: &mut Groups, steps: &[(u64, Step)]) -> Option<u64> {
+    let mut cut = None;
     for (group, step) in steps {
         match step {
             Step::Create => drop(groups.insert(*group, Known::default())),
             Step::Remove => drop(groups.remove(group)),
-            _ => cuts |= groups.entry(*group).or_default().apply(*step),
+            _ if groups.entry(*group).or_default().apply(*step) => cut = Some(*group),
+            _ => {}
         }
     }
-    cuts
+    cut
 }
 
 /// One node's.
@@ -81,6 +86,8 @@ struct Node {
     /// As of turn `upto`, the last that was called durable.
     durable: Groups,
     upto: u64,
+    /// What `upto` was after each of the last writes, and after the start if it is as recent.
+    recent: VecDeque<u64>,
     /// Turns after it that were handed to storage.
     open: VecDeque<(u64, Vec<(u64, Step)>)>,
     /// As of the last of them.
@@ -127,18 +134,23 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// A shard hands a turn to storage. True if a log is cut in it.
-    pub(crate) fn handed(&mut self, node: u32, turn: &Turn) -> bool {
+    /// A shard hands a turn to storage. Says which group's log is cut in it.
+    pub(crate) fn handed(&mut self, node: u32, turn: &Turn) -> Option<u64> {
         let node = self.nodes.entry(node).or_default();
         let steps: Vec<(u64, Step)> = turn.records.iter().filter_map(step).collect();
-        let cuts = apply(&mut node.handed, &steps);
+        let cut = apply(&mut node.handed, &steps);
         node.open.push_back((turn.number, steps));
-        cuts
+        cut
     }
 
     /// Storage says that all turns up to this one are durable.
     pub(crate) fn durable(&mut self, node: u32, turn: u64) {
-        self.nodes.entry(node).or_default().advance(turn);
+        let node = self.nodes.entry(node).or_default();
+        node.advance(turn);
+        node.recent.push_back(node.upto);
+        if node.recent.len() > SHIELD + 1 {
+            node.recent.pop_front();
+        }
     }
 
     /// A node whose data is whole has started.
@@ -157,6 +169,7 @@ impl Kept {
         // Later turns may have made it. What a start has found is durable.
         node.advance(found.turn);
         node.upto = found.turn;
+        node.recent = [found.turn].into();
         node.open.clear();
         node.handed = node.durable.clone();
         for (group, known) in &node.durable {
@@ -182,13 +195,25 @@ impl Kept {
         }
     }
 
-    /// A node's data was destroyed: nothing is expected of it any more.
-    pub(crate) fn destroyed(&mut self, node: u32, found: &Found) {
-        let node = self.nodes.entry(node).or_default();
+    /// A node has started of whose data some was destroyed: by flipped bits only, or also by
+    /// writes that went astray, which can take the place of several.
+    pub(crate) fn damaged(&mut self, name: u32, found: &Found, flips_only: bool) -> Checked {
+        let node = self.nodes.entry(name).or_default();
+        let safe = node.recent.front().copied().unwrap_or(0);
         *node = Node {
             upto: found.turn,
+            recent: [found.turn].into(),
             ..Node::default()
         };
+        if flips_only && found.turn < safe {
+            let what = format!(
+                "node {name}: turn {safe} was durable and {SHIELD} writes came after it, the start \
+                 found those up to {} and said nothing",
+                found.turn
+            );
+            return Err(violation("damage is told from a torn tail", what));
+        }
+        Ok(())
     }
 }
 
@@ -269,9 +294,9 @@ mod tests {
             settings: Settings { segment_bytes: 9 },
         };
         let first = vec![create, entry(1, 1), entry(2, 3), vote(4, 2)];
-        assert!(!kept.handed(1, &turn(1, first)));
+        assert_eq!(kept.handed(1, &turn(1, first)), None);
         kept.durable(1, 1);
-        assert!(kept.handed(1, &turn(2, vec![entry(2, 4)])), "a cut");
+        assert_eq!(kept.handed(1, &turn(2, vec![entry(2, 4)])), Some(1));
         kept
     }
 
@@ -279,6 +304,23 @@ mod tests {
     fn what_was_durable_and_what_may_have_become_so_is_found() {
         assert_eq!(two_turns().started(1, &found(1, 2, 2, 3)), Ok(()));
         assert_eq!(two_turns().started(1, &found(2, 2, 2, 4)), Ok(()));
+    }
+
+    #[test]
+    fn flipped_bits_take_the_last_writes_at_most() {
+        let written = |writes: u64| {
+            let mut kept = Kept::default();
+            kept.damaged(1, &found(0, 0, 0, 0), true).unwrap();
+            for number in 1..=writes {
+                kept.handed(1, &turn(number, vec![vote(number as u32, 1)]));
+                kept.durable(1, number);
+            }
+            kept
+        };
+        assert_eq!(written(9).damaged(1, &found(5, 1, 0, 0), true), Ok(()));
+        assert!(written(9).damaged(1, &found(4, 1, 0, 0), true).is_err());
+        assert_eq!(written(9).damaged(1, &found(4, 1, 0, 0), false), Ok(()));
+        assert_eq!(written(2).damaged(1, &found(0, 1, 0, 0), true), Ok(()));
     }
 
     #[test]

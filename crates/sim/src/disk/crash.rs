@@ -1,8 +1,14 @@
 //! What kills, power losses and time leave of a data directory.
 
 use super::file::{Inode, Old};
-use super::{SECTOR, SimDisk};
+use super::{SECTOR, SimDisk, State};
 use base::Random;
+
+/// The last writes are not aimed at: what nothing newer speaks of can't be told from what was never
+/// written.
+const LATEST_WRITES: usize = 6;
+/// So many before them are: a checkpoint soon makes older ones of the write-ahead log needless.
+const AIMED_WRITES: usize = 12;
 
 /// How much of what wasn't synced a power loss leaves.
 #[derive(Clone, Copy)]
@@ -74,6 +80,41 @@ impl Inode {
     }
 }
 
+impl State {
+    /// Where a bit flips: half the time in what was written not long ago, for most of what is older
+    /// isn't needed any more; else anywhere.
+    fn rotten_place(&mut self, files: &[(String, usize)]) -> (String, usize, usize) {
+        let recent: Vec<(usize, usize, usize)> = self
+            .recent
+            .iter()
+            .filter(|(inode, ..)| files.iter().any(|(_, of)| of == inode))
+            .copied()
+            .collect();
+        let settled = recent.len().saturating_sub(LATEST_WRITES);
+        if settled > 0 && self.random.percent(50) {
+            let oldest = settled.saturating_sub(AIMED_WRITES) as u64;
+            let nth = oldest + self.random.below(settled as u64 - oldest);
+            let (inode, pos, len) = recent[nth as usize];
+            let pos = pos + self.random.below(len as u64) as usize;
+            let path = files.iter().find(|(_, of)| *of == inode);
+            if let Some((path, _)) = path.filter(|_| pos < self.inodes[inode].bytes.len()) {
+                return (path.clone(), inode, pos);
+            }
+        }
+        let (path, inode) = files[self.random.below(files.len() as u64) as usize].clone();
+        let bytes = &self.inodes[inode].bytes;
+        // Zeros are most often room that was written ahead; a flip there tells nothing.
+        let mut pos = self.random.below(bytes.len() as u64) as usize;
+        for _ in 0..16 {
+            if bytes[pos] != 0 {
+                break;
+            }
+            pos = self.random.below(bytes.len() as u64) as usize;
+        }
+        (path, inode, pos)
+    }
+}
+
 impl SimDisk {
     /// `kill -9`: what was written stays, synced or not.
     pub(crate) fn kill(&self) {
@@ -120,18 +161,10 @@ impl SimDisk {
         if files.is_empty() {
             return None;
         }
-        let (path, inode) = &files[state.random.below(files.len() as u64) as usize];
-        let len = state.inodes[*inode].bytes.len();
-        // Zeros are most often room that was written ahead; a flip there tells nothing.
-        let mut pos = state.random.below(len as u64) as usize;
-        for _ in 0..16 {
-            if state.inodes[*inode].bytes[pos] != 0 {
-                break;
-            }
-            pos = state.random.below(len as u64) as usize;
-        }
+        let (path, inode, pos) = state.rotten_place(&files);
+        let len = state.inodes[inode].bytes.len();
         let mask = 1u8 << state.random.below(8);
-        let file = &mut state.inodes[*inode];
+        let file = &mut state.inodes[inode];
         if file.unsynced.contains_key(&(pos / SECTOR)) {
             return None;
         }
@@ -141,6 +174,7 @@ impl SimDisk {
         }
         let what = format!("a bit of {path} at {pos} of {len}");
         state.damage.destroyed.push(what.clone());
+        state.damage.flips += 1;
         Some(what)
     }
 }

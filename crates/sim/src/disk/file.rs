@@ -1,6 +1,6 @@
 //! A simulated file: its bytes, and for each unsynced sector what the device still has.
 
-use super::{ENOSPC, Fails, SECTOR, SimDisk, State, eio};
+use super::{ENOSPC, Fails, RECENT_WRITES, SECTOR, SimDisk, State, eio};
 use base::File;
 use std::collections::BTreeMap;
 use std::io;
@@ -117,6 +117,12 @@ impl State {
         }
         if result.is_ok() && self.hits(Fails::Misdirect) {
             pos = self.astray(inode, pos, total);
+        }
+        if result.is_ok() && total > 0 {
+            self.recent.push_back((inode, pos, total));
+            if self.recent.len() > RECENT_WRITES {
+                self.recent.pop_front();
+            }
         }
         let mut left = allowed;
         for piece in pieces {

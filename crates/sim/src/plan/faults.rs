@@ -53,7 +53,7 @@ pub(crate) enum Fault {
     /// Whoever comes to lead is cut off or stopped at once, for a while.
     Hunt { time: Micros },
     /// A leader is cut off for a while. Whoever then cuts off what the group didn't commit is
-    /// stopped in the middle of it.
+    /// stopped in the middle of it, or its leader is.
     Ambush { time: Micros },
     /// A process gets no time for a while.
     Pause { whom: Whom, time: Micros },
@@ -96,7 +96,7 @@ pub(crate) enum Fault {
     },
     /// The device is slow for a while.
     SlowDisk { node: Place, time: Micros },
-    /// Bits flip: at once, or while the node is down after a crash.
+    /// Bits flip: at once, or while the node is down: after its next crash, which may come now.
     Rot {
         node: Place,
         place: Where,
@@ -150,8 +150,8 @@ pub(super) fn draw(
 fn network(random: &mut Random, nodes: usize) -> Fault {
     let (a, b) = two(random, nodes);
     let time = some_time(random);
-    match random.below(11) {
-        9 | 10 => Fault::Ambush {
+    match random.below(12) {
+        9.. => Fault::Ambush {
             time: random.between(SECOND, 3 * SECOND),
         },
         8 => Fault::Hunt { time },
@@ -231,7 +231,7 @@ fn local(random: &mut Random, nodes: usize) -> Fault {
 }
 
 fn destroying(random: &mut Random, node: Place) -> Fault {
-    let place = one_of(random, &[Where::Log, Where::Segments, Where::Segments]);
+    let place = one_of(random, &[Where::Log, Where::Segments]);
     match random.below(5) {
         0 => Fault::Misdirect { node },
         _ => Fault::Rot {

@@ -25,15 +25,17 @@ impl World {
                     self.parts.keys().map(|group| GroupId(*group)).collect();
                 groups.push(GroupId::META);
                 let group = groups[self.random.below(groups.len() as u64) as usize];
-                let brokers = self.nodes.iter().filter_map(|node| node.process.as_ref());
-                let known = brokers.filter_map(|process| process.broker.leader(group));
-                let leader = known.max_by_key(|(_, term)| *term);
-                leader
-                    .map(|(node, _)| node.0 as usize - 1)
-                    .into_iter()
-                    .collect()
+                self.leader_of(group).into_iter().collect()
             }
         }
+    }
+
+    /// Who leads a group, by the latest term that any node knows.
+    fn leader_of(&self, group: GroupId) -> Option<Place> {
+        let brokers = self.nodes.iter().filter_map(|node| node.process.as_ref());
+        let known = brokers.filter_map(|process| process.broker.leader(group));
+        let (leader, _) = known.max_by_key(|(_, term)| *term)?;
+        Some(leader.0 as usize - 1)
     }
 
     /// A fault of the plan begins.
@@ -123,6 +125,10 @@ impl World {
                 down: true,
             } => {
                 self.nodes[node].rot_when_down.push((place, bits));
+                if self.nodes[node].process.is_some() && self.random.percent(50) {
+                    let down = self.random.between(5_000, 500_000);
+                    self.crashed(node, Crash::Kill, down);
+                }
             }
             Fault::Rot {
                 node,
@@ -153,16 +159,24 @@ impl World {
         }
     }
 
-    /// A node is about to cut off a part of a log: in an ambush it is stopped while it does so.
-    pub(super) fn ambush(&mut self, node: Place) {
+    /// A node is about to cut off a part of a group's log. In an ambush it is stopped while it does
+    /// so; or the leader that makes it do so is hit, so that the node may soon lead again itself.
+    pub(super) fn ambush(&mut self, node: Place, group: u64) {
         if self.scheduler.now() >= self.ambush_until || self.nodes[node].fuse.is_some() {
             return;
         }
-        let how = [Crash::Kill, Crash::Power][self.random.below(2) as usize];
-        let down = self.random.between(5_000, 500_000);
-        self.nodes[node].fuse = Some((how, down));
-        let operations = self.random.below(AMBUSH_OPERATIONS) as u32;
-        self.nodes[node].disk.light_fuse(operations);
+        if self.random.percent(50) {
+            let how = [Crash::Kill, Crash::Power][self.random.below(2) as usize];
+            let down = self.random.between(5_000, 500_000);
+            self.nodes[node].fuse = Some((how, down));
+            let operations = self.random.below(AMBUSH_OPERATIONS) as u32;
+            self.nodes[node].disk.light_fuse(operations);
+        } else if let Some(leader) = self.leader_of(GroupId(group)).filter(|it| *it != node) {
+            let life = self.nodes[leader].life;
+            let wait = self.random.below(3_000);
+            let struck = Over::Struck { node: leader, life };
+            self.scheduler.after(wait, Event::Over(struck));
+        }
     }
 
     fn begin_on_net(&mut self, fault: Fault) {

@@ -68,11 +68,12 @@ impl World {
 
     fn check_found(&mut self, place: Place, found: &Found) -> Checked {
         let name = place as u32 + 1;
-        if self.damage(place).destroyed.is_empty() {
+        let damage = self.damage(place);
+        if damage.destroyed.is_empty() {
             return self.checkers.kept.started(name, found);
         }
-        self.checkers.kept.destroyed(name, found);
-        Ok(())
+        let flips_only = damage.flips == damage.destroyed.len();
+        self.checkers.kept.damaged(name, found, flips_only)
     }
 
     fn refused_to_start(&mut self, place: Place, fault: &Fault) -> Checked {
@@ -202,10 +203,10 @@ impl World {
             process.broker.publish_heard(heard);
         }
         if let Some(turn) = effects.turn {
-            let cuts = self.checkers.kept.handed(place as u32 + 1, &turn);
+            let cut = self.checkers.kept.handed(place as u32 + 1, &turn);
             process.turns.push_back(turn);
-            if cuts {
-                self.ambush(place);
+            if let Some(group) = cut {
+                self.ambush(place, group);
             }
         }
         for (to, pieces) in effects.frames {
