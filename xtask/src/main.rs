@@ -8,6 +8,7 @@ mod interop;
 mod run;
 mod server;
 mod sim;
+mod suites;
 mod tidy;
 mod tools;
 

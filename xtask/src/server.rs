@@ -1,10 +1,11 @@
-//! A flotilla process for the subcommands that need one: started on free ports over a directory
-//! of its own, stopped by its process id, never left behind.
+//! Flotilla processes for the subcommands that need some: one node or three, started on free ports
+//! over directories of their own, stopped by their process ids, never left behind.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// Longest wait for the ready line.
@@ -25,43 +26,37 @@ pub struct Server {
 impl Server {
     /// Starts one node over an empty directory `data`, its log beside it.
     pub fn start(binary: &Path, data: &Path, args: &[&str]) -> Result<Server, String> {
-        let _ = std::fs::remove_dir_all(data);
-        std::fs::create_dir_all(data).map_err(|e| format!("{}: {e}", data.display()))?;
-        let log = std::fs::File::create(data.with_extension("log"))
-            .map_err(|e| format!("the node's log: {e}"))?;
-        let mut child = Command::new(binary)
-            .args([
-                "serve",
-                "--kafka",
-                "127.0.0.1:0",
-                "--http",
-                "127.0.0.1:0",
-                "--data-dir",
-            ])
-            .arg(data)
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .map_err(|e| format!("{}: {e}", binary.display()))?;
-        let stdout = child.stdout.take().expect("it is piped");
-        let data = data.to_owned();
-        let mut server = Server {
-            child,
-            kafka: String::new(),
-            http: String::new(),
-            data,
-        };
-        let line = first_line(stdout).ok_or_else(|| {
-            format!(
-                "the node didn't get ready; its log: {}",
-                server.log().display()
-            )
-        })?;
-        server.kafka = word(&line, "kafka=")?;
-        server.http = word(&line, "http=")?;
-        Ok(server)
+        Starting::new(binary, data, args)?.ready()
+    }
+
+    /// Starts a cluster of three over empty directories beside `data`. Each gets the arguments.
+    pub fn start_three(binary: &Path, data: &Path, args: &[&str]) -> Result<Vec<Server>, String> {
+        let peers = free_addresses(3)?;
+        let ids = 1..=peers.len();
+        let members: Vec<String> = ids
+            .clone()
+            .zip(&peers)
+            .map(|(i, p)| format!("{i}@{p}"))
+            .collect();
+        let members = members.join(",");
+        let mut starting = Vec::new();
+        for (id, peer) in ids.zip(&peers) {
+            let (id, rack) = (id.to_string(), format!("RACK{id}"));
+            let own = [
+                "--node-id",
+                &id,
+                "--rack",
+                &rack,
+                "--peer",
+                peer,
+                "--peers",
+                &members,
+            ];
+            let args = [&own, args].concat();
+            let data = data.with_file_name(format!("data-{id}"));
+            starting.push(Starting::new(binary, &data, &args)?);
+        }
+        starting.into_iter().map(Starting::ready).collect()
     }
 
     /// Its process id.
@@ -91,6 +86,52 @@ impl Server {
     }
 }
 
+/// A process that was started and isn't ready yet.
+struct Starting {
+    server: Server,
+    line: Receiver<String>,
+}
+
+impl Starting {
+    fn new(binary: &Path, data: &Path, args: &[&str]) -> Result<Starting, String> {
+        let _ = std::fs::remove_dir_all(data);
+        std::fs::create_dir_all(data).map_err(|e| format!("{}: {e}", data.display()))?;
+        let log = std::fs::File::create(data.with_extension("log"))
+            .map_err(|e| format!("the node's log: {e}"))?;
+        let mut command = Command::new(binary);
+        command.args(["serve", "--http", "127.0.0.1:0", "--data-dir"]);
+        command.arg(data).args(args);
+        if !args.contains(&"--kafka") {
+            command.args(["--kafka", "127.0.0.1:0"]);
+        }
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .map_err(|e| format!("{}: {e}", binary.display()))?;
+        let stdout = child.stdout.take().expect("it is piped");
+        let server = Server {
+            child,
+            kafka: String::new(),
+            http: String::new(),
+            data: data.to_owned(),
+        };
+        let line = lines(stdout);
+        Ok(Starting { server, line })
+    }
+
+    fn ready(mut self) -> Result<Server, String> {
+        let log = self.server.log();
+        let line = self.line.recv_timeout(START_MAX);
+        let line =
+            line.map_err(|_| format!("the node didn't get ready; its log: {}", log.display()))?;
+        self.server.kafka = word(&line, "kafka=")?;
+        self.server.http = word(&line, "http=")?;
+        Ok(self.server)
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -98,16 +139,26 @@ impl Drop for Server {
     }
 }
 
-/// The first line of a stream, if it comes in time. The rest is read and dropped, so that the
-/// process never blocks on a full pipe.
-fn first_line(stream: impl std::io::Read + Send + 'static) -> Option<String> {
+/// The lines of a stream. It is read to its end, so that the process never blocks on a full pipe.
+fn lines(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
             let _ = sender.send(line);
         }
     });
-    receiver.recv_timeout(START_MAX).ok()
+    receiver
+}
+
+/// Addresses on loopback that nobody listens on at the moment.
+pub fn free_addresses(count: usize) -> Result<Vec<String>, String> {
+    let bind = |_| TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr().map(|a| (l, a)));
+    let held: Result<Vec<_>, _> = (0..count).map(bind).collect();
+    let held = held.map_err(|e| format!("a free port: {e}"))?;
+    Ok(held
+        .iter()
+        .map(|(_, address)| address.to_string())
+        .collect())
 }
 
 fn word(line: &str, name: &str) -> Result<String, String> {

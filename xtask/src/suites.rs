@@ -1,0 +1,216 @@
+//! `cargo xtask interop suite NAME`: a client's own suite of integration tests against running nodes, case by case, each in a
+//! process of its own with a time limit. The suites come from the package registries of their languages; which cases there are,
+//! and which aren't run for what reason, stands in `interop/suites/NAME.txt`, what came of them in `NAME.results.txt`.
+//!
+//! A case passes only if the suite's own report says that it ran and passed: a skip is no pass, an exit code alone proves nothing.
+//! A run goes on where the last one stopped: what has a result is not run again, unless `--again` asks for it.
+
+mod kafka_python;
+mod kgo;
+mod librdkafka;
+mod process;
+mod results;
+#[cfg(test)]
+mod tests;
+
+use crate::run::{self, exists, flag, only_flags, root};
+use crate::server::{self, Server};
+use results::{Column, Outcome, Results};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// A suite: where it comes from, and how one case of it is run.
+struct Suite {
+    name: &'static str,
+    /// The package and its version, as the page about compatibility names them.
+    package: &'static str,
+    needs: &'static [(&'static str, &'static str)],
+    /// Longest time for one case.
+    limit: Duration,
+    /// Fetches and builds it in a directory that may hold what an earlier run left; returns where the cases run.
+    prepare: fn(&Path) -> Result<PathBuf, String>,
+    command: fn(&Path, &str, &Cluster) -> Command,
+    /// What the output of a case says.
+    judge: fn(&str, &str) -> Outcome,
+}
+
+/// Who is tested.
+struct Cluster {
+    bootstrap: String,
+    /// Records that one test moves at most, where the suite lets us say.
+    records: u32,
+    replicas: u32,
+}
+
+const SUITES: &[Suite] = &[kgo::SUITE, kafka_python::SUITE, librdkafka::SUITE];
+
+/// Records that one test moves at most, unless `--records` says otherwise.
+const RECORDS: u32 = 500_000;
+
+/// A case of the file.
+#[derive(Debug, PartialEq, Eq)]
+struct Case {
+    name: String,
+    /// Why it is not run.
+    skipped: Option<String>,
+}
+
+const USAGE: &str = "usage: cargo xtask interop suite kgo|kafka-python|librdkafka [--nodes 1|3] [--binary PATH] \
+     [--bootstrap HOST:PORT,.. [--kafka]] [--only CASE,..] [--records N] [--again]";
+
+/// Runs the subcommand.
+pub fn run(args: &[String]) -> Result<(), String> {
+    let (name, args) = args.split_first().ok_or(USAGE)?;
+    let suite = SUITES.iter().find(|s| s.name == name).ok_or(USAGE)?;
+    let valued = ["--nodes", "--binary", "--bootstrap", "--only", "--records"];
+    only_flags(args, &valued, &["--again", "--kafka"])?;
+    if let Some((program, _)) = suite.needs.iter().find(|(p, probe)| !exists(p, probe)) {
+        return Err(format!("{name}: {program} is not installed"));
+    }
+    let nodes: u32 = flag(args, "--nodes")?.unwrap_or(1);
+    let given = flag::<String>(args, "--bootstrap")?;
+    let is_kafka = args.iter().any(|arg| arg == "--kafka");
+    let column = match (is_kafka, nodes, &given) {
+        (true, _, Some(_)) => Column::Kafka,
+        (false, 1, _) => Column::One,
+        (false, 3, _) => Column::Three,
+        _ => return Err(USAGE.into()),
+    };
+    let cache = run::target_directory()?.join("interop/suites").join(name);
+    let logs = cache.join("logs");
+    std::fs::create_dir_all(&logs).map_err(|e| format!("{}: {e}", logs.display()))?;
+    let directory = (suite.prepare)(&cache)?;
+    let only = flag::<String>(args, "--only")?;
+    let cases = wanted(cases(&read(&file(name, "txt"))?), only.as_deref())?;
+
+    let mut servers = Vec::new();
+    let bootstrap = match given {
+        Some(bootstrap) => bootstrap,
+        None => {
+            let binary = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
+            servers = start(&binary, &cache.join("data"), nodes)?;
+            let addresses: Vec<&str> = servers.iter().map(|s| s.kafka.as_str()).collect();
+            addresses.join(",")
+        }
+    };
+    let cluster = Cluster {
+        bootstrap,
+        records: flag(args, "--records")?.unwrap_or(RECORDS),
+        replicas: nodes,
+    };
+    let again = args.iter().any(|arg| arg == "--again");
+    let ran = run_cases(suite, &directory, &logs, &cases, &cluster, (column, again));
+    let stopped: Result<Vec<()>, String> = servers.into_iter().map(Server::stop).collect();
+    stopped.and(ran)
+}
+
+fn run_cases(
+    suite: &Suite,
+    directory: &Path,
+    logs: &Path,
+    cases: &[Case],
+    cluster: &Cluster,
+    (column, again): (Column, bool),
+) -> Result<(), String> {
+    let path = file(suite.name, "results.txt");
+    let mut results = Results::read(&path)?;
+    let (mut passed, mut others) = (0, Vec::new());
+    for case in cases {
+        let name = &case.name;
+        let outcome = match (&case.skipped, results.of(name, column)) {
+            (Some(_), _) => continue,
+            (None, Some(outcome)) if !again => outcome,
+            _ => {
+                let log = logs.join(format!("{}.{column:?}", name.replace('/', "_")));
+                let command = (suite.command)(directory, name, cluster);
+                let ended = process::run(command, &log, suite.limit)?;
+                let outcome = match ended {
+                    process::Ended::OverTime => Outcome::OverTime,
+                    process::Ended::ByItself => (suite.judge)(name, &read(&log)?),
+                };
+                println!("{}: {name} {outcome}", suite.name);
+                results.set(name, column, outcome);
+                results.write(&path)?;
+                results::write_page(SUITES)?;
+                outcome
+            }
+        };
+        match outcome {
+            Outcome::Passed => passed += 1,
+            _ => others.push(format!("{name} {outcome}")),
+        }
+    }
+    println!("{}: {passed} passed", suite.name);
+    // What doesn't pass on Kafka either says nothing about us.
+    let unlike = |other: &String| {
+        let name = other.split(' ').next().unwrap_or_default();
+        column != Column::Kafka && results.of(name, Column::Kafka) == Some(Outcome::Passed)
+    };
+    let unlike: Vec<String> = others.into_iter().filter(unlike).collect();
+    match unlike.is_empty() {
+        true => Ok(()),
+        false => Err(format!("pass on Kafka and not here: {}", unlike.join(", "))),
+    }
+}
+
+/// Nodes as the suites expect them: topics of four partitions, and groups that don't wait for more members at first.
+fn start(binary: &Path, data: &Path, nodes: u32) -> Result<Vec<Server>, String> {
+    let common = ["num.partitions=4", "group.initial.rebalance.delay.ms=0"];
+    let set = |keys: &[&'static str]| -> Vec<&'static str> {
+        keys.iter().flat_map(|key| ["--set", key]).collect()
+    };
+    if nodes == 3 {
+        let safe = ["default.replication.factor=3", "min.insync.replicas=2"];
+        let args = [set(&common), set(&safe)].concat();
+        return Server::start_three(binary, data, &args);
+    }
+    // One suite looks whether the address was given by name.
+    let address = server::free_addresses(1)?.remove(0);
+    let listener = format!("advertised.listeners=PLAINTEXT://{address}");
+    let own = ["--rack", "RACK1", "--kafka", &address, "--set", &listener];
+    let args = [own.to_vec(), set(&common)].concat();
+    Ok(vec![Server::start(binary, data, &args)?])
+}
+
+fn file(suite: &str, ending: &str) -> PathBuf {
+    root()
+        .join("interop/suites")
+        .join(format!("{suite}.{ending}"))
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// One case a line; `#- why` before cases up to the next empty line: they are not run.
+fn cases(text: &str) -> Vec<Case> {
+    let mut skipped = None;
+    let mut cases = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(why) = line.strip_prefix("#-") {
+            skipped = Some(why.trim().to_owned());
+        } else if line.is_empty() {
+            skipped = None;
+        } else if !line.starts_with('#') {
+            let skipped = skipped.clone();
+            let name = line.to_owned();
+            cases.push(Case { name, skipped });
+        }
+    }
+    cases
+}
+
+/// The cases that `--only` names, also those that are otherwise not run.
+fn wanted(all: Vec<Case>, only: Option<&str>) -> Result<Vec<Case>, String> {
+    let Some(only) = only else { return Ok(all) };
+    let find = |name: &str| match all.iter().any(|case| case.name == name) {
+        true => Ok(Case {
+            name: name.to_owned(),
+            skipped: None,
+        }),
+        false => Err(format!("there is no case {name}")),
+    };
+    only.split(',').map(find).collect()
+}
