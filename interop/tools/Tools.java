@@ -5,7 +5,8 @@
 //   java -cp JARS Tools.java BOOTSTRAP < cases > results
 //
 // A case is a line `tool arguments...`; BOOTSTRAP in it stands for the address. Lines that are
-// empty or begin with # are copied. A line `wait N` waits N milliseconds.
+// empty or begin with # are copied. A line `wait N` waits N milliseconds; `join GROUP classic|consumer
+// TOPIC` makes a member of a group, which `leave GROUP` ends.
 
 import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
@@ -13,9 +14,15 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.utils.Exit;
 
 public class Tools {
@@ -37,6 +44,11 @@ public class Tools {
         Map.entry("kafka-consumer-groups",
             "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
         Map.entry("kafka-groups", "org.apache.kafka.tools.GroupsCommand"),
+        Map.entry("kafka-console-consumer",
+            "org.apache.kafka.tools.consumer.ConsoleConsumer"),
+        Map.entry("kafka-verifiable-producer", "org.apache.kafka.tools.VerifiableProducer"),
+        Map.entry("kafka-verifiable-consumer", "org.apache.kafka.tools.VerifiableConsumer"),
+        Map.entry("kafka-consumer-perf-test", "org.apache.kafka.tools.ConsumerPerformance"),
         Map.entry("kafka-producer-perf-test", "org.apache.kafka.tools.ProducerPerformance"));
 
     private static final long CHANGE_SHOWS_MS = 200;
@@ -73,10 +85,54 @@ public class Tools {
                 Thread.sleep(Long.parseLong(line.substring(5)));
                 continue;
             }
+            if (line.startsWith("join ")) {
+                String[] words = line.split(" ");
+                members.put(words[1], new Member(args[0], words[1], words[2], words[3]));
+                continue;
+            }
+            if (line.startsWith("leave ")) {
+                members.remove(line.substring(6)).leave();
+                continue;
+            }
             run(line, args[0], results);
         }
         results.flush();
         Runtime.getRuntime().halt(0);
+    }
+
+    private static final Map<String, Member> members = new HashMap<>();
+
+    /** A consumer that is there while tools look at its group. */
+    private static final class Member {
+        private final KafkaConsumer<byte[], byte[]> consumer;
+        private final Thread thread;
+        private volatile boolean stays = true;
+
+        Member(String bootstrap, String group, String protocol, String topic) throws Exception {
+            consumer = new KafkaConsumer<>(Map.of("bootstrap.servers", bootstrap, "group.id", group,
+                "group.protocol", protocol, "client.id", "member", "enable.auto.commit", "false",
+                "auto.offset.reset", "earliest"), new ByteArrayDeserializer(), new ByteArrayDeserializer());
+            consumer.subscribe(List.of(topic));
+            CountDownLatch assigned = new CountDownLatch(1);
+            thread = new Thread(() -> {
+                while (stays) {
+                    consumer.poll(Duration.ofMillis(100));
+                    if (!consumer.assignment().isEmpty()) {
+                        assigned.countDown();
+                    }
+                }
+                consumer.close();
+            });
+            thread.start();
+            if (!assigned.await(30, TimeUnit.SECONDS)) {
+                throw new IllegalStateException(group + " gives its member nothing");
+            }
+        }
+
+        void leave() throws InterruptedException {
+            stays = false;
+            thread.join();
+        }
     }
 
     private static void run(String line, String bootstrap, PrintStream results)

@@ -53,3 +53,22 @@ fn a_difference_without_a_reason_or_another_code_is_an_error() {
     assert!(compare(outcome("tool b", &["z"], "1"), good).is_err());
     assert!(compare(kafka[0].clone(), outcome("tool c", &["z"], "0")).is_err());
 }
+
+#[test]
+fn ids_and_times_are_masked_inside_words_too() {
+    let masked = |word| numbers(word);
+    assert_eq!(
+        masked("member-8b7ab1c0-51a6-4f6e-93a2-0d6c3a7f5b11"),
+        "member-DRAWN"
+    );
+    assert_eq!(
+        masked("{\"timestamp\":1795277212602,\"offset\":12}"),
+        "{\"timestamp\":TIME,\"offset\":12}"
+    );
+    assert_eq!(masked("cWvN9HI2TFyuGCD0lGb_Gg"), "DRAWN");
+    assert_eq!(masked("org.apache.kafka.common"), "org.apache.kafka.common");
+    assert_eq!(
+        masked("2023-11-14T22:13:20.000Z"),
+        "2023-11-14T22:13:20.000Z"
+    );
+}
