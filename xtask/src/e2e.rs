@@ -6,8 +6,8 @@ use crate::run::{self, cargo, checked, flag, only_flags, output, root};
 use serde_json::Value;
 use std::path::Path;
 
-const USAGE: &str = "usage: cargo xtask e2e faults [--kills 20] [--stops 0] [--calm SECONDS] \
-                     [--partitions 6] [--seconds 3600] [--binary PATH] [--write]\n       \
+const USAGE: &str = "usage: cargo xtask e2e faults [--kills 20] [--stops 0] [--leaves 0] \
+                     [--calm SECONDS] [--partitions 6] [--seconds 3600] [--binary PATH] [--write]\n       \
                      cargo xtask e2e footprint [--binary PATH]";
 
 /// Where the results stand for people.
@@ -58,6 +58,7 @@ fn faults(args: &[String]) -> Result<(), String> {
     let valued = [
         "--kills",
         "--stops",
+        "--leaves",
         "--calm",
         "--partitions",
         "--seconds",

@@ -51,6 +51,11 @@ pub const ELECTION_JITTER: Duration = Duration::from_millis(200);
 /// How often a leader with something outstanding checks that a quorum still answers it; two of
 /// these without a quorum and it steps down.
 pub const QUORUM_CHECK: Duration = Duration::from_millis(300);
+/// How long a produce or a fetch waits at most for a leader that it can be sent to, when one is
+/// being handed over or elected.
+pub const LEADER_WAIT: Duration = Duration::from_millis(150);
+/// Most parts of produce requests that one group holds meanwhile.
+pub const HELD_APPENDS_MAX: usize = 10_000;
 /// Producer states one partition remembers at most (`max` bounds idempotent producers).
 pub const PRODUCERS_PER_PARTITION_MAX: usize = 100_000;
 /// Batches of one producer that one partition remembers for duplicates, as in Kafka.

@@ -165,6 +165,8 @@ names! {
         TopicDeleted,
         /// An election was lost or refused.
         VoteRefused,
+        /// A produce was held while it wasn't known who leads.
+        AppendHeld,
         /// A follower diverged and was told so.
         Diverged,
         /// A coordinator of groups began to serve.

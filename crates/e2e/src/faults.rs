@@ -25,6 +25,8 @@ pub enum Fault {
     Kill,
     /// SIGSTOP until the others have taken over, then SIGCONT.
     Stop,
+    /// SIGTERM, then started again.
+    Leave,
     /// Nothing, for all the time: leaders have no reason to change.
     Calm,
 }
@@ -38,6 +40,8 @@ pub struct Plan {
     pub times: usize,
     /// Partitions under load.
     pub partitions: i32,
+    /// Writers go where an answer points to (KIP-951), or always ask who leads.
+    pub hints: bool,
     /// No new fault begins after this long.
     pub within: Duration,
 }
@@ -97,12 +101,12 @@ fn carry_out(report: &mut Report, fleet: &mut Fleet) -> Result<(), String> {
     ];
     Tool::new(&fleet.bootstrap()).create(TOPIC, &args);
     fleet.settle(TOPIC)?;
-    let load = Load::start(&fleet.bootstrap(), TOPIC, plan.partitions);
+    let load = Load::start(&fleet.bootstrap(), TOPIC, plan.partitions, plan.hints);
     load.progress(BATCHES_BETWEEN)?;
     let mut hits = Vec::new();
     match plan.fault {
         Fault::Calm => hits.push(calm(plan, fleet, &load, &mut report.problems)?),
-        Fault::Kill | Fault::Stop => {
+        Fault::Kill | Fault::Stop | Fault::Leave => {
             let end = wait::now() + plan.within;
             while hits.len() < plan.times && wait::now() < end {
                 hits.push(strike(plan, hits.len(), fleet, &load)?);
@@ -149,11 +153,12 @@ fn strike(plan: Plan, number: usize, fleet: &mut Fleet, load: &Load) -> Result<H
     match plan.fault {
         Fault::Kill => fleet.kill(victim),
         Fault::Stop => fleet.node(victim).signal(Signal::STOP),
+        Fault::Leave => fleet.leave(victim)?,
         Fault::Calm => unreachable!("nothing is struck in a calm run"),
     }
     let taken_over = load.progress(BATCHES_BETWEEN);
     match plan.fault {
-        Fault::Kill => fleet.restart(victim),
+        Fault::Kill | Fault::Leave => fleet.restart(victim),
         Fault::Stop => fleet.node(victim).signal(Signal::CONT),
         Fault::Calm => unreachable!("nothing is struck in a calm run"),
     }
@@ -204,7 +209,7 @@ impl Report {
         let (median, max) = judge::median_and_max(&self.gaps);
         let ms = |time: &Duration| time.as_millis() as u64;
         json!({
-            "fault": self.plan.fault.name(),
+            "fault": self.plan.name(),
             "times": self.done,
             "partitions": self.plan.partitions,
             "records_acknowledged": self.acked,
@@ -220,7 +225,7 @@ impl Report {
         let (median, max) = judge::median_and_max(&self.gaps);
         format!(
             "| {} | {} | {} | {} | {} ms | {} ms | {} |",
-            self.plan.fault.name(),
+            self.plan.name(),
             self.done,
             self.plan.partitions,
             self.acked,
@@ -235,13 +240,15 @@ impl Report {
     }
 }
 
-impl Fault {
+impl Plan {
     /// As people call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Fault::Kill => "kill -9 of a leader",
-            Fault::Stop => "SIGSTOP of a leader",
-            Fault::Calm => "none",
+    fn name(self) -> &'static str {
+        match (self.fault, self.hints) {
+            (Fault::Kill, _) => "kill -9 of a leader",
+            (Fault::Stop, _) => "SIGSTOP of a leader",
+            (Fault::Leave, true) => "SIGTERM of a leader",
+            (Fault::Leave, false) => "SIGTERM of a leader, clients without KIP-951",
+            (Fault::Calm, _) => "none",
         }
     }
 }

@@ -97,6 +97,15 @@ impl Fleet {
         node.kill();
     }
 
+    /// Tells a node to stop and waits until it has, in good order.
+    pub fn leave(&mut self, id: i32) -> Result<(), String> {
+        let mut node = self.slot(id).take().expect("the node runs");
+        match node.stop() {
+            status if status.success() => Ok(()),
+            status => Err(format!("node {id}, told to stop, ended with {status}")),
+        }
+    }
+
     /// Starts a node again and waits until it is ready.
     pub fn restart(&mut self, id: i32) {
         let setup = self.setups[usize::try_from(id - 1).expect("ids begin at 1")].clone();

@@ -43,8 +43,9 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts a writer for each partition and the reader.
-    pub fn start(bootstrap: &str, topic: &str, partitions: i32) -> Load {
+    /// Starts a writer for each partition and the reader. Writers go where an answer points to,
+    /// or always ask who leads.
+    pub fn start(bootstrap: &str, topic: &str, partitions: i32, hints: bool) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let mut written = BTreeMap::new();
         let mut writers = Vec::new();
@@ -55,6 +56,7 @@ impl Load {
                 bootstrap: bootstrap.into(),
                 topic: topic.into(),
                 partition,
+                hints,
                 told,
                 stop: stop.clone(),
             };
@@ -130,6 +132,7 @@ struct Writer {
     bootstrap: String,
     topic: String,
     partition: i32,
+    hints: bool,
     told: Arc<Mutex<Written>>,
     stop: Arc<AtomicBool>,
 }
@@ -145,6 +148,9 @@ impl Writer {
         let mut cluster = Cluster::new(&self.bootstrap)?.patient_for(PATIENCE);
         let until = || Deadline::after(GIVE_UP);
         let mut producer = Producer::open(&mut cluster, &self.topic, Compression::None, until())?;
+        if !self.hints {
+            producer.ask_for_leaders();
+        }
         let mut next = 0;
         while !self.stop.load(Ordering::Relaxed) {
             let records = 1 + next % BATCH_RECORDS_MAX;

@@ -9,6 +9,7 @@ fn plan(fault: Fault) -> Plan {
         fault,
         times: 2,
         partitions: 3,
+        hints: true,
         within: Duration::from_secs(120),
     }
 }
@@ -25,6 +26,14 @@ fn killed_leaders_lose_nothing() {
 fn frozen_leaders_lose_nothing() {
     let scratch = Scratch::new("stops");
     let report = run(plan(Fault::Stop), scratch.path());
+    assert_eq!(report.done, 2);
+    assert!(report.problems.is_empty(), "{:#?}", report.problems);
+}
+
+#[test]
+fn leaders_that_leave_lose_nothing() {
+    let scratch = Scratch::new("leaves");
+    let report = run(plan(Fault::Leave), scratch.path());
     assert_eq!(report.done, 2);
     assert!(report.problems.is_empty(), "{:#?}", report.problems);
 }

@@ -212,7 +212,7 @@ async fn stop(health: &Health, running: &Running, threads: Threads, mut signals:
     running.mailbox.report(Event::Drain);
     // Alone there is nobody to take over.
     until(HAND_OVER, || {
-        running.peers.connected() == 0 || leads_nothing(running)
+        running.peers.connected() == 0 || has_handed_over(running)
     })
     .await;
     running.door.stop_reading();
@@ -227,12 +227,12 @@ async fn stop(health: &Health, running: &Running, threads: Threads, mut signals:
     }
 }
 
-fn leads_nothing(running: &Running) -> bool {
+fn has_handed_over(running: &Running) -> bool {
     running
         .shard
         .lock()
         .expect("nobody panics while copying figures")
-        .led
+        .to_hand_over
         == 0
 }
 

@@ -6,6 +6,7 @@ mod collect;
 mod coordinate;
 mod elect;
 mod follow;
+mod hold;
 mod lifecycle;
 mod load;
 mod offsets;
@@ -18,6 +19,7 @@ mod suspect;
 
 pub(crate) use catch_up::ColdRequest;
 pub(crate) use collect::InFlight;
+pub(crate) use hold::Held;
 pub(crate) use peers::Peer;
 pub(crate) use prefer::Preference;
 pub(crate) use read::Park;

@@ -2,6 +2,7 @@
 //! questions only; what happens to a replica is in `operation`.
 
 use crate::coordinator::Coordinator;
+use crate::operation::Held;
 use crate::producers::Producers;
 use base::{GroupId, Mono, NodeId, Offset, RaftIndex, Term};
 use consensus::{Group, Restored, RestoredEntry};
@@ -93,6 +94,8 @@ pub(crate) struct Replica {
     pub(crate) waits_leader: VecDeque<AppendWait>,
     /// Appends with `acks=all`, by index.
     pub(crate) waits_all: VecDeque<AppendWait>,
+    /// Appends that came while it wasn't known who leads.
+    pub(crate) held: Vec<Held>,
     /// Deletions that wait for their starts.
     pub(crate) waits_start: Vec<StartWait>,
     /// The last start that this leader logged, and its entry.
@@ -218,6 +221,7 @@ impl Replica {
             end_at_beat: RaftIndex(0),
             waits_leader: VecDeque::new(),
             waits_all: VecDeque::new(),
+            held: Vec::new(),
             waits_start: Vec::new(),
             start_asked: None,
             parked: Vec::new(),

@@ -68,6 +68,10 @@ pub struct Shard {
     pub(crate) hot_bytes: u64,
     pub(crate) uncommitted_bytes: u64,
     pub(crate) disk_free: u64,
+    /// Replicas that hold appends, and until when.
+    pub(crate) holding: BTreeSet<(Mono, GroupId)>,
+    /// The process is about to stop: leaderships go to others.
+    pub(crate) leaving: bool,
     /// Calls that wait for their preferred leaders.
     pub(crate) preferences: Vec<Preference>,
     pub(crate) cold: BTreeMap<u64, ColdRequest>,
@@ -121,6 +125,8 @@ impl Shard {
             hot_bytes: 0,
             uncommitted_bytes: 0,
             disk_free: u64::MAX,
+            holding: BTreeSet::new(),
+            leaving: false,
             preferences: Vec::new(),
             cold: BTreeMap::new(),
             next_cold: 0,
@@ -226,6 +232,7 @@ impl Shard {
     /// Ends a turn: does what is due, collects what came of the events, and hands it out.
     pub fn turn(&mut self, now: Now, effects: &mut Effects) {
         self.now = now;
+        self.expire_held();
         self.calls.expire(now.mono);
         self.deletions.expire(now.mono);
         self.expire_reads();
@@ -254,6 +261,7 @@ impl Shard {
     pub fn deadline(&self) -> Option<Mono> {
         let parks = self.parks_by_deadline.first().map(|(at, _)| *at);
         let elections = self.elections.first().map(|(at, _)| *at);
+        let held = self.holding.first().map(|(at, _)| *at);
         // Reports of settled turns come without a knock.
         let settled = (!self.deferred.is_empty()).then(|| self.now.mono.after(SETTLE_POLL));
         let retention = match self.retention.is_under_way() {
@@ -268,6 +276,7 @@ impl Shard {
             Some(retention),
             parks,
             elections,
+            held,
             settled,
             self.coordinators.deadline(),
         ];

@@ -24,6 +24,8 @@ pub struct Stats {
     pub replicas: u64,
     /// Groups that this node leads.
     pub led: u64,
+    /// Groups that this node leads and others could lead.
+    pub to_hand_over: u64,
     /// Groups without a leader, as far as this node knows.
     pub leaderless: u64,
     /// Bytes of batches in memory.
@@ -44,6 +46,7 @@ impl Shard {
         Stats {
             replicas: self.replicas.len() as u64,
             led: self.replicas.values().filter(|r| r.was_leader).count() as u64,
+            to_hand_over: self.leaderships() as u64,
             leaderless: self
                 .replicas
                 .values()

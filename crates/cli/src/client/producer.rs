@@ -60,7 +60,24 @@ pub struct Producer {
     /// Id and epoch; none with a cluster that has no idempotent producers.
     identity: Option<(i64, i16)>,
     sequences: BTreeMap<i32, i32>,
-    leaders: BTreeMap<i32, i32>,
+    leaders: BTreeMap<i32, Leader>,
+    /// Answers may point to a new leader (KIP-951), which saves asking for it.
+    follows_hints: bool,
+}
+
+/// Who leads a partition as far as is known.
+#[derive(Clone, Copy, Debug)]
+struct Leader {
+    node: i32,
+    epoch: i32,
+}
+
+/// What an attempt left undone.
+#[derive(Default)]
+struct Left {
+    last: Option<Trouble>,
+    /// Parts whose refusal came without a leader newer than the one that was known.
+    astray: usize,
 }
 
 impl Producer {
@@ -81,9 +98,15 @@ impl Producer {
             identity,
             sequences: BTreeMap::new(),
             leaders: BTreeMap::new(),
+            follows_hints: true,
         };
         producer.find_leaders(cluster, true, deadline)?;
         Ok(producer)
+    }
+
+    /// Asks who leads after each refusal, as clients older than Kafka 3.7 do.
+    pub fn ask_for_leaders(&mut self) {
+        self.follows_hints = false;
     }
 
     /// How many partitions the topic has.
@@ -109,9 +132,13 @@ impl Producer {
         let mut placed = Vec::new();
         let mut pauses = Pauses::until(deadline);
         loop {
-            let last = self.attempt(cluster, &mut open, &mut placed, deadline)?;
+            let Left { last, astray } = self.attempt(cluster, &mut open, &mut placed, deadline)?;
             if open.is_empty() {
                 return Ok(placed);
+            }
+            // Epochs only grow, so hints can't send it round in circles.
+            if astray == 0 && deadline.left().is_some() {
+                continue;
             }
             if !pauses.wait() {
                 let what = format!("producing to {}", self.topic);
@@ -136,11 +163,11 @@ impl Producer {
         open: &mut BTreeMap<i32, (Records, u32)>,
         placed: &mut Vec<Placed>,
         deadline: Deadline,
-    ) -> Result<Option<Trouble>, Trouble> {
-        let mut last = None;
+    ) -> Result<Left, Trouble> {
+        let mut left = Left::default();
         let mut by_leader: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
         for partition in open.keys() {
-            let leader = self.leaders.get(partition).copied().unwrap_or(-1);
+            let leader = self.leaders.get(partition).map_or(-1, |leader| leader.node);
             by_leader.entry(leader).or_default().push(*partition);
         }
         for (leader, partitions) in by_leader {
@@ -149,11 +176,15 @@ impl Producer {
             let answer = match cluster.call_node(leader, &request, deadline) {
                 Ok(answer) => answer,
                 Err(trouble) if trouble.is_retriable() => {
-                    last = Some(trouble);
+                    left.last = Some(trouble);
+                    left.astray += partitions.len();
                     continue;
                 }
                 Err(trouble) => return Err(trouble),
             };
+            for node in answer.node_endpoints.iter().filter(|_| self.follows_hints) {
+                cluster.know(node.node_id, format!("{}:{}", node.host, node.port));
+            }
             for part in answer
                 .responses
                 .iter()
@@ -165,12 +196,30 @@ impl Producer {
                         open.remove(&part.index);
                         placed.push(done);
                     }
-                    Err(trouble) if trouble.is_retriable() => last = Some(trouble),
+                    Err(trouble) if trouble.is_retriable() => {
+                        left.last = Some(trouble);
+                        left.astray += usize::from(!self.redirected(part));
+                    }
                     Err(trouble) => return Err(trouble),
                 }
             }
         }
-        Ok(last)
+        Ok(left)
+    }
+
+    /// Follows an answer to the leader that it names, if that is news.
+    fn redirected(&mut self, part: &PartitionProduceResponse) -> bool {
+        let hint = Leader {
+            node: part.current_leader.leader_id,
+            epoch: part.current_leader.leader_epoch,
+        };
+        let newer = |known: &Leader| hint.epoch > known.epoch;
+        let news = hint.node >= 0 && self.leaders.get(&part.index).is_none_or(newer);
+        if !self.follows_hints || !news {
+            return false;
+        }
+        self.leaders.insert(part.index, hint);
+        true
     }
 
     fn judge(&mut self, part: &PartitionProduceResponse, records: u32) -> Result<Placed, Trouble> {
@@ -257,7 +306,10 @@ impl Producer {
         self.leaders = topic
             .partitions
             .iter()
-            .map(|p| (p.partition_index, p.leader_id))
+            .map(|p| {
+                let (node, epoch) = (p.leader_id, p.leader_epoch);
+                (p.partition_index, Leader { node, epoch })
+            })
             .collect();
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::process::ExitCode;
 use std::time::Duration;
 
-const USAGE: &str = "usage: faults [--binary PATH] [--kills N] [--stops N] [--calm SECONDS] \
+const USAGE: &str = "usage: faults [--binary PATH] [--kills N] [--stops N] [--leaves N] [--calm SECONDS] \
                      [--partitions N] [--seconds N]";
 
 fn main() -> ExitCode {
@@ -24,8 +24,9 @@ fn main() -> ExitCode {
         number("--partitions", 6),
         number("--seconds", 3600),
         number("--calm", 0),
+        number("--leaves", 0),
     );
-    let (Ok(kills), Ok(stops), Ok(partitions), Ok(seconds), Ok(calm)) = numbers else {
+    let (Ok(kills), Ok(stops), Ok(partitions), Ok(seconds), Ok(calm), Ok(leaves)) = numbers else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
@@ -36,23 +37,29 @@ fn main() -> ExitCode {
         fault,
         times: times as usize,
         partitions: partitions as i32,
+        hints: true,
         within: Duration::from_secs(seconds),
     };
-    let mut reports: Vec<Report> = Vec::new();
     let calm = Plan {
         within: Duration::from_secs(calm),
         ..plan(Fault::Calm, calm.min(1))
     };
-    for plan in [plan(Fault::Kill, kills), plan(Fault::Stop, stops), calm] {
-        if plan.times > 0 {
-            let mut place = Scratch::new("faults");
-            let report = run(plan, place.path());
-            if !report.problems.is_empty() {
-                place.keep();
-            }
-            reports.push(report);
-        }
-    }
+    let leave = plan(Fault::Leave, leaves);
+    let plans = [
+        plan(Fault::Kill, kills),
+        plan(Fault::Stop, stops),
+        leave,
+        Plan {
+            hints: false,
+            ..leave
+        },
+        calm,
+    ];
+    let reports: Vec<Report> = plans
+        .into_iter()
+        .filter(|plan| plan.times > 0)
+        .map(carry_out)
+        .collect();
     println!(
         "{}",
         Value::Array(reports.iter().map(Report::json).collect())
@@ -70,4 +77,14 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// Runs a plan; what went wrong can be looked at afterwards.
+fn carry_out(plan: Plan) -> Report {
+    let mut place = Scratch::new("faults");
+    let report = run(plan, place.path());
+    if !report.problems.is_empty() {
+        place.keep();
+    }
+    report
 }

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// How often the shard's figures are copied, for the metrics and for an orderly stop.
 const STATS_EVERY: Duration = Duration::from_millis(200);
+/// The same while the stop waits for leaderships to be handed over.
+const STATS_LEAVING: Duration = Duration::from_millis(5);
 
 /// Where what comes of turns goes.
 pub struct Ways {
@@ -48,7 +50,11 @@ impl Worker for Turns {
         self.shard.turn(now, &mut self.effects);
         self.carry_out();
         if now.mono >= self.stats_at {
-            self.stats_at = now.mono.after(STATS_EVERY);
+            let pause = match self.shard.is_leaving() {
+                true => STATS_LEAVING,
+                false => STATS_EVERY,
+            };
+            self.stats_at = now.mono.after(pause);
             let mut stats = self
                 .ways
                 .stats

@@ -2,6 +2,7 @@
 
 use crate::Shard;
 use crate::api::{Acks, AppendPart, Appended, ReplyTo};
+use crate::operation::Held;
 use crate::producers::Admission;
 use crate::replica::{AppendWait, Replica, Rest};
 use base::{Batch, Bug, GroupId, Mark, Mono, Refusal, WallMs, limits, mark, planted};
@@ -25,21 +26,43 @@ impl Shard {
         let call = to.map(|to| self.calls.open(to, parts.len(), deadline));
         for (part, append) in parts.into_iter().enumerate() {
             let group = append.group;
-            let placed = match self.admit(acks, &append) {
-                Err(refusal) => Placed::Done(Err(refusal)),
-                Ok(admission) => self.place(acks, admission, append),
-            };
-            let Some(call) = call else { continue };
-            match placed {
-                Placed::Done(result) => self.calls.answer(call, part, result),
-                Placed::Waits(wait) => {
-                    let wait = AppendWait { call, part, ..wait };
-                    let replica = self.replicas.get_mut(&group).expect("it was admitted");
-                    match acks {
-                        Acks::None => self.calls.answer(call, part, Ok(wait.appended)),
-                        Acks::Leader => push_in_order(&mut replica.waits_leader, wait),
-                        Acks::All => push_in_order(&mut replica.waits_all, wait),
-                    }
+            match (call, self.replicas.get(&group)) {
+                (Some(call), Some(replica)) if replica.holds_appends() => {
+                    let held = Held::Append {
+                        acks,
+                        call,
+                        part,
+                        append,
+                    };
+                    self.hold(group, held);
+                }
+                _ => self.append_part(acks, call, part, append),
+            }
+        }
+    }
+
+    pub(crate) fn append_part(
+        &mut self,
+        acks: Acks,
+        call: Option<u64>,
+        part: usize,
+        append: AppendPart,
+    ) {
+        let group = append.group;
+        let placed = match self.admit(acks, &append) {
+            Err(refusal) => Placed::Done(Err(refusal)),
+            Ok(admission) => self.place(acks, admission, append),
+        };
+        let Some(call) = call else { return };
+        match placed {
+            Placed::Done(result) => self.calls.answer(call, part, result),
+            Placed::Waits(wait) => {
+                let wait = AppendWait { call, part, ..wait };
+                let replica = self.replicas.get_mut(&group).expect("it was admitted");
+                match acks {
+                    Acks::None => self.calls.answer(call, part, Ok(wait.appended)),
+                    Acks::Leader => push_in_order(&mut replica.waits_leader, wait),
+                    Acks::All => push_in_order(&mut replica.waits_all, wait),
                 }
             }
         }
@@ -232,19 +255,24 @@ impl Shard {
     }
 
     /// This node doesn't lead the group any more: what waits may or may not become committed, so
-    /// the callers must find out from the new leader.
-    pub(crate) fn refuse_appends(&mut self, replica: &mut Replica, refusal: &Refusal) {
-        let waits = replica
-            .waits_leader
-            .drain(..)
-            .chain(replica.waits_all.drain(..));
-        for wait in waits {
-            self.calls
-                .answer(wait.call, wait.part, Err(refusal.clone()));
-        }
+    /// the callers must find out from the new leader, once it is known.
+    pub(crate) fn give_up_appends(&mut self, replica: &mut Replica) -> Vec<Held> {
         self.uncommitted_bytes -= replica.uncommitted_bytes;
         replica.uncommitted_bytes = 0;
         replica.uncommitted.clear();
+        let leader = std::mem::take(&mut replica.waits_leader);
+        let all = std::mem::take(&mut replica.waits_all);
+        let lost = |AppendWait { call, part, .. }| Held::Lost { call, part };
+        leader.into_iter().chain(all).map(lost).collect()
+    }
+
+    /// The group is gone.
+    pub(crate) fn refuse_appends(&mut self, replica: &mut Replica, refusal: &Refusal) {
+        let held = std::mem::take(&mut replica.held);
+        for held in self.give_up_appends(replica).into_iter().chain(held) {
+            let (Held::Append { call, part, .. } | Held::Lost { call, part }) = held;
+            self.calls.answer(call, part, Err(refusal.clone()));
+        }
     }
 }
 

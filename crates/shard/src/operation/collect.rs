@@ -139,6 +139,7 @@ impl Shard {
         self.advance_high_watermark(group);
         self.publish_leader(group);
         self.answer_appends(group);
+        self.release_held(group);
         self.follow(group);
     }
 
@@ -177,11 +178,14 @@ impl Shard {
         let refusal = Refusal::NotLeader {
             leader: replica.leader(),
         };
-        self.refuse_appends(&mut replica, &refusal);
+        let lost = self.give_up_appends(&mut replica);
         self.refuse_deletions(&mut replica, &refusal);
         replica.contact = self.now.mono;
         self.woken.extend(replica.parked.iter());
         self.replicas.insert(group, replica);
+        for held in lost {
+            self.hold(group, held);
+        }
         self.schedule_election(group, Cause::Leaderless);
     }
 
@@ -194,6 +198,8 @@ impl Shard {
             return;
         }
         replica.published = Some(news);
+        // A read that waits learns who leads now.
+        self.woken.extend(replica.parked.iter());
         if news.1.is_some() {
             replica.contact = self.now.mono;
             replica.campaigns = 0;

@@ -73,7 +73,8 @@ impl Shard {
 
     fn campaign_if_leaderless(&mut self, group: GroupId) {
         let replica = &self.replicas[&group];
-        if replica.group.is_leader() || replica.suspect.is_some() || self.hears_leader(replica) {
+        let keeps_still = replica.suspect.is_some() || self.leaving;
+        if replica.group.is_leader() || keeps_still || self.hears_leader(replica) {
             return;
         }
         mark(Mark::Campaigned);

@@ -3,7 +3,7 @@
 use crate::Shard;
 use crate::operation::elect::Cause;
 use crate::replica::{Policy, Replica, Stored};
-use base::{GroupId, NodeId, Refusal};
+use base::{GroupId, NodeId, RaftIndex, Refusal};
 use log::{GroupLog, Settings as LogSettings};
 use meta::{Image, Topic};
 use std::sync::Arc;
@@ -148,33 +148,46 @@ impl Shard {
         }
     }
 
-    /// Hands the leaderships over to replicas that have everything, before the process stops.
+    /// The process is about to stop: hands the leaderships over, and takes none any more.
     pub(crate) fn drain(&mut self) {
-        let node = self.settings.node;
-        let led: Vec<_> = self
-            .replicas
-            .values()
-            .filter(|r| r.was_leader)
-            .map(|r| r.id)
-            .collect();
-        for group in led {
-            let Some(replica) = self.replicas.get_mut(&group) else {
-                continue;
-            };
-            let alive = |n: &NodeId| self.peers.get(n).is_some_and(|p| !p.lost);
-            let others = replica.group.progress().into_iter();
-            let best = others
-                .filter(|p| p.node != node && alive(&p.node))
-                .max_by_key(|p| p.matched);
-            if let Some(best) = best {
-                replica.group.transfer(best.node);
-                self.touch(group);
-            }
+        self.leaving = true;
+        let groups: Vec<_> = self.replicas.keys().copied().collect();
+        for group in groups {
+            self.leave_group(group);
         }
     }
 
+    /// Hands one group over to a replica that has everything: the first one in the order in which
+    /// they were placed, so that the groups of a node go to different ones. Asked for again at each
+    /// beat, for a transfer may come to nothing.
+    pub(crate) fn leave_group(&mut self, group: GroupId) {
+        let Some(replica) = self.replicas.get(&group) else {
+            return;
+        };
+        if !replica.was_leader || !replica.group.may_propose() {
+            return;
+        }
+        let progress = replica.group.progress();
+        let has = |node: &NodeId| {
+            let found = progress.iter().find(|p| p.node == *node);
+            found.map_or(RaftIndex(0), |p| p.matched)
+        };
+        let alive = |n: &&NodeId| self.peers.get(n).is_some_and(|p| !p.lost);
+        let others = replica.voters.iter().filter(alive);
+        // Of several that have the most the first one.
+        let best = others.rev().max_by_key(|node| has(node)).copied();
+        if let Some(best) = best {
+            self.hand_over(group, best);
+        }
+    }
+
+    /// True once the process is about to stop.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
     /// Groups that this node leads and others could lead.
-    pub fn leaderships(&self) -> usize {
+    pub(crate) fn leaderships(&self) -> usize {
         self.replicas
             .values()
             .filter(|r| r.was_leader && r.voters.len() > 1)

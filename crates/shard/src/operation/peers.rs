@@ -277,6 +277,12 @@ impl Shard {
             return;
         };
         if replica.group.is_leader() {
+            if self.leaving {
+                self.leave_group(group);
+            }
+            let Some(replica) = self.replicas.get(&group) else {
+                return;
+            };
             if replica.voters.len() > 1 && replica.rest != Rest::Quiet {
                 self.beat_led_group(group);
             }

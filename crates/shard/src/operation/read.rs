@@ -3,7 +3,7 @@
 use crate::Shard;
 use crate::api::{ReadAnswer, ReadPart, Reply, ReplyTo};
 use crate::replica::Replica;
-use base::{Batch, Bug, GroupId, Mark, Mono, Offset, Refusal, mark, planted};
+use base::{Batch, Bug, GroupId, Mark, Mono, Offset, Refusal, limits, mark, planted};
 use std::cmp::Ordering;
 
 /// A read, waiting or not.
@@ -22,11 +22,16 @@ struct Planned {
     bytes: u64,
     /// Something that the caller must learn at once.
     urgent: bool,
+    /// Nobody is known to lead one of the groups; who does may be known in a moment.
+    leaderless: bool,
 }
 
 impl Shard {
-    pub(crate) fn read(&mut self, park: Park) {
+    pub(crate) fn read(&mut self, mut park: Park) {
         let planned = self.plan(&park);
+        if planned.leaderless {
+            park.deadline = park.deadline.min(self.now.mono.after(limits::LEADER_WAIT));
+        }
         let enough = planned.urgent || planned.bytes >= u64::from(park.bytes_min);
         if enough || park.deadline <= self.now.mono {
             park.to
@@ -51,12 +56,15 @@ impl Shard {
             answers: Vec::with_capacity(park.parts.len()),
             bytes: 0,
             urgent: false,
+            leaderless: false,
         };
         let mut room = u64::from(park.bytes_max);
         for part in &park.parts {
             let first = planned.bytes == 0;
             let answer = self.plan_part(part, room, first);
+            let replica = self.replicas.get(&part.group);
             match &answer {
+                Err(_) if replica.is_some_and(|r| r.is_leaderless()) => planned.leaderless = true,
                 Err(_) => planned.urgent = true,
                 Ok(answer) => {
                     planned.urgent |= answer.diverging.is_some();
@@ -165,8 +173,21 @@ impl Shard {
             let planned = self.plan(park);
             if planned.urgent || planned.bytes >= u64::from(park.bytes_min) {
                 self.unpark(id, planned.answers);
+            } else if planned.leaderless {
+                self.hurry(id);
             }
         }
+    }
+
+    /// A parked read waits for a leader only so long.
+    fn hurry(&mut self, id: u64) {
+        let soon = self.now.mono.after(limits::LEADER_WAIT);
+        let Some(park) = self.parks.get_mut(&id).filter(|park| park.deadline > soon) else {
+            return;
+        };
+        self.parks_by_deadline.remove(&(park.deadline, id));
+        park.deadline = soon;
+        self.parks_by_deadline.insert((soon, id));
     }
 
     /// Answers the reads whose time is up with what there is.

@@ -11,6 +11,13 @@ impl Cluster {
         }
     }
 
+    /// Makes a call under a ticket and doesn't wait for its answer.
+    fn post(&mut self, ticket: u64, node: u32, command: Command) {
+        let sink = self.inbox.clone();
+        let to = ReplyTo { sink, ticket };
+        self.event(NodeId(node), Event::Command(command, Some(to)));
+    }
+
     fn prefer(&mut self, node: u32, group: GroupId) -> Result<(), Refusal> {
         let deadline = self.now.after(Duration::from_millis(150));
         let groups = vec![group];
@@ -133,4 +140,79 @@ fn the_controllers_group_tells_how_it_stands_through_any_node() {
         let whole = |v: &meta::QuorumMember| v.matched == quorum.committed && v.heard.is_some();
         assert!(quorum.voters.iter().all(whole), "{quorum:?}");
     }
+}
+
+/// Whoever speaks to a leader that hands over is told where to go, not that it isn't known.
+#[test]
+fn clients_of_a_node_that_leaves_are_sent_to_the_new_leader() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let group = c.create_topic(1);
+    c.run(Duration::from_secs(1));
+    let leader = c.leader(group).expect("a leader within a second");
+    assert_eq!(c.append(leader, group, batch(1, 0, "a")), Ok(Offset(0)));
+    let deadline = c.now.after(Duration::from_secs(10));
+    let part = ReadPart {
+        group,
+        offset: Offset(1),
+        bytes_max: 1 << 20,
+        leader_epoch: None,
+        last_fetched_epoch: None,
+    };
+    let read = Command::Read {
+        bytes_min: 1,
+        bytes_max: 1 << 20,
+        deadline,
+        parts: vec![part],
+    };
+    let append = |sequence| Command::Append {
+        acks: Acks::All,
+        deadline,
+        parts: vec![AppendPart {
+            group,
+            batch: batch(1, sequence, "b"),
+        }],
+    };
+    // One waits for its commit, one comes when the leader hands over already.
+    c.post(1_000, leader, read);
+    c.post(1_001, leader, append(1));
+    c.event(NodeId(leader), Event::Drain);
+    c.post(1_002, leader, append(2));
+    c.run(Duration::from_millis(100));
+    let next = c.leader(group).expect("another leader");
+    assert_ne!(next, leader);
+    let mut inbox = c.inbox.0.lock().unwrap();
+    let told = |refusal: &Refusal| matches!(refusal, Refusal::NotLeader { leader: Some((n, _)) } if n.0 == next);
+    match inbox.remove(&1_000) {
+        Some(Reply::Read(parts)) => match &parts[0] {
+            Ok(answer) => assert_eq!(answer.high_watermark, Offset(2), "it was committed first"),
+            Err(refusal) => assert!(told(refusal), "{refusal:?}"),
+        },
+        other => panic!("the read: {other:?}"),
+    }
+    match inbox.remove(&1_001) {
+        Some(Reply::Appended(parts)) => match &parts[0] {
+            Ok(appended) => assert_eq!(appended.base_offset, Offset(1)),
+            Err(refusal) => assert!(told(refusal), "{refusal:?}"),
+        },
+        other => panic!("the first append: {other:?}"),
+    }
+    match inbox.remove(&1_002) {
+        Some(Reply::Appended(parts)) => assert!(told(parts[0].as_ref().unwrap_err())),
+        other => panic!("the second append: {other:?}"),
+    }
+}
+
+/// A leader that hears from nobody doesn't keep its callers for ever.
+#[test]
+fn a_produce_that_meets_no_leader_is_refused_after_a_moment() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let group = c.create_topic(1);
+    c.run(Duration::from_secs(1));
+    let leader = c.leader(group).expect("a leader within a second");
+    c.down = (1..=3).map(NodeId).filter(|n| n.0 != leader).collect();
+    c.run(Duration::from_secs(3));
+    let refused = c.append(leader, group, batch(1, 0, "a"));
+    assert_eq!(refused, Err(Refusal::NotLeader { leader: None }));
 }
