@@ -4,7 +4,8 @@ mod admin;
 mod group;
 
 pub use admin::{
-    Alter, ApiVersions, ClusterCommand, ConfigCommand, Diff, Get, Info, Reset, Resource, Set,
+    Alter, ApiVersions, ClusterCommand, ConfigCommand, Diff, Get, Health, Info, Reset, Resource,
+    Set,
 };
 
 pub use group::{
@@ -28,7 +29,7 @@ pub enum Command {
     /// List, describe, watch, move and delete consumer groups
     #[command(subcommand)]
     Group(GroupCommand),
-    /// Show who is there
+    /// Show who is there and how they are
     #[command(subcommand)]
     Cluster(ClusterCommand),
     /// Show which calls a node answers, in which versions

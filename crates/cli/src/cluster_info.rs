@@ -1,4 +1,7 @@
-//! `flotilla cluster info` and `flotilla api-versions`: who is there, and what they speak.
+//! `flotilla cluster ...` and `flotilla api-versions`: who is there, how they are, what they speak.
+
+mod health;
+mod view;
 
 use crate::args::{ApiVersions, ClusterCommand, Info, Output};
 use crate::client::{Cluster, Code, Deadline, Trouble};
@@ -16,6 +19,9 @@ use wire_kafka::messages::describe_quorum_response::PartitionData as Quorum;
 pub fn run(command: ClusterCommand) -> Result<(), Trouble> {
     match command {
         ClusterCommand::Info(args) => info(&args),
+        ClusterCommand::Status(args) => health::status(&args),
+        ClusterCommand::Nodes(args) => health::nodes(&args),
+        ClusterCommand::Health(args) => health::health(&args),
     }
 }
 

@@ -9,11 +9,11 @@ mod cluster_info;
 mod config;
 mod consume;
 mod group;
-mod output;
+pub mod output;
 mod produce;
 mod topic;
 
-pub use args::{Command, ConfigCommand};
+pub use args::{Command, ConfigCommand, Output};
 
 use client::Trouble;
 use std::io::ErrorKind;

@@ -36,28 +36,7 @@ impl Tool {
 
     /// Runs it to its end with `input` on standard input.
     pub fn run_with(&self, input: &str, args: &[&str]) -> Done {
-        let mut child = Command::new(crate::binary::flotilla())
-            .args(args)
-            .args(["--bootstrap", &self.bootstrap])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary can be started");
-        let mut stdin = child.stdin.take().expect("it is piped");
-        let input = input.to_owned();
-        let feed = std::thread::spawn(move || {
-            // A tool that ends early doesn't read to the end.
-            let _ = stdin.write_all(input.as_bytes());
-        });
-        let output = child.wait_with_output().expect("it was started by us");
-        feed.join().expect("feeding doesn't panic");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the tool writes text");
-        Done {
-            code: output.status.code(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
+        finish(input, &[args, &["--bootstrap", &self.bootstrap]].concat())
     }
 
     /// Makes a topic.
@@ -99,5 +78,34 @@ impl Done {
     pub fn failed(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "{} {}", self.stdout, self.stderr);
         self.stderr
+    }
+}
+
+/// Runs the binary without a cluster, to its end.
+pub fn offline(args: &[&str]) -> Done {
+    finish("", args)
+}
+
+fn finish(input: &str, args: &[&str]) -> Done {
+    let mut child = Command::new(crate::binary::flotilla())
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary can be started");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    let input = input.to_owned();
+    let feed = std::thread::spawn(move || {
+        // A tool that ends early doesn't read to the end.
+        let _ = stdin.write_all(input.as_bytes());
+    });
+    let output = child.wait_with_output().expect("it was started by us");
+    feed.join().expect("feeding doesn't panic");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the tool writes text");
+    Done {
+        code: output.status.code(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
     }
 }

@@ -1,6 +1,7 @@
 //! A bit flipped anywhere in a directory: what is served is right, or nothing is. A node refuses
 //! to start and names the file, refuses the read, or has the data from elsewhere.
 
+use e2e::tool::{Done, offline};
 use e2e::{Scratch, Setup, Tool};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -92,10 +93,27 @@ fn damage_everywhere(name: &str, killed: bool) {
     assert!(tried >= 10, "only {tried} places were damaged");
 }
 
+/// What the operator's tool says of a directory, which it leaves as it is.
+fn verify(data: &Path) -> Done {
+    let bytes = |data: &Path| -> Vec<Vec<u8>> {
+        let all = files(data).into_iter();
+        all.map(|file| fs::read(file).expect("readable")).collect()
+    };
+    let (named, before) = (files(data), bytes(data));
+    let data_dir = data.to_string_lossy();
+    let done = offline(&["log", "verify", "--data-dir", &data_dir]);
+    assert!(
+        named == files(data) && before == bytes(data),
+        "it changed something"
+    );
+    done
+}
+
 fn judge(data: &Path, lines: &[String], killed: bool, file: &Path, at: usize) {
     let place = format!("{} byte {at}", file.display());
     let setup = Setup::single(data);
     let _ = fs::remove_file(setup.log());
+    let verified = verify(data);
     let node = match setup.try_start() {
         Ok(node) => node,
         Err(refused) => {
@@ -105,6 +123,7 @@ fn judge(data: &Path, lines: &[String], killed: bool, file: &Path, at: usize) {
                 refused.stderr
             );
             assert_ne!(refused.code, Some(0), "{place}: it ended without a word");
+            assert_ne!(verified.code, Some(0), "{place}: verified as whole");
             let name = file.file_name().expect("a file").to_string_lossy();
             let named = refused.stderr.contains(name.as_ref());
             assert!(named, "{place}: the file isn't named: {}", refused.stderr);
@@ -125,6 +144,7 @@ fn judge(data: &Path, lines: &[String], killed: bool, file: &Path, at: usize) {
             lines.len()
         );
     } else {
+        assert_eq!(verified.code, Some(1), "{place}: {}", verified.stdout);
         let prefix = lines.iter().zip(&read).all(|(line, read)| line == read);
         assert!(prefix, "{place}: damaged records were served");
     }

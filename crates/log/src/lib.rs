@@ -9,6 +9,7 @@
 
 mod block;
 mod checkpoint;
+mod examine;
 mod fault;
 mod field;
 mod files;
@@ -30,6 +31,7 @@ mod wal;
 
 pub use block::Block;
 pub use checkpoint::checkpoint;
+pub use examine::Examined;
 pub use fault::{Fault, ReadFault};
 pub use files::Files;
 pub use flush::Flush;

@@ -47,18 +47,39 @@ impl DirLock {
             .truncate(false)
             .open(&path)
             .map_err(io)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let holder = holder(&mut file);
-                return Err(LockError::InUse { path, holder });
-            }
-            Err(error) => return Err(io(error.into())),
-        }
+        lock(&mut file, FlockOperation::NonBlockingLockExclusive, &path)?;
         file.set_len(0).map_err(io)?;
         // A full disk must not keep a node from starting: the id is a help, the lock is the lock.
         let _ = file.write_all(format!("{}\n", std::process::id()).as_bytes());
         Ok(DirLock { _file: file })
+    }
+
+    /// Takes it to look only, beside others who look, and writes nothing. None if no process ever
+    /// had the directory.
+    pub fn look(dir: &Path) -> Result<Option<DirLock>, LockError> {
+        let path = dir.join("lock");
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(LockError::Io { path, source }),
+        };
+        lock(&mut file, FlockOperation::NonBlockingLockShared, &path)?;
+        Ok(Some(DirLock { _file: file }))
+    }
+}
+
+fn lock(file: &mut File, how: FlockOperation, path: &Path) -> Result<(), LockError> {
+    let path = path.to_owned();
+    match flock(&*file, how) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let holder = holder(file);
+            Err(LockError::InUse { path, holder })
+        }
+        Err(error) => {
+            let source = error.into();
+            Err(LockError::Io { path, source })
+        }
     }
 }
 
@@ -87,7 +108,12 @@ mod tests {
             refused.contains(&format!("in use by process {id};")),
             "{refused}"
         );
+        DirLock::look(dir.path()).expect_err("it is taken");
         drop(first);
+        let looking = DirLock::look(dir.path()).expect("nobody has it");
+        DirLock::look(dir.path()).expect("others may look too");
+        DirLock::take(dir.path()).expect_err("somebody looks");
+        drop(looking);
         DirLock::take(dir.path()).expect("it was given back");
     }
 }

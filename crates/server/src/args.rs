@@ -19,9 +19,32 @@ pub enum Command {
     /// Show and change configurations of topics, nodes and groups
     #[command(subcommand)]
     Config(Config),
+    /// Look into the data directory of a node that is stopped
+    #[command(subcommand)]
+    Log(Log),
     /// Everything that is done as a client.
     #[command(flatten)]
     Client(cli::Command),
+}
+
+/// What can be known about a data directory.
+#[derive(Debug, Subcommand)]
+pub enum Log {
+    /// List what is in it
+    Inspect(Look),
+    /// Read everything and compare checksums; the exit code is 1 if something is damaged
+    Verify(Look),
+}
+
+/// Which data directory, and how to answer.
+#[derive(Debug, Args)]
+pub struct Look {
+    /// Where the data is
+    #[arg(long, value_name = "DIR", default_value = "./flotilla-data")]
+    pub data_dir: String,
+    /// What to print
+    #[arg(short, long, value_enum, default_value_t = cli::Output::Text)]
+    pub output: cli::Output,
 }
 
 /// What can be known about configurations, and done to them.

@@ -112,13 +112,18 @@ impl Identity {
         }
     }
 
-    /// Reads the identity of a data directory; none if the directory is empty.
-    pub fn read(disk: &dyn Disk, given: NodeId) -> Result<Option<Identity>, IdentityError> {
-        let Some(bytes) = read(disk).map_err(|source| IdentityError::Io {
+    /// Reads the identity of a data directory, whosever it is; none if it has none.
+    pub fn read_any(disk: &dyn Disk) -> Result<Option<Identity>, IdentityError> {
+        let bytes = read(disk).map_err(|source| IdentityError::Io {
             what: "read",
             source,
-        })?
-        else {
+        })?;
+        bytes.map(|bytes| parse(&bytes)).transpose()
+    }
+
+    /// Reads the identity of a data directory; none if the directory is empty.
+    pub fn read(disk: &dyn Disk, given: NodeId) -> Result<Option<Identity>, IdentityError> {
+        let Some(identity) = Identity::read_any(disk)? else {
             let names = disk.list("").map_err(|source| IdentityError::Io {
                 what: "read",
                 source,
@@ -128,7 +133,6 @@ impl Identity {
             }
             return Ok(None);
         };
-        let identity = parse(&bytes)?;
         if identity.node != given {
             return Err(IdentityError::OtherNode {
                 stored: identity.node,

@@ -10,6 +10,7 @@ mod engine;
 mod figures;
 mod formation;
 mod health;
+mod inspect;
 mod kafka;
 mod peers;
 #[cfg(test)]
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Client(command) => cli::run(command),
         Command::Config(Config::Reference) => reference(),
         Command::Config(Config::Client(command)) => cli::run_config(command),
+        Command::Log(command) => inspect::run(&command),
         Command::Serve(args) => serve(&args),
     }
 }

@@ -21,6 +21,12 @@ pub enum ConfigCommand {
 pub enum ClusterCommand {
     /// Show its id, nodes and controllers
     Info(Info),
+    /// Show its nodes, how much each carries, and what isn't as it should be
+    Status(Info),
+    /// Show its nodes and how much each carries
+    Nodes(Info),
+    /// Say whether everything is as it should be; the exit code is 1 if not
+    Health(Health),
 }
 
 /// `flotilla config get`.
@@ -112,9 +118,20 @@ pub struct Alter {
     pub target: Target,
 }
 
-/// `flotilla cluster info`.
+/// `flotilla cluster info`, `status` and `nodes`.
 #[derive(Debug, Args)]
 pub struct Info {
+    /// The cluster
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `flotilla cluster health`.
+#[derive(Debug, Args)]
+pub struct Health {
+    /// Wait until everything is as it should be
+    #[arg(short, long)]
+    pub wait: bool,
     /// The cluster
     #[command(flatten)]
     pub target: Target,

@@ -54,7 +54,7 @@ calls! {
     DeleteGroupsRequest: 0 to 2;
     DeleteRecordsRequest: 0 to 2;
     DeleteTopicsRequest: 1 to 5;
-    DescribeClusterRequest: 0 to 1;
+    DescribeClusterRequest: 0 to 2;
     DescribeConfigsRequest: 1 to 4;
     DescribeQuorumRequest: 0 to 2;
     DescribeGroupsRequest: 0 to 6;

@@ -61,6 +61,11 @@ pub enum Trouble {
         /// What is wrong.
         what: String,
     },
+    /// What was looked at isn't as it should be.
+    Unhealthy {
+        /// What was found.
+        what: String,
+    },
     /// The output can't be written.
     Output(io::Error),
 }
@@ -104,6 +109,7 @@ impl Trouble {
             },
             Trouble::Usage { .. }
             | Trouble::Missing { .. }
+            | Trouble::Unhealthy { .. }
             | Trouble::Input { .. }
             | Trouble::Output(_) => {
                 return None;
@@ -116,7 +122,9 @@ impl Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::Usage { what } | Trouble::Input { what } => f.write_str(what),
+            Trouble::Usage { what } | Trouble::Input { what } | Trouble::Unhealthy { what } => {
+                f.write_str(what)
+            }
             Trouble::Unreachable { address, source } => {
                 write!(f, "can't reach {address}: {source}")
             }

@@ -7,7 +7,7 @@ use base::{Offset, RaftIndex};
 
 impl GroupLog {
     /// The blocks from block `nth` of segment `at` on, the open one last.
-    fn blocks_from(&self, at: usize, nth: usize) -> impl Iterator<Item = Located> + '_ {
+    pub(crate) fn blocks_from(&self, at: usize, nth: usize) -> impl Iterator<Item = Located> + '_ {
         let segments = self.segments.get(at..).unwrap_or(&[]).iter().enumerate();
         let closed = segments.flat_map(move |(i, segment)| {
             let skip = if i == 0 { nth } else { 0 };

@@ -1,7 +1,7 @@
 //! DescribeCluster (key 60), versions 0 to 2.
 //!
 //! 0: the cluster's id, controller and nodes. 1: which kind of endpoint is asked for. 2: fenced
-//! nodes may be asked for; there are none here.
+//! nodes may be asked for: here those that are registered and silent.
 
 use super::{Api, Door, Request, Step};
 use crate::hints::node_id;
@@ -38,20 +38,20 @@ fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<S
         return Ok(request.answer(&wrong_endpoint(asked)));
     }
     let image = door.broker.image();
-    let brokers = image
-        .nodes
-        .iter()
-        .filter(|(node, _)| door.broker.hears(**node))
-        .filter_map(|(node, info)| {
-            let at = info.at(&door.listener)?;
-            Some(DescribeClusterBroker {
-                broker_id: node_id(*node),
-                host: at.host.clone(),
-                port: i32::from(at.port),
-                rack: info.rack.clone(),
-                is_fenced: false,
-            })
-        });
+    let brokers = image.nodes.iter().filter_map(|(node, info)| {
+        let is_fenced = !door.broker.hears(*node);
+        if is_fenced && !body.include_fenced_brokers {
+            return None;
+        }
+        let at = info.at(&door.listener)?;
+        Some(DescribeClusterBroker {
+            broker_id: node_id(*node),
+            host: at.host.clone(),
+            port: i32::from(at.port),
+            rack: info.rack.clone(),
+            is_fenced,
+        })
+    });
     let operations = body
         .include_cluster_authorized_operations
         .then_some(CLUSTER_OPERATIONS);

@@ -410,6 +410,21 @@ fn the_cluster_is_described() {
         let nodes: Vec<i32> = answer.brokers.iter().map(|node| node.broker_id).collect();
         assert_eq!(nodes, [1, 2]);
     }
+    for (include_fenced_brokers, shown) in [(false, 1), (true, 2)] {
+        let mut world = World::new();
+        world.broker.publish_heard(vec![NodeId(1)]);
+        let answer = world.ask(
+            2,
+            &DescribeClusterRequest {
+                include_fenced_brokers,
+                ..asked.clone()
+            },
+        );
+        assert_eq!(answer.brokers.len(), shown);
+        let fenced = answer.brokers.iter().filter(|node| node.is_fenced);
+        let fenced: Vec<i32> = fenced.map(|node| node.broker_id).collect();
+        assert_eq!(fenced, &[2][..shown - 1], "a silent node");
+    }
     for (endpoint_type, code) in [(2, 114), (3, 115)] {
         let wrong = DescribeClusterRequest {
             endpoint_type,

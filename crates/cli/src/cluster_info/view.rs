@@ -1,0 +1,205 @@
+//! What a cluster looks like from outside at one moment: its nodes, who leads what, and what isn't
+//! as it should be. Asked for with calls that every Kafka-compatible cluster answers.
+
+use super::quorum;
+use crate::client::{Cluster, Code, Deadline, Trouble};
+use crate::output;
+use std::collections::BTreeMap;
+use wire_kafka::messages::describe_cluster_request::DescribeClusterRequest;
+use wire_kafka::messages::metadata_response::MetadataResponseTopic;
+
+/// Partitions named at most in one line.
+const NAMED_MAX: usize = 5;
+
+/// A node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// How clients reach it; none if only replicas name it.
+    pub address: Option<String>,
+    /// Its rack.
+    pub rack: Option<String>,
+    /// It is registered, but not heard.
+    pub silent: bool,
+    /// It votes on metadata.
+    pub votes: bool,
+    /// Partitions that it leads.
+    pub leads: usize,
+    /// Partitions that it would lead if every first replica did.
+    pub preferred: usize,
+    /// Its replicas.
+    pub replicas: usize,
+}
+
+impl Node {
+    /// In a word.
+    pub fn state(&self) -> &'static str {
+        match (&self.address, self.silent) {
+            (None, _) => "unregistered",
+            (Some(_), true) => "silent",
+            (Some(_), false) => "alive",
+        }
+    }
+}
+
+/// A cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// Its id.
+    pub id: String,
+    /// The node that leads the metadata, and its epoch; -1 if none does.
+    pub controller: (i32, i32),
+    /// Nodes by id.
+    pub nodes: BTreeMap<i32, Node>,
+    /// How many topics there are.
+    pub topics: usize,
+    /// How many partitions.
+    pub partitions: usize,
+    /// Partitions that nobody leads.
+    pub leaderless: Vec<String>,
+    /// Partitions that have replicas which are not in sync.
+    pub behind: Vec<String>,
+}
+
+impl View {
+    /// Looks at a cluster.
+    pub fn of(cluster: &mut Cluster, deadline: Deadline) -> Result<View, Trouble> {
+        let request = DescribeClusterRequest {
+            endpoint_type: 1,
+            include_fenced_brokers: true,
+            ..DescribeClusterRequest::default()
+        };
+        let known = cluster.call_any(&request, deadline)?;
+        let code = Code(known.error_code);
+        if !code.is_ok() {
+            return Err(Trouble::refused("the cluster", code, known.error_message));
+        }
+        let quorum = quorum(cluster, deadline)?;
+        let mut view = View {
+            id: known.cluster_id,
+            controller: (quorum.leader_id, quorum.leader_epoch),
+            ..View::default()
+        };
+        for node in known.brokers {
+            let known = Node {
+                address: Some(format!("{}:{}", node.host, node.port)),
+                rack: node.rack,
+                silent: node.is_fenced,
+                ..Node::default()
+            };
+            view.nodes.insert(node.broker_id, known);
+        }
+        for voter in &quorum.current_voters {
+            view.nodes.entry(voter.replica_id).or_default().votes = true;
+        }
+        for topic in cluster.topics(None, deadline)? {
+            view.count(&topic);
+        }
+        Ok(view)
+    }
+
+    /// Counts a topic's partitions.
+    fn count(&mut self, topic: &MetadataResponseTopic) {
+        self.topics += 1;
+        for partition in &topic.partitions {
+            self.partitions += 1;
+            let name = || {
+                let topic = topic.name.as_deref().unwrap_or("?");
+                format!("{topic}-{}", partition.partition_index)
+            };
+            for (place, node) in partition.replica_nodes.iter().enumerate() {
+                let node = self.nodes.entry(*node).or_default();
+                node.replicas += 1;
+                node.preferred += usize::from(place == 0);
+            }
+            match self.nodes.get_mut(&partition.leader_id) {
+                Some(leader) => leader.leads += 1,
+                None => self.leaderless.push(name()),
+            }
+            if partition.isr_nodes.len() < partition.replica_nodes.len() {
+                self.behind.push(name());
+            }
+        }
+    }
+
+    /// What isn't as it should be, for people; nothing if the cluster is healthy.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.controller.0 < 0 {
+            problems.push("no node leads the metadata".to_owned());
+        }
+        for (id, node) in self
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.state() != "alive")
+        {
+            problems.push(match node.address {
+                Some(_) => format!("node {id} is silent"),
+                None => format!("node {id} has replicas or a vote and is not registered"),
+            });
+        }
+        let several = |names: &[String], what: &str| {
+            let more = names.len().saturating_sub(NAMED_MAX);
+            let named = names[..names.len() - more].join(", ");
+            let count = output::counted(names.len() as u64, "partition");
+            let and = if more > 0 { ", ..." } else { "" };
+            (!names.is_empty()).then(|| format!("{count} {what}: {named}{and}"))
+        };
+        problems.extend(several(&self.leaderless, "without a leader"));
+        problems.extend(several(&self.behind, "with replicas that are not in sync"));
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire_kafka::messages::metadata_response::MetadataResponsePartition;
+
+    fn partition(index: i32, leader: i32, in_sync: &[i32]) -> MetadataResponsePartition {
+        MetadataResponsePartition {
+            partition_index: index,
+            leader_id: leader,
+            replica_nodes: vec![1, 2, 3],
+            isr_nodes: in_sync.to_vec(),
+            ..MetadataResponsePartition::default()
+        }
+    }
+
+    fn node() -> Node {
+        Node {
+            address: Some("h:1".into()),
+            ..Node::default()
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let mut view = View {
+            controller: (1, 4),
+            nodes: (1..=3).map(|id| (id, node())).collect(),
+            ..View::default()
+        };
+        let topic = |partitions| MetadataResponseTopic {
+            name: Some("t".into()),
+            partitions,
+            ..MetadataResponseTopic::default()
+        };
+        view.count(&topic(vec![partition(0, 1, &[1, 2, 3])]));
+        assert_eq!(view.problems(), Vec::<String>::new());
+        assert_eq!((view.nodes[&1].leads, view.nodes[&2].replicas), (1, 1));
+
+        view.nodes.get_mut(&3).unwrap().silent = true;
+        view.count(&topic(vec![
+            partition(1, -1, &[1]),
+            partition(2, 2, &[1, 2]),
+        ]));
+        assert_eq!(
+            view.problems(),
+            [
+                "node 3 is silent",
+                "1 partition without a leader: t-1",
+                "2 partitions with replicas that are not in sync: t-1, t-2",
+            ]
+        );
+    }
+}
