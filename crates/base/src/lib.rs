@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod checksum;
 pub mod disk;
+pub mod histogram;
 pub mod ids;
 pub mod limits;
 pub mod machine;
@@ -19,6 +20,7 @@ pub mod varint;
 
 pub use batch::{Batch, BatchHeader, Invalid};
 pub use disk::{Disk, File, Open};
+pub use histogram::{Distribution, Histogram};
 pub use ids::*;
 pub use machine::{Decision, Machine};
 pub use probe::{Bug, Mark, mark, planted};

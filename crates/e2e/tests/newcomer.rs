@@ -138,4 +138,17 @@ fn health_and_metrics_answer() {
         counted.sum::<f64>() > 0.0,
         "a write was acknowledged without a sync:\n{metrics}"
     );
+    let consumed = tool.run(&["consume", "t", "--group", "g", "--count", "6"]);
+    assert_eq!(consumed.ok().lines().count(), 6);
+    let (_, metrics) = http::get(&node.http, "/metrics").expect("an answer");
+    let all = |family: &str| -> f64 {
+        let of = |line: &&str| line.starts_with(family);
+        let value = |line: &str| line.rsplit_once(' ')?.1.parse::<f64>().ok();
+        metrics.lines().filter(of).filter_map(value).sum()
+    };
+    assert_eq!(all("flotilla_partition_high_watermark{topic=\"t\""), 10.0);
+    assert_eq!(all("flotilla_group_committed_offset{group=\"g\""), 6.0);
+    assert_eq!(all("flotilla_group_lag_records{group=\"g\""), 4.0);
+    assert_eq!(all("flotilla_under_replicated_partitions "), 0.0);
+    assert!(all("flotilla_request_seconds_count{api=\"Produce\"") > 0.0);
 }

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bounded::Bounded;
 use metrics::Family;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -30,9 +31,12 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 pub trait Probe: Send + Sync + 'static {
     /// Why the node doesn't serve; none if it does.
     fn not_ready(&self) -> Option<String>;
-    /// What was counted.
-    fn families(&self) -> Vec<Family>;
+    /// What was counted, and what the node asks its parts for now.
+    fn families(&self) -> Asked<'_>;
 }
+
+/// An answer that takes a moment.
+pub type Asked<'a> = Pin<Box<dyn Future<Output = Vec<Family>> + Send + 'a>>;
 
 /// Answers until the process ends.
 pub async fn serve(listener: TcpListener, probe: Arc<dyn Probe>) -> std::io::Result<()> {
@@ -63,7 +67,7 @@ async fn ready(State(probe): State<Arc<dyn Probe>>) -> Response {
 }
 
 async fn measure(State(probe): State<Arc<dyn Probe>>) -> Response {
-    let text = metrics::render(&probe.families());
+    let text = metrics::render(&probe.families().await);
     ([(header::CONTENT_TYPE, PROMETHEUS)], text).into_response()
 }
 

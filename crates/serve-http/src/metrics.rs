@@ -1,5 +1,6 @@
 //! Prometheus' text format: families of samples in, text out. Nothing is kept here.
 
+use base::Distribution;
 use std::fmt::Write;
 
 /// How a family's values move.
@@ -9,6 +10,8 @@ pub enum Kind {
     Counter,
     /// Up and down.
     Gauge,
+    /// Counts by size, each step with those below it, and the sum.
+    Histogram,
 }
 
 /// Samples of one name.
@@ -27,6 +30,8 @@ pub struct Family {
 /// One value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
+    /// What follows the family's name: a histogram has several kinds of values.
+    suffix: &'static str,
     /// What sets it apart from its siblings.
     pub labels: Vec<(&'static str, String)>,
     /// The value.
@@ -36,44 +41,85 @@ pub struct Sample {
 impl Family {
     /// A family of one counter.
     pub fn counter(name: &'static str, help: &'static str, value: impl Number) -> Family {
-        Family::one(name, help, Kind::Counter, value.number())
+        Family::one(name, help, Kind::Counter, value)
     }
 
     /// A family of one gauge.
     pub fn gauge(name: &'static str, help: &'static str, value: impl Number) -> Family {
-        Family::one(name, help, Kind::Gauge, value.number())
+        Family::one(name, help, Kind::Gauge, value)
     }
 
     /// A family of counters that one label sets apart.
-    pub fn counters<L: Into<String>, N: Number>(
+    pub fn counters<L: AsRef<str>, N: Number>(
         name: &'static str,
         help: &'static str,
         label: &'static str,
         values: impl IntoIterator<Item = (L, N)>,
     ) -> Family {
-        let sample = |(of, value): (L, N)| Sample {
-            labels: vec![(label, of.into())],
-            value: value.number(),
-        };
-        let samples = values.into_iter().map(sample).collect();
-        Family {
-            name,
-            help,
-            kind: Kind::Counter,
-            samples,
+        let mut family = Family::empty(name, help, Kind::Counter);
+        for (of, value) in values {
+            family.push(&[(label, of.as_ref())], value);
         }
+        family
     }
 
-    fn one(name: &'static str, help: &'static str, kind: Kind, value: f64) -> Family {
+    /// A family of times that one label sets apart.
+    pub fn times<L: AsRef<str>>(
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+        values: impl IntoIterator<Item = (L, Distribution)>,
+    ) -> Family {
+        let mut family = Family::empty(name, help, Kind::Histogram);
+        for (of, times) in values {
+            family.push_times(&[(label, of.as_ref())], &times);
+        }
+        family
+    }
+
+    /// A family without values yet.
+    pub fn empty(name: &'static str, help: &'static str, kind: Kind) -> Family {
         Family {
             name,
             help,
             kind,
-            samples: vec![Sample {
-                labels: Vec::new(),
-                value,
-            }],
+            samples: Vec::new(),
         }
+    }
+
+    /// Adds a value.
+    pub fn push(&mut self, labels: &[(&'static str, &str)], value: impl Number) {
+        self.add("", labels, value.number());
+    }
+
+    /// Adds what a histogram has counted.
+    pub fn push_times(&mut self, labels: &[(&'static str, &str)], times: &Distribution) {
+        let mut below = 0;
+        for (upto, count) in times.steps {
+            below += count;
+            let upto = upto.as_secs_f64().to_string();
+            let labels = [labels, &[("le", &upto)]].concat();
+            self.add("_bucket", &labels, below as f64);
+        }
+        let total = (below + times.longer) as f64;
+        self.add("_bucket", &[labels, &[("le", "+Inf")]].concat(), total);
+        self.add("_sum", labels, times.sum.as_secs_f64());
+        self.add("_count", labels, total);
+    }
+
+    fn add(&mut self, suffix: &'static str, labels: &[(&'static str, &str)], value: f64) {
+        let owned = |(name, value): &(&'static str, &str)| (*name, (*value).to_owned());
+        self.samples.push(Sample {
+            suffix,
+            labels: labels.iter().map(owned).collect(),
+            value,
+        });
+    }
+
+    fn one(name: &'static str, help: &'static str, kind: Kind, value: impl Number) -> Family {
+        let mut family = Family::empty(name, help, kind);
+        family.push(&[], value);
+        family
     }
 }
 
@@ -81,6 +127,12 @@ impl Family {
 pub trait Number {
     /// As the format has it.
     fn number(self) -> f64;
+}
+
+impl Number for i64 {
+    fn number(self) -> f64 {
+        self as f64
+    }
 }
 
 impl Number for u64 {
@@ -120,11 +172,13 @@ pub fn render(families: &[Family]) -> String {
         let kind = match family.kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         };
         let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
         let _ = writeln!(text, "# HELP {} {help}\n# TYPE {0} {kind}", family.name);
         for sample in &family.samples {
             text.push_str(family.name);
+            text.push_str(sample.suffix);
             labels(&mut text, &sample.labels);
             let _ = writeln!(text, " {}", sample.value);
         }
@@ -169,5 +223,20 @@ flotilla_up 1
 flotilla_calls_total{api=\"a\\\"b\\\\c\"} 1.5
 ";
         assert_eq!(render(&families), expected);
+    }
+    #[test]
+    fn each_step_of_a_histogram_holds_those_below_it() {
+        let counted = base::Histogram::default();
+        for micros in [50, 200, 99_000_000] {
+            counted.count(std::time::Duration::from_micros(micros));
+        }
+        let family = Family::times("a_seconds", "A.", "api", [("x", counted.read())]);
+        let text = render(&[family]);
+        let first = "# HELP a_seconds A.\n# TYPE a_seconds histogram\na_seconds_bucket{api=\"x\",le=\"0.0001\"} 1\n\
+                     a_seconds_bucket{api=\"x\",le=\"0.00025\"} 2\n";
+        assert!(text.starts_with(first), "{text}");
+        let last = "a_seconds_bucket{api=\"x\",le=\"60\"} 2\na_seconds_bucket{api=\"x\",le=\"+Inf\"} 3\n\
+                    a_seconds_sum{api=\"x\"} 99.00025\na_seconds_count{api=\"x\"} 3\n";
+        assert!(text.ends_with(last), "{text}");
     }
 }

@@ -9,8 +9,8 @@ impl Probe for Node {
     fn not_ready(&self) -> Option<String> {
         self.0.lock().expect("no panic").clone()
     }
-    fn families(&self) -> Vec<Family> {
-        vec![Family::counter("a_total", "A.", 7u64)]
+    fn families(&self) -> Asked<'_> {
+        Box::pin(async { vec![Family::counter("a_total", "A.", 7u64)] })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::handlers;
 use crate::sessions;
+use base::{Distribution, Histogram};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -17,9 +18,8 @@ pub struct Counters {
 struct Counter {
     requests: AtomicU64,
     request_bytes: AtomicU64,
-    answers: AtomicU64,
     answer_bytes: AtomicU64,
-    micros: AtomicU64,
+    waits: Histogram,
 }
 
 /// What was counted of one API.
@@ -31,12 +31,11 @@ pub struct ApiCount {
     pub requests: u64,
     /// Their bytes.
     pub request_bytes: u64,
-    /// Answers that left; fewer than requests where nothing is answered (acks 0).
-    pub answers: u64,
-    /// Their bytes.
+    /// Bytes of the answers that left.
     pub answer_bytes: u64,
-    /// From a request's arrival to its answer, summed over the answers.
-    pub waited: Duration,
+    /// From a request's arrival to its answer; fewer than requests where nothing is answered
+    /// (acks 0).
+    pub waits: Distribution,
 }
 
 impl Default for Counters {
@@ -75,12 +74,10 @@ impl Counters {
     }
 
     pub(crate) fn answered(&self, api: usize, bytes: usize, waited: Duration) {
-        let micros = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
-        self.apis[api].answers.fetch_add(1, Ordering::Relaxed);
         self.apis[api]
             .answer_bytes
             .fetch_add(bytes as u64, Ordering::Relaxed);
-        self.apis[api].micros.fetch_add(micros, Ordering::Relaxed);
+        self.apis[api].waits.count(waited);
     }
 
     pub(crate) fn closed(&self) {
@@ -99,9 +96,8 @@ impl Counters {
             api: api.key.name(),
             requests: read(&of.requests),
             request_bytes: read(&of.request_bytes),
-            answers: read(&of.answers),
             answer_bytes: read(&of.answer_bytes),
-            waited: Duration::from_micros(read(&of.micros)),
+            waits: of.waits.read(),
         };
         handlers::APIS.iter().zip(&self.apis).map(count).collect()
     }

@@ -4,7 +4,7 @@
 use crate::health::Running;
 use crate::kafka::Door;
 use broker::{Broker, Verb};
-use serve_http::metrics::Family;
+use serve_http::metrics::{Family, Kind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Everything that a running node counts.
@@ -64,22 +64,16 @@ fn requests(door: &Door, families: &mut Vec<Family>) {
             counts.iter().map(|c| (c.api, c.request_bytes)),
         ),
         Family::counters(
-            "flotilla_answers_total",
-            "Answers by API.",
-            "api",
-            counts.iter().map(|c| (c.api, c.answers)),
-        ),
-        Family::counters(
             "flotilla_answer_bytes_total",
             "Bytes of answers by API.",
             "api",
             counts.iter().map(|c| (c.api, c.answer_bytes)),
         ),
-        Family::counters(
-            "flotilla_request_seconds_total",
-            "Time from a request to its answer by API, summed.",
+        Family::times(
+            "flotilla_request_seconds",
+            "Time from a request to its answer by API, with what it waited for.",
             "api",
-            counts.iter().map(|c| (c.api, c.waited)),
+            counts.iter().map(|c| (c.api, c.waits.clone())),
         ),
     ]);
 }
@@ -217,7 +211,14 @@ fn storage(running: &Running, families: &mut Vec<Family>) {
     let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
     let seconds = |micros: &AtomicU64| std::time::Duration::from_micros(read(micros));
     let counters = &running.storage;
+    let mut writes = Family::empty(
+        "flotilla_sync_seconds",
+        "Time of a write to the log with its sync.",
+        Kind::Histogram,
+    );
+    writes.push_times(&[], &counters.write_times.read());
     families.extend([
+        writes,
         Family::counter(
             "flotilla_turns_total",
             "Turns made durable.",
@@ -227,11 +228,6 @@ fn storage(running: &Running, families: &mut Vec<Family>) {
             "flotilla_syncs_total",
             "Writes to the log, each with a sync over all that waited.",
             read(&counters.writes),
-        ),
-        Family::counter(
-            "flotilla_sync_seconds_total",
-            "Time in writes to the log and their syncs.",
-            seconds(&counters.write_micros),
         ),
         Family::gauge(
             "flotilla_sync_seconds_max",

@@ -7,8 +7,8 @@ use crate::kafka::Door;
 use crate::peers::{Peers, Standing};
 use broker::Broker;
 use meta::NodeInfo;
-use serve_http::Probe;
-use serve_http::metrics::Family;
+use serve_http::metrics::{Family, Kind};
+use serve_http::{Asked, Probe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -82,11 +82,26 @@ impl Probe for Health {
         })
     }
 
-    fn families(&self) -> Vec<Family> {
+    fn families(&self) -> Asked<'_> {
+        Box::pin(async {
+            let mut families = self.process();
+            if let Some(running) = self.running.get() {
+                crate::figures::of(running, &mut families);
+                families.extend(crate::survey::families(&running.broker).await);
+            }
+            families
+        })
+    }
+}
+
+impl Health {
+    /// What is known before anything runs.
+    fn process(&self) -> Vec<Family> {
         let ready = Probe::not_ready(self).is_none();
         let usage = os::process::usage();
-        let mut families = vec![
+        vec![
             Family::gauge("flotilla_ready", "1 while clients are served.", ready),
+            version(),
             Family::gauge(
                 "process_resident_memory_bytes",
                 "Memory held in RAM.",
@@ -104,10 +119,12 @@ impl Probe for Health {
                 "Bytes that can still be written to the data directory.",
                 self.disk_free.load(Ordering::Relaxed),
             ),
-        ];
-        if let Some(running) = self.running.get() {
-            crate::figures::of(running, &mut families);
-        }
-        families
+        ]
     }
+}
+
+fn version() -> Family {
+    let mut family = Family::empty("flotilla_build_info", "1, with the version.", Kind::Gauge);
+    family.push(&[("version", env!("CARGO_PKG_VERSION"))], 1u64);
+    family
 }

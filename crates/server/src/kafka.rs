@@ -4,7 +4,7 @@
 mod client;
 mod edges;
 mod idle;
-mod inbox;
+pub mod inbox;
 mod input;
 mod intake;
 mod output;

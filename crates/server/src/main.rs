@@ -18,6 +18,7 @@ mod scratch;
 mod serve;
 mod start;
 mod stop;
+mod survey;
 
 use args::{Command, CommandLine, Config, Serve};
 use clap::Parser;

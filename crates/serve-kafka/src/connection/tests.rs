@@ -408,7 +408,11 @@ fn what_is_served_is_counted() {
     let counts = counters.counts();
     let produce = counts.iter().find(|count| count.api == "Produce").unwrap();
     assert_eq!(
-        (produce.requests, produce.answers, produce.answer_bytes),
+        (
+            produce.requests,
+            produce.waits.total(),
+            produce.answer_bytes
+        ),
         (2, 1, left)
     );
     assert_eq!(counters.closed_connections(), 1);

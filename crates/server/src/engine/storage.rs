@@ -6,7 +6,7 @@
 
 use super::mailbox::Mailbox;
 use super::queue::Queue;
-use base::Mono;
+use base::{Histogram, Mono};
 use log::{Fault, Flush, Storage, Turn};
 use shard::Event;
 use std::collections::VecDeque;
@@ -42,8 +42,8 @@ pub struct Counters {
     pub turns: AtomicU64,
     /// Writes, each with a sync: fewer than turns when they queue up.
     pub writes: AtomicU64,
-    /// Time in them.
-    pub write_micros: AtomicU64,
+    /// How long they took.
+    pub write_times: Histogram,
     /// The longest one.
     pub write_micros_max: AtomicU64,
     /// Flushes of the write-ahead log.
@@ -142,12 +142,12 @@ impl Writer {
             Some(turns) => storage.write(turns),
             None => storage.retry(),
         });
-        let micros = os::clock::mono().since(start).as_micros() as u64;
+        let took = os::clock::mono().since(start);
         counters.writes.fetch_add(1, Ordering::Relaxed);
-        counters.write_micros.fetch_add(micros, Ordering::Relaxed);
+        counters.write_times.count(took);
         counters
             .write_micros_max
-            .fetch_max(micros, Ordering::Relaxed);
+            .fetch_max(took.as_micros() as u64, Ordering::Relaxed);
         self.report(Event::Persisted { turn: last });
         let since = self.unsettled.map_or(start, |(_, since)| since);
         self.unsettled = Some((last, since));

@@ -1,0 +1,247 @@
+//! What a scrape asks of the broker: where this node's partitions stand, and how far the groups
+//! that it coordinates have come. Asked anew each time; nothing is kept here.
+
+use crate::kafka::inbox::{Inbox, Letter};
+use base::{GroupId, Offset};
+use broker::{Broker, Principal};
+use group::command::{Command, ListGroups, OffsetFetch};
+use group::reply::{FetchedTopic, Listed};
+use serve_http::metrics::{Family, Kind};
+use shard::{ReplicaStatus, Reply, ReplyTo};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long the answers of one round may take; what isn't there by then is left out.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Partitions in one question, so that no turn of the shard is long because of a scrape.
+const PARTITIONS_PER_CALL: usize = 500;
+/// Groups whose offsets are asked for; those beyond are counted by their state only.
+const GROUPS_MAX: usize = 1000;
+
+/// Questions under way, and what came back.
+struct Round {
+    inbox: Arc<Inbox>,
+    asked: usize,
+}
+
+impl Round {
+    fn new() -> Round {
+        let inbox = Arc::default();
+        Round { inbox, asked: 0 }
+    }
+
+    /// Where the next answer is to go; its ticket is the number of questions before it.
+    fn ask(&mut self) -> ReplyTo {
+        let ticket = self.asked as u64;
+        self.asked += 1;
+        let sink = Arc::clone(&self.inbox) as Arc<dyn shard::ReplySink>;
+        ReplyTo { sink, ticket }
+    }
+
+    /// The answers, in the order of the questions as far as they came.
+    async fn answers(self) -> BTreeMap<u64, Reply> {
+        let mut answers = BTreeMap::new();
+        let all = async {
+            loop {
+                for letter in self.inbox.take() {
+                    if let Letter::Reply(ticket, reply) = letter {
+                        answers.insert(ticket, reply);
+                    }
+                }
+                if answers.len() == self.asked {
+                    return;
+                }
+                self.inbox.filled().await;
+            }
+        };
+        // Late answers are dropped: the figures are of now.
+        let _ = timeout(PATIENCE, all).await;
+        answers
+    }
+}
+
+/// Asks, and tells it as families.
+pub async fn families(broker: &Broker) -> Vec<Family> {
+    let replicas = replicas(broker).await;
+    let mut families = partitions(broker, &replicas);
+    let (listed, offsets) = offsets(broker).await;
+    families.extend(groups(broker, &replicas, &listed, &offsets));
+    families
+}
+
+async fn replicas(broker: &Broker) -> BTreeMap<GroupId, ReplicaStatus> {
+    let image = broker.image();
+    let (me, mut round) = (broker.node(), Round::new());
+    let partitions = image.topics.values().flat_map(|topic| &topic.partitions);
+    let here: Vec<GroupId> = partitions
+        .filter(|partition| partition.replicas.contains(&me))
+        .map(|partition| partition.group)
+        .collect();
+    for some in here.chunks(PARTITIONS_PER_CALL) {
+        broker.replicas(some.to_vec(), round.ask());
+    }
+    let replies = round.answers().await.into_values();
+    replies
+        .filter_map(|reply| match reply {
+            Reply::Replicas(replicas) => Some(replicas),
+            _ => None,
+        })
+        .flatten()
+        .map(|replica| (replica.group, replica))
+        .collect()
+}
+
+/// The groups that this node coordinates, and what the first of them have committed.
+async fn offsets(broker: &Broker) -> (Vec<Listed>, Vec<Vec<FetchedTopic>>) {
+    let (now, principal) = (os::clock::now(), Principal::ANONYMOUS);
+    let mut round = Round::new();
+    broker.groups_everywhere(now, &principal, ListGroups::default(), round.ask());
+    let listed = match round.answers().await.pop_first() {
+        Some((_, Reply::Groups(Ok(listed)))) => listed,
+        // Still loading, or too busy to tell.
+        _ => Vec::new(),
+    };
+    let mut round = Round::new();
+    for group in listed.iter().take(GROUPS_MAX) {
+        let fetch = OffsetFetch {
+            group: group.group.clone(),
+            member: None,
+            member_epoch: -1,
+            topics: None,
+            require_stable: false,
+        };
+        let command = Command::OffsetFetch(fetch);
+        broker.group(now, &principal, &group.group, command, round.ask());
+    }
+    let mut answers = round.answers().await;
+    let asked = 0..listed.len().min(GROUPS_MAX) as u64;
+    let committed = asked.map(|ticket| match answers.remove(&ticket) {
+        Some(Reply::Group(Ok(group::Reply::OffsetFetch(Ok(topics))))) => topics,
+        _ => Vec::new(),
+    });
+    let committed = committed.collect();
+    (listed, committed)
+}
+
+fn partitions(broker: &Broker, replicas: &BTreeMap<GroupId, ReplicaStatus>) -> Vec<Family> {
+    let image = broker.image();
+    let gauge = |name, help| Family::empty(name, help, Kind::Gauge);
+    let mut start = gauge(
+        "flotilla_partition_start_offset",
+        "The first record that is still there.",
+    );
+    let mut end = gauge(
+        "flotilla_partition_high_watermark",
+        "Offset after the last committed record, as this node knows it.",
+    );
+    let mut bytes = gauge(
+        "flotilla_partition_log_bytes",
+        "Bytes of this node's replica.",
+    );
+    let mut leads = gauge(
+        "flotilla_partition_leader",
+        "1 on the node that leads the partition.",
+    );
+    let mut in_sync = gauge(
+        "flotilla_partition_in_sync_replicas",
+        "Replicas that are caught up, told by the leader.",
+    );
+    let mut wanting = 0u64;
+    let mut damaged = 0u64;
+    for (group, replica) in replicas {
+        damaged += u64::from(replica.suspect.is_some());
+        let Some((topic, partition)) = image.groups.get(group) else {
+            continue;
+        };
+        let index = partition.0.to_string();
+        let labels = [("topic", topic.name.as_str()), ("partition", &index)];
+        let leads_here = replica
+            .leader
+            .is_some_and(|(node, _)| node == broker.node());
+        start.push(&labels, replica.start_offset.0);
+        end.push(&labels, replica.high_watermark.0);
+        bytes.push(&labels, replica.log_bytes);
+        leads.push(&labels, leads_here);
+        if leads_here {
+            let all = topic
+                .partitions
+                .get(partition.0 as usize)
+                .map_or(0, |p| p.replicas.len());
+            in_sync.push(&labels, replica.in_sync.len());
+            wanting += u64::from(replica.in_sync.len() < all);
+        }
+    }
+    let under_replicated = Family::gauge(
+        "flotilla_under_replicated_partitions",
+        "Partitions led here of which a replica isn't caught up.",
+        wanting,
+    );
+    let suspect = Family::gauge(
+        "flotilla_damaged_replicas",
+        "Replicas on this node that don't vote because their data is damaged.",
+        damaged,
+    );
+    vec![start, end, bytes, leads, in_sync, under_replicated, suspect]
+}
+
+fn groups(
+    broker: &Broker,
+    replicas: &BTreeMap<GroupId, ReplicaStatus>,
+    listed: &[Listed],
+    offsets: &[Vec<FetchedTopic>],
+) -> [Family; 3] {
+    let image = broker.image();
+    let mut states: BTreeMap<&str, u64> = BTreeMap::new();
+    for group in listed {
+        *states.entry(group.state).or_default() += 1;
+    }
+    let mut count = Family::empty(
+        "flotilla_groups",
+        "Consumer groups that this node coordinates, by state.",
+        Kind::Gauge,
+    );
+    for (state, groups) in states {
+        count.push(&[("state", state)], groups);
+    }
+    let mut committed = Family::empty(
+        "flotilla_group_committed_offset",
+        "The next record that a group is to read.",
+        Kind::Gauge,
+    );
+    let mut lag = Family::empty(
+        "flotilla_group_lag_records",
+        "Committed records that a group hasn't read; of partitions that this node has a replica of.",
+        Kind::Gauge,
+    );
+    for (group, topics) in listed.iter().zip(offsets) {
+        for topic in topics {
+            for part in &topic.partitions {
+                let Ok(Some(fetched)) = &part.offset else {
+                    continue;
+                };
+                let index = part.partition.to_string();
+                let labels = [
+                    ("group", group.group.as_str()),
+                    ("topic", &topic.name),
+                    ("partition", &index),
+                ];
+                committed.push(&labels, fetched.offset);
+                let info = image.topic(&topic.name).and_then(|topic| {
+                    let place = usize::try_from(part.partition).ok()?;
+                    topic.partitions.get(place)
+                });
+                if let Some(replica) = info.and_then(|info| replicas.get(&info.group)) {
+                    lag.push(&labels, behind(replica, Offset(fetched.offset)));
+                }
+            }
+        }
+    }
+    [count, committed, lag]
+}
+
+/// Records between what was read and the high watermark, as Kafka's tools count them.
+fn behind(replica: &ReplicaStatus, committed: Offset) -> i64 {
+    (replica.high_watermark.0 - committed.0).max(0)
+}
