@@ -70,10 +70,27 @@ pub struct Settings {
     pub mailbox_events: usize,
     /// What coordinators of groups obey.
     pub groups: Groups,
+    /// Where the node's own messages go.
+    pub logging: Logging,
     /// One line for each given key that has no meaning here.
     pub warnings: Vec<String>,
     topic_defaults: meta::Defaults,
     given: BTreeMap<&'static str, String>,
+}
+
+/// Where the node's own messages go, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logging {
+    /// `logging.file`; none: standard error.
+    pub file: Option<String>,
+    /// `logging.format` is `json`.
+    pub json: bool,
+    /// `logging.file.bytes`.
+    pub file_bytes: u64,
+    /// `logging.file.hours`.
+    pub file_time: Duration,
+    /// `logging.files.max`.
+    pub files_max: usize,
 }
 
 /// What is configured of groups.

@@ -12,6 +12,7 @@ mod formation;
 mod health;
 mod inspect;
 mod kafka;
+mod logging;
 mod peers;
 #[cfg(test)]
 mod scratch;
@@ -22,9 +23,8 @@ mod survey;
 
 use args::{Command, CommandLine, Config, Serve};
 use clap::Parser;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -56,7 +56,10 @@ fn serve(args: &Serve) -> ExitCode {
             return ExitCode::from(stop::EXIT_USAGE as u8);
         }
     };
-    start_logging();
+    if let Err(error) = logging::start(&settings.logging) {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
     stop::on_panic();
     match serve::run(settings) {
         Ok(()) => ExitCode::SUCCESS,
@@ -65,13 +68,4 @@ fn serve(args: &Serve) -> ExitCode {
             ExitCode::from(error.exit_code() as u8)
         }
     }
-}
-
-fn start_logging() {
-    let filter = EnvFilter::try_from_env(config::LOG).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
 }

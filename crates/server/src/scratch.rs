@@ -13,6 +13,12 @@ impl Scratch {
         Scratch(std::env::temp_dir().join(name))
     }
 
+    /// A path in it, which is made.
+    pub fn join(&self, name: &str) -> PathBuf {
+        std::fs::create_dir_all(&self.0).expect("the directory for temporary files can be written");
+        self.0.join(name)
+    }
+
     /// It as a data directory.
     pub fn disk(&self) -> DataDir {
         DataDir::open(&self.0).expect("the directory for temporary files can be written")

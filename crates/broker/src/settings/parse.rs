@@ -3,7 +3,7 @@
 mod groups;
 
 use super::listeners::{self, Given, HostPort, Wrong};
-use super::{Key, Settings, SettingsError, foreign, key, nearest};
+use super::{Key, Logging, Settings, SettingsError, foreign, key, nearest};
 use base::{NodeId, limits};
 use meta::config;
 use std::collections::BTreeMap;
@@ -193,6 +193,7 @@ impl Values {
             reader_threads: self.count("reader.threads"),
             mailbox_events: self.count("mailbox.events.max"),
             groups: self.groups()?,
+            logging: self.logging(),
             warnings,
             topic_defaults: self.topic_defaults()?,
             given: self.0,
@@ -214,6 +215,18 @@ impl Values {
             controllers: self.text("controller.listener.names"),
         };
         listeners::listeners(&given).map_err(|(name, wrong)| self.wrong(name, wrong))
+    }
+
+    fn logging(&self) -> Logging {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let file = self.text("logging.file");
+        Logging {
+            file: (!file.is_empty()).then(|| file.to_owned()),
+            json: self.text("logging.format") == "json",
+            file_bytes: self.count("logging.file.bytes"),
+            file_time: HOUR.saturating_mul(self.count("logging.file.hours")),
+            files_max: self.count("logging.files.max"),
+        }
     }
 
     fn address(&self, name: &'static str) -> Result<Option<HostPort>, SettingsError> {

@@ -1,0 +1,140 @@
+//! The node's own messages: to standard error or to a file that is put aside when it is large or
+//! old, for people or for machines. What is said is not decided here.
+
+use crate::config;
+use base::Mono;
+use broker::settings::Logging;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+
+/// A file of messages can't be written.
+#[derive(Debug, thiserror::Error)]
+#[error("can't write messages to {path}: {source}; give another file as logging.file")]
+pub struct LogFileError {
+    path: String,
+    source: io::Error,
+}
+
+/// From here on messages go where the configuration says.
+pub fn start(logging: &Logging) -> Result<(), LogFileError> {
+    let filter = EnvFilter::try_from_env(config::LOG).unwrap_or_else(|_| EnvFilter::new("info"));
+    let (writer, colours) = match &logging.file {
+        None => (BoxMakeWriter::new(io::stderr), io::stderr().is_terminal()),
+        Some(path) => {
+            let file = Rotating::open(path.into(), logging).map_err(|source| LogFileError {
+                path: path.clone(),
+                source,
+            })?;
+            (BoxMakeWriter::new(Mutex::new(file)), false)
+        }
+    };
+    let messages = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .with_ansi(colours);
+    if logging.json {
+        messages.json().flatten_event(true).init();
+    } else {
+        messages.init();
+    }
+    Ok(())
+}
+
+/// A file that is put aside as `NAME.1` when it is large or old, `NAME.1` as `NAME.2` and so on.
+struct Rotating {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    since: Mono,
+    limits: Logging,
+}
+
+impl Rotating {
+    fn open(path: PathBuf, limits: &Logging) -> io::Result<Rotating> {
+        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        Ok(Rotating {
+            bytes: file.metadata()?.len(),
+            path,
+            file,
+            since: os::clock::mono(),
+            limits: limits.clone(),
+        })
+    }
+
+    fn is_full(&self, more: usize) -> bool {
+        let large = self.bytes + more as u64 > self.limits.file_bytes;
+        let old = os::clock::mono().since(self.since) >= self.limits.file_time;
+        self.bytes > 0 && (large || old)
+    }
+
+    fn put_aside(&mut self) -> io::Result<()> {
+        let name = |number: usize| {
+            let mut name = self.path.clone().into_os_string();
+            name.push(format!(".{number}"));
+            PathBuf::from(name)
+        };
+        for number in (1..self.limits.files_max).rev() {
+            // Not all of them are there yet.
+            let _ = fs::rename(name(number), name(number + 1));
+        }
+        fs::rename(&self.path, name(1))?;
+        *self = Rotating::open(self.path.clone(), &self.limits)?;
+        Ok(())
+    }
+}
+
+impl Write for Rotating {
+    /// A message is written whole into one file. Where that fails it is lost: a node doesn't stop
+    /// for its messages.
+    fn write(&mut self, message: &[u8]) -> io::Result<usize> {
+        if self.is_full(message.len()) {
+            // If it can't be put aside the file goes on growing, and the next message tries again.
+            let _ = self.put_aside();
+        }
+        if self.file.write_all(message).is_ok() {
+            self.bytes += message.len() as u64;
+        }
+        Ok(message.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+    use std::time::Duration;
+
+    #[test]
+    fn a_large_file_is_put_aside_and_the_oldest_one_goes() {
+        let scratch = Scratch::new();
+        let path = scratch.join("node.log");
+        let limits = Logging {
+            file: None,
+            json: false,
+            file_bytes: 8,
+            file_time: Duration::from_secs(3600),
+            files_max: 2,
+        };
+        let mut file = Rotating::open(path.clone(), &limits).expect("a file");
+        for message in ["aaaa\n", "bb\n", "cccc\n", "dddddddddddd\n"] {
+            file.write_all(message.as_bytes()).expect("written");
+        }
+        drop(file);
+        // A restart goes on where the last run ended.
+        let mut file = Rotating::open(path.clone(), &limits).expect("a file");
+        file.write_all(b"e\n").expect("written");
+        let read = |end: &str| fs::read_to_string(format!("{}{end}", path.display())).ok();
+        assert_eq!(read("").as_deref(), Some("e\n"));
+        assert_eq!(read(".1").as_deref(), Some("dddddddddddd\n"));
+        assert_eq!(read(".2").as_deref(), Some("cccc\n"));
+        assert_eq!(read(".3"), None);
+    }
+}
