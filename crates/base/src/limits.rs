@@ -42,6 +42,11 @@ pub const UNCOMMITTED_NODE_BYTES: u64 = 256 * 1024 * 1024;
 pub const APPEND_MESSAGE_BYTES: u64 = 1024 * 1024;
 /// Append messages to one follower of one group that may be on their way.
 pub const APPEND_MESSAGES_IN_FLIGHT: usize = 64;
+/// Most bytes past their retention that a group keeps for replicas that lack them. A replica that is
+/// away for longer gets a snapshot, which costs next to nothing: what it lacks is not read any more.
+pub const REMOVAL_HELD_BYTES: u64 = 64 * 1024 * 1024;
+/// How long a leader waits for the answer to a snapshot before it asks the follower again.
+pub const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a node speaks to each peer at least.
 pub const NODE_HEARTBEAT: Duration = Duration::from_millis(100);
 /// A leader node silent for this long and a seeded part of [`ELECTION_JITTER`] is presumed lost.

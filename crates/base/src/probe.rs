@@ -69,8 +69,16 @@ names! {
         RetryFailedSync,
         /// The files of dropped segments are removed before a checkpoint stops naming them.
         UnlinkBeforeCheckpoint,
-        /// Segments go although a replica doesn't have their entries.
-        FloorIgnored,
+        /// A follower answers for a snapshot before it is durable.
+        AckBeforeInstalled,
+        /// A snapshot isn't written to the write-ahead log.
+        InstallNotLogged,
+        /// A snapshot leaves out what is known of idempotent producers.
+        SnapshotWithoutProducers,
+        /// A snapshot leaves out the offset that comes next.
+        SnapshotWithoutOffset,
+        /// A snapshot that is lost is never sent again.
+        SnapshotNeverFails,
         /// A checkpoint leaves out where a log starts.
         StartNotCheckpointed,
         /// DeleteRecords is answered before its entry is committed.
@@ -193,6 +201,14 @@ names! {
         Compacted,
         /// The keys of a log were too many for one rewrite.
         CompactedInParts,
+        /// A follower was sent a snapshot.
+        SnapshotSent,
+        /// A snapshot took the place of a log.
+        SnapshotInstalled,
+        /// A snapshot took the place of a log with entries.
+        SnapshotReplaced,
+        /// A snapshot was given up and the follower asked again.
+        SnapshotFailed,
     }
 }
 

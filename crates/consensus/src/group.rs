@@ -6,13 +6,17 @@
 //! [`Group::persisted`]. No group campaigns by itself: the crate's own timeouts are out of reach,
 //! so its random numbers have no effect.
 
+mod snapshot;
+
+pub use snapshot::Install;
+
 use crate::entry::{self, Body, NewEntry};
 use crate::message::Message;
 use crate::store::{ColdEntries, Store};
 use base::{Batch, BatchHeader, Bug, NodeId, Offset, RaftIndex, Term, limits, planted};
 use bytes::Bytes;
 use raft::eraftpb::{self, HardState, MessageType};
-use raft::{Config, RawNode, StateRole};
+use raft::{Config, ProgressState, RawNode, StateRole};
 use std::collections::BTreeMap;
 
 /// What a replica is in its group now.
@@ -81,6 +85,8 @@ pub struct RestoredEntry {
 pub struct Ready {
     /// To be reported as persisted.
     pub number: u64,
+    /// Before all else: replace the log.
+    pub install: Option<Install>,
     /// Cut the log from here first.
     pub truncate_from: Option<RaftIndex>,
     /// Then append these.
@@ -106,6 +112,9 @@ pub struct PeerProgress {
     pub matched: RaftIndex,
     /// It knows that everything up to here is committed.
     pub committed: RaftIndex,
+    /// A snapshot is on its way to it; nothing else is sent until it answers, or the snapshot is
+    /// reported as failed.
+    pub snapshot: bool,
 }
 
 /// One replica of one group.
@@ -113,6 +122,10 @@ pub struct Group {
     raw: RawNode<Store>,
     /// Bodies of entries that the crate holds and hasn't handed out yet.
     stash: BTreeMap<(RaftIndex, Term), Body>,
+    /// The ready with a snapshot that isn't durable yet, and the snapshot's entry.
+    installing: Option<(u64, RaftIndex)>,
+    /// Where the log begins.
+    first: RaftIndex,
 }
 
 impl Group {
@@ -152,6 +165,8 @@ impl Group {
         Group {
             raw,
             stash: BTreeMap::new(),
+            installing: None,
+            first,
         }
     }
 
@@ -204,7 +219,8 @@ impl Group {
                 }
             }
         }
-        if self.is_stale_rejection(&message.raft) {
+        let asked_to_lead = message.raft.get_msg_type() == MessageType::MsgTimeoutNow;
+        if self.is_stale_rejection(&message.raft) || (asked_to_lead && self.installing.is_some()) {
             return Ok(());
         }
         let _ = self.raw.step(message.raft);
@@ -225,6 +241,7 @@ impl Group {
                     last: self.last_index(),
                 })
             }
+            MessageType::MsgSnapshot => self.replaced_by(message.get_snapshot()),
             MessageType::MsgAppend => {
                 let before = (message.index, message.log_term);
                 let entries = message
@@ -255,14 +272,26 @@ impl Group {
             && progress.is_some_and(|progress| message.index <= progress.matched)
     }
 
-    /// Entries before `first` are gone from the log: every voter has them.
+    /// Entries before `first` are gone from the log: whoever needs them gets a snapshot. The crate
+    /// learns of it once it has applied them, for it still looks at what it hasn't.
     pub fn begin_at(&mut self, first: RaftIndex) {
+        self.first = self.first.max(first);
+        let applied = RaftIndex(self.raw.raft.raft_log.applied);
+        let first = self.first.min(applied.next());
         self.raw.mut_store().begin_at(first);
     }
 
-    /// Starts an election, pre-vote first.
+    fn applied(&mut self, index: u64) {
+        self.raw.advance_apply_to(index);
+        self.begin_at(self.first);
+    }
+
+    /// Starts an election, pre-vote first. Not while a snapshot isn't durable: between the old log
+    /// and the new one there are entries that the crate would look for.
     pub fn campaign(&mut self) {
-        let _ = self.raw.campaign();
+        if self.installing.is_none() {
+            let _ = self.raw.campaign();
+        }
     }
 
     /// Ends this voter's loyalty to a leader whose node fell silent, so that it may vote.
@@ -287,6 +316,7 @@ impl Group {
     pub fn unreachable(&mut self, node: NodeId) {
         if self.role() == Role::Leader {
             self.raw.report_unreachable(u64::from(node.0));
+            self.snapshot_failed(node);
         }
     }
 
@@ -313,6 +343,9 @@ impl Group {
             must_sync: raw_ready.must_sync(),
             ..Ready::default()
         };
+        if !raw_ready.snapshot().is_empty() {
+            ready.install = Some(self.take_snapshot(ready.number, raw_ready.snapshot()));
+        }
         let entries = raw_ready.take_entries();
         if let Some(first) = entries.first() {
             let first = RaftIndex(first.index);
@@ -337,9 +370,10 @@ impl Group {
         let rest = self.with_bodies(raw_ready.take_persisted_messages());
         // Answers to heartbeats and pre-votes promise nothing that must be durable: on a slow disk
         // they would otherwise come too late to keep or elect a leader.
+        let hasty = ready.install.is_some() && planted(Bug::AckBeforeInstalled);
         let (now, after) = rest
             .into_iter()
-            .partition(|m: &Message| m.promises_nothing());
+            .partition(|m: &Message| m.promises_nothing() || hasty);
         ready.now.extend::<Vec<_>>(now);
         ready.after = after;
         let rounds = raw_ready.take_read_states().into_iter();
@@ -349,7 +383,7 @@ impl Group {
         let applied = raw_ready.take_committed_entries().last().map(|e| e.index);
         self.raw.advance_append_async(raw_ready);
         if let Some(applied) = applied {
-            self.raw.advance_apply_to(applied);
+            self.applied(applied);
         }
         Some(ready)
     }
@@ -397,6 +431,9 @@ impl Group {
     /// Everything up to this [`Ready`] is durable.
     pub fn persisted(&mut self, number: u64) {
         self.raw.on_persist_ready(number);
+        if let Some((_, index)) = self.installing.take_if(|(at, _)| *at <= number) {
+            self.applied(index.0);
+        }
     }
 
     /// Requests for entries that left the window, to be answered with [`Group::fetched`].
@@ -526,6 +563,7 @@ impl Group {
                 node: NodeId(*id as u32),
                 matched: RaftIndex(p.matched),
                 committed: RaftIndex(p.committed_index),
+                snapshot: p.state == ProgressState::Snapshot,
             })
             .collect();
         all.sort_by_key(|p| p.node);

@@ -19,7 +19,7 @@ mod tests;
 pub use entry::{Body, NewEntry};
 pub use frame::{Frame, FrameError, Item, Led, LedDelta, Seen};
 pub use group::{
-    Contradiction, Group, PeerProgress, ProposeError, Ready, Restored, RestoredEntry, Role,
+    Contradiction, Group, Install, PeerProgress, ProposeError, Ready, Restored, RestoredEntry, Role,
 };
 pub use message::Message;
 pub use store::ColdEntries;

@@ -6,7 +6,8 @@
 use crate::entry::{self, Body};
 use crate::frame::{FrameError, Reader, Writer};
 use base::{Batch, NodeId, RaftIndex, Term};
-use raft::eraftpb::{self, MessageType};
+use bytes::Bytes;
+use raft::eraftpb::{self, MessageType, Snapshot};
 
 /// One message between the replicas of a group.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,12 +29,15 @@ const KINDS: &[(u8, MessageType)] = &[
     (8, MessageType::MsgRequestPreVote),
     (9, MessageType::MsgRequestPreVoteResponse),
     (10, MessageType::MsgTransferLeader),
+    (11, MessageType::MsgSnapshot),
 ];
 
 const ENTRY_INTERNAL: u8 = 0;
 const ENTRY_BATCH: u8 = 1;
 /// An entry takes at least this many bytes, which bounds how many a count may claim.
 const ENTRY_BYTES_MIN: usize = 9;
+/// A node of a configuration.
+const NODE_BYTES: usize = 8;
 
 impl Message {
     /// Whom it is for.
@@ -55,8 +59,27 @@ impl Message {
     pub fn is_from_leader(&self) -> bool {
         matches!(
             self.raft.get_msg_type(),
-            MessageType::MsgAppend | MessageType::MsgHeartbeat | MessageType::MsgTimeoutNow
+            MessageType::MsgAppend
+                | MessageType::MsgHeartbeat
+                | MessageType::MsgTimeoutNow
+                | MessageType::MsgSnapshot
         )
+    }
+
+    /// The last entry that a snapshot stands for, if this is one.
+    pub fn snapshot(&self) -> Option<RaftIndex> {
+        let is_one = self.raft.get_msg_type() == MessageType::MsgSnapshot;
+        is_one.then(|| RaftIndex(self.raft.get_snapshot().get_metadata().index))
+    }
+
+    /// What a snapshot says of everything up to its entry; empty as the group makes it.
+    pub fn snapshot_data(&self) -> &[u8] {
+        &self.raft.get_snapshot().data
+    }
+
+    /// Fills in what a snapshot says.
+    pub fn set_snapshot_data(&mut self, data: Bytes) {
+        self.raft.mut_snapshot().data = data;
     }
 
     /// True for a message that may leave before anything is durable.
@@ -74,13 +97,13 @@ impl Message {
         self.raft.get_msg_type() == MessageType::MsgHeartbeatResponse
     }
 
-    /// Bytes of the batches that it carries.
+    /// Bytes of the batches, or of the snapshot, that it carries.
     pub fn payload_bytes(&self) -> u64 {
         let bytes = |body: &Body| match body {
             Body::Batch(batch) => batch.len() as u64,
             Body::Internal(data) => data.len() as u64,
         };
-        self.bodies.iter().map(bytes).sum()
+        self.bodies.iter().map(bytes).sum::<u64>() + self.snapshot_data().len() as u64
     }
 
     /// True for a refused vote.
@@ -132,6 +155,9 @@ impl Message {
                 }
             }
         }
+        if self.snapshot().is_some() {
+            encode_snapshot(m.get_snapshot(), out);
+        }
     }
 
     pub(crate) fn decode(r: &mut Reader) -> Result<Message, FrameError> {
@@ -177,8 +203,57 @@ impl Message {
             bodies.push(body);
         }
         m.entries = entries.into();
+        if known.1 == MessageType::MsgSnapshot {
+            m.set_snapshot(decode_snapshot(r)?);
+        }
         Ok(Message { raft: m, bodies })
     }
+}
+
+fn encode_snapshot(snapshot: &Snapshot, out: &mut Writer) {
+    let about = snapshot.get_metadata();
+    out.u64(about.index);
+    out.u64(about.term);
+    let conf = about.get_conf_state();
+    let parts = [
+        &conf.voters,
+        &conf.learners,
+        &conf.voters_outgoing,
+        &conf.learners_next,
+    ];
+    for nodes in parts {
+        out.u32(nodes.len() as u32);
+        nodes.iter().for_each(|node| out.u64(*node));
+    }
+    out.u8(u8::from(conf.auto_leave));
+    out.bytes(&snapshot.data);
+}
+
+fn decode_snapshot(r: &mut Reader) -> Result<Snapshot, FrameError> {
+    let mut snapshot = Snapshot::default();
+    let about = snapshot.mut_metadata();
+    about.index = r.u64()?;
+    about.term = r.u64()?;
+    if about.index == 0 || about.term == 0 || about.term > i32::MAX as u64 {
+        return Err(FrameError::Malformed("snapshot"));
+    }
+    let mut parts = [const { Vec::new() }; 4];
+    for nodes in &mut parts {
+        let count = r.count(NODE_BYTES)?;
+        for _ in 0..count {
+            nodes.push(r.u64()?);
+        }
+    }
+    let conf = about.mut_conf_state();
+    [
+        conf.voters,
+        conf.learners,
+        conf.voters_outgoing,
+        conf.learners_next,
+    ] = parts;
+    conf.auto_leave = r.u8()? != 0;
+    snapshot.data = r.bytes()?;
+    Ok(snapshot)
 }
 
 /// A batch as another node sent it: whole by Kafka's checksum, and stamped with its entry's term.

@@ -34,7 +34,7 @@ pub(crate) struct Store {
     conf: ConfState,
     /// Where each term begins, oldest first.
     terms: Vec<(RaftIndex, Term)>,
-    /// The first entry of the log. What came before is gone; every voter has it.
+    /// The first entry of the log. What came before is gone: a snapshot stands for it.
     first: RaftIndex,
     last: RaftIndex,
     /// Entries from `last - window.len() + 1` to `last`.
@@ -132,6 +132,17 @@ impl Store {
         self.first = first;
         let runs = self.terms.partition_point(|(start, _)| *start < first);
         self.terms.drain(..runs.saturating_sub(1));
+    }
+
+    /// The log is replaced by the empty one that begins after this entry.
+    pub(crate) fn install(&mut self, last: RaftIndex, term: Term, conf: ConfState) {
+        self.conf = conf;
+        self.terms = vec![(last, term)];
+        self.first = last.next();
+        self.last = last;
+        self.window.clear();
+        self.sendable = RaftIndex(0);
+        self.fetched.clear();
     }
 
     /// Appends the next entry.
@@ -336,10 +347,20 @@ impl raft::Storage for Store {
         Ok(self.last.0)
     }
 
+    /// Stands for everything before the first entry; the driver adds what its log says of that
+    /// when the message leaves.
     fn snapshot(&self, _request_index: u64, _to: u64) -> raft::Result<Snapshot> {
-        // Only what every voter has goes from the front, so no follower can be behind it.
-        Err(raft::Error::Store(
-            StorageError::SnapshotTemporarilyUnavailable,
-        ))
+        let before = self.first.prev();
+        if before == RaftIndex(0) {
+            return Err(raft::Error::Store(
+                StorageError::SnapshotTemporarilyUnavailable,
+            ));
+        }
+        let mut snapshot = Snapshot::default();
+        let about = snapshot.mut_metadata();
+        about.index = before.0;
+        about.term = self.term(before.0)?;
+        about.set_conf_state(self.conf.clone());
+        Ok(snapshot)
     }
 }

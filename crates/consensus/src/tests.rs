@@ -344,3 +344,125 @@ fn garbage_with_a_right_checksum_is_refused_without_a_panic() {
     }
     assert_eq!(Frame::decode(Bytes::new()), Err(FrameError::Short));
 }
+
+/// Three replicas of which the third is away while the others commit ten batches and forget nine.
+fn behind_the_first_entry() -> Vec<Group> {
+    let mut groups = three();
+    groups[0].campaign();
+    settle(&mut groups);
+    let away = groups.pop().unwrap();
+    for offset in 0..10 {
+        let term = groups[0].term().0;
+        groups[0].propose_batch(batch(offset, term, 10)).unwrap();
+        settle_without(&mut groups, 3);
+    }
+    let first = groups[0].last_index();
+    groups[0].evict(first.prev());
+    groups[0].begin_at(first);
+    groups.push(away);
+    groups
+}
+
+/// As [`settle`], while one of them is away.
+fn settle_without(groups: &mut [Group], away: u32) {
+    loop {
+        let mut sent = Vec::new();
+        for group in groups.iter_mut() {
+            while let Some(ready) = group.ready() {
+                sent.extend(ready.now);
+                sent.extend(ready.after);
+                group.persisted(ready.number);
+            }
+        }
+        sent.retain(|message| message.to().0 != away);
+        if sent.is_empty() {
+            return;
+        }
+        for message in sent {
+            groups[message.to().0 as usize - 1].step(message).unwrap();
+        }
+    }
+}
+
+#[test]
+fn whoever_needs_what_is_gone_gets_a_snapshot_and_then_the_rest() {
+    let mut groups = behind_the_first_entry();
+    let last = groups[0].last_index();
+    groups[0].unreachable(NodeId(3));
+    groups[0].ping();
+    let sent = settle(&mut groups);
+    let snapshots: Vec<_> = sent.iter().filter_map(Message::snapshot).collect();
+    assert_eq!(snapshots, [last.prev()]);
+    assert_eq!(groups[2].last_index(), last);
+    assert!(
+        groups[2].body(last).is_some(),
+        "what is there is sent as it is"
+    );
+    assert_eq!(groups[2].window_start(), last);
+    let progress = groups[0].progress();
+    assert!(progress.iter().all(|p| p.matched == last && !p.snapshot));
+    // It may lead like any other.
+    groups.iter_mut().for_each(Group::forget_leader);
+    groups[2].campaign();
+    settle(&mut groups);
+    assert_eq!(groups[2].role(), Role::Leader);
+}
+
+#[test]
+fn a_snapshot_is_answered_once_it_is_durable_and_nobody_campaigns_before() {
+    let mut groups = behind_the_first_entry();
+    groups[0].unreachable(NodeId(3));
+    groups[0].ping();
+    let snapshot = loop {
+        let ready = groups[0].ready().expect("a snapshot is to come");
+        groups[0].persisted(ready.number);
+        let sent = ready.now.into_iter().chain(ready.after);
+        let (snapshots, rest): (Vec<_>, Vec<_>) = sent.partition(|m| m.snapshot().is_some());
+        if let Some(snapshot) = snapshots.into_iter().next() {
+            break snapshot;
+        }
+        for message in rest.into_iter().filter(|m| m.to() == NodeId(3)) {
+            groups[2].step(message).unwrap();
+        }
+        while let Some(ready) = groups[2].ready() {
+            groups[2].persisted(ready.number);
+            for message in ready.now.into_iter().chain(ready.after) {
+                groups[0].step(message).unwrap();
+            }
+        }
+    };
+    assert!(groups[0].progress().iter().any(|p| p.snapshot));
+    groups[2].step(snapshot).unwrap();
+    let ready = groups[2].ready().unwrap();
+    let install = ready.install.as_ref().expect("the log is to be replaced");
+    assert_eq!(install.index, groups[0].last_index().prev());
+    assert_eq!(install.term, groups[0].term());
+    assert!(ready.must_sync && ready.now.is_empty());
+    groups[2].forget_leader();
+    groups[2].campaign();
+    assert!(groups[2].ready().is_none(), "it asks for no votes");
+    groups[2].persisted(ready.number);
+    for message in ready.after {
+        groups[0].step(message).unwrap();
+    }
+    assert!(groups[0].progress().iter().all(|p| !p.snapshot));
+    groups[2].campaign();
+    assert!(groups[2].ready().is_some());
+}
+
+#[test]
+fn a_snapshot_travels_with_its_configuration() {
+    let mut groups = behind_the_first_entry();
+    groups[0].unreachable(NodeId(3));
+    groups[0].ping();
+    let mut sent = settle(&mut groups).into_iter();
+    let mut snapshot = sent.find(|m| m.snapshot().is_some()).unwrap();
+    snapshot.set_snapshot_data(Bytes::from_static(b"where it begins"));
+    let item = Item::Raft(GroupId(4), snapshot);
+    let frame = Frame {
+        items: vec![item],
+        ..Frame::default()
+    };
+    let read = Frame::decode(frame.encode().concat().into());
+    assert_eq!(read, Ok(frame));
+}

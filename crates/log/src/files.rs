@@ -49,6 +49,8 @@ struct Slot {
 /// What readers must know of a group.
 #[derive(Clone, Default)]
 struct Known {
+    /// Which life of the group it is: one that was removed may come again under its id.
+    life: u64,
     /// How often it was cut.
     cuts: u64,
     /// Of each rewrite, segments up to this base are gone: they go from the front. Of rewrites
@@ -87,6 +89,7 @@ struct State {
     /// The groups that exist.
     groups: BTreeMap<GroupId, Known>,
     clock: u64,
+    lives: u64,
     /// How often files were closed because they go away: a file opened before that must not be
     /// kept after it.
     closings: u64,
@@ -119,12 +122,19 @@ impl Files {
 
     /// A group begins.
     pub(crate) fn begin(&self, group: GroupId) {
-        self.state().groups.insert(group, Known::default());
+        let mut state = self.state();
+        state.groups.remove(&group);
+        state.known(group);
+    }
+
+    /// Which life of a group this is; `None` if it doesn't exist.
+    pub(crate) fn life(&self, group: GroupId) -> Option<u64> {
+        self.state().groups.get(&group).map(|known| known.life)
     }
 
     /// A group exists, or was cut. Said before anything that was cut off is written over.
     pub(crate) fn set_cuts(&self, group: GroupId, cuts: u64) {
-        self.state().groups.entry(group).or_default().cuts = cuts;
+        self.state().known(group).cuts = cuts;
     }
 
     /// Segments of a group up to this one, of the same rewrite, are gone: said before their files
@@ -249,6 +259,18 @@ impl Files {
 }
 
 impl State {
+    /// What is known of a group, which begins if it doesn't exist.
+    fn known(&mut self, group: GroupId) -> &mut Known {
+        let lives = &mut self.lives;
+        self.groups.entry(group).or_insert_with(|| {
+            *lives += 1;
+            Known {
+                life: *lives,
+                ..Known::default()
+            }
+        })
+    }
+
     /// Closes the least recently used eighth, so that the search for them is rare.
     fn evict(&mut self, open_max: usize) {
         let mut used: Vec<u64> = self.slots.values().map(|slot| slot.used).collect();

@@ -6,9 +6,11 @@
 use crate::checkpoint::{self, Checkpoint};
 use crate::fault::Fault;
 use crate::files::{Files, Key};
+use crate::name::SegmentName;
 use crate::pending::{Dirty, unlink_segment};
 use crate::wal::{self, Free};
-use base::{Bug, Disk, Mark, mark, planted};
+use base::{Bug, Disk, GroupId, Mark, mark, planted};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -21,6 +23,9 @@ pub struct Flush {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) files: Arc<Files>,
     pub(crate) dirty: Dirty,
+    /// The lives of the groups whose segments go: a group that was removed and came again has
+    /// other segments, perhaps under the same names.
+    pub(crate) lives: BTreeMap<GroupId, Option<u64>>,
     pub(crate) checkpoint: Checkpoint,
     /// A file of the write-ahead log to make ahead of need.
     pub(crate) prepare: Option<Free>,
@@ -46,13 +51,22 @@ impl Flush {
         self.done = true;
         // Only now: a start after a crash before this still reads the old checkpoint, and looks for
         // these files. One after it removes what the new checkpoint doesn't name.
-        for (group, segment) in self.dirty.dropped.keys() {
+        for (group, segment) in self.dropped().map(|(name, _)| name) {
             unlink_segment(&*self.disk, &self.files, *group, *segment)?;
         }
         if let Some(prepare) = self.prepare.filter(|_| !self.prepared) {
             self.prepared = self.make_ahead(prepare)?;
         }
         Ok(())
+    }
+
+    /// The segments to remove, of groups that still live, and the turns in which they went.
+    pub(crate) fn dropped(&self) -> impl Iterator<Item = (&(GroupId, SegmentName), &u64)> {
+        let lives = |group| self.lives.get(group) == Some(&self.files.life(*group));
+        self.dirty
+            .dropped
+            .iter()
+            .filter(move |((group, _), _)| lives(group))
     }
 
     /// Makes a file of the write-ahead log; false without the room for it. It isn't needed yet

@@ -9,6 +9,7 @@
 
 mod fresh;
 mod image;
+mod install;
 mod plan;
 mod prefix;
 mod segment;
@@ -21,6 +22,7 @@ use start::Front;
 pub use start::SegmentFacts;
 
 use crate::block::Block;
+use crate::origin::TermRun;
 use crate::shape::Compact;
 use crate::turn::{Place, Record, Settings, Turn};
 use base::batch::HEADER_BYTES;
@@ -29,14 +31,6 @@ use base::{
 };
 use bytes::Bytes;
 use std::collections::VecDeque;
-
-/// The entries of one term: where they begin. A term may have entries but no offset of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct TermRun {
-    term: Term,
-    index: RaftIndex,
-    offset: Offset,
-}
 
 /// An entry that may still be cut off, and the state before it, to go back to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -103,6 +103,11 @@ impl Pending {
         self.cuts.contains_key(&group) || self.removed.contains(&group)
     }
 
+    /// The files of dropped segments of a group needn't go.
+    pub(crate) fn keep_dropped(&mut self, group: GroupId) {
+        self.dropped.retain(|(of, _), _| *of != group);
+    }
+
     /// Adds a record; a direct batch is in its segment already.
     pub(crate) fn push(&mut self, record: Record, direct: bool) {
         match record {
@@ -113,10 +118,14 @@ impl Pending {
                 self.writes.retain(|key, _| key.group != group);
                 self.created.remove(&group);
                 self.cuts.remove(&group);
-                self.dropped.retain(|(of, _), _| *of != group);
+                self.keep_dropped(group);
                 self.removed.insert(group);
             }
             Record::Truncate { group, cuts, .. } => {
+                self.cuts.insert(group, cuts);
+            }
+            Record::Install { group, cuts, .. } => {
+                self.writes.retain(|key, _| key.group != group);
                 self.cuts.insert(group, cuts);
             }
             Record::Batch {

@@ -20,8 +20,8 @@ pub enum Shape {
         /// The first offset that can be read. Never above the high watermark of when it was
         /// decided, and never moved back.
         offset: Offset,
-        /// Every voter has all entries up to here, durably: so segments whose entries lie at or
-        /// below it may go, and every follower can still catch up from what is left.
+        /// Nothing up to here is kept for followers any more: segments whose entries lie at or
+        /// below it may go. A follower that lacks some of it gets a snapshot.
         floor: RaftIndex,
     },
     /// What lies before an offset is to be compacted.

@@ -187,7 +187,7 @@ impl Storage {
             let direct = self.is_direct(&record);
             encoder.record(&record, direct);
             match &record {
-                Record::Truncate { group, .. } => {
+                Record::Truncate { group, .. } | Record::Install { group, .. } => {
                     self.outgoing.cut.insert(*group);
                 }
                 Record::Remove { group } => {
@@ -321,7 +321,12 @@ impl Storage {
         dirty
             .files
             .retain(|key| !dirty.dropped.contains_key(&(key.group, key.segment)));
+        let groups = dirty.dropped.keys().map(|(group, _)| *group);
+        let lives = groups
+            .map(|group| (group, self.files.life(group)))
+            .collect();
         Some(Flush {
+            lives,
             disk: Arc::clone(&self.disk),
             files: Arc::clone(&self.files),
             dirty,
@@ -340,9 +345,9 @@ impl Storage {
             self.wal.free.push(made);
         }
         if !flush.done {
+            self.dirty.dropped.extend(flush.dropped());
             self.dirty.files.extend(flush.dirty.files);
             self.dirty.dirs.extend(flush.dirty.dirs);
-            self.dirty.dropped.extend(flush.dirty.dropped);
             // Ask for another checkpoint.
             self.wal.used = self.wal.active.len;
             return Ok(());

@@ -5,6 +5,7 @@
 
 use crate::block::Block;
 use crate::name::SegmentName;
+use crate::origin::Origin;
 use base::{Batch, Bug, GroupId, NodeId, Offset, RaftIndex, Term, planted};
 use bytes::Bytes;
 
@@ -88,6 +89,19 @@ pub enum Record {
         /// The first index that goes.
         from: RaftIndex,
         /// How many cuts the group has seen, this one included. Not written: replay counts them.
+        cuts: u64,
+    },
+    /// The log begins anew after an entry: see [`crate::Origin`].
+    Install {
+        /// The group.
+        group: GroupId,
+        /// Where it begins.
+        origin: Origin,
+        /// The shard's own bytes, as in a checkpoint.
+        app: Bytes,
+        /// What those bytes stand for: everything up to this index.
+        app_index: RaftIndex,
+        /// As of a truncation.
         cuts: u64,
     },
     /// A block was closed: its sidecar's entry. Not in the write-ahead log: replay closes the

@@ -131,8 +131,18 @@ fn replicas(stats: &shard::Stats, families: &mut Vec<Family>) {
         ),
         Family::gauge(
             "flotilla_retention_held_bytes",
-            "Bytes past their retention that stay until all replicas have them.",
+            "Bytes past their retention that are kept for replicas that lack them.",
             stats.held_bytes,
+        ),
+        Family::counter(
+            "flotilla_snapshots_sent_total",
+            "Snapshots sent to replicas that were behind the start of their leader's log.",
+            stats.snapshots_sent,
+        ),
+        Family::counter(
+            "flotilla_snapshots_installed_total",
+            "Snapshots that took the place of a replica's log on this node.",
+            stats.snapshots_installed,
         ),
         Family::gauge(
             "flotilla_hot_bytes",

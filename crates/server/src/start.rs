@@ -321,6 +321,7 @@ fn shard_settings(
         defaults: settings.topic_defaults().clone(),
         replica_lag_max: settings.replica_lag_max,
         retention_check: settings.retention_check,
+        removal_held_bytes: base::limits::REMOVAL_HELD_BYTES,
         groups: settings.groups.config.clone(),
     }
 }

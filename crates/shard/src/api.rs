@@ -422,6 +422,8 @@ pub struct Settings {
     pub replica_lag_max: std::time::Duration,
     /// How often it is looked what is past its retention (`log.retention.check.interval.ms`).
     pub retention_check: std::time::Duration,
+    /// Bytes past their retention that a group keeps for replicas that lack them.
+    pub removal_held_bytes: u64,
     /// What coordinators of groups obey.
     pub groups: group::Config,
 }

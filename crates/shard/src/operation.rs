@@ -14,6 +14,7 @@ mod peers;
 mod prefer;
 mod read;
 mod retain;
+mod snapshot;
 mod start;
 mod suspect;
 

@@ -51,6 +51,9 @@ pub(crate) struct Producers {
     forgot: bool,
     /// The last entry of either layer.
     last: RaftIndex,
+    /// What is committed is known up to here. Later than the log, after a snapshot: then what comes
+    /// up to here is known already.
+    as_of: RaftIndex,
 }
 
 /// The layout of the checkpointed state.
@@ -145,8 +148,14 @@ impl Producers {
         })
     }
 
+    /// The entry that the committed layer stands for.
+    pub(crate) fn as_of(&self) -> RaftIndex {
+        self.as_of
+    }
+
     /// Everything up to `index` is committed.
     pub(crate) fn committed(&mut self, index: RaftIndex) {
+        self.as_of = self.as_of.max(index);
         while let Some((_, id)) = self.pending.pop_front_if(|(at, _)| *at <= index) {
             let producer = self
                 .producers
@@ -177,7 +186,7 @@ impl Producers {
 
     /// Everything from `from` on was cut off.
     pub(crate) fn truncated(&mut self, from: RaftIndex) {
-        self.last = self.last.min(from.prev());
+        self.last = self.last.min(from.prev()).max(self.as_of);
         if planted(Bug::ProducersSurviveTruncation) {
             return;
         }
@@ -221,6 +230,7 @@ impl Producers {
     pub(crate) fn restore(bytes: &[u8], last: RaftIndex) -> Option<Producers> {
         let mut producers = Producers {
             last,
+            as_of: last,
             ..Producers::default()
         };
         if bytes.is_empty() {

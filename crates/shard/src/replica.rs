@@ -102,6 +102,8 @@ pub(crate) struct Replica {
     pub(crate) start_asked: Option<(RaftIndex, Offset)>,
     /// Reads that wait for data.
     pub(crate) parked: Vec<u64>,
+    /// When this leader sent snapshots that aren't answered, by node.
+    pub(crate) snapshots: BTreeMap<NodeId, Mono>,
     /// Corruption that keeps it from voting.
     pub(crate) suspect: Option<String>,
     /// The coordinator of the groups in this partition of `__consumer_offsets`.
@@ -225,6 +227,7 @@ impl Replica {
             waits_start: Vec::new(),
             start_asked: None,
             parked: Vec::new(),
+            snapshots: BTreeMap::new(),
             suspect,
             coordinator: None,
             log,

@@ -40,8 +40,6 @@ pub struct Shard {
     pub(crate) deletions: Calls<Offset>,
     pub(crate) next_retention: Mono,
     pub(crate) retention: Round,
-    /// The nodes that hold removal back, as the operator was told.
-    pub(crate) held_by: BTreeSet<NodeId>,
     pub(crate) parks: BTreeMap<u64, Park>,
     pub(crate) parks_by_deadline: BTreeSet<(Mono, u64)>,
     pub(crate) next_park: u64,
@@ -105,7 +103,6 @@ impl Shard {
             deletions: Calls::default(),
             next_retention: now.mono.after(settings.retention_check),
             retention: Round::default(),
-            held_by: BTreeSet::new(),
             parks: BTreeMap::new(),
             parks_by_deadline: BTreeSet::new(),
             next_park: 0,

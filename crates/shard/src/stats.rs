@@ -17,9 +17,13 @@ pub struct Stats {
     pub truncations: u64,
     /// Times that the start of a log moved.
     pub starts_moved: u64,
-    /// Bytes that retention gave up and that can't be removed because a replica is behind, as of
-    /// the last round.
+    /// Bytes that retention gave up and that are kept for a while for replicas that lack them, as
+    /// of the last round.
     pub held_bytes: u64,
+    /// Snapshots sent to followers that were behind the start of their leader's log.
+    pub snapshots_sent: u64,
+    /// Snapshots that took the place of a log here.
+    pub snapshots_installed: u64,
     /// Replicas on this node.
     pub replicas: u64,
     /// Groups that this node leads.

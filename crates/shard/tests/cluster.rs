@@ -3,6 +3,8 @@
 
 #[path = "cluster/operate.rs"]
 mod operate;
+#[path = "cluster/snapshot.rs"]
+mod snapshot;
 
 use base::record::Builder;
 use base::{Batch, GroupId, Mono, NodeId, Now, Offset, ProducerId, Refusal, Uuid, WallMs};
@@ -31,6 +33,10 @@ struct Cluster {
     frames: VecDeque<(NodeId, NodeId, Bytes)>,
     /// Nodes that get no steps and whose frames are lost.
     down: Vec<NodeId>,
+    /// Bytes past their retention that are kept for replicas that are away.
+    held: u64,
+    /// Snapshots that the network loses.
+    lose_snapshots: u32,
     /// What a turn said of a loss, to be kept on disk.
     lost: Option<String>,
     inbox: Arc<Inbox>,
@@ -39,11 +45,17 @@ struct Cluster {
 
 impl Cluster {
     fn new(nodes: u32) -> Cluster {
+        Cluster::keeping(nodes, 1 << 20)
+    }
+
+    fn keeping(nodes: u32, held: u64) -> Cluster {
         let mut cluster = Cluster {
             now: Mono(1),
             shards: BTreeMap::new(),
             frames: VecDeque::new(),
             down: vec![],
+            held,
+            lose_snapshots: 0,
             lost: None,
             inbox: Arc::default(),
             ticket: 0,
@@ -67,6 +79,7 @@ impl Cluster {
             defaults: meta::Defaults::default(),
             replica_lag_max: Duration::from_secs(10),
             retention_check: Duration::from_secs(1),
+            removal_held_bytes: self.held,
             groups: group::Config::default(),
         };
         let recovered = Recovered {
@@ -119,7 +132,7 @@ impl Cluster {
                 self.turn(node);
             }
             while let Some((from, to, bytes)) = self.frames.pop_front() {
-                if !self.down.contains(&to) && !self.down.contains(&from) {
+                if !self.down.contains(&to) && !self.down.contains(&from) && !self.loses(&bytes) {
                     self.event(to, Event::Frame { from, bytes });
                 }
             }
@@ -398,7 +411,10 @@ impl Cluster {
 
 /// Three nodes, a leader, five records in segments of their own.
 fn five_segments(configs: &[(&str, &str)]) -> (Cluster, u32, GroupId) {
-    let mut c = Cluster::new(3);
+    five_segments_in(Cluster::new(3), configs)
+}
+
+fn five_segments_in(mut c: Cluster, configs: &[(&str, &str)]) -> (Cluster, u32, GroupId) {
     c.run(Duration::from_secs(2));
     let mut all = vec![("internal.segment.bytes", "1")];
     all.extend_from_slice(configs);

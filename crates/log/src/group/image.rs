@@ -4,6 +4,7 @@ use super::{Front, GroupLog, Internal, Rewritten, Segment, TermRun, Undo};
 use crate::block::{Block, FIELD_BYTES};
 use crate::field::{Fields, put_count, put_i64, put_sized, put_u32, put_u64};
 use crate::name::SegmentName;
+use crate::origin::RUN_BYTES;
 use crate::shape::Compact;
 use crate::turn::Settings;
 use base::batch::HEADER_BYTES;
@@ -54,11 +55,7 @@ impl GroupLog {
         }
         put_block(out, self.open.as_ref());
         put_count(out, self.terms.len());
-        for run in &self.terms {
-            put_u32(out, run.term.0);
-            put_u64(out, run.index.0);
-            put_i64(out, run.offset.0);
-        }
+        self.terms.iter().for_each(|run| run.put(out));
         put_count(out, self.internals.len());
         for entry in &self.internals {
             put_u64(out, entry.index.0);
@@ -127,7 +124,7 @@ impl GroupLog {
         log.cuts = fields.u64()?;
         let segments = read_many(fields, 36, |fields| SegmentImage::read(fields, version))?;
         log.open = read_block(fields)?;
-        log.terms = read_many(fields, 20, TermRun::read)?;
+        log.terms = read_many(fields, RUN_BYTES, TermRun::read)?;
         log.internals = read_many(fields, 12, |fields| {
             let index = RaftIndex(fields.u64()?);
             Some(Internal {
@@ -309,16 +306,6 @@ impl SegmentImage {
                 },
                 _ => None,
             },
-        })
-    }
-}
-
-impl TermRun {
-    fn read(fields: &mut Fields<'_>) -> Option<TermRun> {
-        Some(TermRun {
-            term: Term(fields.u32()?),
-            index: RaftIndex(fields.u64()?),
-            offset: Offset(fields.i64()?),
         })
     }
 }

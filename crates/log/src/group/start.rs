@@ -1,15 +1,16 @@
 //! Where a log begins: the start that readers see, and the segments that go below it.
 //!
 //! Two different things. The *start offset* moves as soon as its entry is committed. Segments go
-//! only if all of their entries lie at or below the *floor* too, which every voter has: so
-//! whatever a follower may still ask for is in what is left. What goes here is bookkeeping; the
-//! files are removed once a checkpoint that no longer names them is durable (`flush.rs`).
+//! only if all of their entries lie at or below the *floor* too, up to which the leader gives up
+//! what followers may still ask for: whoever lacks some of it gets a snapshot (`install.rs`). What
+//! goes here is bookkeeping; the files are removed once a checkpoint that no longer names them is
+//! durable (`flush.rs`).
 
 use super::{GroupLog, Segment};
 use crate::block::Block;
 use crate::shape::Shape;
 use crate::turn::{Record, Turn};
-use base::{Bug, Mark, Offset, RaftIndex, mark, planted};
+use base::{Mark, Offset, RaftIndex, mark};
 
 /// Where what is left of a log begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +80,7 @@ impl GroupLog {
         self.front.index
     }
 
-    /// The largest floor that a committed start named: every voter had everything up to here.
+    /// The largest floor that a committed start named: nothing up to here is kept for followers.
     pub fn floor(&self) -> RaftIndex {
         self.floor
     }
@@ -164,10 +165,7 @@ impl GroupLog {
 
     /// Drops the segments that lie before the start, as far as all have their entries.
     pub(super) fn drop_below_start(&mut self, turn: &mut Turn) {
-        let (start, mut floor) = (self.start_offset, self.floor);
-        if planted(Bug::FloorIgnored) {
-            floor = self.committed;
-        }
+        let (start, floor) = (self.start_offset, self.floor);
         let goes = |facts: &SegmentFacts| facts.end_offset <= start && facts.last_index <= floor;
         let gone = self.segments().take_while(goes).count();
         self.drop_segments(turn, gone);

@@ -1,9 +1,9 @@
 //! The bookkeeping against a plain list of entries.
 
 use super::*;
-use crate::Shape;
 use crate::testing::batch;
 use crate::turn::Record;
+use crate::{Origin, Shape};
 use base::Random;
 
 #[derive(Clone, Debug)]
@@ -318,4 +318,88 @@ fn a_truncation_past_the_end_does_nothing() {
     let mut turn = Turn::new(1);
     log.truncate(&mut turn, RaftIndex(1));
     assert!(turn.is_empty());
+}
+
+/// A follower gets what comes before as an origin, the rest entry by entry, and is then like its leader.
+#[test]
+fn a_log_that_begins_after_an_origin_goes_on_like_the_one_it_is_of() {
+    let mut made = 0;
+    for seed in 200..240 {
+        let mut pair = Pair::new(seed);
+        (0..150).for_each(|_| pair.step());
+        let leader = &pair.log;
+        let Some(origin) = leader.origin() else {
+            continue;
+        };
+        made += 1;
+        let mut bytes = Vec::new();
+        origin.put(&mut bytes);
+        bytes.push(9);
+        assert_eq!(Origin::take(&bytes), Some((origin.clone(), &[9][..])));
+        let mut follower = GroupLog::new(GroupId(1), leader.settings());
+        let mut turn = Turn::new(1);
+        // What it has is another beginning, and goes.
+        let old = batch(Offset(0), Term(1), 1, &[3; 1000]);
+        follower.append_batch(&mut turn, RaftIndex(1), Term(1), &old);
+        follower.install(&mut turn, origin, Bytes::new(), RaftIndex(0));
+        assert_eq!(follower.last_index().next(), leader.first_index());
+        for (nth, entry) in pair.plain.iter().enumerate() {
+            let index = RaftIndex(nth as u64 + 1);
+            match (&entry.batch, leader.internal(index)) {
+                _ if index < leader.first_index() => {}
+                (Some(batch), _) => follower.append_batch(&mut turn, index, entry.term, batch),
+                (None, data) => {
+                    let data = data.expect("what is there is known").clone();
+                    follower.append_internal(&mut turn, index, entry.term, data);
+                }
+            }
+        }
+        follower.commit(&mut turn, leader.committed());
+        let about = |log: &GroupLog| {
+            let epochs = (-1..pair.term.0 as i32 + 2).map(|epoch| log.epoch_end(epoch));
+            let offsets = (log.start_offset(), log.end_offset(), log.floor());
+            let ends = (log.first_index(), log.last_index(), log.last_term());
+            (offsets, ends, log.term_starts(), epochs.collect::<Vec<_>>())
+        };
+        assert_eq!(about(&follower), about(leader), "seed {seed}");
+    }
+    assert!(made > 10, "most logs have lost their beginning");
+}
+
+#[test]
+fn an_origin_that_cannot_be_is_not_read() {
+    let run = |term, index, offset| TermRun {
+        term: Term(term),
+        index: RaftIndex(index),
+        offset: Offset(offset),
+    };
+    let good = Origin {
+        index: RaftIndex(9),
+        start_offset: Offset(4),
+        next_offset: Offset(5),
+        terms: vec![run(1, 2, 0), run(3, 4, 1)],
+    };
+    let reads = |origin: &Origin| {
+        let mut bytes = Vec::new();
+        origin.put(&mut bytes);
+        assert_eq!(Origin::take(&bytes[..bytes.len() - 1]), None, "cut short");
+        Origin::take(&bytes).is_some()
+    };
+    assert!(reads(&good));
+    let with = |change: &dyn Fn(&mut Origin)| {
+        let mut bad = good.clone();
+        change(&mut bad);
+        bad
+    };
+    let bad = [
+        with(&|o| o.terms.clear()),
+        with(&|o| o.terms.reverse()),
+        with(&|o| o.terms[0].term = Term(0)),
+        with(&|o| o.terms[1].index = RaftIndex(10)),
+        with(&|o| o.terms[1].offset = Offset(6)),
+        with(&|o| o.start_offset = Offset(6)),
+        with(&|o| o.start_offset = Offset(-1)),
+        with(&|o| o.index = RaftIndex(u64::MAX)),
+    ];
+    assert!(bad.iter().all(|bad| !reads(bad)));
 }

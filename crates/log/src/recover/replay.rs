@@ -4,6 +4,7 @@ use super::survey::{Survey, read_records};
 use crate::fault::Fault;
 use crate::files::Files;
 use crate::group::GroupLog;
+use crate::origin::Origin;
 use crate::pending::{Dirty, Pending};
 use crate::recovered::{Entry, EntryBody, Recovered, RecoveredGroup};
 use crate::turn::{HardState, Place, Record, Turn};
@@ -64,6 +65,17 @@ impl Group {
             self.direct.pop();
         }
         self.checkpointed = self.checkpointed.min(from.prev());
+    }
+
+    /// Nothing of what was found before matters any more, damage neither.
+    fn install(&mut self, turn: &mut Turn, origin: Origin, app: Bytes, app_index: RaftIndex) {
+        self.log.install(turn, origin, app.clone(), app_index);
+        *self = Group {
+            state: self.state,
+            app,
+            app_index,
+            ..Group::new(self.log.clone())
+        };
     }
 
     /// Makes way for an entry: a later term at an index discards what follows it. False if the
@@ -186,12 +198,11 @@ impl Replay {
     fn whole(&mut self, record: Record) -> bool {
         match record {
             Record::Create { group, settings } => {
-                let new = Group::new(GroupLog::new(group, settings));
                 self.pending.push(record, false);
+                let new = Group::new(GroupLog::new(group, settings));
                 self.groups.insert(group, new).is_none()
             }
-            // Its files are removed at the end, if the group isn't there again by then.
-            Record::Remove { group } => self.groups.remove(&group).is_some(),
+            Record::Remove { group } => self.remove(group),
             Record::State { group, state } => {
                 let mut turn = Turn::new(self.turn);
                 let Some(group) = self.groups.get_mut(&group) else {
@@ -235,18 +246,42 @@ impl Replay {
             }
             Record::Truncate { group, from, .. } => {
                 let mut turn = Turn::new(self.turn);
-                let Some(found) = self.groups.get_mut(&group) else {
+                let found = self.groups.get_mut(&group);
+                let Some(found) = found.filter(|found| from > found.log.committed()) else {
                     return false;
                 };
-                if from <= found.log.committed() {
-                    return false;
-                }
                 found.cut(&mut turn, from);
                 self.settle_later(turn, false);
                 true
             }
+            Record::Install {
+                group,
+                origin,
+                app,
+                app_index,
+                ..
+            } => self.install(group, origin, app, app_index),
             Record::Block { .. } | Record::Drop { .. } => false,
         }
+    }
+
+    /// A group's files are removed at the end, if the group isn't there again by then. What it
+    /// dropped isn't what a group that comes again drops.
+    fn remove(&mut self, group: GroupId) -> bool {
+        self.pending.keep_dropped(group);
+        self.dirty.dropped.retain(|(of, _), _| *of != group);
+        self.groups.remove(&group).is_some()
+    }
+
+    fn install(&mut self, group: GroupId, origin: Origin, app: Bytes, upto: RaftIndex) -> bool {
+        let mut turn = Turn::new(self.turn);
+        let found = self.groups.get_mut(&group);
+        let Some(found) = found.filter(|found| origin.index >= found.log.committed()) else {
+            return false;
+        };
+        found.install(&mut turn, origin, app, upto);
+        self.settle_later(turn, false);
+        true
     }
 
     fn batch(

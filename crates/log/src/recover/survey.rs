@@ -128,6 +128,7 @@ impl Survey {
             }
             Record::Truncate { group, from, .. } => self.cut(*group, *from),
             Record::Remove { group } => self.cut(*group, RaftIndex(0)),
+            Record::Install { group, .. } => self.cut(*group, RaftIndex(1)),
             Record::Create { .. }
             | Record::State { .. }
             | Record::Block { .. }

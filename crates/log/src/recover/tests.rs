@@ -3,6 +3,7 @@
 mod damage;
 mod garbage;
 mod golden;
+mod install;
 mod start;
 
 use crate::testing::{Loss, MemDisk, Shard, check_reads, matches, reopen};
@@ -19,6 +20,7 @@ fn example_of(settings: StorageSettings, starts: bool) -> (MemDisk, Shard) {
     let disk = MemDisk::new();
     let mut shard = Shard::new(7);
     shard.starts = starts;
+    shard.installs = false;
     let (mut storage, _) = Storage::open(disk.port(), settings).unwrap();
     for round in 0..4 {
         let mut turn = Turn::new(shard.next_turn);
@@ -45,14 +47,18 @@ fn example_of(settings: StorageSettings, starts: bool) -> (MemDisk, Shard) {
 }
 
 fn checkpoint(shard: &mut Shard, storage: &mut Storage) {
+    try_checkpoint(shard, storage).unwrap();
+}
+
+fn try_checkpoint(shard: &mut Shard, storage: &mut Storage) -> Result<(), Fault> {
     let mut turn = Turn::new(shard.next_turn);
     shard.next_turn += 1;
     shard.checkpoint(&mut turn);
-    storage.write(vec![turn]).unwrap();
-    storage.settle().unwrap();
+    storage.write(vec![turn])?;
+    storage.settle()?;
     let mut flush = storage.take_flush().expect("a checkpoint was written");
-    flush.run().unwrap();
-    storage.flushed(flush).unwrap();
+    flush.run()?;
+    storage.flushed(flush)
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use super::disk::MemDisk;
 use crate::{
-    EntryBody, Fault, Files, GroupLog, HardState, ReadFault, Recovered, RecoveredGroup, Settings,
-    Shape, Storage, StorageSettings, Turn,
+    EntryBody, Fault, Files, GroupLog, HardState, Origin, ReadFault, Recovered, RecoveredGroup,
+    Settings, Shape, Storage, StorageSettings, TermRun, Turn,
 };
 use base::record::Builder;
 use base::{Batch, GroupId, NodeId, Offset, RaftIndex, Random, Term};
@@ -97,6 +97,8 @@ pub(crate) struct Shard {
     next_group: u64,
     /// Whether logs are shortened: they were not in version 1 of the formats.
     pub(crate) starts: bool,
+    /// Whether logs are replaced by what a leader says.
+    pub(crate) installs: bool,
     /// What there was after each step since the last acknowledged turn; the first is that turn's.
     pub(crate) states: Vec<Snapshot>,
 }
@@ -109,6 +111,7 @@ impl Shard {
             next_turn: 1,
             next_group: 0,
             starts: true,
+            installs: true,
             states: vec![Snapshot::new()],
         }
     }
@@ -201,6 +204,7 @@ impl Shard {
             }
             4..20 => self.truncate(turn, id),
             20..28 => self.internal(turn, id),
+            28..31 if self.installs => self.install(turn, id),
             28..35 if self.starts => self.start(turn, id),
             28..35 => self.internal(turn, id),
             35..50 => self.state(turn, id),
@@ -264,6 +268,7 @@ impl Shard {
             next_turn: self.next_turn,
             next_group: self.next_group,
             starts: self.starts,
+            installs: self.installs,
             states: self.states.clone(),
         }
     }
@@ -300,6 +305,33 @@ impl Shard {
         let index = group.log.last_index().next();
         let data = Shape::Start { offset, floor }.encode();
         group.log.append_internal(turn, index, term, data);
+    }
+
+    /// A leader's snapshot takes the place of a log. It stands for what is committed and more; the
+    /// tail here may reach beyond its offset.
+    pub(crate) fn install(&mut self, turn: &mut Turn, id: GroupId) {
+        let group = self.groups.get_mut(&id).unwrap();
+        let committed = group.known_commit();
+        let end = group.log.next_offset_of(committed).unwrap();
+        let index = RaftIndex(committed.0 + self.random.between(1, 30));
+        let next_offset = Offset(end.0 + self.random.between(0, 12) as i64);
+        group.state.term.0 += 1;
+        let term = Term(group.state.term.0);
+        let origin = Origin {
+            index,
+            start_offset: next_offset,
+            next_offset,
+            terms: vec![TermRun {
+                term,
+                index: RaftIndex(self.random.between(committed.0 + 1, index.0)),
+                offset: end,
+            }],
+        };
+        let app = Bytes::from_static(b"app");
+        let app_index = RaftIndex(index.0 + self.random.below(5));
+        group.log.install(turn, origin, app, app_index);
+        group.batches.clear();
+        group.state.commit = index;
     }
 
     fn state(&mut self, turn: &mut Turn, id: GroupId) {

@@ -2,6 +2,7 @@
 //! number and its fields.
 
 use crate::field::{Fields, put_i64, put_sized, put_u32, put_u64};
+use crate::origin::Origin;
 use crate::turn::{HardState, Place, Record, Settings};
 use base::batch::HEADER_BYTES;
 use base::{Batch, BatchHeader, GroupId, NodeId, Offset, RaftIndex, Term};
@@ -15,6 +16,7 @@ const BATCH: u8 = 5;
 const DIRECT: u8 = 6;
 const INTERNAL: u8 = 7;
 const TRUNCATE: u8 = 8;
+const INSTALL: u8 = 9;
 
 /// A record as recovery reads it.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,6 +88,18 @@ pub(crate) fn put(out: &mut Vec<u8>, record: &Record, direct: bool) {
         } => {
             begin(out, TRUNCATE, *group);
             put_u64(out, from.0);
+        }
+        Record::Install {
+            group,
+            origin,
+            app,
+            app_index,
+            cuts: _,
+        } => {
+            begin(out, INSTALL, *group);
+            origin.put(out);
+            put_u64(out, app_index.0);
+            put_sized(out, app);
         }
         Record::Block { .. } | Record::Drop { .. } => {}
     }
@@ -167,8 +181,19 @@ fn read(fields: &mut Fields<'_>, body: &Bytes) -> Option<Logged> {
             from: RaftIndex(fields.u64()?),
             cuts: 0,
         },
+        INSTALL => read_install(fields, body, group)?,
         _ => return None,
     }))
+}
+
+fn read_install(fields: &mut Fields<'_>, body: &Bytes, group: GroupId) -> Option<Record> {
+    Some(Record::Install {
+        group,
+        origin: Origin::read(fields)?,
+        app_index: RaftIndex(fields.u64()?),
+        app: body.slice_ref(fields.sized()?),
+        cuts: 0,
+    })
 }
 
 pub(crate) fn read_state(fields: &mut Fields<'_>) -> Option<HardState> {
@@ -179,4 +204,46 @@ pub(crate) fn read_state(fields: &mut Fields<'_>) -> Option<HardState> {
         vote,
         commit: RaftIndex(fields.u64()?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin::TermRun;
+
+    /// Byte for byte as in the version that first wrote it.
+    #[test]
+    fn an_installation_reads_back_from_the_bytes_of_its_first_version() {
+        let run = TermRun {
+            term: Term(3),
+            index: RaftIndex(4),
+            offset: Offset(2),
+        };
+        let record = Record::Install {
+            group: GroupId(7),
+            origin: Origin {
+                index: RaftIndex(9),
+                start_offset: Offset(5),
+                next_offset: Offset(6),
+                terms: vec![run],
+            },
+            app: Bytes::from_static(b"app"),
+            app_index: RaftIndex(11),
+            cuts: 0,
+        };
+        let mut fields = vec![9u8];
+        for long in [7u64, 9, 5, 6] {
+            fields.extend_from_slice(&long.to_le_bytes());
+        }
+        fields.extend_from_slice(&[1, 0, 0, 0, 3, 0, 0, 0]);
+        for long in [4u64, 2, 11] {
+            fields.extend_from_slice(&long.to_le_bytes());
+        }
+        fields.extend_from_slice(b"\x03\0\0\0app");
+        let mut written = Vec::new();
+        put(&mut written, &record, false);
+        assert_eq!(written, fields);
+        let read = read_all(&fields.into());
+        assert_eq!(read, Some(vec![Logged::Whole(record)]));
+    }
 }

@@ -37,6 +37,9 @@ impl Shard {
         if let (Some(round), Some(coordinator)) = (ready.confirmed, &mut replica.coordinator) {
             coordinator.confirmed(round);
         }
+        if let Some(install) = &ready.install {
+            self.install(replica, install);
+        }
         if let Some(from) = ready.truncate_from {
             mark(Mark::Truncated);
             self.stats.truncations += 1;
@@ -75,8 +78,10 @@ impl Shard {
             self.record_state(replica);
         }
         let silent = replica.suspect.is_some();
-        for message in ready.now.into_iter().filter(|_| !silent) {
-            self.send(replica.id, message);
+        for mut message in ready.now.into_iter().filter(|_| !silent) {
+            if self.fill_snapshot(replica, &mut message) {
+                self.send(replica.id, message);
+            }
         }
         self.opened.push(InFlight {
             group: replica.id,
@@ -86,7 +91,7 @@ impl Shard {
     }
 
     /// What was cut and is written again settles with its own turn, not with the old one.
-    fn unsettle(&mut self, replica: &mut Replica, from: RaftIndex) {
+    pub(crate) fn unsettle(&mut self, replica: &mut Replica, from: RaftIndex) {
         replica.settled = replica.settled.min(from.prev());
         let under_way = self.settling.iter_mut().flat_map(|(_, written)| written);
         for (_, index) in under_way
@@ -364,12 +369,12 @@ impl Shard {
                     commit: r.high.0,
                     ..r.recorded
                 };
-                (&r.log, state, app, r.high.0)
+                (&r.log, state, app, r.producers.as_of())
             })
             .collect();
         let stored = self.stored.values().map(|s| {
             let app = bytes::Bytes::from(s.producers.checkpoint());
-            (&s.log, s.state, app, s.state.commit)
+            (&s.log, s.state, app, s.producers.as_of())
         });
         let body = log::checkpoint(live.into_iter().chain(stored), &[]);
         self.turn.checkpoint = Some(body);

@@ -98,6 +98,12 @@ impl Shard {
         to.sink.reply(to.ticket, Reply::Producers(answers));
     }
 
+    /// What a replica remembers of producers whose batches are committed, as bytes, for those who
+    /// compare replicas.
+    pub fn producers_state(&self, group: GroupId) -> Option<Vec<u8>> {
+        Some(self.replicas.get(&group)?.producers.checkpoint())
+    }
+
     /// Where this node's replica of a group stands.
     pub fn replica_status(&self, group: GroupId) -> Option<ReplicaStatus> {
         let replica = self.replicas.get(&group)?;

@@ -223,6 +223,12 @@ impl Shard {
             replica.contact = now;
         }
         let content = message.is_heartbeat_answer();
+        if !self.is_sound_snapshot(group, &message) {
+            return;
+        }
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
         if let Err(contradiction) = replica.group.step(message) {
             return self.on_contradiction(from, group, contradiction);
         }
@@ -285,6 +291,7 @@ impl Shard {
             };
             if replica.voters.len() > 1 && replica.rest != Rest::Quiet {
                 self.beat_led_group(group);
+                self.review_snapshots(group);
             }
         } else if !self.hears_leader(replica) {
             let cause = if replica.leader().is_some() {

@@ -4,10 +4,10 @@
 
 use super::start::floor;
 use crate::Shard;
-use crate::replica::{Policy, Replica};
-use base::{GroupId, Mark, NodeId, Offset, RaftIndex, WallMs, mark};
+use crate::replica::Policy;
+use base::{GroupId, Mark, Offset, WallMs, mark};
 use log::{GroupLog, SegmentFacts};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 /// Groups looked at in one turn at most, so that a round over many doesn't hold the loop up.
 const GROUPS_PER_TURN: usize = 256;
@@ -16,15 +16,8 @@ const GROUPS_PER_TURN: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Round {
     left: VecDeque<GroupId>,
-    held: Held,
-}
-
-/// What can't go because some replica doesn't have it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Held {
-    pub(crate) bytes: u64,
-    groups: usize,
-    nodes: BTreeSet<NodeId>,
+    /// Bytes that could go, but for replicas that lack them.
+    held: u64,
 }
 
 impl Round {
@@ -41,7 +34,7 @@ impl Shard {
             let led = self.replicas.values().filter(|r| r.was_leader);
             let partitions = led.map(|r| r.id).filter(|id| *id != GroupId::META);
             self.retention.left = partitions.collect();
-            self.retention.held = Held::default();
+            self.retention.held = 0;
             if self.retention.left.is_empty() {
                 self.end_round();
             }
@@ -66,13 +59,13 @@ impl Shard {
         }
         let (log, high) = (&replica.log, replica.high.1);
         let start = retained_from(log, &replica.policy, self.now.wall, high);
-        let floor = floor(replica);
+        let floor = floor(replica, start, self.settings.removal_held_bytes);
         if start > log.start_offset() {
             mark(Mark::Retained);
             self.ask_for_start(group, start);
             return;
         }
-        // What lies before the start already may go as soon as all have it.
+        // What lies before the start already may go once all have it, or there is too much of it.
         let below = |facts: &SegmentFacts| facts.end_offset <= start;
         let waiting: Vec<_> = log.segments().take_while(below).collect();
         let goes = waiting.first().is_some_and(|s| s.last_index <= floor);
@@ -83,35 +76,13 @@ impl Shard {
         }
         if bytes > 0 {
             mark(Mark::HeldByReplica);
-            let held = &mut self.retention.held;
-            held.bytes += bytes;
-            held.groups += 1;
-            held.nodes.extend(behind(replica, floor));
+            self.retention.held += bytes;
         }
     }
 
-    /// Tells the operator what is held back, when that begins or is held by others than before.
     fn end_round(&mut self) {
-        let held = std::mem::take(&mut self.retention.held);
-        self.stats.held_bytes = held.bytes;
-        if held.bytes > 0 && held.nodes != self.held_by {
-            let nodes: Vec<String> = held.nodes.iter().map(ToString::to_string).collect();
-            self.note(format!(
-                "{} bytes of {} partitions are past their retention and can't be removed before \
-                 the replicas on node {} have them; bring those nodes back",
-                held.bytes,
-                held.groups,
-                nodes.join(", ")
-            ));
-        }
-        self.held_by = held.nodes;
+        self.stats.held_bytes = std::mem::take(&mut self.retention.held);
     }
-}
-
-/// The replicas that have no more than the floor.
-fn behind(replica: &Replica, floor: RaftIndex) -> impl Iterator<Item = NodeId> {
-    let progress = replica.group.progress().into_iter();
-    progress.filter(move |p| p.matched <= floor).map(|p| p.node)
 }
 
 /// Where a log should start by its topic's policy: at `start_offset` or later, never above the high

@@ -1,14 +1,14 @@
 //! Where logs start: DeleteRecords and retention ask for a later start, the leader logs it, and
 //! every replica applies it when it is committed (`log::Shape`). Nothing is deleted before that.
 //!
-//! The entry also names the floor: what every voter has durably. Segments go only up to there, so
-//! a follower that is away for long holds their removal back, and catches up when it returns.
+//! The entry also names the floor: segments go only up to there. What a follower lacks is kept for a
+//! while, up to a bound in bytes; one that is away for longer gets a snapshot (`snapshot.rs`).
 
 use crate::Shard;
 use crate::api::{DeletePart, ReplyTo};
 use crate::replica::{Replica, StartWait};
 use base::{Bug, GroupId, Mark, Mono, Offset, RaftIndex, Refusal, mark, planted};
-use log::Shape;
+use log::{SegmentFacts, Shape};
 
 impl Shard {
     pub(crate) fn delete_records(&mut self, deadline: Mono, parts: Vec<DeletePart>, to: ReplyTo) {
@@ -55,7 +55,7 @@ impl Shard {
     /// watermark. Returns the entry that says so, which may be on its way already.
     pub(crate) fn ask_for_start(&mut self, group: GroupId, offset: Offset) -> Option<RaftIndex> {
         let replica = self.replicas.get_mut(&group)?;
-        let floor = floor(replica);
+        let floor = floor(replica, offset, self.settings.removal_held_bytes);
         if let Some((index, asked)) = replica.start_asked
             && index > replica.high.0
             && asked >= offset
@@ -103,9 +103,26 @@ enum Asked {
     At(RaftIndex),
 }
 
-/// What every voter has, as far as this leader knows. It never goes back: a replica doesn't lose
-/// what it said to have, but a new leader must hear of it first.
-pub(super) fn floor(replica: &Replica) -> RaftIndex {
+/// Up to where nothing is kept for followers if the log starts at an offset: what every replica has
+/// as far as this leader knows, and what comes before the last `held_max` bytes that could go. A
+/// log with compacted records has no snapshot that would hold them, so it keeps what anyone lacks.
+pub(super) fn floor(replica: &Replica, start: Offset, held_max: u64) -> RaftIndex {
     let matched = replica.group.progress().iter().map(|p| p.matched).min();
-    matched.unwrap_or_default().max(replica.log.floor())
+    let held_max = match replica.log.compaction() {
+        Some(_) => u64::MAX,
+        None => held_max,
+    };
+    let below = |facts: &SegmentFacts| facts.end_offset <= start;
+    let going: Vec<_> = replica.log.segments().take_while(below).collect();
+    let mut kept = 0;
+    let newest_first = going.iter().rev();
+    let beyond = newest_first.skip_while(|facts| {
+        kept = facts.bytes.saturating_add(kept);
+        kept <= held_max
+    });
+    let given_up = beyond.map(|facts| facts.last_index).next();
+    let floor = matched
+        .unwrap_or_default()
+        .max(given_up.unwrap_or_default());
+    floor.max(replica.log.floor())
 }

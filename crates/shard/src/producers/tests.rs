@@ -120,3 +120,26 @@ fn only_a_partition_that_forgot_producers_takes_an_unknown_one_in_the_middle() {
     p.forgot = true;
     assert_eq!(p.admit(&later), Ok(Admission::New));
 }
+
+/// A snapshot tells of producers as of a later entry than the log begins at: the entries between
+/// come as any others.
+#[test]
+fn what_a_snapshot_tells_already_is_not_counted_again() {
+    let mut p = Producers::default();
+    for at in 0..8 {
+        p.appended(RaftIndex(10 + at), &header(1, 0, at as i32, 1, at as i64));
+    }
+    p.committed(RaftIndex(17));
+    assert_eq!(p.as_of(), RaftIndex(17));
+    let mut installed = Producers::restore(&p.checkpoint(), p.as_of()).unwrap();
+    for at in 5..8 {
+        // As a follower hears of them, with what comes before them cut off.
+        installed.truncated(RaftIndex(10 + at));
+        installed.appended(RaftIndex(10 + at), &header(1, 0, at as i32, 1, at as i64));
+        installed.committed(RaftIndex(10 + at));
+    }
+    assert_eq!(installed, p);
+    installed.appended(RaftIndex(18), &header(1, 0, 8, 1, 8));
+    installed.committed(RaftIndex(18));
+    assert!(new(&installed, &header(1, 0, 9, 1, 9)));
+}

@@ -48,6 +48,7 @@ fn settings(node: NodeId, voters: &[NodeId]) -> Settings {
         defaults: meta::Defaults::default(),
         replica_lag_max: Duration::from_secs(10),
         retention_check: Duration::from_secs(1),
+        removal_held_bytes: 1 << 20,
         groups: group::Config {
             initial_rebalance_delay_ms: 0,
             ..group::Config::default()

@@ -17,6 +17,7 @@ enum Step {
     State { term: u32, vote: u32 },
     Entry { index: u64, term: u32 },
     Cut { from: u64 },
+    Install { last: u64, term: u32 },
 }
 
 /// A group's log, without its bytes.
@@ -39,6 +40,11 @@ impl Known {
                 false
             }
             Step::Cut { from } => self.cut(from),
+            Step::Install { last, term } => {
+                let cuts = self.last > 0;
+                (self.last, self.terms) = (last, vec![(last, term)]);
+                cuts
+            }
             Step::Entry { index, term } => {
                 let cut = self.cut(index);
                 if self.terms.last().is_none_or(|(_, last)| *last < term) {
@@ -235,6 +241,10 @@ fn step(record: &Record) -> Option<(u64, Step)> {
             (group.0, Step::Entry { index, term })
         }
         Record::Truncate { group, from, .. } => (group.0, Step::Cut { from: from.0 }),
+        Record::Install { group, origin, .. } => {
+            let (last, term) = (origin.index.0, origin.term().0);
+            (group.0, Step::Install { last, term })
+        }
         Record::Block { .. } | Record::Drop { .. } => return None,
     })
 }

@@ -34,6 +34,7 @@ impl World {
         let (group, places) = self.placed(part).expect("it has converged");
         let mut logs: Vec<(Place, Vec<Seen>)> = Vec::new();
         let (mut start, mut end) = (0, 0);
+        let mut producers = None;
         for place in places {
             if self.is_excused(place) {
                 continue;
@@ -41,6 +42,7 @@ impl World {
             let status = self.status(place, group).expect("it has converged");
             (start, end) = (status.start_offset.0, status.end_offset.0);
             let log = self.log_on_disk(place, group, start)?;
+            self.same_producers(part, place, group, &mut producers)?;
             contiguous::log(part, place as u32 + 1, start, &log)?;
             logs.push((place, log));
         }
@@ -71,6 +73,26 @@ impl World {
         self.checkers.committed.verify(part, end)?;
         self.checkers.starts.verify(part, start)?;
         self.checkers.acked.verify(part, start, log)
+    }
+
+    /// Whoever leads next judges producers like the others would.
+    fn same_producers(
+        &self,
+        part: Part,
+        place: Place,
+        group: u64,
+        first: &mut Option<(Place, Vec<u8>)>,
+    ) -> Checked {
+        let process = self.nodes[place].process.as_ref();
+        let known = process.and_then(|p| p.shard.producers_state(GroupId(group)));
+        let known = known.expect("it has converged");
+        let (other, expected) = first.get_or_insert_with(|| (place, known.clone()));
+        if *expected == known {
+            return Ok(());
+        }
+        let nodes = (*other + 1, place + 1);
+        let what = format!("{part}: nodes {nodes:?} remember producers differently");
+        Err(violation("replicas remember the same producers", what))
     }
 
     /// The batches of a replica from its start on, as the node reads them from its disk.

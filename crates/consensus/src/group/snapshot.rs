@@ -1,0 +1,57 @@
+//! Snapshots as the `raft` crate asks for them: when a follower needs entries that are gone.
+
+use super::{Contradiction, Group};
+use base::{Bug, Mark, NodeId, RaftIndex, Term, mark, planted};
+use bytes::Bytes;
+use raft::eraftpb::Snapshot;
+use raft::{ProgressState, SnapshotStatus};
+
+/// A snapshot that takes the place of the whole log, up to its entry. Until that is durable nothing
+/// is answered, so a crash before it leaves the old log and all that it acknowledged.
+#[derive(Debug, Clone)]
+pub struct Install {
+    /// The last entry that it stands for.
+    pub index: RaftIndex,
+    /// Its term.
+    pub term: Term,
+    /// What the leader's driver said.
+    pub data: Bytes,
+}
+
+impl Group {
+    /// A snapshot for this replica is lost, or took too long: it is probed again.
+    pub fn snapshot_failed(&mut self, node: NodeId) {
+        let progress = self.raw.raft.prs().get(u64::from(node.0));
+        let is_sent = progress.is_some_and(|p| p.state == ProgressState::Snapshot);
+        if !is_sent || planted(Bug::SnapshotNeverFails) {
+            return;
+        }
+        mark(Mark::SnapshotFailed);
+        self.raw
+            .report_snapshot(u64::from(node.0), SnapshotStatus::Failure);
+    }
+
+    /// A snapshot that has another entry where one is committed here.
+    pub(super) fn replaced_by(&self, snapshot: &Snapshot) -> Option<Contradiction> {
+        let log = &self.raw.raft.raft_log;
+        let about = snapshot.get_metadata();
+        let here = log.term(about.index).unwrap_or(0);
+        let replaced = about.index <= log.committed && here != 0 && here != about.term;
+        replaced.then_some(Contradiction::Replaced {
+            index: RaftIndex(about.index),
+        })
+    }
+
+    pub(super) fn take_snapshot(&mut self, number: u64, snapshot: &Snapshot) -> Install {
+        let about = snapshot.get_metadata();
+        let (index, term) = (RaftIndex(about.index), Term(about.term as u32));
+        let conf = about.get_conf_state().clone();
+        self.raw.mut_store().install(index, term, conf);
+        self.installing = Some((number, index));
+        Install {
+            index,
+            term,
+            data: snapshot.data.clone(),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Snapshots: for a follower that needs entries which are gone from its leader's log.
+//!
+//! A snapshot stands for everything before the first entry that the leader has. It carries no
+//! records: whatever lies before that entry is before the log's start, and what comes after is
+//! sent as ever. So it is small: where the log begins ([`log::Origin`]), and what is known of
+//! idempotent producers, which can't be had from entries that are gone. That is as of what the
+//! leader has committed, a little later than the rest, and says so.
+//!
+//! The follower takes it with one record of its write-ahead log, and answers once that is
+//! durable. Until then it is what it was. Group 0 is never shortened, so it needs none.
+
+use crate::Shard;
+use crate::producers::Producers;
+use crate::replica::Replica;
+use base::{Bug, GroupId, Mark, NodeId, RaftIndex, limits, mark, planted};
+use bytes::Bytes;
+use consensus::{Install, Message};
+use log::Origin;
+
+/// The layout of a snapshot's data between nodes.
+const FORMAT: u8 = 1;
+
+/// What a snapshot says.
+struct Contents {
+    origin: Origin,
+    /// What is known of producers, and the entry that it stands for.
+    producers: Bytes,
+    as_of: RaftIndex,
+}
+
+impl Contents {
+    fn of(replica: &Replica) -> Option<Contents> {
+        let producers = match planted(Bug::SnapshotWithoutProducers) {
+            true => Vec::new(),
+            false => replica.producers.checkpoint(),
+        };
+        Some(Contents {
+            origin: replica.log.origin()?,
+            producers: producers.into(),
+            as_of: replica.producers.as_of(),
+        })
+    }
+
+    fn encode(&self) -> Bytes {
+        let mut out = vec![FORMAT];
+        out.extend_from_slice(&self.as_of.0.to_be_bytes());
+        self.origin.put(&mut out);
+        out.extend_from_slice(&self.producers);
+        out.into()
+    }
+
+    fn decode(data: &[u8]) -> Option<Contents> {
+        let (format, rest) = data.split_first()?;
+        let (as_of, rest) = rest.split_first_chunk()?;
+        let (origin, producers) = Origin::take(rest)?;
+        let contents = Contents {
+            origin,
+            producers: Bytes::copy_from_slice(producers),
+            as_of: RaftIndex(u64::from_be_bytes(*as_of)),
+        };
+        let sound = *format == FORMAT && contents.as_of >= contents.origin.index;
+        sound.then_some(contents)
+    }
+
+    fn producers(&self) -> Option<Producers> {
+        Producers::restore(&self.producers, self.as_of)
+    }
+}
+
+impl Shard {
+    /// Fills a snapshot in that the group wants to send. False if there is none to be had.
+    pub(crate) fn fill_snapshot(&mut self, replica: &mut Replica, message: &mut Message) -> bool {
+        let Some(index) = message.snapshot() else {
+            return true;
+        };
+        // The group may be a little behind its log, until it has applied what it knows as committed.
+        let contents = Contents::of(replica).filter(|c| c.origin.index == index);
+        let Some(contents) = contents else {
+            replica.group.snapshot_failed(message.to());
+            return false;
+        };
+        mark(Mark::SnapshotSent);
+        self.stats.snapshots_sent += 1;
+        message.set_snapshot_data(contents.encode());
+        replica.snapshots.insert(message.to(), self.now.mono);
+        true
+    }
+
+    /// A snapshot that doesn't add up isn't handed to the group, which would believe it.
+    pub(crate) fn is_sound_snapshot(&mut self, group: GroupId, message: &Message) -> bool {
+        let Some(index) = message.snapshot() else {
+            return true;
+        };
+        let contents = Contents::decode(message.snapshot_data());
+        let sound = contents.is_some_and(|contents| {
+            group != GroupId::META
+                && contents.origin.index == index
+                && contents.producers().is_some()
+        });
+        if !sound {
+            let from = message.from();
+            self.note(format!(
+                "a snapshot of group {group} from node {from} was dropped: it can't be read"
+            ));
+        }
+        sound
+    }
+
+    /// The log begins anew where a leader says, and what is derived from it too.
+    pub(crate) fn install(&mut self, replica: &mut Replica, install: &Install) {
+        let contents = Contents::decode(&install.data);
+        let contents = contents.expect("what the group was handed was read before");
+        let producers = contents.producers().expect("read before too");
+        let Contents { origin, .. } = contents;
+        assert_eq!(origin.term(), install.term, "it is the entry's own term");
+        mark(Mark::SnapshotInstalled);
+        if replica.log.last_index() > RaftIndex(0) {
+            mark(Mark::SnapshotReplaced);
+        }
+        self.stats.snapshots_installed += 1;
+        self.note(format!(
+            "group {} begins anew after entry {}, at offset {}: this node was away while the others \
+             removed what lies before",
+            replica.id, origin.index, origin.next_offset
+        ));
+        self.unsettle(replica, origin.index.next());
+        replica.settled = origin.index;
+        replica.high = (origin.index, origin.next_offset);
+        if let Some(coordinator) = &mut replica.coordinator
+            && coordinator.applied < origin.next_offset
+        {
+            // What it has not replayed is gone; what is left says it all.
+            coordinator.forget();
+        }
+        let (app, as_of) = (contents.producers, contents.as_of);
+        replica.log.install(&mut self.turn, origin, app, as_of);
+        replica.producers = producers;
+        replica.next_offset = replica.log.end_offset();
+        self.woken.extend(replica.parked.iter());
+    }
+
+    /// Looks after the snapshots that a leader has sent: one that isn't answered is given up.
+    pub(crate) fn review_snapshots(&mut self, group: GroupId) {
+        let now = self.now.mono;
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        if replica.snapshots.is_empty() {
+            return;
+        }
+        let progress = replica.group.progress();
+        let under_way = |node: &NodeId| progress.iter().any(|p| p.node == *node && p.snapshot);
+        replica.snapshots.retain(|node, _| under_way(node));
+        let late = |sent: &base::Mono| now.since(*sent) >= limits::SNAPSHOT_PATIENCE;
+        let late: Vec<NodeId> = replica
+            .snapshots
+            .iter()
+            .filter(|(_, sent)| late(sent))
+            .map(|(node, _)| *node)
+            .collect();
+        for node in late {
+            replica.snapshots.remove(&node);
+            replica.group.snapshot_failed(node);
+        }
+    }
+}
