@@ -17,6 +17,11 @@ pub enum Open {
 pub trait Disk: Send + Sync {
     /// Opens a file for reading and writing.
     fn open(&self, path: &str, how: Open) -> io::Result<Arc<dyn File>>;
+    /// Opens a file that is there, to be written in whole sectors and synced after each write. Nobody
+    /// will read it soon, so it may be kept out of the page cache.
+    fn open_journal(&self, path: &str) -> io::Result<Arc<dyn File>> {
+        self.open(path, Open::Existing)
+    }
     /// Removes a file; a missing one is an error of kind `NotFound`.
     fn remove(&self, path: &str) -> io::Result<()>;
     /// Renames a file over another, atomically.

@@ -224,7 +224,7 @@ pub(crate) fn start_file(
 ) -> Result<Active, Fault> {
     let path = path(next.number);
     let file = disk
-        .open(&path, Open::Existing)
+        .open_journal(&path)
         .map_err(|e| Fault::from_io(&path, "open", e))?;
     let header = Header {
         number: next.number,

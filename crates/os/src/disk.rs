@@ -1,6 +1,7 @@
 //! A data directory on a real filesystem.
 
 use crate::file::DataFile;
+use crate::journal::JournalFile;
 use crate::syncer::Syncer;
 use base::{Disk, File, Open};
 use rustix::fs::{fsync, statvfs};
@@ -59,6 +60,13 @@ impl Disk for DataDir {
             .truncate(false)
             .open(self.path(path)?)?;
         Ok(Arc::new(DataFile::new(file)))
+    }
+
+    fn open_journal(&self, path: &str) -> io::Result<Arc<dyn File>> {
+        match JournalFile::open(&self.path(path)?)? {
+            Some(file) => Ok(Arc::new(file)),
+            None => self.open(path, Open::Existing),
+        }
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {

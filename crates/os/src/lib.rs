@@ -8,6 +8,7 @@ pub mod clock;
 pub mod disk;
 pub mod entropy;
 pub mod file;
+mod journal;
 pub mod lock;
 mod overlay;
 pub mod process;

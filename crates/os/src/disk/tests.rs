@@ -222,3 +222,27 @@ fn every_directory_on_the_way_is_made_and_its_name_is_to_be_synced() {
         [Path::new(".")]
     );
 }
+
+#[test]
+fn a_journal_takes_sectors_and_bits_of_them_and_gives_back_both() {
+    let (_temp, disk) = disk("journal");
+    let made = disk.open("a", Open::OrCreate).expect("made");
+    made.preallocate(4 << 20).expect("there is room");
+    let file = disk.open_journal("a").expect("it is there");
+    // More than is gathered for one write, cut where no sector ends.
+    let sectors: Vec<u8> = (0..(2 << 20) + 1024u32).map(|n| (n / 7) as u8).collect();
+    let (head, rest) = sectors.split_at(100_001);
+    file.write_at(&[head, &[], rest], 512).expect("written");
+    file.write_at(&[b"abc"], 700).expect("written");
+    file.sync_data().expect("synced");
+    let mut whole = sectors;
+    whole[188..191].copy_from_slice(b"abc");
+    for file in [file, disk.open("a", Open::Existing).expect("it is there")] {
+        let mut back = vec![0xff; whole.len()];
+        file.read_at(&mut back, 512).expect("read");
+        assert!(back == whole, "other bytes came back");
+        assert_eq!(file.len().expect("asked"), 4 << 20);
+    }
+    let missing = disk.open_journal("b").map(drop).expect_err("not there");
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+}
