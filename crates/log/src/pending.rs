@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::files::{Files, Key, Kind, group_dir};
 use crate::name::SegmentName;
 use crate::turn::{Place, Record};
-use base::{Batch, Bug, Disk, GroupId, planted};
+use base::{Batch, Bug, Disk, GroupId, Offset, Open, planted};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 
@@ -72,6 +72,25 @@ pub(crate) fn make_group_dir(
     Ok(())
 }
 
+/// Makes the files of a group's first segment, so that the first write to it needn't: a filesystem
+/// may take long to find room for a name, and with many groups the writes of all wait for that.
+/// Nothing relies on them; a start that doesn't need them removes them.
+fn make_first_segment(disk: &dyn Disk, group: GroupId, dirty: &mut Dirty) -> Result<(), Fault> {
+    for kind in [Kind::Data, Kind::Index] {
+        let segment = SegmentName::appended(Offset(0));
+        let path = Key {
+            group,
+            segment,
+            kind,
+        }
+        .path();
+        disk.open(&path, Open::OrCreate)
+            .map_err(|e| Fault::from_io(&path, "create", e))?;
+    }
+    dirty.dirs.insert(group_dir(group));
+    Ok(())
+}
+
 /// What is left to do.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
@@ -79,10 +98,15 @@ pub(crate) struct Pending {
     created: BTreeSet<GroupId>,
     cuts: BTreeMap<GroupId, u64>,
     dropped: BTreeMap<(GroupId, SegmentName), u64>,
-    writes: BTreeMap<Key, VecDeque<Extent>>,
-    /// Bytes of batches pushed since it was last empty.
+    batches: Writes,
+    /// Nobody reads sidecars but a start after a checkpoint: they wait for the flush that makes one.
+    sidecars: Writes,
+    /// Bytes of batches pushed since they were last written.
     bytes: u64,
 }
+
+/// What is to be written to each file, in order.
+type Writes = BTreeMap<Key, VecDeque<Extent>>;
 
 impl Pending {
     pub(crate) fn bytes(&self) -> u64 {
@@ -94,13 +118,19 @@ impl Pending {
             && self.created.is_empty()
             && self.cuts.is_empty()
             && self.dropped.is_empty()
-            && self.writes.is_empty()
+            && self.batches.is_empty()
+            && self.sidecars.is_empty()
     }
 
     /// True if something of the group is still to be cut off or removed: what is written to its
     /// segments now could be overwritten by an older write that waits here.
     pub(crate) fn cuts(&self, group: GroupId) -> bool {
         self.cuts.contains_key(&group) || self.removed.contains(&group)
+    }
+
+    fn forget_writes(&mut self, group: GroupId) {
+        self.batches.retain(|key, _| key.group != group);
+        self.sidecars.retain(|key, _| key.group != group);
     }
 
     /// The files of dropped segments of a group needn't go.
@@ -115,7 +145,7 @@ impl Pending {
                 self.created.insert(group);
             }
             Record::Remove { group } => {
-                self.writes.retain(|key, _| key.group != group);
+                self.forget_writes(group);
                 self.created.remove(&group);
                 self.cuts.remove(&group);
                 self.keep_dropped(group);
@@ -125,7 +155,7 @@ impl Pending {
                 self.cuts.insert(group, cuts);
             }
             Record::Install { group, cuts, .. } => {
-                self.writes.retain(|key, _| key.group != group);
+                self.forget_writes(group);
                 self.cuts.insert(group, cuts);
             }
             Record::Batch {
@@ -168,7 +198,7 @@ impl Pending {
             segment: SegmentName::appended(place.segment),
             kind: Kind::Data,
         };
-        let extents = self.writes.entry(key).or_default();
+        let extents = self.batches.entry(key).or_default();
         let (at, added) = (u64::from(place.pos), batch.len() as u64);
         self.bytes += added;
         match extents.back_mut() {
@@ -187,7 +217,7 @@ impl Pending {
     }
 
     fn push_entry(&mut self, key: Key, nth: u32, entry: &[u8; SIDECAR_ENTRY_BYTES]) {
-        let extents = self.writes.entry(key).or_default();
+        let extents = self.sidecars.entry(key).or_default();
         let at = u64::from(nth) * SIDECAR_ENTRY_BYTES as u64;
         match extents.back_mut() {
             Some(Extent::Entries { pos, bytes }) if *pos + bytes.len() as u64 == at => {
@@ -200,8 +230,19 @@ impl Pending {
         }
     }
 
-    /// Does all of it, in the page cache. What is done is taken out, so that the rest can be
-    /// tried again.
+    /// Does all of it, in the page cache.
+    pub(crate) fn settle_all(
+        &mut self,
+        disk: &dyn Disk,
+        files: &Files,
+        dirty: &mut Dirty,
+    ) -> Result<(), Fault> {
+        self.settle(disk, files, dirty)?;
+        write_out(&mut self.sidecars, files, dirty)
+    }
+
+    /// Does all of it but the sidecars, in the page cache. What is done is taken out, so that the
+    /// rest can be tried again.
     pub(crate) fn settle(
         &mut self,
         disk: &dyn Disk,
@@ -219,6 +260,7 @@ impl Pending {
         }
         while let Some(group) = self.created.first().copied() {
             make_group_dir(disk, group, dirty)?;
+            make_first_segment(disk, group, dirty)?;
             files.begin(group);
             self.created.remove(&group);
         }
@@ -226,18 +268,7 @@ impl Pending {
         while let Some((group, cuts)) = self.cuts.pop_first() {
             files.set_cuts(group, cuts);
         }
-        while let Some(mut entry) = self.writes.first_entry() {
-            let key = *entry.key();
-            let file = files.writable(key)?;
-            while let Some(extent) = entry.get().front() {
-                let pos = extent
-                    .write(&*file)
-                    .map_err(|e| Fault::from_io(&key.path(), "write", e));
-                dirty.wrote(key, pos?);
-                entry.get_mut().pop_front();
-            }
-            entry.remove();
-        }
+        write_out(&mut self.batches, files, dirty)?;
         // After the writes: some of them may have been for these.
         if planted(Bug::UnlinkBeforeCheckpoint) {
             for ((group, segment), _) in std::mem::take(&mut self.dropped) {
@@ -248,6 +279,22 @@ impl Pending {
         self.bytes = 0;
         Ok(())
     }
+}
+
+fn write_out(writes: &mut Writes, files: &Files, dirty: &mut Dirty) -> Result<(), Fault> {
+    while let Some(mut entry) = writes.first_entry() {
+        let key = *entry.key();
+        let file = files.writable(key)?;
+        while let Some(extent) = entry.get().front() {
+            let pos = extent
+                .write(&*file)
+                .map_err(|e| Fault::from_io(&key.path(), "write", e));
+            dirty.wrote(key, pos?);
+            entry.get_mut().pop_front();
+        }
+        entry.remove();
+    }
+    Ok(())
 }
 
 /// Removes the files of a segment that is gone. Who reads them still goes on reading; who opens

@@ -131,13 +131,17 @@ impl Storage {
         self.guard(Storage::carry_out)
     }
 
-    /// Writes what [`Storage::write`] left for later; after `Ok` everything is readable. After
-    /// [`Fault::Full`] it can be called again.
+    /// Writes what [`Storage::write`] left for later; after `Ok` everything is readable, and a
+    /// flush that waited can be taken. After [`Fault::Full`] it can be called again.
     pub fn settle(&mut self) -> Result<(), Fault> {
+        let all = self.flush_waits();
         self.guard(|storage| {
-            storage
-                .pending
-                .settle(&*storage.disk, &storage.files, &mut storage.dirty)
+            let (disk, files) = (&*storage.disk, &*storage.files);
+            if all {
+                storage.pending.settle_all(disk, files, &mut storage.dirty)
+            } else {
+                storage.pending.settle(disk, files, &mut storage.dirty)
+            }
         })
     }
 
@@ -295,13 +299,13 @@ impl Storage {
         Ok(())
     }
 
-    /// True if a checkpoint would let the write-ahead log be recycled (it has filled a file, or
-    /// half of one, since the last checkpoint) or files of dropped segments be removed, and none
-    /// is under way.
+    /// True if a checkpoint would let the write-ahead log be recycled (it has filled a file since
+    /// the last checkpoint) or files of dropped segments be removed, and none is under way. Not
+    /// more often: each syncs every segment that was written to.
     pub fn wants_checkpoint(&self) -> bool {
         let under_way =
             self.flushing || self.checkpoint.is_some() || self.outgoing.checkpoint.is_some();
-        let full = !self.wal.sealed.is_empty() || self.wal.used > self.wal.active.len / 2;
+        let full = !self.wal.sealed.is_empty() || self.wal.used >= self.wal.active.len;
         !under_way && (full || !self.dirty.dropped.is_empty())
     }
 

@@ -368,7 +368,7 @@ impl Replay {
     /// Hands out what was recovered, and what is to be synced by the next flush.
     pub(super) fn finish(mut self) -> Result<(Recovered, Dirty), Fault> {
         self.pending
-            .settle(&*self.disk, &self.files, &mut self.dirty)?;
+            .settle_all(&*self.disk, &self.files, &mut self.dirty)?;
         let mut groups = Vec::with_capacity(self.groups.len());
         for (_, mut group) in self.groups {
             // The pending batches were written just now.

@@ -17,7 +17,7 @@ impl Replay {
     /// Checks every group against its files, then removes what belongs to none.
     pub(super) fn verify(&mut self) -> Result<(), Fault> {
         self.pending
-            .settle(&*self.disk, &self.files, &mut self.dirty)?;
+            .settle_all(&*self.disk, &self.files, &mut self.dirty)?;
         for (id, group) in &mut self.groups {
             self.files.set_cuts(*id, group.log.cuts());
             if let Some(what) = damage(&self.files, *id, group)? {

@@ -1,7 +1,7 @@
 //! Random lives of a data directory, compared with what was acknowledged.
 
 use crate::testing::{Loss, MemDisk, Shard, check_reads, reopen};
-use crate::{Fault, Flush, Storage};
+use crate::{Fault, Flush, Storage, Turn};
 use base::{Bug, Mark, Random};
 
 /// A life: turns, flushes and idle moments until the machine stops or the plan ends.
@@ -133,4 +133,34 @@ fn what_was_acknowledged_survives_power_losses() {
         base::probe::take_marks().contains_key(&Mark::TornTail),
         "no write was torn"
     );
+}
+
+#[test]
+fn batches_settle_at_once_and_sidecars_with_the_flush_that_needs_them() {
+    let disk = MemDisk::new();
+    let mut shard = Shard::new(1);
+    let (mut storage, _) = reopen(&disk).unwrap();
+    let mut turn = Turn::new(1);
+    shard.create(&mut turn);
+    // The second one doesn't fit into the first one's segment, whose block is closed then.
+    for value in [1, 2] {
+        shard.append_bytes(&mut turn, base::GroupId(0), 1, &[value; 12_000]);
+    }
+    storage.write(vec![turn]).unwrap();
+    let bytes = |ending: &str| disk.bytes(&format!("groups/0/{:020}.{ending}", 0)).len();
+    storage.settle().unwrap();
+    assert_eq!((bytes("log") > 12_000, bytes("idx")), (true, 0));
+    shard.acknowledged();
+    check_reads(&shard.groups, &storage.files());
+    let mut turn = Turn::new(2);
+    shard.checkpoint(&mut turn);
+    storage.write(vec![turn]).unwrap();
+    storage.settle().unwrap();
+    assert_eq!(bytes("idx"), 64);
+    let mut flush = storage.take_flush().expect("all is settled");
+    flush.run().unwrap();
+    shard.acknowledged();
+    let (_, recovered) = reopen(&disk.fork()).unwrap();
+    assert!(crate::testing::matches(&shard.groups, &recovered));
+    assert!(recovered.report.is_empty(), "{:?}", recovered.report);
 }
