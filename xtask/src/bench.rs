@@ -1,18 +1,22 @@
 //! `cargo xtask bench`: one node against Apache Kafka, in turns (A B A B), under Kafka's own
-//! ProducerPerformance. Both brokers run all the while; each run has a topic of its own, and the
-//! page cache is written back before it, so neither pays for the other's writes.
+//! ProducerPerformance and ConsumerPerformance. Both brokers run all the while; each run has a
+//! topic of its own, and the page cache is written back before it, so neither pays for the
+//! other's writes. With `--ceiling` a third one takes its turns: a broker that keeps nothing,
+//! which shows how much the load itself reaches on this machine.
 
 mod load;
 mod machine;
 mod process;
 mod report;
+mod stub;
 
 use crate::run::{self, checked, flag, only_flags, output, root};
 use crate::server::Server;
-use load::{Load, Rates};
+use load::{Load, Rates, Way};
 use process::Usage;
 use std::path::PathBuf;
 use std::process::Command;
+use stub::Stub;
 
 /// Rounds of a row, each one run of A and one of B.
 const ROUNDS: usize = 3;
@@ -26,6 +30,7 @@ pub struct Row {
     record_bytes: u32,
     partitions: u32,
     records: u32,
+    way: Way,
     properties: &'static [&'static str],
 }
 
@@ -35,6 +40,7 @@ const ROWS: &[Row] = &[
         record_bytes: 1024,
         partitions: 12,
         records: 600_000,
+        way: Way::Produce,
         properties: &[],
     },
     Row {
@@ -42,6 +48,7 @@ const ROWS: &[Row] = &[
         record_bytes: 100,
         partitions: 12,
         records: 3_000_000,
+        way: Way::Produce,
         properties: &[],
     },
     Row {
@@ -49,6 +56,7 @@ const ROWS: &[Row] = &[
         record_bytes: 1024,
         partitions: 1000,
         records: 400_000,
+        way: Way::Produce,
         properties: &[],
     },
     Row {
@@ -56,11 +64,20 @@ const ROWS: &[Row] = &[
         record_bytes: 1024,
         partitions: 12,
         records: 20_000,
+        way: Way::Produce,
         properties: &[
             "max.in.flight.requests.per.connection=1",
             "linger.ms=0",
             "batch.size=1",
         ],
+    },
+    Row {
+        name: "consume 1 KiB x 12 partitions",
+        record_bytes: 1024,
+        partitions: 12,
+        records: 1_000_000,
+        way: Way::Consume,
+        properties: &[],
     },
 ];
 
@@ -71,6 +88,8 @@ pub enum Broker {
     Flotilla,
     /// B.
     Kafka,
+    /// Keeps nothing.
+    Stub,
 }
 
 /// What one run showed.
@@ -89,7 +108,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
     let valued = [
         "--peer", "--rounds", "--scale", "--row", "--binary", "--set",
     ];
-    only_flags(args, &valued, &["--write"])?;
+    only_flags(args, &valued, &["--write", "--ceiling"])?;
     let peer: PathBuf =
         flag(args, "--peer")?.unwrap_or_else(|| "../shared/peers/kafka/kafka.sh".into());
     let peer = std::path::absolute(root().join(&peer)).map_err(|e| e.to_string())?;
@@ -103,10 +122,12 @@ pub fn run(args: &[String]) -> Result<(), String> {
     let scale: f64 = flag(args, "--scale")?.unwrap_or(1.0);
     let only: Option<usize> = flag(args, "--row")?;
     if rounds == 0 || scale <= 0.0 || only.is_some_and(|row| !(1..=ROWS.len()).contains(&row)) {
-        return Err("usage: --rounds and --scale are above 0, --row is 1 to 4".into());
+        return Err("usage: --rounds and --scale are above 0, --row is 1 to 5".into());
     }
     let binary = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
-    let mut bench = Bench::start(binary, peer, flag(args, "--set")?)?;
+    let ceiling = args.iter().any(|arg| arg == "--ceiling");
+    let stub = ceiling.then(stub::build).transpose()?;
+    let mut bench = Bench::start(binary, stub, peer, flag(args, "--set")?)?;
     let mut measured = Vec::new();
     for (at, row) in ROWS.iter().enumerate() {
         if only.is_none_or(|only| only == at + 1) {
@@ -127,6 +148,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
 /// Both brokers, running.
 struct Bench {
     binary: PathBuf,
+    stub: Option<PathBuf>,
     server: Server,
     kafka: Kafka,
     data: PathBuf,
@@ -134,13 +156,19 @@ struct Bench {
 }
 
 impl Bench {
-    fn start(binary: PathBuf, peer: PathBuf, set: Option<String>) -> Result<Bench, String> {
+    fn start(
+        binary: PathBuf,
+        stub: Option<PathBuf>,
+        peer: PathBuf,
+        set: Option<String>,
+    ) -> Result<Bench, String> {
         let data = run::target_directory()?.join("bench/data");
         let set: Vec<&str> = set.iter().flat_map(|set| ["--set", set.as_str()]).collect();
         let server = Server::start(&binary, &data, &set)?;
         let kafka = Kafka::up(peer)?;
         Ok(Bench {
             binary,
+            stub,
             server,
             kafka,
             data,
@@ -148,61 +176,71 @@ impl Bench {
         })
     }
 
-    /// All rounds of a row, after one that isn't counted.
-    fn row(&mut self, row: &Row, rounds: usize, scale: f64) -> Result<Vec<[Outcome; 2]>, String> {
+    /// All rounds of a row, after one that isn't counted; each has an outcome of every broker.
+    fn row(&mut self, row: &Row, rounds: usize, scale: f64) -> Result<Vec<Vec<Outcome>>, String> {
         println!("bench: {}", row.name);
+        let mut brokers = vec![Broker::Flotilla, Broker::Kafka];
+        // A broker that keeps nothing has nothing to consume.
+        if self.stub.is_some() && row.way == Way::Produce {
+            brokers.push(Broker::Stub);
+        }
         let records = f64::from(row.records) * scale;
-        self.both(row, (records * WARM_UP).max(1.0) as u32)?;
+        for broker in &brokers {
+            self.once(*broker, row, (records * WARM_UP).max(1.0) as u32)?;
+        }
         let mut outcomes = Vec::new();
         for round in 1..=rounds {
-            let pair = self.both(row, records.max(1.0) as u32)?;
-            for (name, outcome) in ["flotilla", "kafka"].iter().zip(&pair) {
-                println!("  round {round} {name:<8} {}", report::brief(outcome));
+            let mut of_round = Vec::new();
+            for broker in &brokers {
+                let outcome = self.once(*broker, row, records.max(1.0) as u32)?;
+                println!("  round {round} {broker:?} {}", report::brief(&outcome));
+                of_round.push(outcome);
             }
-            outcomes.push(pair);
+            outcomes.push(of_round);
         }
         Ok(outcomes)
     }
 
-    fn both(&mut self, row: &Row, records: u32) -> Result<[Outcome; 2], String> {
-        Ok([
-            self.once(Broker::Flotilla, row, records)?,
-            self.once(Broker::Kafka, row, records)?,
-        ])
-    }
-
     fn once(&mut self, broker: Broker, row: &Row, records: u32) -> Result<Outcome, String> {
+        let stub = match (broker, &self.stub) {
+            (Broker::Stub, Some(binary)) => Some(Stub::start(binary, row.partitions)?),
+            _ => None,
+        };
+        let (bootstrap, pid) = match (broker, &stub) {
+            (Broker::Stub, None) => unreachable!("it takes no turn without being built"),
+            (Broker::Stub, Some(stub)) => (stub.kafka.clone(), stub.pid()),
+            (Broker::Flotilla, _) => (self.server.kafka.clone(), self.server.pid()),
+            (Broker::Kafka, _) => (self.kafka.bootstrap.clone(), self.kafka.pid()?),
+        };
         self.topics += 1;
         let topic = format!("bench-{}", self.topics);
-        let (bootstrap, pid) = match broker {
-            Broker::Flotilla => (self.server.kafka.clone(), self.server.pid()),
-            Broker::Kafka => (self.kafka.bootstrap.clone(), self.kafka.pid()?),
-        };
-        self.topic(
-            &[
-                "create",
-                &topic,
-                "--partitions",
-                &row.partitions.to_string(),
-            ],
-            &bootstrap,
-        )?;
-        checked(&mut Command::new("sync"))?;
-        let before = (Usage::of(pid)?, self.syncs(broker));
+        let partitions = row.partitions.to_string();
+        if broker != Broker::Stub {
+            self.topic(&["create", &topic, "--partitions", &partitions], &bootstrap)?;
+        }
         let load = Load {
+            way: row.way,
             topic: &topic,
             bootstrap: &bootstrap,
             records,
             record_bytes: row.record_bytes,
             properties: row.properties,
         };
+        if row.way == Way::Consume {
+            let way = Way::Produce;
+            Load { way, ..load }.run(&self.kafka.peer)?;
+        }
+        checked(&mut Command::new("sync"))?;
+        let before = (Usage::of(pid)?, self.syncs(broker));
         let rates = load.run(&self.kafka.peer)?;
         let usage = Usage::of(pid)?.since(&before.0);
         let syncs = self
             .syncs(broker)
             .zip(before.1)
             .map(|(after, before)| after - before);
-        self.topic(&["delete", &topic], &bootstrap)?;
+        if broker != Broker::Stub {
+            self.topic(&["delete", &topic], &bootstrap)?;
+        }
         Ok(Outcome {
             rates,
             usage,
@@ -222,7 +260,7 @@ impl Bench {
     fn syncs(&self, broker: Broker) -> Option<f64> {
         match broker {
             Broker::Flotilla => process::syncs(&self.server.http),
-            Broker::Kafka => None,
+            Broker::Kafka | Broker::Stub => None,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// Longest wait for the ready line.
-const START_MAX: Duration = Duration::from_secs(30);
+pub const START_MAX: Duration = Duration::from_secs(30);
 /// Longest wait for an orderly end; the contract says 10 s.
 const STOP_MAX: Duration = Duration::from_secs(15);
 
@@ -140,7 +140,7 @@ impl Drop for Server {
 }
 
 /// The lines of a stream. It is read to its end, so that the process never blocks on a full pipe.
-fn lines(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {
+pub fn lines(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
@@ -161,7 +161,8 @@ pub fn free_addresses(count: usize) -> Result<Vec<String>, String> {
         .collect())
 }
 
-fn word(line: &str, name: &str) -> Result<String, String> {
+/// The value after `name` in a ready line.
+pub fn word(line: &str, name: &str) -> Result<String, String> {
     let value = line.split(' ').find_map(|word| word.strip_prefix(name));
     value
         .map(str::to_owned)

@@ -1,4 +1,4 @@
-//! The load: Kafka's ProducerPerformance, and what it prints at its end.
+//! The load: Kafka's ProducerPerformance or ConsumerPerformance, and what it prints at its end.
 
 use crate::run::output;
 use std::path::Path;
@@ -7,8 +7,20 @@ use std::process::Command;
 /// A run that takes longer is ended and counts as failed.
 const RUN_SECONDS_MAX: u32 = 240;
 
+/// Which way the records go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// To the broker.
+    Produce,
+    /// From it, by one consumer in a group of its own.
+    Consume,
+}
+
 /// One run of the load.
+#[derive(Clone, Copy)]
 pub struct Load<'a> {
+    /// Which way.
+    pub way: Way,
     /// Where to.
     pub topic: &'a str,
     /// On which broker.
@@ -24,11 +36,18 @@ pub struct Load<'a> {
 /// What the load saw.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rates {
-    /// Records sent.
+    /// Records sent or consumed.
     pub records: f64,
-    /// Records a second.
+    /// Records a second; of a consumer, once it has its partitions.
     pub rate: f64,
-    /// Milliseconds from send to answer: half of the records were faster.
+    /// How long answers took, if the load tells.
+    pub latency: Option<Latency>,
+}
+
+/// Milliseconds from send to answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Latency {
+    /// Half of the records were faster.
     pub p50_ms: f64,
     /// 99 of 100 were faster.
     pub p99_ms: f64,
@@ -41,26 +60,31 @@ impl Load<'_> {
     pub fn run(&self, peer: &Path) -> Result<Rates, String> {
         let mut command = Command::new("timeout");
         command.arg(RUN_SECONDS_MAX.to_string()).arg(peer);
-        command.args(["run", "org.apache.kafka.tools.ProducerPerformance"]);
+        let tool = match self.way {
+            Way::Produce => "ProducerPerformance",
+            Way::Consume => "ConsumerPerformance",
+        };
+        command.args(["run", &format!("org.apache.kafka.tools.{tool}")]);
         command.args(["--bootstrap-server", self.bootstrap, "--topic", self.topic]);
         command.args(["--num-records", &self.records.to_string()]);
-        command.args([
-            "--record-size",
-            &self.record_bytes.to_string(),
-            "--throughput",
-            "-1",
-        ]);
-        command
-            .args(["--command-property", "acks=all"])
-            .args(self.properties);
+        if self.way == Way::Produce {
+            let bytes = self.record_bytes.to_string();
+            command.args(["--record-size", &bytes, "--throughput", "-1"]);
+            command
+                .args(["--command-property", "acks=all"])
+                .args(self.properties);
+        }
         let printed = output(&mut command)?;
-        Rates::parse(&printed)
-            .ok_or_else(|| format!("no summary in what the load printed:\n{printed}"))
+        let rates = match self.way {
+            Way::Produce => Rates::parse(&printed),
+            Way::Consume => Rates::parse_consumer(&printed),
+        };
+        rates.ok_or_else(|| format!("no summary in what the load printed:\n{printed}"))
     }
 }
 
 impl Rates {
-    /// Reads the last summary, the one with percentiles.
+    /// Reads a producer's last summary, the one with percentiles.
     pub fn parse(printed: &str) -> Option<Rates> {
         let line = printed.lines().rev().find(|line| line.contains("99.9th"))?;
         let number = |part: &str| part.split_whitespace().next()?.parse::<f64>().ok();
@@ -72,9 +96,29 @@ impl Rates {
         Some(Rates {
             records: part("records sent")?,
             rate: part("records/sec")?,
-            p50_ms: part("50th")?,
-            p99_ms: part("99th")?,
-            p999_ms: part("99.9th")?,
+            latency: Some(Latency {
+                p50_ms: part("50th")?,
+                p99_ms: part("99th")?,
+                p999_ms: part("99.9th")?,
+            }),
+        })
+    }
+
+    /// Reads a consumer's one line under its headings.
+    pub fn parse_consumer(printed: &str) -> Option<Rates> {
+        let mut lines = printed
+            .lines()
+            .skip_while(|line| !line.starts_with("start.time"));
+        let headings: Vec<&str> = lines.next()?.split(", ").collect();
+        let values: Vec<&str> = lines.next()?.split(", ").collect();
+        let value = |name: &str| {
+            let at = headings.iter().position(|heading| *heading == name)?;
+            values.get(at)?.trim().parse::<f64>().ok()
+        };
+        Some(Rates {
+            records: value("data.consumed.in.nMsg")?,
+            rate: value("fetch.nMsg.sec")?,
+            latency: None,
         })
     }
 }

@@ -17,17 +17,17 @@ const FIGURES: &[Figure] = &[
     },
     Figure {
         name: "p50 ms",
-        of: |o| Some(o.rates.p50_ms),
+        of: |o| Some(o.rates.latency.as_ref()?.p50_ms),
         show: whole,
     },
     Figure {
         name: "p99 ms",
-        of: |o| Some(o.rates.p99_ms),
+        of: |o| Some(o.rates.latency.as_ref()?.p99_ms),
         show: whole,
     },
     Figure {
         name: "p99.9 ms",
-        of: |o| Some(o.rates.p999_ms),
+        of: |o| Some(o.rates.latency.as_ref()?.p999_ms),
         show: whole,
     },
     Figure {
@@ -80,7 +80,7 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
 
 /// The whole page.
 pub fn page(
-    measured: &[(&Row, Vec<[Outcome; 2]>)],
+    measured: &[(&Row, Vec<Vec<Outcome>>)],
     rounds: usize,
     scale: f64,
     machine: &[String],
@@ -94,9 +94,14 @@ pub fn page(
     }
     for (row, outcomes) in measured {
         page.push_str(&format!("\n## {}\n\n", row.name));
-        page.push_str("| median | Flotilla | Kafka | ratio |\n|---|---:|---:|---:|\n");
+        let ceiling = outcomes.iter().any(|round| round.len() > CEILING);
+        page.push_str("| median | Flotilla | Kafka | ratio |");
+        page.push_str(if ceiling { " ceiling | share |" } else { "" });
+        page.push_str("\n|---|---:|---:|---:|");
+        page.push_str(if ceiling { "---:|---:|" } else { "" });
+        page.push('\n');
         for figure in FIGURES {
-            page.push_str(&line(figure, outcomes));
+            page.push_str(&line(figure, outcomes, ceiling));
         }
     }
     page
@@ -108,7 +113,7 @@ const HEAD: &str = "\
 Made by this command, which needs Java and the script that starts Apache Kafka:
 
 ```
-cargo xtask bench --peer PATH/TO/kafka.sh --write
+cargo xtask bench --peer PATH/TO/kafka.sh --ceiling --write
 ```
 
 Both brokers run all the while with one node each; runs take turns (A B A B), each with a topic of
@@ -117,30 +122,39 @@ otherwise default settings, on the same machine as the broker, so it takes its s
 processor from both alike. Flotilla answers after fdatasync; Kafka's default never syncs an append.
 Latencies of the rows that send as fast as they can are mostly time spent in the producer's queue.
 Processor time is user and system time of the broker's process over the run; written bytes are what
-the kernel charges to the process.
+the kernel charges to the process. The ceiling, where there is one, is a broker that answers at once
+and keeps nothing (`--ceiling`): what the load itself reaches on this machine, beside a broker that
+costs next to nothing. The share is our figure as a part of it.
 ";
 
-fn line(figure: &Figure, outcomes: &[[Outcome; 2]]) -> String {
-    let side = |at: usize| {
-        median(
-            outcomes
-                .iter()
-                .filter_map(|pair| (figure.of)(&pair[at]))
-                .collect(),
-        )
-    };
-    let (ours, theirs) = (side(0), side(1));
+/// The place of the broker that keeps nothing in a round, after Flotilla and Kafka.
+const CEILING: usize = 2;
+
+/// A figure's line; none if no run has it.
+fn line(figure: &Figure, outcomes: &[Vec<Outcome>], ceiling: bool) -> String {
+    let of = |round: &Vec<Outcome>, side: usize| round.get(side).and_then(figure.of);
+    let side = |side: usize| median(outcomes.iter().filter_map(|r| of(r, side)).collect());
+    let (ours, theirs, ceilings) = (side(0), side(1), side(CEILING));
+    if ours.is_none() && theirs.is_none() {
+        return String::new();
+    }
     let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), figure.show);
-    let ratio = match ours.zip(theirs) {
-        Some((ours, theirs)) if theirs > 0.0 => format!("{:.2}", ours / theirs),
+    let ratio = |of: Option<f64>| match ours.zip(of) {
+        Some((ours, of)) if of > 0.0 => format!("{:.2}", ours / of),
         _ => "-".into(),
     };
-    format!(
-        "| {} | {} | {} | {ratio} |\n",
+    let mut line = format!(
+        "| {} | {} | {} | {} |",
         figure.name,
         shown(ours),
-        shown(theirs)
-    )
+        shown(theirs),
+        ratio(theirs)
+    );
+    if ceiling {
+        line.push_str(&format!(" {} | {} |", shown(ceilings), ratio(ceilings)));
+    }
+    line.push('\n');
+    line
 }
 
 /// A number without decimals, its thousands set apart.

@@ -10,13 +10,31 @@ latency, 730 ms 50th, 1208 ms 95th, 1276 ms 99th, 1323 ms 99.9th.
     let rates = Rates::parse(printed).expect("a summary");
     assert_eq!((rates.records, rates.rate), (200_000.0, 33_687.047_330));
     assert_eq!(
-        (rates.p50_ms, rates.p99_ms, rates.p999_ms),
-        (730.0, 1276.0, 1323.0)
+        rates.latency,
+        Some(load::Latency {
+            p50_ms: 730.0,
+            p99_ms: 1276.0,
+            p999_ms: 1323.0
+        })
     );
     assert_eq!(
         Rates::parse("140671 records sent, 28134.2 records/sec (27.47 MB/sec)\n"),
         None
     );
+}
+
+#[test]
+fn a_consumers_line_is_read_by_its_headings() {
+    let printed = "\
+start.time, end.time, data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec, \
+rebalance.time.ms, fetch.time.ms, fetch.MB.sec, fetch.nMsg.sec
+2026-11-21 16:00:00:001, 2026-11-21 16:00:04:001, 976.5625, 244.1, 1000000, 250000.0, 3200, 800, \
+1220.7, 1250000.0
+";
+    let rates = Rates::parse_consumer(printed).expect("a line");
+    assert_eq!((rates.records, rates.rate), (1e6, 1_250_000.0));
+    assert_eq!(rates.latency, None);
+    assert_eq!(Rates::parse_consumer("start.time, end.time\n"), None);
 }
 
 #[test]
@@ -66,8 +84,16 @@ fn medians_and_ratios_are_shown() {
         },
         syncs,
     };
-    let pair = [outcome(2_000_000.0, Some(9.0)), outcome(1_000_000.0, None)];
-    let page = report::page(&[(&ROWS[0], vec![pair])], 1, 1.0, &["a machine".into()]);
+    let pair = vec![outcome(2_000_000.0, Some(9.0)), outcome(1_000_000.0, None)];
+    let three = [pair.clone(), vec![outcome(4_000_000.0, None)]].concat();
+    let page = |round| report::page(&[(&ROWS[0], vec![round])], 1, 1.0, &["a machine".into()]);
+    let with_ceiling = page(three);
+    assert!(
+        with_ceiling.contains("| records/s | 2,000,000 | 1,000,000 | 2.00 | 4,000,000 | 0.50 |"),
+        "{with_ceiling}"
+    );
+    let page = page(pair);
+    assert!(!page.contains("p50"), "no run has it: {page}");
     assert!(
         page.contains("| records/s | 2,000,000 | 1,000,000 | 2.00 |"),
         "{page}"
