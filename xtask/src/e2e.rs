@@ -4,10 +4,11 @@
 use crate::interop;
 use crate::run::{self, cargo, checked, flag, only_flags, output, root};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const USAGE: &str = "usage: cargo xtask e2e faults [--kills 20] [--stops 0] [--leaves 0] \
                      [--calm SECONDS] [--partitions 6] [--seconds 3600] [--binary PATH] [--write]\n       \
+                     cargo xtask e2e upgrade [--from COMMIT | --old PATH] [--binary PATH]\n       \
                      cargo xtask e2e footprint [--binary PATH]";
 
 /// Where the results stand for people.
@@ -17,6 +18,7 @@ const PAGE: &str = "docs/faults.md";
 pub fn run(args: &[String]) -> Result<(), String> {
     match args.split_first() {
         Some((what, rest)) if what == "faults" => faults(rest),
+        Some((what, rest)) if what == "upgrade" => upgrade(rest),
         Some((what, rest)) if what == "footprint" => footprint(rest),
         _ => Err(USAGE.into()),
     }
@@ -25,6 +27,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
 /// The gate's share: stock clients whose toolchains are there, then faults for the time given.
 pub fn gate(minutes: u64) -> Result<(), String> {
     interop::clients(&[])?;
+    upgrade(&[])?;
     let seconds = (minutes * 30).to_string();
     let words = [
         "--kills",
@@ -35,6 +38,45 @@ pub fn gate(minutes: u64) -> Result<(), String> {
         &seconds,
     ];
     faults(&words.map(str::to_owned))
+}
+
+/// Rolls three nodes from the binary of an earlier commit to this one's, under load. The earlier
+/// one is built in a checkout of its own below the target directory.
+fn upgrade(args: &[String]) -> Result<(), String> {
+    only_flags(args, &["--from", "--old", "--binary"], &[])?;
+    let from: Option<String> = flag(args, "--from")?;
+    let old = match flag(args, "--old")? {
+        Some(path) => path,
+        None => build_commit(from.as_deref().unwrap_or("HEAD~1"))?,
+    };
+    let new = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
+    checked(cargo().args(["build", "--release", "--package", "e2e", "--bin", "upgrade"]))?;
+    let tool = run::target_directory()?.join("release/upgrade");
+    checked(std::process::Command::new(tool).arg(old).arg(new))
+}
+
+/// The server of a commit.
+fn build_commit(commit: &str) -> Result<PathBuf, String> {
+    let place = run::target_directory()?.join("upgrade");
+    let checkout = place.join("checkout");
+    let git = || {
+        let mut git = std::process::Command::new("git");
+        git.current_dir(root());
+        git
+    };
+    if checkout.exists() {
+        checked(git().args(["worktree", "remove", "--force"]).arg(&checkout))?;
+    }
+    let mut add = git();
+    add.args(["worktree", "add", "--quiet", "--detach"]);
+    checked(add.arg(&checkout).arg(commit))?;
+    let built = place.join("target");
+    let mut build = cargo();
+    build.args(["build", "--release", "--package", "flotilla"]);
+    build.current_dir(&checkout);
+    checked(build.env("CARGO_TARGET_DIR", &built))?;
+    checked(git().args(["worktree", "remove", "--force"]).arg(&checkout))?;
+    Ok(built.join("release/flotilla"))
 }
 
 /// Measures start, memory and size of the release binary against what is promised.

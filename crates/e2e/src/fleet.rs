@@ -39,6 +39,15 @@ pub struct Fleet {
 impl Fleet {
     /// Starts three nodes over directories in `place` and waits until all are ready.
     pub fn start(place: &Path, args: &[&str]) -> Fleet {
+        Fleet::start_of(None, place, args)
+    }
+
+    /// The same with another binary than the one under test.
+    pub fn start_as(binary: &Path, place: &Path, args: &[&str]) -> Fleet {
+        Fleet::start_of(Some(binary), place, args)
+    }
+
+    fn start_of(binary: Option<&Path>, place: &Path, args: &[&str]) -> Fleet {
         let address = || format!("127.0.0.1:{}", free_port());
         let peers: Vec<String> = (0..3).map(|_| address()).collect();
         let members: Vec<String> = peers
@@ -55,6 +64,7 @@ impl Fleet {
                     data: place.join(format!("node{id}")),
                     kafka: address(),
                     http: address(),
+                    binary: binary.map(Path::to_owned),
                     args: Vec::new(),
                     env: Vec::new(),
                 };
@@ -104,6 +114,13 @@ impl Fleet {
             status if status.success() => Ok(()),
             status => Err(format!("node {id}, told to stop, ended with {status}")),
         }
+    }
+
+    /// Starts a node again as another binary and waits until it is ready.
+    pub fn restart_as(&mut self, binary: &Path, id: i32) {
+        let setup = &mut self.setups[usize::try_from(id - 1).expect("ids begin at 1")];
+        setup.binary = Some(binary.to_owned());
+        self.restart(id);
     }
 
     /// Starts a node again and waits until it is ready.

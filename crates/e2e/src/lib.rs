@@ -15,6 +15,7 @@ pub mod node;
 pub mod replicas;
 pub mod scratch;
 pub mod tool;
+pub mod upgrade;
 pub mod wait;
 pub mod writers;
 

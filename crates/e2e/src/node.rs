@@ -18,6 +18,8 @@ pub struct Setup {
     pub kafka: String,
     /// Where it listens for HTTP.
     pub http: String,
+    /// Another binary than the one under test.
+    pub binary: Option<PathBuf>,
     /// More of the command line.
     pub args: Vec<String>,
     /// Added to its environment.
@@ -52,6 +54,7 @@ impl Setup {
             data: data.to_owned(),
             kafka: "127.0.0.1:0".into(),
             http: "127.0.0.1:0".into(),
+            binary: None,
             args: Vec::new(),
             env: Vec::new(),
         }
@@ -81,7 +84,8 @@ impl Setup {
             .append(true)
             .open(self.log())
             .expect("a log file");
-        let mut child = Command::new(crate::binary::flotilla())
+        let binary = self.binary.as_deref();
+        let mut child = Command::new(binary.unwrap_or_else(|| crate::binary::flotilla()))
             .args([
                 "serve",
                 "--kafka",

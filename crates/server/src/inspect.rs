@@ -4,7 +4,7 @@
 
 use crate::args::{Log, Look};
 use crate::cluster::{Identity, IdentityError};
-use base::{Batch, Disk, GroupId, Machine, Offset, record};
+use base::{Batch, Disk, GroupId, Machine, record};
 use cli::output::{self, Table};
 use cli::{Output, client::Trouble};
 use log::{Examined, Files, RecoveredGroup, Storage, StorageSettings};
@@ -98,11 +98,11 @@ fn find(look: &Look) -> Result<(Found, Option<DirLock>), LookError> {
     Ok((found, lock))
 }
 
-/// Reads what is committed of the metadata, for the names of topics. Where it can't be read, the
-/// names are left out; that it can't be is told elsewhere.
+/// Reads the metadata for the names of topics, to the end of its log: how much of it is committed a
+/// stopped node need not know. Where it can't be read, the names are left out; that it can't be is
+/// told elsewhere.
 fn replay(meta: &mut Meta, group: &RecoveredGroup, files: &Files) {
-    let upto = group.log.next_offset_of(group.state.commit);
-    let (mut from, upto) = (group.log.start_offset(), upto.unwrap_or(Offset(0)));
+    let (mut from, upto) = (group.log.start_offset(), group.log.end_offset());
     while from < upto {
         let plan = group.log.plan_read(from, upto, READ_BYTES);
         let Ok(Some(pieces)) = plan.run(files, true) else {

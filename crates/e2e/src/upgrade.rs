@@ -1,0 +1,63 @@
+//! A rolling upgrade: three nodes of an older binary, each in turn told to stop and started again
+//! as the newer one, over the same data and under load. Then everything is read back.
+
+use crate::fleet::Fleet;
+use crate::tool::Tool;
+use crate::writers::Load;
+use crate::{judge, replicas};
+use std::path::Path;
+
+/// The topic under load.
+const TOPIC: &str = "upgrade";
+const PARTITIONS: i32 = 6;
+/// Batches that every partition gets acknowledged between two steps.
+const BATCHES_BETWEEN: usize = 20;
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Records acknowledged.
+    pub acked: u64,
+    /// Everything that is wrong.
+    pub problems: Vec<String>,
+}
+
+/// Rolls a fleet over directories in `place` from one binary to another.
+pub fn run(old: &Path, new: &Path, place: &Path) -> Report {
+    let mut report = Report::default();
+    let mut fleet = Fleet::start_as(old, place, &[]);
+    if let Err(problem) = roll(&mut report, &mut fleet, new) {
+        report.problems.push(problem);
+    }
+    match fleet.stop() {
+        Ok(directories) => report.problems.extend(replicas::differences(&directories)),
+        Err(problem) => report.problems.push(problem),
+    }
+    report
+}
+
+fn roll(report: &mut Report, fleet: &mut Fleet, new: &Path) -> Result<(), String> {
+    let partitions = PARTITIONS.to_string();
+    let args = ["--partitions", &partitions, "--replicas", "3"];
+    let durable = ["--config", "min.insync.replicas=2"];
+    Tool::new(&fleet.bootstrap()).create(TOPIC, &[&args[..], &durable].concat());
+    fleet.settle(TOPIC)?;
+    let load = Load::start(&fleet.bootstrap(), TOPIC, PARTITIONS, true);
+    load.progress(BATCHES_BETWEEN)?;
+    for id in 1..=3 {
+        fleet.leave(id)?;
+        load.progress(BATCHES_BETWEEN)?;
+        fleet.restart_as(new, id);
+        fleet.settle(TOPIC)?;
+        load.progress(BATCHES_BETWEEN)?;
+        let deaths = fleet.deaths();
+        if !deaths.is_empty() {
+            return Err(deaths.join("; "));
+        }
+    }
+    let history = load.finish()?;
+    let acks = history.written.values().flat_map(|written| &written.acks);
+    report.acked = acks.map(|ack| u64::from(ack.records)).sum();
+    report.problems.extend(judge::problems(&history));
+    Ok(())
+}
