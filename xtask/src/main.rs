@@ -3,6 +3,8 @@
 mod bench;
 mod ci;
 mod codegen;
+mod connect;
+mod diff;
 mod e2e;
 mod interop;
 mod run;

@@ -95,7 +95,8 @@ fn cases(text: &str) -> Vec<Case> {
     cases
 }
 
-fn fetch(here: &Path, cache: &Path) -> Result<String, String> {
+/// Kafka's own jars, fetched once.
+pub fn fetch(here: &Path, cache: &Path) -> Result<String, String> {
     let (jars, done) = (cache.join("jars"), cache.join("complete"));
     if !done.exists() {
         let mut fetch = Command::new("mvn");

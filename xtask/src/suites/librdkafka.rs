@@ -65,6 +65,8 @@ fn command(tests: &Path, case: &str, cluster: &Cluster) -> Command {
     command.env("TEST_KAFKA_VERSION", "4.3.0");
     command.env("TEST_CONSUMER_GROUP_PROTOCOL", protocol);
     command.env("TESTS", number);
+    // Some tests call Kafka's scripts, from KAFKA_PATH if the caller has set it.
+    command.env("BROKERS", &cluster.bootstrap);
     command
 }
 
