@@ -271,9 +271,14 @@ impl Replica {
             .unwrap_or_default()
     }
 
+    /// How many durable copies stand behind an answer to `acks=all`: what the topic demands, but no more than it has replicas.
+    pub(crate) fn copies_wanted(&self) -> u32 {
+        self.policy.in_sync_min.min(self.voters.len() as u32)
+    }
+
     /// What is committed, and durable on as many replicas as the topic demands.
     pub(crate) fn acknowledged(&self) -> RaftIndex {
-        let copies = self.policy.in_sync_min.min(self.voters.len() as u32);
+        let copies = self.copies_wanted();
         if copies as usize > self.voters.len() / 2 + 1 {
             return self.high.0.min(self.durable_copies(copies));
         }

@@ -99,7 +99,7 @@ impl Shard {
         {
             return Err(Refusal::Busy("too many bytes wait for their commit".into()));
         }
-        let min = replica.policy.in_sync_min;
+        let min = replica.copies_wanted();
         if acks == Acks::All && min > 1 {
             let lag = self.settings.replica_lag_max;
             if replica

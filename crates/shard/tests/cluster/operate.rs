@@ -216,3 +216,33 @@ fn a_produce_that_meets_no_leader_is_refused_after_a_moment() {
     let refused = c.append(leader, group, batch(1, 0, "a"));
     assert_eq!(refused, Err(Refusal::NotLeader { leader: None }));
 }
+
+/// Nodes ask for two copies of everything, and somebody makes a topic with one replica on purpose.
+#[test]
+fn a_topic_of_one_replica_is_written_to_whatever_number_of_copies_it_wants() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let topic = meta::NewTopic {
+        name: "single".into(),
+        id: base::Uuid::from_random(3, 4),
+        placement: meta::Placement::Spread {
+            partitions: Some(1),
+            replicas: Some(1),
+        },
+        configs: [("min.insync.replicas".to_owned(), "2".to_owned())].into(),
+    };
+    let made = c.controller(
+        1,
+        meta::Command::CreateTopics {
+            topics: vec![topic],
+            validate_only: false,
+        },
+    );
+    let meta::Reply::TopicsCreated(made) = made else {
+        panic!("{made:?}");
+    };
+    let group = made[0].clone().unwrap().groups[0];
+    c.run(Duration::from_secs(1));
+    let leader = c.leader(group).expect("its one replica leads");
+    assert_eq!(c.append(leader, group, batch(1, 0, "a")), Ok(Offset(0)));
+}
