@@ -48,11 +48,13 @@ impl Meta {
 
     fn change_config(&self, change: &ConfigChange) -> Result<Option<Record>, Refusal> {
         let Resource { kind, name } = &change.resource;
+        if *kind == ResourceKind::Topic {
+            names::check(name).map_err(Refusal::InvalidTopic)?;
+        }
         let now = self.configs_of(&change.resource)?;
         let after = self.edited(*kind, now, change)?;
         match kind {
             ResourceKind::Topic => {
-                names::check(name).map_err(Refusal::InvalidTopic)?;
                 config::validate(&after, &self.effective).map_err(Refusal::InvalidConfig)?;
             }
             ResourceKind::Node => check_node(name)?,

@@ -150,6 +150,8 @@ fn what_is_wrong_changes_nothing() {
     );
     let why = alter(&mut meta, Topic, "no", false, &[("retention.ms", set("5"))]);
     assert_eq!(why, Err(Refusal::UnknownTopic));
+    let why = alter(&mut meta, Topic, "a b", false, &[]).unwrap_err();
+    assert!(matches!(why, Refusal::InvalidTopic(_)), "{why}");
     let why = alter(&mut meta, Node, "x", false, &[("a", set("1"))]).unwrap_err();
     assert!(why.to_string().starts_with("Unable to parse broker name"));
     let why = alter(&mut meta, Group, "g", false, &[("a", set("1"))]).unwrap_err();

@@ -80,6 +80,10 @@ fn change(entry: Wanted) -> Result<QuotaChange, Refusal> {
             ));
         }
     }
+    let mut keys = BTreeSet::new();
+    if let Some(op) = entry.ops.iter().find(|op| !keys.insert(op.key.as_str())) {
+        return no(&format!("Duplicate quota key {}", op.key));
+    }
     let edits = entry.ops.into_iter().map(|op| {
         let amount = (!op.remove).then(|| Amount::new(op.value));
         (op.key, amount)

@@ -129,6 +129,9 @@ fn change(kind: i8, name: &str, keys: Vec<Key>, replace: bool) -> Result<ConfigC
     let Some(kind) = resource_kind(kind) else {
         return no(format!("Unsupported resource type {kind}"));
     };
+    if name.is_empty() && kind == ResourceKind::Topic {
+        return no("Default topic resources are not allowed.".to_owned());
+    }
     let mut seen = BTreeSet::new();
     if !keys.iter().all(|key| seen.insert(&key.name)) {
         return no("Error due to duplicate config keys".to_owned());

@@ -40,9 +40,9 @@ fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<S
     let body = DescribeClientQuotasRequest::decode(request.version, reader)?;
     let wanted = match filter(body.components) {
         Ok(wanted) => wanted,
-        Err(why) => {
+        Err((error_code, why)) => {
             return Ok(request.answer(&DescribeClientQuotasResponse {
-                error_code: codes::INVALID_REQUEST,
+                error_code,
                 error_message: Some(why),
                 ..Default::default()
             }));
@@ -67,46 +67,44 @@ fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<S
     }))
 }
 
-fn filter(components: Vec<ComponentData>) -> Result<BTreeMap<&'static str, Wanted>, String> {
+fn filter(components: Vec<ComponentData>) -> Result<BTreeMap<&'static str, Wanted>, (i16, String)> {
+    let no = |why: &str| Err((codes::INVALID_REQUEST, why.to_owned()));
     let mut wanted = BTreeMap::new();
     for component in components {
         let Some(kind) = kind(&component.entity_type) else {
             let named = component.entity_type;
-            return Err(match named.is_empty() {
-                true => "Unexpected empty filter component entity type".to_owned(),
-                false => format!("Custom entity type {named} not supported"),
-            });
+            return match named.is_empty() {
+                true => no("Unexpected empty filter component entity type"),
+                // A later version may know it.
+                false => {
+                    let why = format!("Custom entity type {named} not supported");
+                    Err((codes::UNSUPPORTED_VERSION, why))
+                }
+            };
         };
         let one = match (component.match_type, component.match_) {
             (EXACT, Some(name)) => Wanted::This(Whom::Named(name)),
             (DEFAULT, None) => Wanted::This(Whom::Default),
             (ANY, None) => Wanted::Anybody,
             (EXACT, None) => {
-                return Err(
-                    "Request specifies MATCH_TYPE_EXACT, but has match set to null".to_owned(),
-                );
+                return no("Request specifies MATCH_TYPE_EXACT, but has match set to null");
             }
             (DEFAULT, Some(_)) => {
-                return Err(
-                    "Request specifies MATCH_TYPE_DEFAULT, but also specifies a match".to_owned(),
-                );
+                return no("Request specifies MATCH_TYPE_DEFAULT, but also specifies a match");
             }
             (ANY, Some(_)) => {
-                return Err(
-                    "Request specifies MATCH_TYPE_SPECIFIED, but also specifies a match".to_owned(),
-                );
+                return no("Request specifies MATCH_TYPE_SPECIFIED, but also specifies a match");
             }
-            (other, _) => return Err(format!("Unknown match type {other}")),
+            (other, _) => return no(&format!("Unknown match type {other}")),
         };
         if wanted.insert(kind, one).is_some() {
-            return Err(format!("Duplicate filter component entity type {kind}"));
+            return no(&format!("Duplicate filter component entity type {kind}"));
         }
     }
     if wanted.contains_key(IP) && wanted.len() > 1 {
-        return Err(
+        return no(
             "Invalid entity filter component combination, IP filter component should \
-                    not be used with user or clientId filter component."
-                .to_owned(),
+                    not be used with user or clientId filter component.",
         );
     }
     Ok(wanted)

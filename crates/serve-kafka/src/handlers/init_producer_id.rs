@@ -24,7 +24,7 @@ const WAIT: Duration = Duration::from_secs(5);
 
 fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
     let body = InitProducerIdRequest::decode(request.version, reader)?;
-    let half = (body.producer_id < 0) != (body.producer_epoch < 0);
+    let half = (body.producer_id == -1) != (body.producer_epoch == -1);
     let error_code = match body.transactional_id.as_deref() {
         _ if half => codes::INVALID_REQUEST,
         Some("") => codes::INVALID_REQUEST,

@@ -26,13 +26,6 @@ const ONE_CODE: i16 = 2;
 
 fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
     let body = UpdateFeaturesRequest::decode(request.version, reader)?;
-    if body.feature_updates.is_empty() {
-        return Ok(request.answer(&UpdateFeaturesResponse {
-            error_code: codes::INVALID_REQUEST,
-            error_message: Some("Can not provide empty feature updates.".to_owned()),
-            ..Default::default()
-        }));
-    }
     let node = door.broker.controller().unwrap_or(door.broker.node());
     let checked: Vec<(String, Result<(), String>)> = body
         .feature_updates

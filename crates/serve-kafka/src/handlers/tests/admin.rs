@@ -300,6 +300,8 @@ fn producers_that_can_not_be_served_are_told_why() {
     let rows = [
         (None, 5, -1, 42),
         (None, -1, 5, 42),
+        (None, -2, -1, 42),
+        (None, -1, -2, 42),
         (Some(""), -1, -1, 42),
         (Some("t"), -1, -1, 15),
     ];

@@ -54,6 +54,7 @@ fn keys_are_changed_one_by_one_and_what_is_wrong_is_refused_in_its_place() {
                 ],
             ),
             resource(99, "x", vec![]),
+            resource(2, "", vec![]),
             resource(2, "twice", vec![key("a", 0, Some("1")), key("a", 1, None)]),
             resource(2, "null", vec![key("a", 0, None)]),
             resource(4, "1", vec![key("num.partitions", 0, Some("3"))]),
@@ -85,6 +86,7 @@ fn keys_are_changed_one_by_one_and_what_is_wrong_is_refused_in_its_place() {
         let expected = [
             (0, ""),
             (42, "Unsupported resource type 99"),
+            (42, "Default topic resources are not allowed."),
             (42, "Error due to duplicate config keys"),
             (42, "Null value not supported for : a"),
             (
@@ -373,4 +375,6 @@ fn the_one_feature_stays_at_its_level() {
     let old = ask(0, "metadata.version", 7);
     assert_eq!((old.error_code, old.results[0].error_code), (0, 95));
     assert_eq!(ask(1, "no.such", 1).results[0].error_code, 95);
+    let nothing = World::new().ask(1, &UpdateFeaturesRequest::default());
+    assert_eq!((nothing.error_code, nothing.results), (0, vec![]));
 }

@@ -167,6 +167,10 @@ fn quotas_are_set_for_whom_the_request_names() {
             ),
             entry(vec![part("planet", Some("x"))], vec![]),
             entry(vec![part("user", None), part("user", None)], vec![]),
+            entry(
+                vec![part("user", Some("u"))],
+                vec![op(5.0, false), op(6.0, true)],
+            ),
         ],
         validate_only: false,
     };
@@ -182,7 +186,7 @@ fn quotas_are_set_for_whom_the_request_names() {
         };
         assert_eq!(changes[0].entity, entity(Some(Whom::Default), named("c")));
         let codes: Vec<i16> = answer.entries.iter().map(|e| e.error_code).collect();
-        assert_eq!(codes, [0, 42, 42]);
+        assert_eq!(codes, [0, 42, 42, 42]);
         assert_eq!(
             answer.entries[0].entity[1].entity_name.as_deref(),
             Some("c")
@@ -219,6 +223,8 @@ fn quotas_are_found_by_filters() {
         ask(&[("client-id", 2, None), ("user", 2, None)], false),
         Ok(0)
     );
-    assert_eq!(ask(&[("planet", 2, None)], false), Err(42));
+    assert_eq!(ask(&[("planet", 2, None)], false), Err(35));
+    assert_eq!(ask(&[("", 2, None)], false), Err(42));
+    assert_eq!(ask(&[("user", 9, None)], false), Err(42));
     assert_eq!(ask(&[("ip", 2, None), ("user", 2, None)], false), Err(42));
 }
