@@ -4,9 +4,7 @@ import com.fasterxml.jackson.databind.node.*;
 import java.io.*;
 import java.net.Socket;
 import java.nio.ByteBuffer;
-import java.nio.file.*;
 import java.util.*;
-import java.util.function.Consumer;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.compress.Compression;
 import org.apache.kafka.common.protocol.*;
@@ -22,7 +20,8 @@ import org.apache.kafka.common.requests.*;
  *   java -cp 'jars/*' Diff.java OURS KAFKA requests.json [API]
  *
  * Requests are built and answers read by Kafka's own message classes. Each base request of the file is said as it is, then with one
- * field changed at a time, then with its bytes damaged. Words that begin with $ stand for what is made afresh for each case.
+ * field changed at a time (not those named under `leave`), then with its bytes damaged (not those that are `whole`). Words that
+ * begin with $ stand for what `setup` makes afresh for each case.
  * Prints `API VERSIONS CASE`, then what each answered, and at the end how many requests were said.
  */
 public class Diff {
