@@ -24,6 +24,8 @@ pub const BLOCK_BYTES: u32 = 64 * 1024;
 /// Keys that one rewrite of a compacted log notes at most (24 bytes each, and room to grow); with
 /// more it takes several.
 pub const COMPACTION_KEYS_MAX: usize = 750_000;
+/// Bytes that compaction reads and writes in a second (`log.cleaner.io.max.bytes.per.second`).
+pub const COMPACTION_BYTES_PER_SECOND: u64 = 32 * 1024 * 1024;
 /// Bytes that a rewrite reads in one step.
 pub const COMPACTION_STEP_BYTES: u64 = 1024 * 1024;
 /// Default size of a segment (`segment.bytes`), as in Kafka.

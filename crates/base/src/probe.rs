@@ -197,6 +197,8 @@ names! {
         HeldByReplica,
         /// DeleteRecords moved a start.
         RecordsDeleted,
+        /// A leader logged what may be compacted.
+        CompactionAsked,
         /// Segments were replaced by compacted ones.
         Compacted,
         /// The keys of a log were too many for one rewrite.

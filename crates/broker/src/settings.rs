@@ -44,6 +44,10 @@ pub struct Settings {
     pub replica_lag_max: Duration,
     /// `log.retention.check.interval.ms`.
     pub retention_check: Duration,
+    /// `log.cleaner.backoff.ms`.
+    pub compaction_check: Duration,
+    /// `log.cleaner.io.max.bytes.per.second`.
+    pub compaction_bytes_per_second: u64,
     /// `socket.request.max.bytes`.
     pub request_bytes_max: u32,
     /// `connections.max.idle.ms`; none: no bound.

@@ -66,6 +66,14 @@ pub struct TopicSettings {
     pub retention_bytes: i64,
     /// `segment.ms`.
     pub segment_ms: i64,
+    /// `min.cleanable.dirty.ratio`, in millionths.
+    pub min_dirty_millionths: u32,
+    /// `min.compaction.lag.ms`.
+    pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`.
+    pub max_compaction_lag_ms: i64,
+    /// `delete.retention.ms`.
+    pub delete_retention_ms: i64,
 }
 
 impl Default for TopicSettings {
@@ -102,6 +110,10 @@ impl TopicSettings {
             retention_ms: values.number("retention.ms"),
             retention_bytes: values.number("retention.bytes"),
             segment_ms: values.number("segment.ms"),
+            min_dirty_millionths: values.millionths("min.cleanable.dirty.ratio"),
+            min_compaction_lag_ms: values.number("min.compaction.lag.ms"),
+            max_compaction_lag_ms: values.number("max.compaction.lag.ms"),
+            delete_retention_ms: values.number("delete.retention.ms"),
         }
     }
 }
@@ -145,6 +157,12 @@ impl<'a> Values<'a> {
 
     fn number(&self, name: &str) -> i64 {
         self.text(name).parse().expect("a checked number parses")
+    }
+
+    /// A share between 0 and 1.
+    fn millionths(&self, name: &str) -> u32 {
+        let share: f64 = self.text(name).parse().expect("a checked number parses");
+        (share * 1_000_000.0) as u32
     }
 
     fn count(&self, name: &str) -> u32 {

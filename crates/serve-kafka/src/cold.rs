@@ -89,6 +89,12 @@ impl Plan {
     }
 }
 
+/// How compaction comes by the records of compressed batches, and packs what stays of them.
+pub const CODEC: log::Codec = log::Codec {
+    unpack,
+    pack: |compression, plain| compress::compress(compression, plain).ok(),
+};
+
 fn unpack(batch: &Batch) -> Option<Bytes> {
     let compression = batch.header().compression().ok()?;
     if compression == Compression::None {

@@ -18,7 +18,7 @@ pub mod validate;
 #[cfg(test)]
 mod testing;
 
-pub use cold::{ColdOutcome, ColdRead};
+pub use cold::{CODEC, ColdOutcome, ColdRead};
 pub use connection::{ANSWER_BYTES_MAX, Close, Connection, Out};
 pub use counters::{ApiCount, Counters};
 pub use handlers::versions;

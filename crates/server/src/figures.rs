@@ -18,6 +18,7 @@ pub fn of(running: &Running, families: &mut Vec<Family>) {
         .expect("nobody panics while copying figures")
         .clone();
     replicas(&stats, families);
+    compaction(&stats, families);
     work(&stats, families);
     ways(running, families);
     storage(running, families);
@@ -103,6 +104,36 @@ fn calls(broker: &Broker, families: &mut Vec<Family>) {
             "flotilla_requests_in_flight_bytes",
             "Bytes of requests in flight.",
             budget.used(),
+        ),
+    ]);
+}
+
+fn compaction(stats: &shard::Stats, families: &mut Vec<Family>) {
+    families.extend([
+        Family::counter(
+            "flotilla_compactions_total",
+            "Rewrites of logs that were compacted.",
+            stats.compactions,
+        ),
+        Family::counter(
+            "flotilla_compaction_bytes_read_total",
+            "Bytes of segments that compaction has rewritten.",
+            stats.compacted_bytes_before,
+        ),
+        Family::counter(
+            "flotilla_compaction_bytes_kept_total",
+            "Bytes that compaction has left of them.",
+            stats.compacted_bytes_after,
+        ),
+        Family::counter(
+            "flotilla_compaction_records_removed_total",
+            "Records that compaction has taken away.",
+            stats.compacted_records,
+        ),
+        Family::gauge(
+            "flotilla_compaction_bytes_left",
+            "Bytes that the compaction under way has still to go through.",
+            stats.compaction_bytes_left,
         ),
     ]);
 }

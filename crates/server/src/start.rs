@@ -322,6 +322,11 @@ fn shard_settings(
         replica_lag_max: settings.replica_lag_max,
         retention_check: settings.retention_check,
         removal_held_bytes: base::limits::REMOVAL_HELD_BYTES,
+        compaction: shard::Compaction {
+            check: settings.compaction_check,
+            bytes_per_second: settings.compaction_bytes_per_second,
+            codec: serve_kafka::CODEC,
+        },
         groups: settings.groups.config.clone(),
     }
 }

@@ -3,7 +3,7 @@
 
 use base::{Batch, GroupId, Mono, NodeId, Offset, ProducerId, RaftIndex, Refusal, Term, WallMs};
 use bytes::Bytes;
-use log::{EntriesPlan, ReadFault, ReadPlan, TimePlan};
+use log::{EntriesPlan, ReadFault, ReadPlan, Rewrite, RewriteFault, Step, TimePlan};
 use std::sync::Arc;
 
 /// Where an answer goes: a connection's inbox and the ticket that it gave to the call.
@@ -356,17 +356,27 @@ pub enum Job {
         /// What to read; it may be waited for.
         plan: ReadPlan,
     },
+    /// Do a step of a log's compaction.
+    Rewrite {
+        /// The shard's own name for it.
+        ticket: u64,
+        /// The group.
+        group: GroupId,
+        /// How far it is.
+        rewrite: Box<Rewrite>,
+    },
 }
 
 impl Job {
     /// Does it. Waits for devices.
-    pub fn run(&self, files: &log::Files) -> JobResult {
+    pub fn run(&mut self, files: &log::Files) -> JobResult {
         match self {
             Job::Entries { plan, .. } => JobResult::Entries(plan.run(files)),
             Job::Records { plan, .. } => {
                 let read = plan.run(files, true);
                 JobResult::Records(read.map(Option::unwrap_or_default))
             }
+            Job::Rewrite { rewrite, .. } => JobResult::Rewrite(rewrite.step(files)),
         }
     }
 }
@@ -377,6 +387,8 @@ pub enum JobResult {
     Entries(Result<Vec<(RaftIndex, Batch)>, ReadFault>),
     /// Whole batches, one after the other.
     Records(Result<Vec<Bytes>, ReadFault>),
+    /// How a step of a compaction ended.
+    Rewrite(Result<Step, RewriteFault>),
 }
 
 /// What a turn leads to. The driver carries all of it out: the turn goes to storage in order,
@@ -424,6 +436,20 @@ pub struct Settings {
     pub retention_check: std::time::Duration,
     /// Bytes past their retention that a group keeps for replicas that lack them.
     pub removal_held_bytes: u64,
+    /// How logs are compacted.
+    pub compaction: Compaction,
     /// What coordinators of groups obey.
     pub groups: group::Config,
+}
+
+/// How logs are compacted.
+#[derive(Clone, Copy, Debug)]
+pub struct Compaction {
+    /// How often it is looked what is to be compacted (`log.cleaner.backoff.ms`).
+    pub check: std::time::Duration,
+    /// Bytes that are read and written in a second at most
+    /// (`log.cleaner.io.max.bytes.per.second`).
+    pub bytes_per_second: u64,
+    /// For compressed batches, which this room can't read.
+    pub codec: log::Codec,
 }

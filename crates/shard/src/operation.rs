@@ -3,6 +3,7 @@
 mod append;
 mod catch_up;
 mod collect;
+mod compact;
 mod coordinate;
 mod elect;
 mod follow;
@@ -20,6 +21,7 @@ mod suspect;
 
 pub(crate) use catch_up::ColdRequest;
 pub(crate) use collect::InFlight;
+pub(crate) use compact::Compactions;
 pub(crate) use hold::Held;
 pub(crate) use peers::Peer;
 pub(crate) use prefer::Preference;

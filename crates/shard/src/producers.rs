@@ -153,6 +153,12 @@ impl Producers {
         self.as_of
     }
 
+    /// Where the last committed batch of each producer begins.
+    pub(crate) fn last_batches(&self) -> impl Iterator<Item = (ProducerId, Offset)> + '_ {
+        let producers = self.producers.iter();
+        producers.filter_map(|(id, producer)| Some((*id, producer.known.back()?.base_offset)))
+    }
+
     /// Everything up to `index` is committed.
     pub(crate) fn committed(&mut self, index: RaftIndex) {
         self.as_of = self.as_of.max(index);

@@ -51,6 +51,37 @@ pub(crate) struct Policy {
     /// When a segment is followed by a new one.
     pub(crate) segment_bytes: u32,
     pub(crate) segment_ms: i64,
+    /// Old segments are compacted by key, by those that follow.
+    pub(crate) compact: bool,
+    pub(crate) min_dirty_millionths: u32,
+    pub(crate) min_compaction_lag_ms: i64,
+    pub(crate) max_compaction_lag_ms: i64,
+    pub(crate) delete_retention_ms: i64,
+}
+
+impl Policy {
+    /// What a topic's configuration means.
+    pub(crate) fn of(settings: &meta::TopicSettings) -> Policy {
+        let compact = settings.cleanup.compact;
+        Policy {
+            in_sync_min: settings.min_insync_replicas,
+            log_append_time: settings.log_append_time,
+            delete: settings.cleanup.delete,
+            retention_ms: settings.retention_ms,
+            retention_bytes: settings.retention_bytes,
+            segment_bytes: settings.segment_bytes,
+            // As in Kafka: what must be compacted by then can't lie in the last segment.
+            segment_ms: match compact {
+                true => settings.segment_ms.min(settings.max_compaction_lag_ms),
+                false => settings.segment_ms,
+            },
+            compact,
+            min_dirty_millionths: settings.min_dirty_millionths,
+            min_compaction_lag_ms: settings.min_compaction_lag_ms,
+            max_compaction_lag_ms: settings.max_compaction_lag_ms,
+            delete_retention_ms: settings.delete_retention_ms,
+        }
+    }
 }
 
 /// One replica of one partition (or of the metadata).
@@ -100,6 +131,8 @@ pub(crate) struct Replica {
     pub(crate) waits_start: Vec<StartWait>,
     /// The last start that this leader logged, and its entry.
     pub(crate) start_asked: Option<(RaftIndex, Offset)>,
+    /// The entry of the last compaction that this leader logged.
+    pub(crate) compact_asked: Option<RaftIndex>,
     /// Reads that wait for data.
     pub(crate) parked: Vec<u64>,
     /// When this leader sent snapshots that aren't answered, by node.
@@ -226,6 +259,7 @@ impl Replica {
             held: Vec::new(),
             waits_start: Vec::new(),
             start_asked: None,
+            compact_asked: None,
             parked: Vec::new(),
             snapshots: BTreeMap::new(),
             suspect,

@@ -8,7 +8,7 @@ use crate::calls::Calls;
 use crate::controller::Controller;
 use crate::coordinator::Coordinators;
 use crate::led::LedSet;
-use crate::operation::{ColdRequest, InFlight, Park, Peer, Preference, Round};
+use crate::operation::{ColdRequest, Compactions, InFlight, Park, Peer, Preference, Round};
 use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
 use base::{GroupId, Mono, NodeId, Now, Offset, RaftIndex, Random};
@@ -40,6 +40,7 @@ pub struct Shard {
     pub(crate) deletions: Calls<Offset>,
     pub(crate) next_retention: Mono,
     pub(crate) retention: Round,
+    pub(crate) compactions: Compactions,
     pub(crate) parks: BTreeMap<u64, Park>,
     pub(crate) parks_by_deadline: BTreeSet<(Mono, u64)>,
     pub(crate) next_park: u64,
@@ -103,6 +104,7 @@ impl Shard {
             deletions: Calls::default(),
             next_retention: now.mono.after(settings.retention_check),
             retention: Round::default(),
+            compactions: Compactions::default(),
             parks: BTreeMap::new(),
             parks_by_deadline: BTreeSet::new(),
             next_park: 0,
@@ -221,6 +223,12 @@ impl Shard {
             (Job::Records { ticket, .. }, JobResult::Records(result)) => {
                 self.on_records(ticket, result);
             }
+            (
+                Job::Rewrite {
+                    ticket, rewrite, ..
+                },
+                JobResult::Rewrite(result),
+            ) => self.on_rewritten(ticket, rewrite, result),
             // A driver that mixes jobs up has a bug; whoever waits for the job waits on.
             _ => self.note("a job came back with the outcome of another kind".into()),
         }
@@ -236,6 +244,7 @@ impl Shard {
         self.beat_if_due();
         self.run_elections();
         self.retain_if_due();
+        self.compact_if_due();
         self.run_controller();
         self.run_coordinators();
         self.collect();
@@ -271,6 +280,7 @@ impl Shard {
             self.preferences_deadline(),
             self.deletions.deadline(),
             Some(retention),
+            Some(self.compactions.deadline(self.now.mono)),
             parks,
             elections,
             held,

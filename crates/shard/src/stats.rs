@@ -24,6 +24,16 @@ pub struct Stats {
     pub snapshots_sent: u64,
     /// Snapshots that took the place of a log here.
     pub snapshots_installed: u64,
+    /// Rewrites of logs that were compacted.
+    pub compactions: u64,
+    /// Bytes that they read.
+    pub compacted_bytes_before: u64,
+    /// Bytes that they left.
+    pub compacted_bytes_after: u64,
+    /// Records that they took away.
+    pub compacted_records: u64,
+    /// Bytes that the rewrite under way has still to go through.
+    pub compaction_bytes_left: u64,
     /// Replicas on this node.
     pub replicas: u64,
     /// Groups that this node leads.

@@ -18,6 +18,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// No batch is compressed here.
+const PLAIN: log::Codec = log::Codec {
+    unpack: |batch| Some(batch.body().clone()),
+    pack: |_, plain| Some(plain.to_vec()),
+};
+
 #[derive(Default)]
 struct Inbox(Mutex<BTreeMap<u64, Reply>>);
 
@@ -80,6 +86,11 @@ impl Cluster {
             replica_lag_max: Duration::from_secs(10),
             retention_check: Duration::from_secs(1),
             removal_held_bytes: self.held,
+            compaction: shard::Compaction {
+                check: Duration::from_secs(1),
+                bytes_per_second: u64::MAX,
+                codec: PLAIN,
+            },
             groups: group::Config::default(),
         };
         let recovered = Recovered {

@@ -13,6 +13,8 @@ pub(crate) struct BookedTopic {
     pub(crate) deletion_asked: bool,
     /// Its old records may go.
     pub(crate) retains: bool,
+    /// It is compacted, and markers of deleted keys stay for this long (ms).
+    pub(crate) compacted: Option<u64>,
     /// Partitions asked for.
     pub(crate) partitions: u32,
 }
@@ -51,6 +53,7 @@ impl Book {
             created: false,
             deletion_asked: false,
             retains: false,
+            compacted: None,
             partitions,
         };
         self.topics.insert(topic, booked);
@@ -65,6 +68,17 @@ impl Book {
     /// The topics by number.
     pub(crate) fn topics(&self) -> impl Iterator<Item = (u32, &BookedTopic)> {
         self.topics.iter().map(|(topic, booked)| (*topic, booked))
+    }
+
+    /// For how long (ms) markers of deleted keys stay, if a partition is compacted.
+    pub(crate) fn compacted(&self, part: Part) -> Option<u64> {
+        self.topics.get(&part.topic)?.compacted
+    }
+
+    /// True if its topic is compacted and nothing else: then records can't be deleted.
+    pub(crate) fn keeps_all(&self, part: Part) -> bool {
+        let topic = self.topics.get(&part.topic);
+        topic.is_some_and(|topic| topic.compacted.is_some() && !topic.retains)
     }
 
     /// True if a partition may be gone.

@@ -6,6 +6,7 @@ pub(crate) mod acked;
 pub(crate) mod answers;
 pub(crate) mod commits;
 pub(crate) mod committed;
+pub(crate) mod compacted;
 pub(crate) mod contiguous;
 pub(crate) mod elections;
 pub(crate) mod epochs;
@@ -66,6 +67,15 @@ pub(crate) struct Seen {
     pub(crate) fingerprint: u32,
     pub(crate) producer: (i64, i16, i32),
     pub(crate) idents: Vec<Ident>,
+    /// Where each of them is. In a compacted partition there are holes.
+    pub(crate) offsets: Vec<i64>,
+}
+
+impl Seen {
+    /// True if there is a record at each of its offsets.
+    pub(crate) fn is_whole(&self) -> bool {
+        (self.base..self.next).eq(self.offsets.iter().copied())
+    }
 }
 
 const CORRUPT: &str = "corrupted bytes are never served";
@@ -96,15 +106,22 @@ pub(crate) fn read_batches(mut bytes: Bytes, cut: bool) -> Result<Vec<Seen>, Vio
 fn read_batch(batch: &Batch) -> Result<Seen, Violation> {
     let header = batch.header();
     let mut idents = Vec::with_capacity(header.records.min(1024) as usize);
+    let mut offsets = Vec::new();
     let mut pos = 0;
     while pos < batch.body().len() {
         let record = record::read(batch.body(), &mut pos)
             .map_err(|e| violation(CORRUPT, format!("{e}: {batch:?}")))?;
-        let ident = payload::read(record.value.unwrap_or_default())
-            .map_err(|e| violation(CORRUPT, format!("{e}: {batch:?}")))?;
+        let value = match (record.value, record.headers().as_slice()) {
+            (Some(value), _) => value,
+            (None, [(_, Some(value))]) => value,
+            (None, _) => &[],
+        };
+        let ident =
+            payload::read(value).map_err(|e| violation(CORRUPT, format!("{e}: {batch:?}")))?;
         idents.push(ident);
+        offsets.push(header.base_offset.0 + i64::from(record.offset_delta));
     }
-    if idents.len() != header.offsets() as usize {
+    if idents.len() != header.records as usize {
         return Err(violation(
             CORRUPT,
             format!("{} records: {batch:?}", idents.len()),
@@ -121,6 +138,7 @@ fn read_batch(batch: &Batch) -> Result<Seen, Violation> {
             header.base_sequence,
         ),
         idents,
+        offsets,
     })
 }
 
@@ -131,6 +149,7 @@ pub(crate) struct Checkers {
     pub(crate) answers: answers::Answers,
     pub(crate) commits: commits::Commits,
     pub(crate) committed: committed::Committed,
+    pub(crate) compacted: compacted::Compacted,
     pub(crate) elections: elections::Elections,
     pub(crate) epochs: epochs::Epochs,
     pub(crate) kept: kept::Kept,
@@ -159,6 +178,7 @@ pub(crate) mod testing {
         let next = base + (idents.end - idents.start) as i64;
         let fingerprint = (idents.start * 31 + base as u64) as u32;
         let idents = idents.map(Ident).collect();
+        let offsets = (base..next).collect();
         Seen {
             base,
             next,
@@ -166,6 +186,7 @@ pub(crate) mod testing {
             fingerprint,
             producer: (-1, -1, -1),
             idents,
+            offsets,
         }
     }
 }

@@ -24,6 +24,19 @@ pub(crate) fn value(ident: Ident, len: usize) -> Vec<u8> {
     value
 }
 
+/// Keys that records of compacted topics have.
+pub(crate) const KEYS: u64 = 40;
+
+/// The key of a record.
+pub(crate) fn key_of(ident: Ident) -> u64 {
+    ident.0 % KEYS
+}
+
+/// True for a record that has no value in a compacted topic: it says that its key is deleted.
+pub(crate) fn is_marker(ident: Ident) -> bool {
+    (ident.0 / KEYS) % 5 == 3
+}
+
 /// The identity that a value carries, if its bytes are whole.
 pub(crate) fn read(value: &[u8]) -> Result<Ident, String> {
     if value.len() < VALUE_BYTES_MIN {

@@ -143,6 +143,11 @@ fn admin_habits(random: &mut Random, nodes: usize) -> admin::Habits {
             bytes: one_of(random, &[0, 30_000, 1 << 30]),
             segment_ms: one_of(random, &[1_000, 60_000]),
         },
+        compaction: admin::Compaction {
+            topics_percent: one_of(random, &[0, 40, 80]),
+            delete_retention_ms: one_of(random, &[0, 5_000, 300_000]),
+            dirty_ratio: one_of(random, &["0", "0.2", "0.5"]),
+        },
     }
 }
 

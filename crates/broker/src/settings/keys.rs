@@ -216,6 +216,20 @@ const OWN: &[Key] = &[
         "Addresses for Kafka clients, NAME://HOST:PORT; no host: all; port 0: a free one.",
     ),
     row(
+        "log.cleaner.backoff.ms",
+        Kind::Long,
+        Some("15000"),
+        Rule::AtLeast(1),
+        "How often it is looked which logs are to be compacted.",
+    ),
+    row(
+        "log.cleaner.io.max.bytes.per.second",
+        Kind::Double,
+        Some("33554432"),
+        Rule::AtLeast(1),
+        "Bytes that compaction reads and writes in a second.",
+    ),
+    row(
         "log.retention.check.interval.ms",
         Kind::Long,
         Some("300000"),

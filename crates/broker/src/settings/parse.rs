@@ -138,6 +138,12 @@ impl Values {
         fits.expect("the bounds in the table are those of the field")
     }
 
+    /// A whole number of something in a second; larger ones are as good as none.
+    fn rate(&self, name: &'static str) -> u64 {
+        let rate: f64 = self.text(name).parse().expect("a checked number parses");
+        rate as u64
+    }
+
     fn flag(&self, name: &'static str) -> bool {
         self.text(name).eq_ignore_ascii_case("true")
     }
@@ -177,6 +183,8 @@ impl Values {
             delete_topics: self.flag("delete.topic.enable"),
             replica_lag_max: Duration::from_millis(self.count("replica.lag.time.max.ms")),
             retention_check: Duration::from_millis(self.count("log.retention.check.interval.ms")),
+            compaction_check: Duration::from_millis(self.count("log.cleaner.backoff.ms")),
+            compaction_bytes_per_second: self.rate("log.cleaner.io.max.bytes.per.second"),
             request_bytes_max: self.count("socket.request.max.bytes"),
             connections_idle_max: u64::try_from(idle).ok().map(Duration::from_millis),
             connections_max: self.count("max.connections"),

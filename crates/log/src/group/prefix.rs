@@ -12,7 +12,7 @@ use crate::name::SegmentName;
 use crate::rewrite::{Kept, Rewrite, Rewrote, Source};
 use crate::shape::Compact;
 use crate::turn::{Record, Turn};
-use base::{Bug, Mark, Offset, RaftIndex, mark, planted};
+use base::{Mark, Offset, RaftIndex, mark};
 
 impl GroupLog {
     /// Records before this offset were compacted.
@@ -42,10 +42,7 @@ impl GroupLog {
     /// nothing but the entries before whether it is, and nothing that may still be cut off goes
     /// back to it.
     pub(super) fn yield_to(&mut self, compact: Compact, index: RaftIndex) {
-        let mut floor = compact.floor.min(index);
-        if planted(Bug::CompactAboveFloor) {
-            floor = index;
-        }
+        let floor = compact.floor.min(index);
         self.floor = self.floor.max(floor);
         let facts: Vec<_> = self
             .segments()
@@ -61,7 +58,7 @@ impl GroupLog {
             self.front_after(&last);
         }
         self.compact = Some(compact);
-        self.trim_entries(self.floor);
+        self.trim_entries(floor);
     }
 
     /// The segments that the latest compaction is about.

@@ -49,7 +49,7 @@ impl Readers {
     }
 
     /// Runs a job of the shard, whose outcome goes to its mailbox. The shard bounds its own jobs.
-    pub fn job(&self, job: Job) {
+    pub fn job(&self, mut job: Job) {
         let (files, mailbox) = (Arc::clone(&self.files), Arc::clone(&self.mailbox));
         self.chores.push(Box::new(move || {
             let result = job.run(&files);

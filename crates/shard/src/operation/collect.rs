@@ -229,7 +229,9 @@ impl Shard {
         let offset = replica.log.next_offset_of(committed);
         let offset = offset.expect("the offset after an entry that was not committed is known");
         let start = replica.log.start_offset();
+        let compaction = replica.log.compaction();
         replica.log.commit(&mut self.turn, committed);
+        let compacts = replica.log.compaction() != compaction;
         let start_moved = replica.log.start_offset() > start;
         replica.group.begin_at(replica.log.first_index());
         replica.producers.committed(committed);
@@ -246,6 +248,9 @@ impl Shard {
         }
         if moved {
             self.woken.extend(replica.parked.iter());
+        }
+        if compacts {
+            self.queue_rewrite(group);
         }
         if start_moved {
             self.stats.starts_moved += 1;

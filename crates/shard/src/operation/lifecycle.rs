@@ -20,6 +20,11 @@ impl Shard {
             retention_bytes: -1,
             segment_bytes,
             segment_ms: i64::MAX,
+            compact: false,
+            min_dirty_millionths: 0,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            delete_retention_ms: 0,
         };
         let settings = LogSettings { segment_bytes };
         let voters = self.settings.voters.clone();
@@ -98,15 +103,7 @@ impl Shard {
     }
 
     fn open_topic(&mut self, topic: &Topic) {
-        let policy = Policy {
-            in_sync_min: topic.settings.min_insync_replicas,
-            log_append_time: topic.settings.log_append_time,
-            delete: topic.settings.cleanup.delete,
-            retention_ms: topic.settings.retention_ms,
-            retention_bytes: topic.settings.retention_bytes,
-            segment_bytes: topic.settings.segment_bytes,
-            segment_ms: topic.settings.segment_ms,
-        };
+        let policy = Policy::of(&topic.settings);
         let segments = LogSettings {
             segment_bytes: topic.settings.segment_bytes,
         };

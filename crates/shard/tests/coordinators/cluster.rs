@@ -10,6 +10,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// No batch is compressed here.
+const PLAIN: log::Codec = log::Codec {
+    unpack: |batch| Some(batch.body().clone()),
+    pack: |_, plain| Some(plain.to_vec()),
+};
+
 pub(crate) const TOPIC: &str = "orders";
 
 #[derive(Default)]
@@ -49,6 +55,11 @@ fn settings(node: NodeId, voters: &[NodeId]) -> Settings {
         replica_lag_max: Duration::from_secs(10),
         retention_check: Duration::from_secs(1),
         removal_held_bytes: 1 << 20,
+        compaction: shard::Compaction {
+            check: Duration::from_secs(1),
+            bytes_per_second: u64::MAX,
+            codec: PLAIN,
+        },
         groups: group::Config {
             initial_rebalance_delay_ms: 0,
             ..group::Config::default()

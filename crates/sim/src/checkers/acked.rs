@@ -40,6 +40,16 @@ impl Acked {
         });
     }
 
+    /// Where each acknowledged record is, and when that was said.
+    pub(crate) fn records(&self, part: Part) -> impl Iterator<Item = (i64, Ident, u64)> + '_ {
+        let acks = self.acks.get(&part).into_iter().flatten();
+        acks.flat_map(|ack| {
+            let nth = 0..ack.base.map_or(0, |_| ack.records);
+            let base = ack.base.unwrap_or_default();
+            nth.map(move |n| (base + n as i64, Ident(ack.first.0 + n as u64), ack.at_us))
+        })
+    }
+
     /// The log of a partition when everything has converged, and where it starts: what lies
     /// before that was deleted, or is too old.
     pub(crate) fn verify(&self, part: Part, start: i64, log: &[Seen]) -> Checked {

@@ -8,6 +8,7 @@ const NAME: &str = "offsets are contiguous";
 /// A replica's whole log, which starts at an offset, perhaps inside its first batch.
 pub(crate) fn log(part: Part, node: u32, start: i64, batches: &[Seen]) -> Checked {
     let mut due = start;
+    whole(part, batches)?;
     for (nth, batch) in batches.iter().enumerate() {
         let holds_start = nth == 0 && batch.base <= start && start < batch.next;
         if batch.base != due && !holds_start {
@@ -17,6 +18,13 @@ pub(crate) fn log(part: Part, node: u32, start: i64, batches: &[Seen]) -> Checke
         due = batch.next;
     }
     Ok(())
+}
+
+fn whole(part: Part, batches: &[Seen]) -> Checked {
+    match batches.iter().find(|batch| !batch.is_whole()) {
+        Some(batch) => Err(violation(NAME, format!("{part}: holes in {batch:?}"))),
+        None => Ok(()),
+    }
 }
 
 /// An answer to a fetch from `from`.
@@ -31,6 +39,7 @@ pub(crate) fn answer(part: Part, from: i64, batches: &[Seen]) -> Checked {
         );
         return Err(violation(NAME, what));
     }
+    whole(part, batches)?;
     match batches.windows(2).find(|pair| pair[0].next != pair[1].base) {
         Some(pair) => {
             let what = format!("{part}: {} follows on {}", pair[1].base, pair[0].next);

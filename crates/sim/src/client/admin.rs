@@ -41,6 +41,17 @@ pub(crate) struct Habits {
     pub(crate) records_percent: u64,
     /// What it says of retention when it makes a topic.
     pub(crate) retention: Retention,
+    /// What it says of compaction.
+    pub(crate) compaction: Compaction,
+}
+
+/// What topics are told about compaction; not all topics are compacted.
+#[derive(Clone, Debug)]
+pub(crate) struct Compaction {
+    pub(crate) topics_percent: u64,
+    /// How long markers of deleted keys stay.
+    pub(crate) delete_retention_ms: u64,
+    pub(crate) dirty_ratio: &'static str,
 }
 
 /// What topics are told about old records; not all topics are.
@@ -113,7 +124,8 @@ impl Admin {
             common.view.wanted = true;
         } else {
             let part = parts[common.random.below(parts.len() as u64) as usize];
-            if roll >= 90 - self.habits.records_percent {
+            let kept = reach.book.keeps_all(part);
+            if roll >= 90 - self.habits.records_percent && !kept {
                 records::delete(common, reach, part);
             } else if roll < 60 {
                 self.list_offsets(common, reach, part);
@@ -133,6 +145,10 @@ impl Admin {
                 reach.checkers.starts.asked(part, ANYWHERE);
             }
         }
+        if common.random.percent(self.habits.compaction.topics_percent) {
+            let booked = reach.book.topic(topic).expect("made just now");
+            booked.compacted = Some(self.habits.compaction.delete_retention_ms);
+        }
         self.create(common, reach, topic);
     }
 
@@ -151,6 +167,20 @@ impl Admin {
             configs.push(config("retention.ms", retention.ms));
             configs.push(config("retention.bytes", retention.bytes));
             configs.push(config("segment.ms", retention.segment_ms));
+        }
+        if let Some(markers_ms) = booked.compacted {
+            let text = |name: &str, value: &str| CreatableTopicConfig {
+                name: name.to_string(),
+                value: Some(value.to_string()),
+            };
+            let policy = match booked.retains {
+                true => "compact,delete",
+                false => "compact",
+            };
+            let ratio = self.habits.compaction.dirty_ratio;
+            configs.push(text("cleanup.policy", policy));
+            configs.push(text("min.cleanable.dirty.ratio", ratio));
+            configs.push(config("delete.retention.ms", markers_ms));
         }
         let new = CreatableTopic {
             name: topic_name(topic),

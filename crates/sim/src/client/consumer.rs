@@ -5,7 +5,9 @@ use super::links::Ask;
 use super::producer::unexpected;
 use super::{Common, Reach, codes, decode};
 use crate::book::{topic_name, topic_number};
-use crate::checkers::{Checked, Part, Seen, contiguous, read_batches, violation, visible};
+use crate::checkers::{
+    Checked, Part, Seen, compacted, contiguous, read_batches, violation, visible,
+};
 use crate::net::Place;
 use crate::scheduler::Micros;
 use std::collections::{BTreeMap, BTreeSet};
@@ -227,7 +229,10 @@ impl Consumer {
             let end = batches.last().map_or(from, |last| last.next);
             format!("  fetched {part} {from}..{end} of {high}")
         });
-        contiguous::answer(part, from, &batches)?;
+        match reach.book.compacted(part) {
+            Some(_) => compacted::answer(part, from, &batches)?,
+            None => contiguous::answer(part, from, &batches)?,
+        }
         visible::answer(part, high, &batches)?;
         if reach.book.doomed(part) {
             // A topic of this name may be made again: another log.
@@ -254,7 +259,11 @@ impl Consumer {
         who: &str,
     ) -> Checked {
         for batch in batches {
-            reach.checkers.one_value.seen(part, batch, who)?;
+            if reach.book.compacted(part).is_some() {
+                reach.checkers.compacted.seen(part, batch, reach.now, who)?;
+            } else {
+                reach.checkers.one_value.seen(part, batch, who)?;
+            }
             reach.book.consumed += batch.idents.len() as u64;
         }
         if let Some(last) = batches.last() {

@@ -114,12 +114,15 @@ impl Producer {
                 false => common.random.between(16, 300) as usize,
             };
             let stamp = reach.wall_ms + nth as i64;
-            builder.push(
-                stamp,
-                None,
-                Some(&payload::value(Ident(first.0 + nth), len)),
-                &[],
-            );
+            let ident = Ident(first.0 + nth);
+            let key = payload::key_of(ident).to_be_bytes();
+            let value = payload::value(ident, len);
+            if reach.book.compacted(part).is_some() && payload::is_marker(ident) {
+                reach.checkers.compacted.wrote_marker(part, ident);
+                builder.push(stamp, Some(&key), None, &[(b"ident", Some(&value))]);
+            } else {
+                builder.push(stamp, Some(&key), Some(&value), &[]);
+            }
         }
         stream.next_sequence += records as i32;
         self.numbers += 1;

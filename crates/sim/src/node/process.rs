@@ -91,6 +91,11 @@ fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Sett
         replica_lag_max: std::time::Duration::from_secs(5),
         retention_check: std::time::Duration::from_millis(700),
         removal_held_bytes: plan.removal_held_bytes,
+        compaction: shard::Compaction {
+            check: std::time::Duration::from_millis(500),
+            bytes_per_second: 4 * 1024 * 1024,
+            codec: serve_kafka::CODEC,
+        },
         groups: group::Config {
             session_timeout_min_ms: 1_000,
             initial_rebalance_delay_ms: plan.groups.initial_delay_ms,

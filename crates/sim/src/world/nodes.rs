@@ -299,7 +299,7 @@ impl World {
     }
 
     /// A job of the shard is done.
-    pub(super) fn run_job(&mut self, place: Place, life: u64, job: shard::Job) -> Checked {
+    pub(super) fn run_job(&mut self, place: Place, life: u64, mut job: shard::Job) -> Checked {
         if self.nodes[place].life != life || self.nodes[place].process.is_none() {
             return Ok(());
         }

@@ -36,6 +36,11 @@ const POLICY: Policy = Policy {
     retention_bytes: -1,
     segment_bytes: 1,
     segment_ms: i64::MAX,
+    compact: false,
+    min_dirty_millionths: 0,
+    min_compaction_lag_ms: 0,
+    max_compaction_lag_ms: i64::MAX,
+    delete_retention_ms: 0,
 };
 
 fn by_time(times: &[i64], retention_ms: i64, high: i64) -> Offset {

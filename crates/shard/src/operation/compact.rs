@@ -1,0 +1,248 @@
+//! Compaction: at a fixed period the leader of each group of a compacted topic looks whether it
+//! pays, and logs what may go. Every replica then rewrites that part of its log when it gets round
+//! to it: a job in small steps (`log::Rewrite`), one log at a time, with a pause after each step, so
+//! that those who produce don't notice.
+//!
+//! When it pays is as in Kafka: never the last segment, nothing younger than
+//! `min.compaction.lag.ms`, when the share of dirty bytes is above `min.cleanable.dirty.ratio` or
+//! something is older than `max.compaction.lag.ms`. And nothing that a replica lacks, for
+//! what is compacted can't be sent entry by entry any more, and snapshots carry no records.
+
+use crate::Shard;
+use crate::api::Job;
+use crate::replica::Policy;
+use base::{Bug, GroupId, Mark, Mono, Offset, RaftIndex, WallMs, mark, planted};
+use log::{Compact, GroupLog, Kept, ReadFault, Rewrite, RewriteFault, Rewrote, SegmentFacts};
+use log::{Shape, Step};
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// Groups looked at in one turn at most.
+const GROUPS_PER_TURN: usize = 256;
+
+/// What is under way.
+#[derive(Debug, Default)]
+pub(crate) struct Compactions {
+    next_round: Mono,
+    /// Still to be looked at in this round.
+    left: VecDeque<GroupId>,
+    /// Logs to be rewritten.
+    waiting: BTreeSet<GroupId>,
+    running: Option<Running>,
+    next_ticket: u64,
+}
+
+/// The rewrite of this node.
+#[derive(Debug)]
+struct Running {
+    ticket: u64,
+    group: GroupId,
+    /// When it goes on, and itself; it is with a job otherwise.
+    rests: Option<(Mono, Box<Rewrite>)>,
+}
+
+impl Compactions {
+    /// When there is something to do.
+    pub(crate) fn deadline(&self, now: Mono) -> Mono {
+        let idle = self.running.is_none();
+        if !self.left.is_empty() || (idle && !self.waiting.is_empty()) {
+            return now;
+        }
+        let rests = self.running.as_ref().and_then(|r| r.rests.as_ref());
+        rests.map_or(self.next_round, |(at, _)| self.next_round.min(*at))
+    }
+}
+
+impl Shard {
+    /// Begins a round if it is time, goes on with the one under way and with the rewrite.
+    pub(crate) fn compact_if_due(&mut self) {
+        if self.now.mono >= self.compactions.next_round {
+            let check = self.settings.compaction.check;
+            self.compactions.next_round = self.now.mono.after(check);
+            let replicas = self.replicas.values();
+            let compacted = replicas.filter(|r| r.policy.compact || r.log.compaction().is_some());
+            self.compactions.left = compacted.map(|r| r.id).collect();
+        }
+        for _ in 0..GROUPS_PER_TURN {
+            let Some(group) = self.compactions.left.pop_front() else {
+                break;
+            };
+            self.ask_to_compact(group);
+            self.queue_rewrite(group);
+        }
+        self.begin_rewrite();
+        self.go_on_rewriting();
+    }
+
+    /// The leader logs what may go, if it pays.
+    fn ask_to_compact(&mut self, group: GroupId) {
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        let leads = replica.was_leader && replica.group.committed_in_term();
+        let asked = replica.compact_asked.is_some_and(|at| at > replica.high.0);
+        if !leads || asked || !replica.policy.compact || replica.log.is_dirty() {
+            return;
+        }
+        let matched = replica.group.progress().iter().map(|p| p.matched).min();
+        let limits = (replica.high.1, matched.unwrap_or_default());
+        let compact = compactable(&replica.log, &replica.policy, self.now.wall, limits);
+        let Some(compact) = compact else {
+            return;
+        };
+        let data = Shape::Compact(compact).encode();
+        let Ok(index) = replica.group.propose_internal(data) else {
+            return;
+        };
+        replica.compact_asked = Some(index);
+        self.wake_group(group);
+        self.touch(group);
+    }
+
+    /// Puts a log in the queue if there is something to rewrite.
+    pub(crate) fn queue_rewrite(&mut self, group: GroupId) {
+        let replica = self.replicas.get(&group);
+        if replica.is_some_and(|r| r.log.is_dirty() && r.suspect.is_none()) {
+            self.compactions.waiting.insert(group);
+        }
+    }
+
+    fn begin_rewrite(&mut self) {
+        if self.compactions.running.is_some() || self.disk_free < self.settings.disk_reserve_bytes {
+            return;
+        }
+        while let Some(group) = self.compactions.waiting.pop_first() {
+            let codec = self.settings.compaction.codec;
+            let Some(replica) = self.replicas.get_mut(&group) else {
+                continue;
+            };
+            let producers = replica.producers.last_batches().collect();
+            if let Some(rewrite) = replica.log.plan_rewrite(Kept { producers, codec }) {
+                let ticket = self.compactions.next_ticket;
+                self.compactions.next_ticket += 1;
+                self.compactions.running = Some(Running {
+                    ticket,
+                    group,
+                    rests: Some((self.now.mono, Box::new(rewrite))),
+                });
+                return;
+            }
+        }
+    }
+
+    fn go_on_rewriting(&mut self) {
+        let Some(running) = &mut self.compactions.running else {
+            return;
+        };
+        let due = running.rests.take_if(|(at, _)| *at <= self.now.mono);
+        let Some((_, rewrite)) = due else {
+            return;
+        };
+        let (ticket, group) = (running.ticket, running.group);
+        if !self.replicas.contains_key(&group) {
+            // Its directory is gone, and what was written there.
+            self.compactions.running = None;
+            return;
+        }
+        let (total, done) = rewrite.progress();
+        self.stats.compaction_bytes_left = total - done;
+        self.effects.jobs.push(Job::Rewrite {
+            ticket,
+            group,
+            rewrite,
+        });
+    }
+
+    /// A step is done.
+    pub(crate) fn on_rewritten(
+        &mut self,
+        ticket: u64,
+        rewrite: Box<Rewrite>,
+        result: Result<Step, RewriteFault>,
+    ) {
+        let running = self.compactions.running.as_mut();
+        let Some(running) = running.filter(|running| running.ticket == ticket) else {
+            return;
+        };
+        let group = running.group;
+        match result {
+            Ok(Step::More(bytes)) => {
+                let rate = self.settings.compaction.bytes_per_second.max(1);
+                let pause = Duration::from_micros(bytes.saturating_mul(1_000_000) / rate);
+                running.rests = Some((self.now.mono.after(pause), rewrite));
+                return;
+            }
+            Ok(Step::Done(rewrote)) => self.take_in(group, rewrote),
+            // What it read was cut off or dropped meanwhile: the next round plans it again.
+            Err(RewriteFault::Read(ReadFault::Gone)) => {}
+            Err(RewriteFault::Read(fault)) => self.on_unreadable(group, &fault),
+            Err(RewriteFault::Write(fault)) => self.note(format!(
+                "compaction of group {group} was given up and will be tried again: {fault}"
+            )),
+        }
+        self.compactions.running = None;
+        self.stats.compaction_bytes_left = 0;
+    }
+
+    fn take_in(&mut self, group: GroupId, rewrote: Rewrote) {
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        let counts = rewrote.counts;
+        if !replica.log.replace(&mut self.turn, rewrote) {
+            return;
+        }
+        let stats = &mut self.stats;
+        stats.compactions += 1;
+        stats.compacted_bytes_before += counts.bytes_before;
+        stats.compacted_bytes_after += counts.bytes_after;
+        stats.compacted_records += counts.records_before - counts.records_after;
+        // The keys may have been too many for one rewrite.
+        self.queue_rewrite(group);
+    }
+}
+
+/// What of a log is to be compacted, if it pays. `high` is the high watermark, `floor` what all have.
+pub(crate) fn compactable(
+    log: &GroupLog,
+    policy: &Policy,
+    now: WallMs,
+    (high, mut floor): (Offset, RaftIndex),
+) -> Option<Compact> {
+    if planted(Bug::CompactAboveFloor) {
+        floor = log.last_index();
+    }
+    let old_enough = |s: &SegmentFacts| {
+        policy.min_compaction_lag_ms == 0
+            || s.max_timestamp <= now.0.saturating_sub(policy.min_compaction_lag_ms)
+    };
+    let may = |s: &SegmentFacts| s.end_offset <= high && s.last_index <= floor && old_enough(s);
+    let all: Vec<SegmentFacts> = log.segments().collect();
+    let (_, closed) = all.split_last()?;
+    let closed = closed
+        .iter()
+        .skip_while(|s| s.end_offset <= log.start_offset());
+    let closed: Vec<&SegmentFacts> = closed.take_while(|s| may(s)).collect();
+    let below = closed.last()?.end_offset;
+    let dirty = || closed.iter().filter(|s| s.end_offset > log.clean_offset());
+    let dirty_bytes: u64 = dirty().map(|s| s.bytes).sum();
+    let bytes: u64 = closed.iter().map(|s| s.bytes).sum();
+    let share = u128::from(dirty_bytes) * 1_000_000;
+    let pays = share > u128::from(bytes) * u128::from(policy.min_dirty_millionths);
+    let oldest = dirty().map(|s| s.first_timestamp).find(|time| *time >= 0);
+    let overdue =
+        oldest.is_some_and(|time| now.0.saturating_sub(time) > policy.max_compaction_lag_ms);
+    if dirty_bytes == 0 || !(pays || overdue) {
+        return None;
+    }
+    mark(Mark::CompactionAsked);
+    Some(Compact {
+        below,
+        floor,
+        now: now.0,
+        retention: policy.delete_retention_ms,
+    })
+}
+
+#[cfg(test)]
+mod tests;
