@@ -203,6 +203,8 @@ names! {
         Compacted,
         /// The keys of a log were too many for one rewrite.
         CompactedInParts,
+        /// A follower that is far behind waited for the bound on what is read for such.
+        CatchUpWaited,
         /// A follower was sent a snapshot.
         SnapshotSent,
         /// A snapshot took the place of a log.

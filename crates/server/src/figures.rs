@@ -166,6 +166,16 @@ fn replicas(stats: &shard::Stats, families: &mut Vec<Family>) {
             stats.held_bytes,
         ),
         Family::counter(
+            "flotilla_catch_up_bytes_total",
+            "Bytes read from files for replicas that are far behind their leader on this node.",
+            stats.catch_up_bytes,
+        ),
+        Family::counter(
+            "flotilla_catch_up_waits_total",
+            "Times that such a replica waited for the bound on those bytes.",
+            stats.catch_up_waits,
+        ),
+        Family::counter(
             "flotilla_snapshots_sent_total",
             "Snapshots sent to replicas that were behind the start of their leader's log.",
             stats.snapshots_sent,

@@ -321,6 +321,7 @@ fn shard_settings(
         defaults: settings.topic_defaults().clone(),
         replica_lag_max: settings.replica_lag_max,
         retention_check: settings.retention_check,
+        catch_up_bytes_per_second: base::limits::CATCH_UP_BYTES_PER_SECOND,
         removal_held_bytes: base::limits::REMOVAL_HELD_BYTES,
         compaction: shard::Compaction {
             check: settings.compaction_check,

@@ -434,6 +434,8 @@ pub struct Settings {
     pub replica_lag_max: std::time::Duration,
     /// How often it is looked what is past its retention (`log.retention.check.interval.ms`).
     pub retention_check: std::time::Duration,
+    /// Bytes a second that are read from files for followers that are far behind.
+    pub catch_up_bytes_per_second: u64,
     /// Bytes past their retention that a group keeps for replicas that lack them.
     pub removal_held_bytes: u64,
     /// How logs are compacted.

@@ -74,6 +74,8 @@ pub struct Shard {
     /// Calls that wait for their preferred leaders.
     pub(crate) preferences: Vec<Preference>,
     pub(crate) cold: BTreeMap<u64, ColdRequest>,
+    /// Bytes that may still be read for followers until the next beat; negative: too many were.
+    pub(crate) catch_up_left: i64,
     pub(crate) next_cold: u64,
     pub(crate) effects: Effects,
     pub(crate) stats: Stats,
@@ -128,6 +130,7 @@ impl Shard {
             leaving: false,
             preferences: Vec::new(),
             cold: BTreeMap::new(),
+            catch_up_left: 0,
             next_cold: 0,
             effects: Effects::default(),
             stats: Stats::default(),

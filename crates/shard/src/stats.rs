@@ -20,6 +20,10 @@ pub struct Stats {
     /// Bytes that retention gave up and that are kept for a while for replicas that lack them, as
     /// of the last round.
     pub held_bytes: u64,
+    /// Bytes read from files for followers that are far behind.
+    pub catch_up_bytes: u64,
+    /// Times that such a follower had to wait for the bound on those.
+    pub catch_up_waits: u64,
     /// Snapshots sent to followers that were behind the start of their leader's log.
     pub snapshots_sent: u64,
     /// Snapshots that took the place of a log here.

@@ -85,6 +85,7 @@ impl Cluster {
             defaults: meta::Defaults::default(),
             replica_lag_max: Duration::from_secs(10),
             retention_check: Duration::from_secs(1),
+            catch_up_bytes_per_second: 1 << 30,
             removal_held_bytes: self.held,
             compaction: shard::Compaction {
                 check: Duration::from_secs(1),

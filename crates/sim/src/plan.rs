@@ -42,6 +42,8 @@ pub(crate) struct Plan {
     pub(crate) open_files: usize,
     pub(crate) direct_batch_bytes: u32,
     pub(crate) segment_bytes: u32,
+    /// Bytes a second that are read from files for followers.
+    pub(crate) catch_up_bytes_per_second: u64,
     /// Bytes past their retention that are kept for replicas that are away.
     pub(crate) removal_held_bytes: u64,
     pub(crate) hot_tail_bytes: u64,
@@ -80,6 +82,7 @@ impl Plan {
             open_files: one_of(random, &[4, 8, 64]),
             direct_batch_bytes,
             segment_bytes: one_of(random, &[4_096, 16_384, 65_536, 1 << 20]),
+            catch_up_bytes_per_second: 0,
             removal_held_bytes: 0,
             hot_tail_bytes: one_of(random, &[2_000, 20_000, 200_000]),
             calls_max: one_of(random, &[2, 1_000, 1_000]),
@@ -98,6 +101,7 @@ impl Plan {
             plan.damaged = Some(random.below(nodes as u64) as usize);
         }
         plan.faults = faults::draw(random, nodes, plan.damaged);
+        plan.catch_up_bytes_per_second = one_of(random, &[500_000, 5_000_000, 1 << 30]);
         plan.removal_held_bytes = one_of(random, &[0, 0, 0, 20_000, 1 << 30]);
         plan
     }

@@ -272,6 +272,7 @@ impl Shard {
         }
         let acked_by_all = self.peers.values().map(|p| p.acked).min();
         self.led.prune(acked_by_all.unwrap_or(self.led.version()));
+        self.allow_catch_up();
         self.review_held();
         self.review_stalled();
         self.confirm_again();

@@ -54,6 +54,7 @@ fn settings(node: NodeId, voters: &[NodeId]) -> Settings {
         defaults: meta::Defaults::default(),
         replica_lag_max: Duration::from_secs(10),
         retention_check: Duration::from_secs(1),
+        catch_up_bytes_per_second: 1 << 30,
         removal_held_bytes: 1 << 20,
         compaction: shard::Compaction {
             check: Duration::from_secs(1),

@@ -90,6 +90,7 @@ fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Sett
         },
         replica_lag_max: std::time::Duration::from_secs(5),
         retention_check: std::time::Duration::from_millis(700),
+        catch_up_bytes_per_second: plan.catch_up_bytes_per_second,
         removal_held_bytes: plan.removal_held_bytes,
         compaction: shard::Compaction {
             check: std::time::Duration::from_millis(500),
