@@ -79,6 +79,14 @@ const ROWS: &[Row] = &[
         way: Way::Consume,
         properties: &[],
     },
+    Row {
+        name: "one request of one record at a time, 1 KiB x 12",
+        record_bytes: 1024,
+        partitions: 12,
+        records: 10_000,
+        way: Way::OneByOne,
+        properties: &[],
+    },
 ];
 
 /// Who is measured.
@@ -122,12 +130,13 @@ pub fn run(args: &[String]) -> Result<(), String> {
     let scale: f64 = flag(args, "--scale")?.unwrap_or(1.0);
     let only: Option<usize> = flag(args, "--row")?;
     if rounds == 0 || scale <= 0.0 || only.is_some_and(|row| !(1..=ROWS.len()).contains(&row)) {
-        return Err("usage: --rounds and --scale are above 0, --row is 1 to 5".into());
+        return Err("usage: --rounds and --scale are above 0, --row is 1 to 6".into());
     }
     let binary = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
     let ceiling = args.iter().any(|arg| arg == "--ceiling");
-    let stub = ceiling.then(stub::build).transpose()?;
-    let mut bench = Bench::start(binary, stub, peer, flag(args, "--set")?)?;
+    let stub = ceiling.then(|| stub::build("stub_broker")).transpose()?;
+    let one_by_one = stub::build("one_by_one")?;
+    let mut bench = Bench::start(binary, stub, one_by_one, peer, flag(args, "--set")?)?;
     let mut measured = Vec::new();
     for (at, row) in ROWS.iter().enumerate() {
         if only.is_none_or(|only| only == at + 1) {
@@ -149,6 +158,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
 struct Bench {
     binary: PathBuf,
     stub: Option<PathBuf>,
+    one_by_one: PathBuf,
     server: Server,
     kafka: Kafka,
     data: PathBuf,
@@ -159,6 +169,7 @@ impl Bench {
     fn start(
         binary: PathBuf,
         stub: Option<PathBuf>,
+        one_by_one: PathBuf,
         peer: PathBuf,
         set: Option<String>,
     ) -> Result<Bench, String> {
@@ -169,6 +180,7 @@ impl Bench {
         Ok(Bench {
             binary,
             stub,
+            one_by_one,
             server,
             kafka,
             data,
@@ -181,7 +193,7 @@ impl Bench {
         println!("bench: {}", row.name);
         let mut brokers = vec![Broker::Flotilla, Broker::Kafka];
         // A broker that keeps nothing has nothing to consume.
-        if self.stub.is_some() && row.way == Way::Produce {
+        if self.stub.is_some() && row.way != Way::Consume {
             brokers.push(Broker::Stub);
         }
         let records = f64::from(row.records) * scale;
@@ -224,7 +236,9 @@ impl Bench {
             bootstrap: &bootstrap,
             records,
             record_bytes: row.record_bytes,
+            partitions: row.partitions,
             properties: row.properties,
+            one_by_one: &self.one_by_one,
         };
         if row.way == Way::Consume {
             let way = Way::Produce;

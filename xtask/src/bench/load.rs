@@ -1,4 +1,5 @@
-//! The load: Kafka's ProducerPerformance or ConsumerPerformance, and what it prints at its end.
+//! The load: Kafka's ProducerPerformance or ConsumerPerformance, or a small client of our own, and
+//! what it prints at its end.
 
 use crate::run::output;
 use std::path::Path;
@@ -14,6 +15,8 @@ pub enum Way {
     Produce,
     /// From it, by one consumer in a group of its own.
     Consume,
+    /// To it, one request at a time, by our own client (`crates/e2e/examples/one_by_one.rs`).
+    OneByOne,
 }
 
 /// One run of the load.
@@ -29,8 +32,12 @@ pub struct Load<'a> {
     pub records: u32,
     /// Of which size.
     pub record_bytes: u32,
+    /// Over how many partitions.
+    pub partitions: u32,
     /// What differs from the producer's defaults, beside acks=all.
     pub properties: &'a [&'a str],
+    /// Our own client.
+    pub one_by_one: &'a Path,
 }
 
 /// What the load saw.
@@ -59,25 +66,35 @@ impl Load<'_> {
     /// Runs it to its end.
     pub fn run(&self, peer: &Path) -> Result<Rates, String> {
         let mut command = Command::new("timeout");
-        command.arg(RUN_SECONDS_MAX.to_string()).arg(peer);
+        command.arg(RUN_SECONDS_MAX.to_string());
+        let (records, bytes) = (self.records.to_string(), self.record_bytes.to_string());
         let tool = match self.way {
             Way::Produce => "ProducerPerformance",
             Way::Consume => "ConsumerPerformance",
+            Way::OneByOne => {
+                command.arg(self.one_by_one);
+                let partitions = self.partitions.to_string();
+                command.args([self.bootstrap, self.topic, &partitions, &records, &bytes]);
+                return self.rates(&output(&mut command)?);
+            }
         };
+        command.arg(peer);
         command.args(["run", &format!("org.apache.kafka.tools.{tool}")]);
         command.args(["--bootstrap-server", self.bootstrap, "--topic", self.topic]);
-        command.args(["--num-records", &self.records.to_string()]);
+        command.args(["--num-records", &records]);
         if self.way == Way::Produce {
-            let bytes = self.record_bytes.to_string();
             command.args(["--record-size", &bytes, "--throughput", "-1"]);
             command
                 .args(["--command-property", "acks=all"])
                 .args(self.properties);
         }
-        let printed = output(&mut command)?;
+        self.rates(&output(&mut command)?)
+    }
+
+    fn rates(&self, printed: &str) -> Result<Rates, String> {
         let rates = match self.way {
-            Way::Produce => Rates::parse(&printed),
-            Way::Consume => Rates::parse_consumer(&printed),
+            Way::Produce | Way::OneByOne => Rates::parse(printed),
+            Way::Consume => Rates::parse_consumer(printed),
         };
         rates.ok_or_else(|| format!("no summary in what the load printed:\n{printed}"))
     }

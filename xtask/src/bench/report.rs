@@ -18,17 +18,17 @@ const FIGURES: &[Figure] = &[
     Figure {
         name: "p50 ms",
         of: |o| Some(o.rates.latency.as_ref()?.p50_ms),
-        show: whole,
+        show: millis,
     },
     Figure {
         name: "p99 ms",
         of: |o| Some(o.rates.latency.as_ref()?.p99_ms),
-        show: whole,
+        show: millis,
     },
     Figure {
         name: "p99.9 ms",
         of: |o| Some(o.rates.latency.as_ref()?.p999_ms),
-        show: whole,
+        show: millis,
     },
     Figure {
         name: "broker CPU s per million",
@@ -130,7 +130,7 @@ costs next to nothing. The share is our figure as a part of it.
 /// The place of the broker that keeps nothing in a round, after Flotilla and Kafka.
 const CEILING: usize = 2;
 
-/// A figure's line; none if no run has it.
+/// A figure's line; nothing if no run has it.
 fn line(figure: &Figure, outcomes: &[Vec<Outcome>], ceiling: bool) -> String {
     let of = |round: &Vec<Outcome>, side: usize| round.get(side).and_then(figure.of);
     let side = |side: usize| median(outcomes.iter().filter_map(|r| of(r, side)).collect());
@@ -171,6 +171,15 @@ fn whole(value: f64) -> String {
         format!("-{shown}")
     } else {
         shown
+    }
+}
+
+/// Whole milliseconds, and hundredths where there are few.
+fn millis(value: f64) -> String {
+    if value < 10.0 {
+        format!("{value:.2}")
+    } else {
+        whole(value)
     }
 }
 

@@ -5,18 +5,11 @@ use crate::server::{START_MAX, lines, word};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// Builds it and returns its path.
-pub fn build() -> Result<PathBuf, String> {
-    let what = [
-        "build",
-        "--release",
-        "--package",
-        "e2e",
-        "--example",
-        "stub_broker",
-    ];
-    checked(cargo().args(what))?;
-    Ok(target_directory()?.join("release/examples/stub_broker"))
+/// Builds one of e2e's examples and returns its path.
+pub fn build(example: &str) -> Result<PathBuf, String> {
+    let what = ["build", "--release", "--package", "e2e", "--example"];
+    checked(cargo().args(what).arg(example))?;
+    Ok(target_directory()?.join("release/examples").join(example))
 }
 
 /// A running one; ended when this goes.

@@ -38,6 +38,15 @@ rebalance.time.ms, fetch.time.ms, fetch.MB.sec, fetch.nMsg.sec
 }
 
 #[test]
+fn our_own_client_speaks_like_the_producer() {
+    let printed =
+        "2000 records sent, 3640.9 records/sec, 0.106 ms 50th, 5.016 ms 99th, 28.383 ms 99.9th.\n";
+    let rates = Rates::parse(printed).expect("a summary");
+    assert_eq!((rates.records, rates.rate), (2000.0, 3640.9));
+    assert_eq!(rates.latency.map(|l| l.p50_ms), Some(0.106));
+}
+
+#[test]
 fn a_process_is_read_whatever_its_name() {
     let stat = "42 (a) b c) S 1 42 42 0 -1 4194560 900 0 1 0 150 50 0 0 20 0 9 0 100 5 6";
     let status = "Name:\ta\nVmRSS:\t   2048 kB\n";
