@@ -58,6 +58,8 @@ pub struct TopicSettings {
     pub durability: Durability,
     /// `compression.type`.
     pub compression: Compression,
+    /// The level of that compression, for those that have levels.
+    pub compression_level: i32,
     /// `cleanup.policy`.
     pub cleanup: Cleanup,
     /// `retention.ms`; -1: no bound.
@@ -94,6 +96,7 @@ impl TopicSettings {
             "" => values.count("segment.bytes"),
             _ => values.count("internal.segment.bytes"),
         };
+        let compression = compression(values.text("compression.type"));
         TopicSettings {
             min_insync_replicas: values.count("min.insync.replicas"),
             segment_bytes,
@@ -105,7 +108,12 @@ impl TopicSettings {
                 "memory" => Durability::Memory,
                 _ => Durability::Disk,
             },
-            compression: compression(values.text("compression.type")),
+            compression,
+            compression_level: match compression {
+                Compression::Gzip => values.level("compression.gzip.level"),
+                Compression::Lz4 => values.level("compression.lz4.level"),
+                _ => values.level("compression.zstd.level"),
+            },
             cleanup: cleanup(values.text("cleanup.policy")),
             retention_ms: values.number("retention.ms"),
             retention_bytes: values.number("retention.bytes"),
@@ -163,6 +171,10 @@ impl<'a> Values<'a> {
     fn millionths(&self, name: &str) -> u32 {
         let share: f64 = self.text(name).parse().expect("a checked number parses");
         (share * 1_000_000.0) as u32
+    }
+
+    fn level(&self, name: &str) -> i32 {
+        i32::try_from(self.number(name)).expect("the table says that it is an INT")
     }
 
     fn count(&self, name: &str) -> u32 {

@@ -11,6 +11,7 @@ mod counters;
 mod handlers;
 mod hints;
 mod message_set;
+mod recompress;
 pub mod refusals;
 mod sessions;
 pub mod validate;

@@ -135,7 +135,7 @@ pub fn admit(version: i16, records: Option<Bytes>) -> Result<Batch, Refusal> {
     Batch::split_from(&mut bytes).map_err(refusal_of)
 }
 
-fn refusal_of(found: Invalid) -> Refusal {
+pub(crate) fn refusal_of(found: Invalid) -> Refusal {
     match found {
         Invalid::Short | Invalid::Length | Invalid::Magic(_) | Invalid::Checksum => {
             corrupt(found.to_string())
@@ -340,7 +340,7 @@ fn judge_compressed(
 }
 
 /// The records of a batch, unpacked within a bound.
-fn unpack(batch: &Batch, compression: Compression) -> Result<Bytes, Refusal> {
+pub(crate) fn unpack(batch: &Batch, compression: Compression) -> Result<Bytes, Refusal> {
     match compress::decompress(compression, batch.body(), UNPACK_BYTES_MAX) {
         Ok(plain) => Ok(plain.into()),
         Err(error @ CompressError::TooLarge { .. }) => Err(invalid(error.to_string())),

@@ -13,6 +13,10 @@ const XERIAL_MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
 const XERIAL_HEADER_BYTES: usize = 16;
 /// Bytes that one xerial block packs at most, as the library does.
 const XERIAL_BLOCK_BYTES: usize = 32 * 1024;
+/// What gzip does if nobody says a level.
+const GZIP_LEVEL: i32 = -1;
+/// Zstandard's level if nobody says another.
+const ZSTD_LEVEL: i32 = 3;
 /// Room that is made for the output before its size is known.
 const FIRST_OUTPUT_BYTES: usize = 64 * 1024;
 
@@ -42,14 +46,27 @@ fn corrupt(codec: &'static str, reason: impl ToString) -> CompressError {
     }
 }
 
-/// Packs `plain`.
+/// Packs `plain` at the level that Kafka takes if nobody says another.
 pub fn compress(compression: Compression, plain: &[u8]) -> Result<Vec<u8>, CompressError> {
+    let level = match compression {
+        Compression::Zstd => ZSTD_LEVEL,
+        _ => GZIP_LEVEL,
+    };
+    compress_at(compression, level, plain)
+}
+
+/// Packs `plain` at a level of gzip or Zstandard; the others here have none.
+pub fn compress_at(
+    compression: Compression,
+    level: i32,
+    plain: &[u8],
+) -> Result<Vec<u8>, CompressError> {
     match compression {
         Compression::None => Ok(plain.to_vec()),
-        Compression::Gzip => gzip(plain).map_err(|e| corrupt("gzip", e)),
+        Compression::Gzip => gzip(plain, level).map_err(|e| corrupt("gzip", e)),
         Compression::Snappy => snappy(plain),
         Compression::Lz4 => lz4(plain).map_err(|e| corrupt("lz4", e)),
-        Compression::Zstd => zstd::bulk::compress(plain, 3).map_err(|e| corrupt("zstd", e)),
+        Compression::Zstd => zstd::bulk::compress(plain, level).map_err(|e| corrupt("zstd", e)),
     }
 }
 
@@ -85,8 +102,12 @@ fn drain(codec: &'static str, decoder: impl Read, limit: usize) -> Result<Vec<u8
     }
 }
 
-fn gzip(plain: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+fn gzip(plain: &[u8], level: i32) -> io::Result<Vec<u8>> {
+    let level = match u32::try_from(level) {
+        Ok(level) => flate2::Compression::new(level.min(9)),
+        Err(_) => flate2::Compression::default(),
+    };
+    let mut encoder = GzEncoder::new(Vec::new(), level);
     encoder.write_all(plain)?;
     encoder.finish()
 }

@@ -53,7 +53,7 @@ pub const KEYS: &[Key] = &[
         "9",
         Rule::Between(1, 17),
         "compression.lz4.level",
-        "Level if compression.type is lz4.",
+        "Accepted for compatibility: lz4 is packed at one level here.",
     ),
     row(
         "compression.type",
@@ -94,7 +94,7 @@ pub const KEYS: &[Key] = &[
         "60000",
         Rule::AtLeast(0),
         "log.segment.delete.delay.ms",
-        "How long a removed segment's file stays.",
+        "Accepted for compatibility: files go with the next checkpoint, readers that have them open go on.",
     ),
     row(
         "flush.messages",
@@ -295,7 +295,7 @@ pub const KEYS: &[Key] = &[
         "0",
         Rule::AtLeast(0),
         "log.roll.jitter.ms",
-        "Chance in the age at which a segment is closed.",
+        "Accepted for compatibility: a segment is closed by its age alone.",
     ),
     row(
         "segment.ms",

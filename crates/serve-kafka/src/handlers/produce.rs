@@ -9,6 +9,7 @@
 
 use super::{Api, Door, Request, Step, patience};
 use crate::hints::{Hints, Reached, leader_of};
+use crate::recompress::recompress;
 use crate::refusals::{self, codes};
 use crate::validate::{self, Rejected, Rules};
 use base::{Batch, Now, Refusal, WallMs};
@@ -127,7 +128,7 @@ fn judge(
         return Err(Refusal::Unsupported("transactions are not served yet".to_owned()).into());
     }
     validate::check(&mut batch, &Rules::of(settings), now)?;
-    Ok(batch)
+    recompress(batch, settings)
 }
 
 /// Refuses a partition for what is wrong with its batch, unless it is led elsewhere: then that is
