@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod checksum;
+pub mod configuration;
 pub mod disk;
 pub mod histogram;
 pub mod ids;
@@ -19,6 +20,7 @@ pub mod time;
 pub mod varint;
 
 pub use batch::{Batch, BatchHeader, Invalid};
+pub use configuration::{Configuration, Member};
 pub use disk::{Disk, File, Open};
 pub use histogram::{Distribution, Histogram};
 pub use ids::*;

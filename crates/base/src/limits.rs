@@ -66,6 +66,10 @@ pub const QUORUM_CHECK: Duration = Duration::from_millis(300);
 pub const LEADER_WAIT: Duration = Duration::from_millis(150);
 /// Most parts of produce requests that one group holds meanwhile.
 pub const HELD_APPENDS_MAX: usize = 10_000;
+/// Groups that a node, as their leader, brings new replicas into at once.
+pub const MOVES_AT_ONCE: usize = 8;
+/// A new replica has caught up if, this long ago at most, it had all that was there a heartbeat before.
+pub const LEARNER_LAG: Duration = Duration::from_millis(250);
 /// Producer states one partition remembers at most (`max` bounds idempotent producers).
 pub const PRODUCERS_PER_PARTITION_MAX: usize = 100_000;
 /// Batches of one producer that one partition remembers for duplicates, as in Kafka.

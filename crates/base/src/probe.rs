@@ -115,6 +115,18 @@ names! {
         SwitchBeforeSync,
         /// Compaction takes markers of deleted keys away at once.
         TombstoneTooEarly,
+        /// A start forgets who belongs to a group, where the log after the checkpoint says so.
+        ConfigurationForgottenAtRestart,
+        /// A new replica gets a vote before it has caught up.
+        PromotedBehind,
+        /// Voters change at once, without a joint configuration.
+        VotersChangedAtOnce,
+        /// A learner has a vote.
+        LearnerCountedAsVoter,
+        /// A replica that is made again on a node is the same member as the one before.
+        IncarnationNotBumped,
+        /// A replica is removed as soon as it is asked for.
+        RemovedBeforeItsGroupLetGo,
     }
 }
 
@@ -213,6 +225,22 @@ names! {
         SnapshotReplaced,
         /// A snapshot was given up and the follower asked again.
         SnapshotFailed,
+        /// A new replica began as a learner.
+        LearnerAdded,
+        /// A group had two electorates.
+        BecameJoint,
+        /// The voters before had no say any more.
+        JointLeft,
+        /// A leader that its group is to do without handed over.
+        LeaderMovedAway,
+        /// A reassignment came to its end.
+        Reassigned,
+        /// A reassignment was taken back.
+        ReassignmentCancelled,
+        /// A replica that its group does without was removed.
+        ReplicaRemoved,
+        /// A node got a replica of a group of which it had one before.
+        ReplicaReturned,
     }
 }
 

@@ -212,6 +212,9 @@ pub enum Refusal {
     /// More than a quota allows.
     #[error("{0}")]
     QuotaExceeded(String),
+    /// Nothing is being reassigned that could be left as it was.
+    #[error("No partition reassignment is in progress.")]
+    NoReassignment,
     /// What no other refusal says; Kafka's unknown server error.
     #[error("{0}")]
     Unexpected(String),

@@ -33,7 +33,7 @@ pub use budget::{Budget, Share};
 pub use delete_records::DeleteRecords;
 pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym};
 pub use meta::TopicRef;
-pub use operate::GrowthSpec;
+pub use operate::{GrowthSpec, ReassignmentSpec};
 pub use quotas::Bounded;
 pub use read::{Read, ReadFrom};
 pub use routing::{Target, TopicKey};

@@ -2,8 +2,8 @@
 //! group stands, and that a node be forgotten.
 
 use crate::{Action, Broker, Principal, Resource, Verb, authorise};
-use base::{GroupId, NodeId, Now, Refusal};
-use meta::{Command, MorePartitions};
+use base::{GroupId, NodeId, Now, Partition, Refusal};
+use meta::{Command, MorePartitions, Reassignment};
 use shard::{Event, Reply, ReplyTo};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,6 +17,17 @@ pub struct GrowthSpec {
     pub count: i32,
     /// The nodes of each new one, placed by hand; none: the controller spreads them.
     pub assignment: Option<Vec<Vec<i32>>>,
+}
+
+/// What replicas a partition is to have, as a request says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReassignmentSpec {
+    /// The topic's name.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// Its replicas, the preferred leader first; none: those that it had.
+    pub target: Option<Vec<i32>>,
 }
 
 /// The room of the data directory, as the driver measured it.
@@ -55,6 +66,36 @@ impl Broker {
         };
         let decided = decided.collect();
         self.change::<(), _>(Verb::AddPartitions, now, timeout, to, decided, command);
+    }
+
+    /// Gives partitions other replicas, or takes that back, as soon as that is on record; they move
+    /// in their own time. Answered with `Reply::Meta(Ok(Each(..)))`.
+    pub fn reassign(
+        &self,
+        now: Now,
+        principal: &Principal,
+        specs: Vec<ReassignmentSpec>,
+        keep_factor: bool,
+        timeout: Duration,
+        to: ReplyTo,
+    ) {
+        let allowed = authorise(principal, Action::Alter, Resource::Cluster);
+        let decided = specs.into_iter().map(|spec| {
+            allowed.clone()?;
+            let partition = u32::try_from(spec.partition);
+            let nodes = |ids: Vec<i32>| ids.into_iter().map(node).collect();
+            Ok(Reassignment {
+                topic: spec.topic,
+                partition: Partition(partition.map_err(|_| Refusal::UnknownTopic)?),
+                target: spec.target.map(nodes).transpose()?,
+            })
+        });
+        let decided = decided.collect();
+        let command = |changes| Command::Reassign {
+            changes,
+            keep_factor,
+        };
+        self.change::<(), _>(Verb::Reassign, now, timeout, to, decided, command);
     }
 
     /// Hands groups over to their preferred leaders; answered with `Reply::Preferred`.

@@ -84,7 +84,7 @@ impl<'a, T> Parts<'a, T> {
             .ok()
             .and_then(|at| topic.partitions.get(at))
             .ok_or(Refusal::UnknownTopic)?;
-        if !info.replicas.contains(&self.broker.0.node) {
+        if info.member_on(self.broker.0.node).is_none() {
             return Err(Refusal::NotLeader {
                 leader: self.broker.leader(info.group),
             });

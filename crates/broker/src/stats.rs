@@ -55,6 +55,8 @@ verbs! {
     ElectLeaders = "elect_leaders",
     /// Tell which producers partitions remember.
     DescribeProducers = "describe_producers",
+    /// Give partitions other replicas.
+    Reassign = "reassign",
     /// Tell how the controller's group stands.
     DescribeQuorum = "describe_quorum",
     /// Forget a node.

@@ -4,9 +4,10 @@
 //! offset, offsets, bytes, checksum. Its size must not depend on the batch, because the crate
 //! copies it around.
 
+use base::configuration::CONFIGURATION_ENTRY;
 use base::{Batch, BatchHeader, RaftIndex, Term};
 use bytes::Bytes;
-use raft::eraftpb::Entry;
+use raft::eraftpb::{Entry, EntryType};
 
 /// What an entry carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,13 @@ pub(crate) fn is_batch(entry: &Entry) -> bool {
     entry.data.first() == Some(&KIND_BATCH)
 }
 
+/// True if the entry carries a configuration.
+pub(crate) fn is_configuration(entry: &Entry) -> bool {
+    entry
+        .data
+        .starts_with(&[KIND_INTERNAL, CONFIGURATION_ENTRY])
+}
+
 /// The data of an internal entry.
 pub(crate) fn internal_data(entry: &Entry) -> Bytes {
     if entry.data.is_empty() {
@@ -82,12 +90,17 @@ pub(crate) fn payload_bytes(entry: &Entry) -> u64 {
     }
 }
 
-/// The crate's entry with this descriptor.
+/// The crate's entry with this descriptor. One that changes the configuration is marked, so that
+/// the crate doesn't campaign as long as it is committed and not applied.
 pub(crate) fn entry_of(index: RaftIndex, term: Term, descriptor: Bytes) -> Entry {
-    Entry {
+    let mut entry = Entry {
         index: index.0,
         term: u64::from(term.0),
         data: descriptor,
         ..Entry::default()
+    };
+    if is_configuration(&entry) {
+        entry.set_entry_type(EntryType::EntryConfChangeV2);
     }
+    entry
 }

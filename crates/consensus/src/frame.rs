@@ -12,8 +12,10 @@ use base::checksum::crc32c;
 use base::{Batch, GroupId, NodeId, RaftIndex, Term};
 use bytes::Bytes;
 
-/// The layout's version; another one is refused.
+/// The layout's version; another one is refused. The second has room for incarnations of replicas in
+/// messages, and is used only where there are any: nodes of older releases read the first.
 const VERSION: u8 = 1;
+const VERSION_WIDE: u8 = 2;
 /// Checksum and length of the first part.
 const PREFIX_BYTES: usize = 8;
 /// Bodies at least this long are shared, not copied, into a frame.
@@ -125,7 +127,9 @@ impl Frame {
     /// Lays it out. Large batch bodies stay shared slices.
     pub fn encode(&self) -> Vec<Bytes> {
         let mut out = Writer::default();
-        out.u8(VERSION);
+        let raft = |item: &Item| matches!(item, Item::Raft(_, message) if message.is_wide());
+        let wide = self.items.iter().any(raft);
+        out.u8(if wide { VERSION_WIDE } else { VERSION });
         out.u64(self.boot);
         out.u64(self.beat);
         out.u64(self.seen.boot);
@@ -149,7 +153,7 @@ impl Frame {
         }
         out.u32(self.items.len() as u32);
         for item in &self.items {
-            encode_item(item, &mut out);
+            encode_item(item, wide, &mut out);
         }
         out.finish()
     }
@@ -157,9 +161,11 @@ impl Frame {
     /// Reads it.
     pub fn decode(bytes: Bytes) -> Result<Frame, FrameError> {
         let mut r = Reader::checked(bytes)?;
-        if r.u8()? != VERSION {
-            return Err(FrameError::Malformed("version"));
-        }
+        let wide = match r.u8()? {
+            VERSION => false,
+            VERSION_WIDE => true,
+            _ => return Err(FrameError::Malformed("version")),
+        };
         let boot = r.u64()?;
         let beat = r.u64()?;
         let seen = Seen {
@@ -174,7 +180,7 @@ impl Frame {
         let count = r.count(ITEM_BYTES_MIN)?;
         let mut items = Vec::with_capacity(count);
         for _ in 0..count {
-            items.push(decode_item(&mut r)?);
+            items.push(decode_item(&mut r, wide)?);
         }
         Ok(Frame {
             boot,
@@ -186,12 +192,12 @@ impl Frame {
     }
 }
 
-fn encode_item(item: &Item, out: &mut Writer) {
+fn encode_item(item: &Item, wide: bool, out: &mut Writer) {
     match item {
         Item::Raft(group, message) => {
             out.u8(ITEM_RAFT);
             out.u64(group.0);
-            message.encode(out);
+            message.encode(wide, out);
         }
         Item::Disown(group, term) => {
             out.u8(ITEM_DISOWN);
@@ -241,11 +247,11 @@ fn decode_led(r: &mut Reader) -> Result<LedDelta, FrameError> {
     Ok(LedDelta { from, to, changes })
 }
 
-fn decode_item(r: &mut Reader) -> Result<Item, FrameError> {
+fn decode_item(r: &mut Reader, wide: bool) -> Result<Item, FrameError> {
     Ok(match r.u8()? {
         ITEM_RAFT => {
             let group = GroupId(r.u64()?);
-            Item::Raft(group, Message::decode(r)?)
+            Item::Raft(group, Message::decode(r, wide)?)
         }
         ITEM_DISOWN => Item::Disown(GroupId(r.u64()?), Term(r.u32()?)),
         ITEM_HAND_OVER => Item::HandOver(GroupId(r.u64()?), NodeId(r.u32()?)),

@@ -6,14 +6,19 @@
 //! [`Group::persisted`]. No group campaigns by itself: the crate's own timeouts are out of reach,
 //! so its random numbers have no effect.
 
+mod members;
 mod snapshot;
 
 pub use snapshot::Install;
 
+use crate::configure::{id_of, member_of};
 use crate::entry::{self, Body, NewEntry};
 use crate::message::Message;
 use crate::store::{ColdEntries, Store};
-use base::{Batch, BatchHeader, Bug, NodeId, Offset, RaftIndex, Term, limits, planted};
+use base::{
+    Batch, BatchHeader, Bug, Configuration, Member, NodeId, Offset, RaftIndex, Term, limits,
+    planted,
+};
 use bytes::Bytes;
 use raft::eraftpb::{self, HardState, MessageType};
 use raft::{Config, ProgressState, RawNode, StateRole};
@@ -60,6 +65,10 @@ pub struct Restored {
     pub vote: Option<NodeId>,
     /// Known to be committed.
     pub commit: RaftIndex,
+    /// The configuration that holds as of `commit`.
+    pub configuration: Configuration,
+    /// The entry that said so; what is at or before it changes the configuration no more.
+    pub configured: RaftIndex,
     /// The first entry of the log; 0 means 1.
     pub first: RaftIndex,
     /// Where each term of the log begins, the one of the entry before the first among them.
@@ -101,13 +110,15 @@ pub struct Ready {
     pub after: Vec<Message>,
     /// The last round that a quorum answered, see [`Group::confirm`].
     pub confirmed: Option<u64>,
+    /// Another configuration holds.
+    pub reconfigured: bool,
 }
 
 /// Where a leader sees one of its replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerProgress {
-    /// The replica's node.
-    pub node: NodeId,
+    /// The replica.
+    pub member: Member,
     /// It has everything up to here, durably.
     pub matched: RaftIndex,
     /// It knows that everything up to here is committed.
@@ -119,6 +130,7 @@ pub struct PeerProgress {
 
 /// One replica of one group.
 pub struct Group {
+    me: Member,
     raw: RawNode<Store>,
     /// Bodies of entries that the crate holds and hasn't handed out yet.
     stash: BTreeMap<(RaftIndex, Term), Body>,
@@ -129,10 +141,10 @@ pub struct Group {
 }
 
 impl Group {
-    /// A replica on `node` of a group with these voters.
-    pub fn new(node: NodeId, voters: &[NodeId], restored: Restored) -> Group {
+    /// The replica of a group that is this member of it, or will be.
+    pub fn new(me: Member, restored: Restored) -> Group {
         let config = Config {
-            id: u64::from(node.0),
+            id: id_of(me),
             // Ticks are ours: see `shard::liveness`. Two of them end a voter's loyalty.
             election_tick: 2,
             heartbeat_tick: 1,
@@ -149,20 +161,21 @@ impl Group {
         };
         let hard = HardState {
             term: u64::from(restored.term.0),
-            vote: restored.vote.map_or(0, |n| u64::from(n.0)),
+            vote: members::voted_for(restored.vote, &restored.configuration),
             commit: restored.commit.0,
             ..HardState::default()
         };
-        let voters: Vec<u64> = voters.iter().map(|n| u64::from(n.0)).collect();
+        let configuration = (restored.configuration, restored.configured);
         let terms = restored.term_starts;
         let first = restored.first.max(RaftIndex(1));
-        let mut store = Store::new(hard, &voters, terms, first, restored.commit);
+        let mut store = Store::new(hard, configuration, terms, first, restored.commit);
         for found in restored.tail {
             store.restore(found);
         }
         let logger = slog::Logger::root(slog::Discard, slog::o!());
         let raw = RawNode::new(&config, store, &logger).expect("the configuration is valid");
         Group {
+            me,
             raw,
             stash: BTreeMap::new(),
             installing: None,
@@ -286,10 +299,10 @@ impl Group {
         self.begin_at(self.first);
     }
 
-    /// Starts an election, pre-vote first. Not while a snapshot isn't durable: between the old log
+    /// Starts an election, pre-vote first, if this replica has a say. Not while a snapshot isn't durable: between the old log
     /// and the new one there are entries that the crate would look for.
     pub fn campaign(&mut self) {
-        if self.installing.is_none() {
+        if self.installing.is_none() && self.is_elector() {
             let _ = self.raw.campaign();
         }
     }
@@ -315,14 +328,20 @@ impl Group {
     /// What is on its way to this replica is lost: probe it again.
     pub fn unreachable(&mut self, node: NodeId) {
         if self.role() == Role::Leader {
-            self.raw.report_unreachable(u64::from(node.0));
-            self.snapshot_failed(node);
+            let there: Vec<_> = self.configuration().members().collect();
+            for member in there.into_iter().filter(|member| member.node == node) {
+                self.raw.report_unreachable(id_of(member));
+                self.snapshot_failed(member);
+            }
         }
     }
 
-    /// Hands the leadership to another replica.
+    /// Hands the leadership to the replica of another node that has a say.
     pub fn transfer(&mut self, to: NodeId) {
-        self.raw.transfer_leader(u64::from(to.0));
+        let member = self.configuration().electors().find(|m| m.node == to);
+        if let Some(member) = member {
+            self.raw.transfer_leader(id_of(member));
+        }
     }
 
     /// Gives up the leadership, or the hope of it, to nobody in particular.
@@ -362,7 +381,7 @@ impl Group {
         }
         self.stash.clear();
         if let Some(hard) = raw_ready.hs().cloned() {
-            let vote = (hard.vote != 0).then_some(NodeId(hard.vote as u32));
+            let vote = (hard.vote != 0).then_some(member_of(hard.vote).node);
             ready.state = Some((Term(hard.term as u32), vote, RaftIndex(hard.commit)));
             self.raw.mut_store().set_hard(hard);
         }
@@ -380,10 +399,13 @@ impl Group {
         ready.confirmed = rounds
             .filter_map(|state| round_of(&state.request_ctx))
             .max();
-        let applied = raw_ready.take_committed_entries().last().map(|e| e.index);
+        let committed = raw_ready.take_committed_entries();
         self.raw.advance_append_async(raw_ready);
-        if let Some(applied) = applied {
-            self.applied(applied);
+        for entry in committed.iter().filter(|e| entry::is_configuration(e)) {
+            ready.reconfigured |= self.reconfigure(entry);
+        }
+        if let Some(applied) = committed.last() {
+            self.applied(applied.index);
         }
         Some(ready)
     }
@@ -523,13 +545,13 @@ impl Group {
     /// The leader that it knows.
     pub fn leader(&self) -> Option<NodeId> {
         let id = self.raw.raft.leader_id;
-        (id != 0).then_some(NodeId(id as u32))
+        (id != 0).then_some(member_of(id).node)
     }
 
     /// Whom it voted for in its term.
     pub fn vote(&self) -> Option<NodeId> {
         let vote = self.raw.raft.vote;
-        (vote != 0).then_some(NodeId(vote as u32))
+        (vote != 0).then_some(member_of(vote).node)
     }
 
     /// Everything up to here is committed.
@@ -552,7 +574,7 @@ impl Group {
         RaftIndex(self.raw.raft.raft_log.persisted)
     }
 
-    /// Where the leader sees all replicas, itself included, by node.
+    /// Where the leader sees all replicas, itself and learners included, by node.
     pub fn progress(&self) -> Vec<PeerProgress> {
         let mut all: Vec<_> = self
             .raw
@@ -560,13 +582,13 @@ impl Group {
             .prs()
             .iter()
             .map(|(id, p)| PeerProgress {
-                node: NodeId(*id as u32),
+                member: member_of(*id),
                 matched: RaftIndex(p.matched),
                 committed: RaftIndex(p.committed_index),
                 snapshot: p.state == ProgressState::Snapshot,
             })
             .collect();
-        all.sort_by_key(|p| p.node);
+        all.sort_by_key(|p| p.member);
         all
     }
 }

@@ -8,6 +8,7 @@
 //! Not here: when to campaign and which node is alive (`shard::liveness`), where bytes are kept
 //! (`log`).
 
+mod configure;
 mod entry;
 mod frame;
 mod group;

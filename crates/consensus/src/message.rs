@@ -3,9 +3,10 @@
 //! Big-endian, fixed fields first. The receiver makes the descriptors anew from the batches, so
 //! an entry costs its payload and a few bytes. Batches are laid into the frame as shared slices.
 
+use crate::configure::member_of;
 use crate::entry::{self, Body};
 use crate::frame::{FrameError, Reader, Writer};
-use base::{Batch, NodeId, RaftIndex, Term};
+use base::{Batch, Member, RaftIndex, Term};
 use bytes::Bytes;
 use raft::eraftpb::{self, MessageType, Snapshot};
 
@@ -39,15 +40,18 @@ const ENTRY_BYTES_MIN: usize = 9;
 /// A node of a configuration.
 const NODE_BYTES: usize = 8;
 
+/// What the data of a snapshot begins with: the entry that said who belongs to the group.
+const CONFIGURED_BYTES: usize = 8;
+
 impl Message {
     /// Whom it is for.
-    pub fn to(&self) -> NodeId {
-        NodeId(self.raft.to as u32)
+    pub fn to(&self) -> Member {
+        member_of(self.raft.to)
     }
 
     /// Whom it is from.
-    pub fn from(&self) -> NodeId {
-        NodeId(self.raft.from as u32)
+    pub fn from(&self) -> Member {
+        member_of(self.raft.from)
     }
 
     /// Its term.
@@ -74,12 +78,26 @@ impl Message {
 
     /// What a snapshot says of everything up to its entry; empty as the group makes it.
     pub fn snapshot_data(&self) -> &[u8] {
-        &self.raft.get_snapshot().data
+        let data = &self.raft.get_snapshot().data;
+        data.get(CONFIGURED_BYTES..).unwrap_or_default()
+    }
+
+    /// The entry that said who belongs to the group, as a snapshot names it.
+    pub(crate) fn configured(snapshot: &Snapshot) -> RaftIndex {
+        let first = snapshot.data.first_chunk();
+        RaftIndex(first.map_or(0, |bytes| u64::from_be_bytes(*bytes)))
+    }
+
+    pub(crate) fn data_of(snapshot: &Snapshot) -> Bytes {
+        let data = snapshot.data.get(CONFIGURED_BYTES..);
+        Bytes::copy_from_slice(data.unwrap_or_default())
     }
 
     /// Fills in what a snapshot says.
     pub fn set_snapshot_data(&mut self, data: Bytes) {
-        self.raft.mut_snapshot().data = data;
+        let snapshot = self.raft.mut_snapshot();
+        let configured = Message::configured(snapshot);
+        snapshot.data = [&configured.0.to_be_bytes()[..], &data].concat().into();
     }
 
     /// True for a message that may leave before anything is durable.
@@ -122,14 +140,23 @@ impl Message {
         }
     }
 
-    pub(crate) fn encode(&self, out: &mut Writer) {
+    /// True if a replica that it names isn't one that its group began with.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.to().incarnation > 0 || self.from().incarnation > 0
+    }
+
+    pub(crate) fn encode(&self, wide: bool, out: &mut Writer) {
         let m = &self.raft;
         let kind = KINDS.iter().find(|(_, t)| *t == m.get_msg_type());
         let (kind, _) = kind.expect("only messages of the table are sent to other nodes");
         out.u8(*kind);
         out.u8(u8::from(m.reject));
-        out.u32(m.to as u32);
-        out.u32(m.from as u32);
+        for id in [m.to, m.from] {
+            match wide {
+                true => out.u64(id),
+                false => out.u32(id as u32),
+            }
+        }
         for field in [
             m.term,
             m.log_term,
@@ -160,7 +187,7 @@ impl Message {
         }
     }
 
-    pub(crate) fn decode(r: &mut Reader) -> Result<Message, FrameError> {
+    pub(crate) fn decode(r: &mut Reader, wide: bool) -> Result<Message, FrameError> {
         let mut m = eraftpb::Message::default();
         let kind = r.u8()?;
         let known = KINDS
@@ -169,8 +196,11 @@ impl Message {
             .ok_or(FrameError::Malformed("kind"))?;
         m.set_msg_type(known.1);
         m.reject = r.u8()? != 0;
-        m.to = u64::from(r.u32()?);
-        m.from = u64::from(r.u32()?);
+        let mut id = || match wide {
+            true => r.u64(),
+            false => r.u32().map(u64::from),
+        };
+        (m.to, m.from) = (id()?, id()?);
         m.term = r.u64()?;
         if m.term > i32::MAX as u64 {
             return Err(FrameError::Malformed("term"));
@@ -253,6 +283,9 @@ fn decode_snapshot(r: &mut Reader) -> Result<Snapshot, FrameError> {
     ] = parts;
     conf.auto_leave = r.u8()? != 0;
     snapshot.data = r.bytes()?;
+    if snapshot.data.len() < CONFIGURED_BYTES {
+        return Err(FrameError::Malformed("snapshot"));
+    }
     Ok(snapshot)
 }
 

@@ -2,10 +2,11 @@
 //! entries with their batches. What is older than the window is cold: it must be read from
 //! segments, which takes a job, so the crate is told to ask again.
 
+use crate::configure;
 use crate::entry::{self, Body, NewEntry};
 use crate::group::RestoredEntry;
-use base::{Batch, Offset, RaftIndex, Term, limits};
-use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
+use base::{Batch, Configuration, Offset, RaftIndex, Term, limits};
+use raft::eraftpb::{Entry, HardState, Snapshot};
 use raft::{GetEntriesContext, RaftState, StorageError};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
@@ -31,7 +32,11 @@ struct Held {
 /// The crate's view of one group's log.
 pub(crate) struct Store {
     hard: HardState,
-    conf: ConfState,
+    /// The configuration that holds, and the entry that said so.
+    configuration: Configuration,
+    configured: RaftIndex,
+    /// Entries that change it once they are committed.
+    pending: BTreeSet<RaftIndex>,
     /// Where each term begins, oldest first.
     terms: Vec<(RaftIndex, Term)>,
     /// The first entry of the log. What came before is gone: a snapshot stands for it.
@@ -52,18 +57,16 @@ pub(crate) struct Store {
 impl Store {
     pub(crate) fn new(
         hard: HardState,
-        voters: &[u64],
+        (configuration, configured): (Configuration, RaftIndex),
         terms: Vec<(RaftIndex, Term)>,
         first: RaftIndex,
         last: RaftIndex,
     ) -> Store {
-        let conf = ConfState {
-            voters: voters.to_vec(),
-            ..ConfState::default()
-        };
         Store {
             hard,
-            conf,
+            configuration,
+            configured,
+            pending: BTreeSet::new(),
             terms,
             first,
             last,
@@ -94,6 +97,23 @@ impl Store {
         self.sendable = self.last.next();
     }
 
+    /// The configuration that holds, and the entry that said so.
+    pub(crate) fn configuration(&self) -> (&Configuration, RaftIndex) {
+        (&self.configuration, self.configured)
+    }
+
+    /// Another configuration holds, by the entry at an index.
+    pub(crate) fn configure(&mut self, configuration: Configuration, by: RaftIndex) {
+        self.configuration = configuration;
+        self.configured = by;
+        self.pending = self.pending.split_off(&by.next());
+    }
+
+    /// True if an entry of the log will change the configuration once it is committed.
+    pub(crate) fn configuration_is_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     pub(crate) fn last(&self) -> RaftIndex {
         self.last
     }
@@ -116,6 +136,7 @@ impl Store {
         self.window
             .truncate((from.0 - self.window_start().0) as usize);
         self.last = from.prev();
+        self.pending.split_off(&from);
         self.sendable = self.sendable.min(from);
         while self.terms.last().is_some_and(|(start, _)| *start >= from) {
             self.terms.pop();
@@ -135,8 +156,8 @@ impl Store {
     }
 
     /// The log is replaced by the empty one that begins after this entry.
-    pub(crate) fn install(&mut self, last: RaftIndex, term: Term, conf: ConfState) {
-        self.conf = conf;
+    pub(crate) fn install(&mut self, last: RaftIndex, term: Term) {
+        self.pending.clear();
         self.terms = vec![(last, term)];
         self.first = last.next();
         self.last = last;
@@ -160,6 +181,9 @@ impl Store {
         // The epoch cache of the log may know the term already, when the log is restored.
         if self.terms.last().is_none_or(|(_, last)| *last < term) {
             self.terms.push((index, term));
+        }
+        if index > self.configured && entry::is_configuration(&held.entry) {
+            self.pending.insert(index);
         }
         let before = self.window.back().map_or(NO_OFFSET, |h| h.end_offset);
         held.end_offset = held.end_offset.max(before);
@@ -276,7 +300,8 @@ fn body_of(held: &Held) -> Option<Body> {
 
 impl raft::Storage for Store {
     fn initial_state(&self) -> raft::Result<RaftState> {
-        Ok(RaftState::new(self.hard.clone(), self.conf.clone()))
+        let conf = configure::state_of(&self.configuration);
+        Ok(RaftState::new(self.hard.clone(), conf))
     }
 
     fn entries(
@@ -360,7 +385,10 @@ impl raft::Storage for Store {
         let about = snapshot.mut_metadata();
         about.index = before.0;
         about.term = self.term(before.0)?;
-        about.set_conf_state(self.conf.clone());
+        // Who belongs to the group now, which is later than the entry: one that is new since then
+        // would not take it otherwise.
+        about.set_conf_state(configure::state_of(&self.configuration));
+        snapshot.data = self.configured.0.to_be_bytes().to_vec().into();
         Ok(snapshot)
     }
 }

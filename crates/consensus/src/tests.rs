@@ -1,8 +1,10 @@
 use crate::frame::{Frame, FrameError, Item, Led, LedDelta, Seen};
 use crate::{Body, Contradiction, Group, Message, Restored, RestoredEntry, Role};
 use base::record::Builder;
-use base::{Batch, GroupId, NodeId, Offset, RaftIndex, Random, Term};
+use base::{Batch, Configuration, GroupId, Member, NodeId, Offset, RaftIndex, Random, Term};
 use bytes::Bytes;
+
+mod members;
 
 fn batch(offset: i64, term: u32, bytes: usize) -> Batch {
     let mut builder = Builder::new(7);
@@ -30,16 +32,27 @@ fn settle(groups: &mut [Group]) -> Vec<Message> {
         }
         for message in sent {
             all.push(message.clone());
-            groups[message.to().0 as usize - 1].step(message).unwrap();
+            groups[message.to().node.0 as usize - 1]
+                .step(message)
+                .unwrap();
         }
     }
+}
+
+fn founded(node: NodeId, voters: &[NodeId], restored: Restored) -> Group {
+    let configuration = Configuration::of_founders(voters);
+    let restored = Restored {
+        configuration,
+        ..restored
+    };
+    Group::new(Member::founder(node), restored)
 }
 
 fn three() -> Vec<Group> {
     let voters = [NodeId(1), NodeId(2), NodeId(3)];
     voters
         .iter()
-        .map(|n| Group::new(*n, &voters, Restored::default()))
+        .map(|n| founded(*n, &voters, Restored::default()))
         .collect()
 }
 
@@ -93,8 +106,10 @@ fn a_vote_is_refused_while_the_leader_is_heard_and_given_once_it_is_lost() {
                 group.persisted(ready.number);
             }
         }
-        for message in sent.into_iter().filter(|m| m.to() != NodeId(1)) {
-            pair[message.to().0 as usize - 2].step(message).unwrap();
+        for message in sent.into_iter().filter(|m| m.to().node != NodeId(1)) {
+            pair[message.to().node.0 as usize - 2]
+                .step(message)
+                .unwrap();
         }
     }
     assert_eq!(pair[0].role(), Role::Leader);
@@ -117,7 +132,7 @@ fn restored(node: u32, entries: &[u32], commit: u64) -> Group {
         tail: tail.into_iter().skip(commit as usize).collect(),
         ..Restored::default()
     };
-    Group::new(NodeId(node), &voters, restored)
+    founded(NodeId(node), &voters, restored)
 }
 
 #[test]
@@ -135,7 +150,11 @@ fn a_follower_that_lost_what_it_acknowledged_says_so_and_lives() {
     groups[0].unreachable(NodeId(2));
     groups[0].ping();
     let ready = groups[0].ready().unwrap();
-    let beat = ready.now.into_iter().find(|m| m.to() == NodeId(2)).unwrap();
+    let beat = ready
+        .now
+        .into_iter()
+        .find(|m| m.to().node == NodeId(2))
+        .unwrap();
     let lost = Contradiction::Lost {
         acknowledged: last,
         last: RaftIndex(1),
@@ -163,7 +182,7 @@ fn a_leader_without_what_is_committed_here_is_contradicted() {
             }
         }
         for message in sent {
-            match message.to() {
+            match message.to().node {
                 NodeId(1) => told.push(whole.step(message)),
                 to => pair[to.0 as usize - 2].step(message).unwrap(),
             }
@@ -198,8 +217,10 @@ fn entries_that_left_memory_are_asked_for_and_then_sent() {
                     group.persisted(ready.number);
                 }
             }
-            for message in out.into_iter().filter(|m| m.to() != NodeId(3)) {
-                groups[message.to().0 as usize - 1].step(message).unwrap();
+            for message in out.into_iter().filter(|m| m.to().node != NodeId(3)) {
+                groups[message.to().node.0 as usize - 1]
+                    .step(message)
+                    .unwrap();
             }
         }
     }
@@ -374,12 +395,14 @@ fn settle_without(groups: &mut [Group], away: u32) {
                 group.persisted(ready.number);
             }
         }
-        sent.retain(|message| message.to().0 != away);
+        sent.retain(|message| message.to().node.0 != away);
         if sent.is_empty() {
             return;
         }
         for message in sent {
-            groups[message.to().0 as usize - 1].step(message).unwrap();
+            groups[message.to().node.0 as usize - 1]
+                .step(message)
+                .unwrap();
         }
     }
 }
@@ -421,7 +444,7 @@ fn a_snapshot_is_answered_once_it_is_durable_and_nobody_campaigns_before() {
         if let Some(snapshot) = snapshots.into_iter().next() {
             break snapshot;
         }
-        for message in rest.into_iter().filter(|m| m.to() == NodeId(3)) {
+        for message in rest.into_iter().filter(|m| m.to().node == NodeId(3)) {
             groups[2].step(message).unwrap();
         }
         while let Some(ready) = groups[2].ready() {

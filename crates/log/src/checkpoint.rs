@@ -18,8 +18,9 @@ const NEW_PATH: &str = "checkpoint.new";
 const LOST_PATH: &str = "lost";
 const LOST_NEW_PATH: &str = "lost.new";
 const MAGIC: &[u8; 8] = b"FLOTICKP";
-/// Version 2 says where each log begins, version 3 what of it was compacted.
-const VERSION: u32 = 3;
+/// Version 2 says where each log begins, version 3 what of it was compacted, version 4 which
+/// incarnation of a replica it is of.
+const VERSION: u32 = 4;
 /// Bytes before the body: magic, version, turn, start, length, checksum.
 const HEADER_BYTES: usize = 8 + 4 + 8 + 16 + 8 + 4;
 

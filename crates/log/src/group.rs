@@ -505,6 +505,13 @@ impl GroupLog {
         Some(&self.internals[at].data)
     }
 
+    /// Internal entries after an index, in order.
+    pub fn internals_after(&self, index: RaftIndex) -> impl Iterator<Item = (RaftIndex, &Bytes)> {
+        let from = self.internals.partition_point(|entry| entry.index <= index);
+        let entries = self.internals[from..].iter();
+        entries.map(|entry| (entry.index, &entry.data))
+    }
+
     /// The leader epoch of the batch at an offset; `None` from the end on.
     pub fn epoch_of(&self, offset: Offset) -> Option<Term> {
         if offset < Offset(0) || offset >= self.end_offset {

@@ -14,6 +14,8 @@ use bytes::Bytes;
 pub struct Settings {
     /// A segment that would grow past this is followed by a new one.
     pub segment_bytes: u32,
+    /// Which of the replicas that the node has had of the group, see [`base::Member`].
+    pub incarnation: u32,
 }
 
 /// What Raft must not forget besides its entries.

@@ -1,7 +1,7 @@
 //! What the controller may be asked, and what it answers.
 
-use crate::{ConfigChange, MorePartitions, NodeInfo, QuotaChange};
-use base::{GroupId, NodeId, ProducerId, RaftIndex, Refusal, Term, Uuid, WallMs};
+use crate::{ConfigChange, MorePartitions, NodeInfo, QuotaChange, Reassignment};
+use base::{GroupId, Member, NodeId, ProducerId, RaftIndex, Refusal, Term, Uuid, WallMs};
 use std::collections::BTreeMap;
 
 /// A change or a question for the controller. Random values were chosen by the caller.
@@ -56,6 +56,20 @@ pub enum Command {
     UnregisterNode {
         /// The node.
         node: NodeId,
+    },
+    /// Give partitions other replicas, or let them keep those that they had; answered with
+    /// [`Reply::Each`], in order, as soon as that is on record. The groups do it in their own time.
+    Reassign {
+        /// What is to change.
+        changes: Vec<Reassignment>,
+        /// Refuse what would change the number of replicas.
+        keep_factor: bool,
+    },
+    /// The leaders of groups say that these vote now, and nobody else belongs to them; answered with
+    /// [`Reply::Done`].
+    Reassigned {
+        /// The groups and their voters.
+        groups: Vec<(GroupId, Vec<Member>)>,
     },
     /// How the controller's own group stands; answered with [`Reply::Quorum`]. The machine
     /// doesn't know: the shard that leads the group answers in its place.

@@ -172,6 +172,7 @@ impl<'a> Draft<'a> {
             partitions.push(PartitionInfo {
                 group: self.next_group,
                 replicas,
+                moves: None,
             });
             self.next_group = GroupId(self.next_group.0 + 1);
         }

@@ -108,6 +108,7 @@ impl Growth<'_> {
             partitions.push(PartitionInfo {
                 group: self.next_group,
                 replicas,
+                moves: None,
             });
             self.next_group = GroupId(self.next_group.0.saturating_add(1));
         }

@@ -1,6 +1,7 @@
 //! The committed metadata, as everybody but the controller sees it: an immutable value, swapped
 //! whole, sharing unchanged topics with the image before it.
 
+use crate::reassign::Moves;
 use crate::{Configs, Quotas, TopicSettings};
 use base::{GroupId, NodeId, Partition, Uuid};
 use std::collections::BTreeMap;
@@ -53,8 +54,11 @@ impl NodeInfo {
 pub struct PartitionInfo {
     /// Its Raft group.
     pub group: GroupId,
-    /// Its replicas, the preferred leader first.
+    /// Its replicas as clients see them, the preferred leader first. While it is reassigned: those
+    /// that it is to have, then those that go.
     pub replicas: Vec<NodeId>,
+    /// How it came to these replicas, if it was ever reassigned.
+    pub moves: Option<Arc<Moves>>,
 }
 
 /// One topic.

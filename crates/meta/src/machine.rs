@@ -207,6 +207,9 @@ impl Meta {
             Record::NodeUnregistered { node } => {
                 self.image.nodes.remove(&node);
             }
+            Record::PartitionsReassigned { id, partitions } => {
+                self.apply_reassigned(&id, partitions);
+            }
         }
     }
 
@@ -217,7 +220,13 @@ impl Meta {
         }
         self.remove(&topic.id);
         let topic = Arc::new(topic);
-        for (at, PartitionInfo { group, replicas }) in topic.partitions.iter().enumerate() {
+        for (
+            at,
+            PartitionInfo {
+                group, replicas, ..
+            },
+        ) in topic.partitions.iter().enumerate()
+        {
             self.next_group = self.next_group.max(GroupId(group.0.saturating_add(1)));
             self.load.add(replicas);
             self.image
@@ -288,6 +297,11 @@ impl Machine for Meta {
                 validate_only,
             } => self.alter_quotas(&changes, validate_only),
             Command::UnregisterNode { node } => self.unregister(node),
+            Command::Reassign {
+                changes,
+                keep_factor,
+            } => self.reassign(&changes, keep_factor),
+            Command::Reassigned { groups } => self.reassigned(&groups),
             // Only the shard that leads the group can tell.
             Command::DescribeQuorum => Decision {
                 records: Vec::new(),

@@ -3,9 +3,10 @@
 //! reader. `testdata/v1` holds one of each as they were first written.
 
 use crate::codec::{Malformed, Reader, Writer};
+use crate::reassign::{Moves, Placed};
 use crate::wire::admin;
 use crate::{Amount, Entity, NodeInfo, PartitionInfo, Resource, wire};
-use base::{GroupId, NodeId, ProducerId, Uuid};
+use base::{GroupId, Member, NodeId, Partition, ProducerId, Uuid};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -44,6 +45,11 @@ pub(crate) enum Record {
     },
     /// A node is forgotten.
     NodeUnregistered { node: NodeId },
+    /// Partitions of a topic have, or are to have, other replicas.
+    PartitionsReassigned {
+        id: Uuid,
+        partitions: Vec<(Partition, Placed)>,
+    },
 }
 
 const NODE_REGISTERED: u8 = 1;
@@ -54,6 +60,7 @@ const CONFIG_CHANGED: u8 = 5;
 const PARTITIONS_ADDED: u8 = 6;
 const QUOTA_CHANGED: u8 = 7;
 const NODE_UNREGISTERED: u8 = 8;
+const PARTITIONS_REASSIGNED: u8 = 9;
 
 impl Record {
     pub(crate) fn encode(&self) -> Bytes {
@@ -110,16 +117,15 @@ impl Record {
                 key,
                 amount,
             } => {
-                w.byte(QUOTA_CHANGED);
-                w.byte(1);
-                admin::write_entity(&mut w, entity);
-                w.text(key);
-                admin::write_amount(&mut w, *amount);
+                write_quota(&mut w, entity, key, *amount);
             }
             Record::NodeUnregistered { node } => {
                 w.byte(NODE_UNREGISTERED);
                 w.byte(1);
                 w.number(u64::from(node.0));
+            }
+            Record::PartitionsReassigned { id, partitions } => {
+                write_reassigned(&mut w, id, partitions);
             }
         }
         w.0.into()
@@ -161,6 +167,10 @@ impl Record {
                 amount: admin::read_amount(&mut r)?,
             },
             (NODE_UNREGISTERED, 1) => Record::NodeUnregistered { node: r.node()? },
+            (PARTITIONS_REASSIGNED, 1) => Record::PartitionsReassigned {
+                id: r.uuid()?,
+                partitions: r.list(|r| Ok((Partition(r.small()?), read_placed(r)?)))?,
+            },
             _ => return Err(Malformed),
         };
         r.end()?;
@@ -177,6 +187,68 @@ fn read_partition(r: &mut Reader<'_>) -> Result<PartitionInfo, Malformed> {
     Ok(PartitionInfo {
         group: GroupId(r.number()?),
         replicas: r.nodes()?,
+        moves: None,
+    })
+}
+
+fn write_quota(w: &mut Writer, entity: &Entity, key: &str, amount: Option<Amount>) {
+    w.byte(QUOTA_CHANGED);
+    w.byte(1);
+    admin::write_entity(w, entity);
+    w.text(key);
+    admin::write_amount(w, amount);
+}
+
+fn write_reassigned(w: &mut Writer, id: &Uuid, partitions: &[(Partition, Placed)]) {
+    w.byte(PARTITIONS_REASSIGNED);
+    w.byte(1);
+    w.uuid(id);
+    w.list(partitions, write_placed);
+}
+
+fn write_placed(w: &mut Writer, (partition, placed): &(Partition, Placed)) {
+    w.number(u64::from(partition.0));
+    let Moves {
+        founders,
+        next_incarnation,
+        incarnations,
+        adding,
+        removing,
+        leaving,
+        under_way,
+    } = &placed.moves;
+    w.nodes(&placed.replicas);
+    w.nodes(founders);
+    w.number(u64::from(*next_incarnation));
+    w.list(incarnations, |w, member| {
+        w.number(u64::from(member.node.0));
+        w.number(u64::from(member.incarnation));
+    });
+    w.nodes(adding);
+    w.nodes(removing);
+    w.nodes(leaving);
+    w.bool(*under_way);
+}
+
+fn read_placed(r: &mut Reader<'_>) -> Result<Placed, Malformed> {
+    Ok(Placed {
+        replicas: r.nodes()?,
+        moves: Moves {
+            founders: r.nodes()?,
+            next_incarnation: r.small()?,
+            incarnations: r.list(read_member)?,
+            adding: r.nodes()?,
+            removing: r.nodes()?,
+            leaving: r.nodes()?,
+            under_way: r.bool()?,
+        },
+    })
+}
+
+pub(crate) fn read_member(r: &mut Reader<'_>) -> Result<Member, Malformed> {
+    Ok(Member {
+        node: r.node()?,
+        incarnation: r.small()?,
     })
 }
 

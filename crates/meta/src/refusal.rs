@@ -71,6 +71,7 @@ fn kind(refusal: &Refusal) -> u8 {
         Refusal::PreferredLeaderNotAvailable(_) => 61,
         Refusal::EligibleLeadersNotAvailable(_) => 62,
         Refusal::QuotaExceeded(_) => 63,
+        Refusal::NoReassignment => 64,
     }
 }
 
@@ -182,6 +183,7 @@ fn bare(kind: u8) -> Option<Refusal> {
         46 => Refusal::OffsetMetadataTooLarge,
         47 => Refusal::InvalidCommitOffsetSize,
         48 => Refusal::UnstableOffsetCommit,
+        64 => Refusal::NoReassignment,
         _ => return None,
     })
 }

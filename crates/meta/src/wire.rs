@@ -64,6 +64,18 @@ impl Command {
                 w.number(u64::from(node.0));
             }
             Command::DescribeQuorum => w.byte(9),
+            Command::Reassign {
+                changes,
+                keep_factor,
+            } => {
+                w.byte(10);
+                w.bool(*keep_factor);
+                w.list(changes, admin::write_reassignment);
+            }
+            Command::Reassigned { groups } => {
+                w.byte(11);
+                w.list(groups, admin::write_voters);
+            }
         }
         w.0
     }
@@ -110,6 +122,16 @@ impl Command {
             }
             8 => Command::UnregisterNode { node: r.node()? },
             9 => Command::DescribeQuorum,
+            10 => {
+                let keep_factor = r.bool()?;
+                Command::Reassign {
+                    changes: r.list(admin::read_reassignment)?,
+                    keep_factor,
+                }
+            }
+            11 => Command::Reassigned {
+                groups: r.list(admin::read_voters)?,
+            },
             _ => return Err(Malformed),
         };
         r.end()?;

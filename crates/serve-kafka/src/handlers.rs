@@ -5,6 +5,7 @@
 
 mod alter_client_quotas;
 mod alter_configs;
+mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
 pub(crate) mod api_versions;
 mod consumer_group_describe;
@@ -98,6 +99,7 @@ pub(crate) static APIS: &[Api] = &[
     delete_groups::API,
     elect_leaders::API,
     alter_configs::INCREMENTAL,
+    alter_partition_reassignments::API,
     list_partition_reassignments::API,
     offset_delete::API,
     describe_client_quotas::API,
@@ -265,6 +267,7 @@ pub(crate) enum Step {
 pub(crate) enum Waiting {
     AlterClientQuotas(alter_client_quotas::Waiting),
     AlterConfigs(alter_configs::Waiting),
+    AlterPartitionReassignments(alter_partition_reassignments::Waiting),
     CreatePartitions(create_partitions::Waiting),
     CreateTopics(create_topics::Waiting),
     DeleteRecords(delete_records::Waiting),
@@ -298,6 +301,9 @@ impl Waiting {
             (Waiting::DeleteRecords(waiting), Reply::Deleted(parts)) => waiting.finish(parts),
             (Waiting::AlterConfigs(waiting), Reply::Meta(reply)) => waiting.finish(reply),
             (Waiting::AlterClientQuotas(waiting), Reply::Meta(reply)) => waiting.finish(reply),
+            (Waiting::AlterPartitionReassignments(waiting), Reply::Meta(reply)) => {
+                waiting.finish(door, reply)
+            }
             (Waiting::CreatePartitions(waiting), Reply::Meta(reply)) => waiting.finish(reply),
             (Waiting::DescribeLogDirs(request), Reply::Replicas(replicas)) => {
                 describe_log_dirs::finish(door, request, replicas)

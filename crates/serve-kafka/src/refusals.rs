@@ -68,6 +68,7 @@ pub mod codes {
     pub const PREFERRED_LEADER_NOT_AVAILABLE: i16 = 80;
     pub const ELIGIBLE_LEADERS_NOT_AVAILABLE: i16 = 83;
     pub const ELECTION_NOT_NEEDED: i16 = 84;
+    pub const NO_REASSIGNMENT_IN_PROGRESS: i16 = 85;
     pub const THROTTLING_QUOTA_EXCEEDED: i16 = 89;
     pub const RESOURCE_NOT_FOUND: i16 = 91;
     pub const INVALID_UPDATE_VERSION: i16 = 95;
@@ -154,6 +155,7 @@ pub fn code(refusal: &Refusal) -> i16 {
         Refusal::PreferredLeaderNotAvailable(_) => PREFERRED_LEADER_NOT_AVAILABLE,
         Refusal::EligibleLeadersNotAvailable(_) => ELIGIBLE_LEADERS_NOT_AVAILABLE,
         Refusal::QuotaExceeded(_) => THROTTLING_QUOTA_EXCEEDED,
+        Refusal::NoReassignment => NO_REASSIGNMENT_IN_PROGRESS,
     }
 }
 

@@ -223,6 +223,7 @@ impl World {
     pub(crate) fn store(&mut self, group: GroupId, batches: &[Batch]) -> GroupLog {
         let settings = log::Settings {
             segment_bytes: 1 << 20,
+            incarnation: 0,
         };
         let mut turn = Turn::new(1);
         turn.create(group, settings);
@@ -269,6 +270,7 @@ fn topic(name: &str, groups: &[u64], replicas: &[NodeId], configs: &[(&str, &str
     let info = |group| PartitionInfo {
         group: GroupId(group),
         replicas: replicas.to_vec(),
+        moves: None,
     };
     Topic {
         id: id_of(name),

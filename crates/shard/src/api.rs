@@ -1,7 +1,9 @@
 //! What goes into a shard and what comes out of it: plain data. The server's threads and the
 //! simulator drive the same [`crate::Shard`] with these.
 
-use base::{Batch, GroupId, Mono, NodeId, Offset, ProducerId, RaftIndex, Refusal, Term, WallMs};
+use base::{
+    Batch, GroupId, Member, Mono, NodeId, Offset, ProducerId, RaftIndex, Refusal, Term, WallMs,
+};
 use bytes::Bytes;
 use log::{EntriesPlan, ReadFault, ReadPlan, Rewrite, RewriteFault, Step, TimePlan};
 use std::sync::Arc;
@@ -242,6 +244,8 @@ pub struct DeletePart {
 pub struct ReplicaStatus {
     /// The group.
     pub group: GroupId,
+    /// Which member of it this node's replica is.
+    pub member: Member,
     /// Its leader and term, as this node knows them.
     pub leader: Option<(NodeId, Term)>,
     /// Replicas that are caught up, if this node leads.

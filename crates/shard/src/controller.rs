@@ -200,11 +200,18 @@ impl Shard {
             info: info.clone(),
         };
         let deadline = self.controller.register_at;
-        self.controller.asks.push_back(Ask {
-            command,
-            asker: Asker::Nobody,
-            deadline,
-        });
+        self.tell_controller(command, deadline);
+    }
+
+    /// Tells the controller something that nobody waits for here.
+    pub(crate) fn tell_controller(&mut self, command: Command, deadline: Mono) {
+        if self.controller.waiting() < ASKS_MAX {
+            self.controller.asks.push_back(Ask {
+                command,
+                asker: Asker::Nobody,
+                deadline,
+            });
+        }
     }
 
     /// Decides the first command, if the facts of the one before are applied. False if it can't.
@@ -261,16 +268,16 @@ impl Shard {
         let progress = replica.group.progress().into_iter();
         let last = replica.group.last_index();
         let voters = progress.map(|peer| {
-            let heard = match peer.node == node {
+            let heard = match peer.member.node == node {
                 true => Some(now.mono),
-                false => self.peers.get(&peer.node).map(|p| p.heard),
+                false => self.peers.get(&peer.member.node).map(|p| p.heard),
             };
             let caught_up = match peer.matched >= last {
                 true => heard,
-                false => replica.caught_up.get(&peer.node).copied(),
+                false => replica.caught_up.get(&peer.member).copied(),
             };
             meta::QuorumMember {
-                node: peer.node,
+                node: peer.member.node,
                 matched: peer.matched,
                 heard: heard.map(wall),
                 caught_up: caught_up.map(wall),

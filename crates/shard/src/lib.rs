@@ -14,6 +14,7 @@ pub mod api;
 mod calls;
 mod controller;
 mod coordinator;
+mod kept;
 mod led;
 mod operation;
 mod producers;

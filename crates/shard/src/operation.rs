@@ -14,6 +14,7 @@ mod offsets;
 mod peers;
 mod prefer;
 mod read;
+mod reconfigure;
 mod retain;
 mod snapshot;
 mod start;

@@ -2,9 +2,10 @@
 //! questions only; what happens to a replica is in `operation`.
 
 use crate::coordinator::Coordinator;
+use crate::kept::Kept;
 use crate::operation::Held;
 use crate::producers::Producers;
-use base::{GroupId, Mono, NodeId, Offset, RaftIndex, Term};
+use base::{Bug, Configuration, GroupId, Member, Mono, NodeId, Offset, RaftIndex, Term, planted};
 use consensus::{Group, Restored, RestoredEntry};
 use log::{GroupLog, HardState};
 use std::collections::{BTreeMap, VecDeque};
@@ -90,8 +91,9 @@ pub(crate) struct Replica {
     pub(crate) group: Group,
     pub(crate) log: GroupLog,
     pub(crate) producers: Producers,
-    /// Preferred leader first.
-    pub(crate) voters: Vec<NodeId>,
+    /// Who belongs to the group as of the high watermark, and the entry that says so: what a
+    /// checkpoint keeps. Raft's own may be older, for it waits until the entry is durable here.
+    pub(crate) configuration: (Configuration, RaftIndex),
     pub(crate) policy: Policy,
     /// Hard state as the write-ahead log last heard it.
     pub(crate) recorded: HardState,
@@ -117,10 +119,13 @@ pub(crate) struct Replica {
     pub(crate) elect_at: Option<Mono>,
     /// Campaigns since there was a leader.
     pub(crate) campaigns: u32,
-    /// When each peer last had everything, for leaders.
-    pub(crate) caught_up: BTreeMap<NodeId, Mono>,
+    /// When each replica last had everything, for leaders.
+    pub(crate) caught_up: BTreeMap<Member, Mono>,
     /// The end of the log at the last beat, against which catching up is measured.
     pub(crate) end_at_beat: RaftIndex,
+    /// An entry that was proposed when a configuration held: that one's entry, and this one. Once it
+    /// is committed, whoever can be elected knows durably that the configuration holds.
+    pub(crate) sealed: Option<(RaftIndex, RaftIndex)>,
     /// Appends with `acks=1`, by index.
     pub(crate) waits_leader: VecDeque<AppendWait>,
     /// Appends with `acks=all`, by index.
@@ -136,17 +141,19 @@ pub(crate) struct Replica {
     /// Reads that wait for data.
     pub(crate) parked: Vec<u64>,
     /// When this leader sent snapshots that aren't answered, by node.
-    pub(crate) snapshots: BTreeMap<NodeId, Mono>,
+    pub(crate) snapshots: BTreeMap<Member, Mono>,
     /// Corruption that keeps it from voting.
     pub(crate) suspect: Option<String>,
     /// The coordinator of the groups in this partition of `__consumer_offsets`.
     pub(crate) coordinator: Option<Box<Coordinator>>,
 }
 
-/// What recovery found of a group, before it is known who its voters are.
+/// What recovery found of a group, before the metadata has named it.
 pub(crate) struct Stored {
     pub(crate) log: GroupLog,
     pub(crate) producers: Producers,
+    /// None if it is as the group began.
+    pub(crate) configuration: Option<(Configuration, RaftIndex)>,
     pub(crate) state: HardState,
     pub(crate) tail: Vec<RestoredEntry>,
     pub(crate) suspect: Option<String>,
@@ -158,20 +165,25 @@ impl Stored {
         Stored {
             log,
             producers: Producers::default(),
+            configuration: None,
             state: HardState::default(),
             tail: Vec::new(),
             suspect: None,
         }
     }
 
-    /// From recovery; the entries after the checkpoint bring the producers up to date.
+    /// From recovery; the entries after the checkpoint bring producers and configuration up to
+    /// date.
     pub(crate) fn recovered(found: log::RecoveredGroup) -> Stored {
-        let restored = Producers::restore(&found.app, found.app_index);
+        let restored = Kept::restore(&found.app, found.app_index);
         let mut suspect = found.suspect;
         if restored.is_none() {
-            suspect.get_or_insert("the checkpointed producer state is of another format".into());
+            suspect.get_or_insert("the checkpointed state is of another format".into());
         }
-        let mut producers = restored.unwrap_or_default();
+        let Kept {
+            mut producers,
+            mut configuration,
+        } = restored.unwrap_or_default();
         let mut tail = Vec::new();
         for entry in found.entries {
             let (index, term) = (entry.index, entry.term);
@@ -182,6 +194,13 @@ impl Stored {
                 }
                 log::EntryBody::Internal(data) => Err(data),
             };
+            if let (Err(data), true) = (&body, index <= found.state.commit)
+                && let Some(next) = Configuration::decode(data)
+                && configuration.as_ref().is_none_or(|(_, by)| *by < index)
+                && !planted(Bug::ConfigurationForgottenAtRestart)
+            {
+                configuration = Some((next, index));
+            }
             if index > found.state.commit {
                 tail.push(RestoredEntry { index, term, body });
             }
@@ -190,6 +209,7 @@ impl Stored {
         Stored {
             log: found.log,
             producers,
+            configuration,
             state: found.state,
             tail,
             suspect,
@@ -197,51 +217,66 @@ impl Stored {
     }
 }
 
+impl Stored {
+    /// Which member of the group it is.
+    pub(crate) fn member(&self, node: NodeId) -> Member {
+        Member {
+            node,
+            incarnation: self.log.settings().incarnation,
+        }
+    }
+
+    /// What a checkpoint keeps of it beside its log.
+    pub(crate) fn kept(&self) -> bytes::Bytes {
+        Kept::encode(&self.producers, self.configuration.as_ref())
+    }
+}
+
 impl Replica {
-    /// A replica on `node` of a group with these voters.
+    /// A replica on `node` of a group that began with these founders.
     pub(crate) fn new(
         node: NodeId,
-        voters: Vec<NodeId>,
+        founders: &[NodeId],
         policy: Policy,
         stored: Stored,
         now: Mono,
     ) -> Replica {
+        let me = stored.member(node);
         let Stored {
             mut log,
             producers,
+            configuration,
             state,
             tail,
             suspect,
         } = stored;
+        let configuration =
+            configuration.unwrap_or_else(|| (Configuration::of_founders(founders), RaftIndex(0)));
         let restored = Restored {
             term: state.term,
             vote: state.vote,
             commit: state.commit,
+            configuration: configuration.0.clone(),
+            configured: configuration.1,
             first: log.first_index(),
             term_starts: log.term_starts(),
             tail,
         };
-        assert_eq!(
-            log.committed(),
-            state.commit,
-            "recovery commits what is known"
-        );
+        let committed = log.committed();
+        assert_eq!(committed, state.commit, "recovery commits what is known");
         log.settled(log.last_index());
         log.roll_at(policy.segment_bytes, policy.segment_ms);
         let high = log.next_offset_of(state.commit);
-        let high = (
-            state.commit,
-            high.expect("the offset after a committed entry is known"),
-        );
+        let high = high.expect("the offset after a committed entry is known");
         Replica {
             id: log.group(),
-            group: Group::new(node, &voters, restored),
+            group: Group::new(me, restored),
             producers,
-            voters,
+            configuration,
             policy,
             recorded: state,
             settled: log.last_index(),
-            high,
+            high: (state.commit, high),
             next_offset: log.end_offset(),
             uncommitted: VecDeque::new(),
             uncommitted_bytes: 0,
@@ -254,6 +289,7 @@ impl Replica {
             campaigns: 0,
             caught_up: BTreeMap::new(),
             end_at_beat: RaftIndex(0),
+            sealed: None,
             waits_leader: VecDeque::new(),
             waits_all: VecDeque::new(),
             held: Vec::new(),
@@ -279,43 +315,100 @@ impl Replica {
         self.group.committed_in_term() || !self.log.start_is_pending()
     }
 
-    /// Nodes whose copy is caught up within `lag`, this leader among them.
-    pub(crate) fn in_sync(&self, node: NodeId, now: Mono, lag: std::time::Duration) -> Vec<NodeId> {
-        let fresh = |n: &NodeId| {
-            *n == node
-                || self.rest == Rest::Quiet
-                || self
-                    .caught_up
-                    .get(n)
-                    .is_some_and(|at| now.since(*at) <= lag)
-        };
-        self.voters.iter().copied().filter(fresh).collect()
+    /// True if no other replica belongs to the group.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.group
+            .configuration()
+            .members()
+            .all(|m| m == self.group.me())
     }
 
-    /// The last entry of which at least `copies` replicas have a durable copy.
+    /// The voters; and those before them, as long as they have a say.
+    fn electorates(&self) -> impl Iterator<Item = &[Member]> {
+        let Configuration {
+            voters, outgoing, ..
+        } = self.group.configuration();
+        let before = Some(&outgoing[..]).filter(|before| !before.is_empty());
+        std::iter::once(&voters[..]).chain(before)
+    }
+
+    /// True if a replica had, at most `lag` ago, all that was there shortly before.
+    pub(crate) fn is_in_sync(&self, member: Member, now: Mono, lag: std::time::Duration) -> bool {
+        let caught_up = self.caught_up.get(&member);
+        member == self.group.me()
+            || self.rest == Rest::Quiet
+            || caught_up.is_some_and(|at| now.since(*at) <= lag)
+    }
+
+    /// Nodes whose copy is caught up within `lag`, this leader among them; learners too.
+    pub(crate) fn in_sync(&self, now: Mono, lag: std::time::Duration) -> Vec<NodeId> {
+        let members = self.group.configuration().members();
+        let fresh = members.filter(|member| self.is_in_sync(*member, now, lag));
+        fresh.map(|member| member.node).collect()
+    }
+
+    /// How many voters are caught up within `lag`; if voters change, the smaller number of both
+    /// electorates, for either may be what is left.
+    pub(crate) fn voters_in_sync(&self, now: Mono, lag: std::time::Duration) -> usize {
+        let in_sync = |voters: &[Member]| {
+            let fresh = voters.iter().filter(|m| self.is_in_sync(**m, now, lag));
+            fresh.count()
+        };
+        self.electorates().map(in_sync).min().unwrap_or_default()
+    }
+
+    /// The last entry of which at least `copies` voters have a durable copy, in both electorates
+    /// if voters change.
     pub(crate) fn durable_copies(&self, copies: u32) -> RaftIndex {
         if copies <= 1 {
             return self.group.last_index();
         }
-        let mut matched: Vec<_> = self.group.progress().iter().map(|p| p.matched).collect();
-        matched.sort_unstable_by(|a, b| b.cmp(a));
-        matched
-            .get(copies as usize - 1)
-            .copied()
-            .unwrap_or_default()
+        let progress = self.group.progress();
+        let upto = |voters: &[Member]| {
+            let has = progress.iter().filter(|p| voters.contains(&p.member));
+            let mut matched: Vec<_> = has.map(|p| p.matched).collect();
+            matched.sort_unstable_by(|a, b| b.cmp(a));
+            let at = (copies as usize).min(voters.len()) - 1;
+            matched.get(at).copied().unwrap_or_default()
+        };
+        self.electorates().map(upto).min().unwrap_or_default()
     }
 
-    /// How many durable copies stand behind an answer to `acks=all`: what the topic demands, but no more than it has replicas.
+    fn voters_at_most(&self) -> usize {
+        let voters = self.electorates().map(<[Member]>::len);
+        voters.max().unwrap_or_default()
+    }
+
+    /// How many durable copies stand behind an answer to `acks=all`: what the topic demands, but no
+    /// more than it has voters.
     pub(crate) fn copies_wanted(&self) -> u32 {
-        self.policy.in_sync_min.min(self.voters.len() as u32)
+        self.policy.in_sync_min.min(self.voters_at_most() as u32)
     }
 
     /// What is committed, and durable on as many replicas as the topic demands.
     pub(crate) fn acknowledged(&self) -> RaftIndex {
+        let most = self.voters_at_most();
         let copies = self.copies_wanted();
-        if copies as usize > self.voters.len() / 2 + 1 {
+        if copies as usize > most / 2 + 1 || self.group.configuration().is_joint() {
             return self.high.0.min(self.durable_copies(copies));
         }
         self.high.0
+    }
+
+    /// Takes note of the configurations among the entries up to `committed`, which are committed
+    /// now.
+    pub(crate) fn note_configurations(&mut self, committed: RaftIndex) {
+        let entries = self.log.internals_after(self.high.0);
+        let committed = entries.take_while(|(index, _)| *index <= committed);
+        let changes = committed.filter_map(|(at, data)| Some((Configuration::decode(data)?, at)));
+        if let Some(last) = changes.last().filter(|(_, at)| *at > self.configuration.1) {
+            self.configuration = last;
+        }
+    }
+
+    /// What a checkpoint keeps of it beside its log, as of the high watermark.
+    pub(crate) fn kept(&mut self) -> bytes::Bytes {
+        let changed = Some(&self.configuration).filter(|(_, at)| *at > RaftIndex(0));
+        Kept::encode(&self.producers, changed)
     }
 }

@@ -35,6 +35,10 @@ pub struct Shard {
     pub(crate) heard: Vec<NodeId>,
     pub(crate) led: LedSet,
     pub(crate) controller: Controller,
+    /// Groups whose members aren't all those that the metadata names, as far as it knows.
+    pub(crate) moving: BTreeSet<GroupId>,
+    /// When it is told again which of them are as they should be.
+    pub(crate) next_report: Mono,
     pub(crate) coordinators: Coordinators,
     pub(crate) calls: Calls<Appended>,
     pub(crate) deletions: Calls<Offset>,
@@ -101,6 +105,8 @@ impl Shard {
             heard: Vec::new(),
             led: LedSet::default(),
             controller: Controller::new(&settings),
+            moving: BTreeSet::new(),
+            next_report: now.mono,
             coordinators: Coordinators::default(),
             calls: Calls::default(),
             deletions: Calls::default(),

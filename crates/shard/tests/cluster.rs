@@ -3,6 +3,8 @@
 
 #[path = "cluster/operate.rs"]
 mod operate;
+#[path = "cluster/reassign.rs"]
+mod reassign;
 #[path = "cluster/snapshot.rs"]
 mod snapshot;
 

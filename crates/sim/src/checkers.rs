@@ -48,6 +48,9 @@ pub struct Violation {
     pub what: String,
 }
 
+/// A replica in one life of its process.
+pub(crate) type Life = (base::Member, u64);
+
 pub(crate) type Checked = Result<(), Violation>;
 
 pub(crate) fn violation(checker: &'static str, what: impl Into<String>) -> Violation {

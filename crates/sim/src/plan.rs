@@ -15,6 +15,8 @@ use faults::Fault;
 
 /// One second.
 pub(crate) const SECOND: Micros = 1_000_000;
+/// Percent of runs of several nodes in which partitions move.
+const MOVING_PERCENT: u64 = 40;
 /// How long faults come.
 pub(crate) const CHAOS: Micros = 60 * SECOND;
 /// How long a cluster without faults may take to converge.
@@ -72,7 +74,13 @@ impl Plan {
     pub(crate) fn new(seed: u64) -> Plan {
         let mut random = Random::new(seed);
         let random = &mut random;
-        let nodes = one_of(random, &[3, 3, 3, 3, 3, 3, 3, 5, 5, 1]);
+        let mut nodes = one_of(random, &[3, 3, 3, 3, 3, 3, 3, 5, 5, 1]);
+        // Chance of their own, so that other seeds stay what they were.
+        let moves = &mut Random::new(!seed);
+        let moving = nodes > 1 && moves.percent(MOVING_PERCENT);
+        if moving && nodes == 3 {
+            nodes = one_of(moves, &[3, 4, 4, 5]);
+        }
         let direct_batch_bytes = one_of(random, &[1_500, 4_096, 16_384]);
         let mut plan = Plan {
             seed,
@@ -97,8 +105,19 @@ impl Plan {
             faults: Vec::new(),
             last_power_loss: random.percent(40),
         };
-        if nodes >= 3 && random.percent(40) {
+        // A partition can't be moved to where what was destroyed isn't made good.
+        if nodes >= 3 && random.percent(40) && !moving {
             plan.damaged = Some(random.below(nodes as u64) as usize);
+        }
+        if moving {
+            plan.admin.replicas = one_of(moves, &[3, 3, 2]);
+            plan.admin.moves.percent = one_of(moves, &[10, 25, 50]);
+            plan.admin.moves.back_percent = one_of(moves, &[0, 15, 40]);
+            plan.admin.moves.coordinators = plan.groups.partitions;
+            // A new replica gets the whole log: it can't begin after what is gone from its front.
+            plan.admin.records_percent = 0;
+            plan.admin.retention.topics_percent = 0;
+            plan.admin.compaction.topics_percent = 0;
         }
         plan.faults = faults::draw(random, nodes, plan.damaged);
         plan.catch_up_bytes_per_second = one_of(random, &[500_000, 5_000_000, 1 << 30]);
@@ -151,6 +170,13 @@ fn admin_habits(random: &mut Random, nodes: usize) -> admin::Habits {
             topics_percent: one_of(random, &[0, 40, 80]),
             delete_retention_ms: one_of(random, &[0, 5_000, 300_000]),
             dirty_ratio: one_of(random, &["0", "0.2", "0.5"]),
+        },
+        moves: admin::moves::Moves {
+            percent: 0,
+            back_percent: 0,
+            nodes: nodes as u32,
+            replicas_min: 2,
+            coordinators: 1,
         },
     }
 }

@@ -1,7 +1,9 @@
 //! Snapshots as the `raft` crate asks for them: when a follower needs entries that are gone.
 
 use super::{Contradiction, Group};
-use base::{Bug, Mark, NodeId, RaftIndex, Term, mark, planted};
+use crate::Message;
+use crate::configure::{self, id_of};
+use base::{Bug, Configuration, Mark, Member, RaftIndex, Term, mark, planted};
 use bytes::Bytes;
 use raft::eraftpb::Snapshot;
 use raft::{ProgressState, SnapshotStatus};
@@ -14,21 +16,23 @@ pub struct Install {
     pub index: RaftIndex,
     /// Its term.
     pub term: Term,
+    /// Who belongs to the group, and the entry that says so; it may be a later one.
+    pub configuration: (Configuration, RaftIndex),
     /// What the leader's driver said.
     pub data: Bytes,
 }
 
 impl Group {
     /// A snapshot for this replica is lost, or took too long: it is probed again.
-    pub fn snapshot_failed(&mut self, node: NodeId) {
-        let progress = self.raw.raft.prs().get(u64::from(node.0));
+    pub fn snapshot_failed(&mut self, member: Member) {
+        let progress = self.raw.raft.prs().get(id_of(member));
         let is_sent = progress.is_some_and(|p| p.state == ProgressState::Snapshot);
         if !is_sent || planted(Bug::SnapshotNeverFails) {
             return;
         }
         mark(Mark::SnapshotFailed);
         self.raw
-            .report_snapshot(u64::from(node.0), SnapshotStatus::Failure);
+            .report_snapshot(id_of(member), SnapshotStatus::Failure);
     }
 
     /// A snapshot that has another entry where one is committed here.
@@ -45,13 +49,17 @@ impl Group {
     pub(super) fn take_snapshot(&mut self, number: u64, snapshot: &Snapshot) -> Install {
         let about = snapshot.get_metadata();
         let (index, term) = (RaftIndex(about.index), Term(about.term as u32));
-        let conf = about.get_conf_state().clone();
-        self.raw.mut_store().install(index, term, conf);
+        let configured = Message::configured(snapshot);
+        let configuration = configure::of_state(about.get_conf_state());
+        let store = self.raw.mut_store();
+        store.install(index, term);
+        store.configure(configuration.clone(), configured);
         self.installing = Some((number, index));
         Install {
             index,
             term,
-            data: snapshot.data.clone(),
+            configuration: (configuration, configured),
+            data: Message::data_of(snapshot),
         }
     }
 }

@@ -74,6 +74,7 @@ impl GroupLog {
         if let Some(compact) = &self.compact {
             compact.put(out);
         }
+        put_u32(out, self.settings.incarnation);
     }
 
     fn put_segment(&self, out: &mut Vec<u8>, segment: &Segment) {
@@ -114,6 +115,7 @@ impl GroupLog {
             group,
             Settings {
                 segment_bytes: fields.u32()?,
+                incarnation: 0,
             },
         );
         log.start_offset = Offset(fields.i64()?);
@@ -149,6 +151,9 @@ impl GroupLog {
                 1 => Some(Compact::read(fields)?),
                 _ => return None,
             };
+        }
+        if version >= 4 {
+            log.settings.incarnation = fields.u32()?;
         }
         let front = log.front.index.0.checked_sub(1)?;
         let begins = front <= log.committed.0

@@ -31,6 +31,7 @@ impl Pair {
     fn new(seed: u64) -> Pair {
         let settings = Settings {
             segment_bytes: 300_000,
+            incarnation: 0,
         };
         Pair {
             log: GroupLog::new(GroupId(1), settings),
@@ -262,6 +263,7 @@ fn the_same_records_lead_to_the_same_places() {
         GroupId(1),
         Settings {
             segment_bytes: 300_000,
+            incarnation: 0,
         },
     );
     let mut turn = Turn::new(1);
@@ -299,6 +301,7 @@ fn committed_entries_stay() {
         GroupId(1),
         Settings {
             segment_bytes: 1000,
+            incarnation: 0,
         },
     );
     let mut turn = Turn::new(1);
@@ -313,6 +316,7 @@ fn a_truncation_past_the_end_does_nothing() {
         GroupId(1),
         Settings {
             segment_bytes: 1000,
+            incarnation: 0,
         },
     );
     let mut turn = Turn::new(1);

@@ -22,6 +22,7 @@ impl Log {
         let (mut storage, _) = Storage::open(disk.port(), SMALL).unwrap();
         let settings = Settings {
             segment_bytes: 200_000,
+            incarnation: 0,
         };
         let mut turn = Turn::new(1);
         turn.create(GROUP, settings);

@@ -12,15 +12,18 @@ use base::{Bug, GroupId, RaftIndex};
 
 /// A directory with something of everything, all of it durable and known to be.
 fn example(settings: StorageSettings) -> (MemDisk, Shard) {
-    example_of(settings, true)
+    example_of(settings, 4)
 }
 
-/// As [`example`], with or without logs whose start has moved.
-fn example_of(settings: StorageSettings, starts: bool) -> (MemDisk, Shard) {
+/// As [`example`], with what a version of the format knew: since 2 the start of logs moves, since
+/// 4 replicas have incarnations.
+fn example_of(settings: StorageSettings, version: u32) -> (MemDisk, Shard) {
     let disk = MemDisk::new();
     let mut shard = Shard::new(7);
+    let starts = version >= 2;
     shard.starts = starts;
     shard.installs = false;
+    shard.incarnations = u32::from(version >= 4);
     let (mut storage, _) = Storage::open(disk.port(), settings).unwrap();
     for round in 0..4 {
         let mut turn = Turn::new(shard.next_turn);
@@ -290,6 +293,7 @@ fn a_removed_group_leaves_nothing_and_its_id_can_come_again() {
     let mut turn = Turn::new(3);
     let settings = Settings {
         segment_bytes: 1000,
+        incarnation: 0,
     };
     turn.create(id, settings);
     shard.groups.get_mut(&id).unwrap().log = crate::GroupLog::new(id, settings);

@@ -47,6 +47,7 @@ pub(crate) struct Keyed {
 fn settings() -> Settings {
     Settings {
         segment_bytes: 3000,
+        incarnation: 0,
     }
 }
 

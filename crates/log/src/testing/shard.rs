@@ -99,6 +99,8 @@ pub(crate) struct Shard {
     pub(crate) starts: bool,
     /// Whether logs are replaced by what a leader says.
     pub(crate) installs: bool,
+    /// 1 if its replicas have incarnations, else 0.
+    pub(crate) incarnations: u32,
     /// What there was after each step since the last acknowledged turn; the first is that turn's.
     pub(crate) states: Vec<Snapshot>,
 }
@@ -112,6 +114,7 @@ impl Shard {
             next_group: 0,
             starts: true,
             installs: true,
+            incarnations: 1,
             states: vec![Snapshot::new()],
         }
     }
@@ -220,6 +223,7 @@ impl Shard {
         }
         let settings = Settings {
             segment_bytes: 20_000,
+            incarnation: self.incarnations * self.next_group as u32 % 5,
         };
         turn.create(id, settings);
         let log = GroupLog::new(id, settings);
@@ -269,6 +273,7 @@ impl Shard {
             next_group: self.next_group,
             starts: self.starts,
             installs: self.installs,
+            incarnations: self.incarnations,
             states: self.states.clone(),
         }
     }

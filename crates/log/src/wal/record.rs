@@ -17,6 +17,8 @@ const DIRECT: u8 = 6;
 const INTERNAL: u8 = 7;
 const TRUNCATE: u8 = 8;
 const INSTALL: u8 = 9;
+/// As [`CREATE`], of a replica that isn't the first that the node has of the group.
+const CREATE_AGAIN: u8 = 11;
 
 /// A record as recovery reads it.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,8 +46,12 @@ pub(crate) fn put_turn(out: &mut Vec<u8>, number: u64) {
 pub(crate) fn put(out: &mut Vec<u8>, record: &Record, direct: bool) {
     match record {
         Record::Create { group, settings } => {
-            begin(out, CREATE, *group);
+            let again = settings.incarnation > 0;
+            begin(out, if again { CREATE_AGAIN } else { CREATE }, *group);
             put_u32(out, settings.segment_bytes);
+            if again {
+                put_u32(out, settings.incarnation);
+            }
         }
         Record::Remove { group } => begin(out, REMOVE, *group),
         Record::State { group, state } => {
@@ -127,10 +133,14 @@ fn read(fields: &mut Fields<'_>, body: &Bytes) -> Option<Logged> {
     }
     let group = GroupId(fields.u64()?);
     Some(Logged::Whole(match kind {
-        CREATE => Record::Create {
+        CREATE | CREATE_AGAIN => Record::Create {
             group,
             settings: Settings {
                 segment_bytes: fields.u32()?,
+                incarnation: match kind {
+                    CREATE => 0,
+                    _ => fields.u32()?,
+                },
             },
         },
         REMOVE => Record::Remove { group },

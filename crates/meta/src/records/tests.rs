@@ -14,6 +14,7 @@ fn version_1() -> Vec<(&'static str, Record)> {
     let partition = |group, nodes: &[u32]| PartitionInfo {
         group: GroupId(group),
         replicas: nodes.iter().map(|node| NodeId(*node)).collect(),
+        moves: None,
     };
     let configs = [("durability", "memory"), ("retention.ms", "-1")];
     vec![
@@ -104,7 +105,40 @@ fn version_1() -> Vec<(&'static str, Record)> {
             "node_unregistered",
             Record::NodeUnregistered { node: NodeId(300) },
         ),
+        (
+            "partitions_reassigned",
+            Record::PartitionsReassigned {
+                id: Uuid([0xab; 16]),
+                partitions: vec![(Partition(1), placed())],
+            },
+        ),
     ]
+}
+
+/// A replica on 300 goes, one on 2 comes; one on 4 was to come and isn't any more.
+fn placed() -> Placed {
+    let nodes = |nodes: &[u32]| nodes.iter().map(|node| NodeId(*node)).collect();
+    Placed {
+        replicas: nodes(&[1, 2, 300]),
+        moves: Moves {
+            founders: nodes(&[300, 1]),
+            next_incarnation: 3,
+            incarnations: vec![
+                Member {
+                    node: NodeId(4),
+                    incarnation: 1,
+                },
+                Member {
+                    node: NodeId(2),
+                    incarnation: 2,
+                },
+            ],
+            adding: nodes(&[2]),
+            removing: nodes(&[300]),
+            leaving: nodes(&[4, 300]),
+            under_way: true,
+        },
+    }
 }
 
 const GOLDEN: &str = include_str!("../../testdata/v1/records.txt");

@@ -5,9 +5,9 @@ use super::{read_result, write_result};
 use crate::codec::{Malformed, Reader, Writer};
 use crate::{
     Amount, ConfigChange, Edit, Entity, MorePartitions, Quorum, QuorumMember, QuotaChange,
-    Resource, ResourceKind, Whom,
+    Reassignment, Resource, ResourceKind, Whom, records,
 };
-use base::{RaftIndex, Refusal, Term, WallMs};
+use base::{GroupId, Member, Partition, RaftIndex, Refusal, Term, WallMs};
 
 pub(crate) fn write_resource(w: &mut Writer, resource: &Resource) {
     w.byte(match resource.kind {
@@ -182,4 +182,30 @@ pub(super) fn read_quorum(r: &mut Reader<'_>) -> Result<Quorum, Malformed> {
             })
         })?,
     })
+}
+
+pub(crate) fn write_reassignment(w: &mut Writer, change: &Reassignment) {
+    w.text(&change.topic);
+    w.number(u64::from(change.partition.0));
+    w.option(change.target.as_ref(), |w, nodes| w.nodes(nodes));
+}
+
+pub(crate) fn read_reassignment(r: &mut Reader<'_>) -> Result<Reassignment, Malformed> {
+    Ok(Reassignment {
+        topic: r.text()?,
+        partition: Partition(r.small()?),
+        target: r.option(Reader::nodes)?,
+    })
+}
+
+pub(crate) fn write_voters(w: &mut Writer, (group, voters): &(GroupId, Vec<Member>)) {
+    w.number(group.0);
+    w.list(voters, |w, member| {
+        w.number(u64::from(member.node.0));
+        w.number(u64::from(member.incarnation));
+    });
+}
+
+pub(crate) fn read_voters(r: &mut Reader<'_>) -> Result<(GroupId, Vec<Member>), Malformed> {
+    Ok((GroupId(r.number()?), r.list(records::read_member)?))
 }

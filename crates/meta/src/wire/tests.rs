@@ -86,6 +86,24 @@ fn commands() -> Vec<Command> {
             validate_only: false,
         },
         Command::UnregisterNode { node: NodeId(9) },
+        Command::Reassign {
+            changes: vec![
+                crate::Reassignment {
+                    topic: "t".to_owned(),
+                    partition: base::Partition(3),
+                    target: Some(vec![NodeId(1), NodeId(4)]),
+                },
+                crate::Reassignment {
+                    topic: "u".to_owned(),
+                    partition: base::Partition(0),
+                    target: None,
+                },
+            ],
+            keep_factor: true,
+        },
+        Command::Reassigned {
+            groups: vec![(base::GroupId(7), vec![base::Member::founder(NodeId(300))])],
+        },
         Command::DescribeQuorum,
     ]
 }

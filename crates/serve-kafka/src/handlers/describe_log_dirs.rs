@@ -46,7 +46,7 @@ fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<S
             let asked = wanted
                 .as_ref()
                 .is_none_or(|wanted| wanted.contains(&(topic.name.clone(), index)));
-            if asked && info.replicas.contains(&node) {
+            if asked && info.member_on(node).is_some() {
                 groups.push(info.group);
             }
         }

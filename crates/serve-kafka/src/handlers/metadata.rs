@@ -297,6 +297,9 @@ pub(crate) fn partition(
     let nodes = info.replicas.iter().copied();
     let replicas: Vec<i32> = nodes.clone().map(node_id).collect();
     let (heard, silent): (Vec<_>, Vec<_>) = nodes.partition(|node| broker.hears(*node));
+    // One that comes has everything when it is there.
+    let adding = info.reassigning().map_or(&[][..], |(adding, _)| adding);
+    let in_sync = heard.into_iter().filter(|node| !adding.contains(node));
     let epoch = broker
         .leader_epoch(info.group)
         .map_or(-1, |term| term.epoch());
@@ -309,7 +312,7 @@ pub(crate) fn partition(
         partition_index,
         leader_id: leader.map_or(-1, |(node, _)| node_id(node)),
         leader_epoch: leader.map_or(epoch, |(_, term)| term.epoch()),
-        isr_nodes: heard.into_iter().map(node_id).collect(),
+        isr_nodes: in_sync.map(node_id).collect(),
         replica_nodes: replicas,
         offline_replicas: silent.into_iter().map(node_id).collect(),
     }

@@ -248,6 +248,7 @@ mod tests {
             GroupId(0),
             log::Settings {
                 segment_bytes: 1 << 20,
+                incarnation: 0,
             },
         );
         let orders = Orders::default();

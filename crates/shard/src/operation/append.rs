@@ -102,11 +102,7 @@ impl Shard {
         let min = replica.copies_wanted();
         if acks == Acks::All && min > 1 {
             let lag = self.settings.replica_lag_max;
-            if replica
-                .in_sync(self.settings.node, self.now.mono, lag)
-                .len()
-                < min as usize
-            {
+            if replica.voters_in_sync(self.now.mono, lag) < min as usize {
                 return Err(Refusal::NotEnoughReplicas { min });
             }
         }
@@ -226,7 +222,8 @@ impl Shard {
         if replica.rest == Rest::Quiet {
             // All had everything as long as it was quiet.
             let now = self.now.mono;
-            replica.caught_up = replica.voters.iter().map(|n| (*n, now)).collect();
+            let members = replica.group.configuration().members();
+            replica.caught_up = members.map(|member| (member, now)).collect();
         }
         replica.rest = Rest::Active(0);
         if announced && replica.group.is_leader() {

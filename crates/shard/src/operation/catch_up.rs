@@ -103,10 +103,9 @@ impl Shard {
     /// A replica that can't read its own log must not lead it: others have what it lost. It neither
     /// votes nor takes entries until it is repaired.
     pub(crate) fn on_unreadable(&mut self, group: GroupId, fault: &ReadFault) {
-        let node = self.settings.node;
         if let (ReadFault::Corrupt { .. }, Some(replica)) = (fault, self.replicas.get_mut(&group)) {
             replica.suspect = Some(fault.to_string());
-            if replica.voters != [node] {
+            if !replica.is_alone() {
                 replica.group.resign();
                 self.touch(group);
             }

@@ -118,7 +118,7 @@ impl Shard {
     }
 
     fn send(&mut self, group: GroupId, message: Message) {
-        if let Some(peer) = self.peers.get_mut(&message.to()) {
+        if let Some(peer) = self.peers.get_mut(&message.to().node) {
             peer.outbox.push(Item::Raft(group, message));
         }
     }
@@ -160,9 +160,11 @@ impl Shard {
         if planted(Bug::NewLeaderGuessesHighWatermark) {
             replica.high.1 = replica.log.end_offset();
         }
-        replica.caught_up = replica.voters.iter().map(|n| (*n, now)).collect();
+        let electors = replica.group.configuration().electors();
+        replica.caught_up = electors.map(|member| (member, now)).collect();
         replica.end_at_beat = replica.log.last_index();
         replica.elect_at = None;
+        replica.sealed = None;
         replica.rest = crate::replica::Rest::Active(0);
         let term = replica.group.term();
         self.led.set(group, Led::Leads { term, quiet: false });
@@ -230,6 +232,7 @@ impl Shard {
         let offset = offset.expect("the offset after an entry that was not committed is known");
         let start = replica.log.start_offset();
         let compaction = replica.log.compaction();
+        replica.note_configurations(committed);
         replica.log.commit(&mut self.turn, committed);
         let compacts = replica.log.compaction() != compaction;
         let start_moved = replica.log.start_offset() > start;
@@ -292,6 +295,18 @@ impl Shard {
             self.in_flight.push_back((number, Vec::new()));
         } else {
             self.in_flight.push_back((number, opened));
+        }
+    }
+
+    /// Drops what is under way for a replica that ended.
+    pub(crate) fn forget_under_way(&mut self, group: GroupId) {
+        let readies = self.in_flight.iter_mut().map(|(_, readies)| readies);
+        for readies in readies.chain([&mut self.opened]) {
+            readies.retain(|ready| ready.group != group);
+        }
+        let written = self.settling.iter_mut().map(|(_, written)| written);
+        for written in written.chain([&mut self.written]) {
+            written.retain(|(id, _)| *id != group);
         }
     }
 
@@ -369,7 +384,7 @@ impl Shard {
             .replicas
             .values_mut()
             .map(|r| {
-                let app = bytes::Bytes::from(r.producers.checkpoint());
+                let app = r.kept();
                 let state = HardState {
                     commit: r.high.0,
                     ..r.recorded
@@ -378,7 +393,7 @@ impl Shard {
             })
             .collect();
         let stored = self.stored.values().map(|s| {
-            let app = bytes::Bytes::from(s.producers.checkpoint());
+            let app = s.kept();
             (&s.log, s.state, app, s.producers.as_of())
         });
         let body = log::checkpoint(live.into_iter().chain(stored), &[]);

@@ -32,7 +32,7 @@ impl Shard {
         let Some(replica) = self.replicas.get(&group) else {
             return;
         };
-        if replica.elect_at.is_some() || replica.group.is_leader() {
+        if replica.elect_at.is_some() || replica.group.is_leader() || !replica.group.is_elector() {
             return;
         }
         let delay = election_delay(replica, self.settings.node, cause);
@@ -73,8 +73,8 @@ impl Shard {
 
     fn campaign_if_leaderless(&mut self, group: GroupId) {
         let replica = &self.replicas[&group];
-        let keeps_still = replica.suspect.is_some() || self.leaving;
-        if replica.group.is_leader() || keeps_still || self.hears_leader(replica) {
+        let may = replica.group.is_elector() && replica.suspect.is_none() && !self.leaving;
+        if !may || replica.group.is_leader() || self.hears_leader(replica) {
             return;
         }
         mark(Mark::Campaigned);
@@ -85,7 +85,7 @@ impl Shard {
         let again = RETRY * (1 << replica.campaigns.min(RETRY_DOUBLINGS_MAX));
         replica.campaigns += 1;
         self.touch(group);
-        if self.replicas[&group].voters.len() > 1 {
+        if !self.replicas[&group].is_alone() {
             self.set_election(group, Some(again));
         }
     }
@@ -128,10 +128,11 @@ impl Shard {
 /// None: at once.
 fn election_delay(replica: &Replica, node: NodeId, cause: Cause) -> Option<Duration> {
     let lost = replica.group.leader().filter(|_| cause == Cause::Lost);
-    let order = replica.voters.iter().filter(|n| Some(**n) != lost);
-    let rank = order.take_while(|n| **n != node).count() as u32;
+    let electors = replica.group.configuration().electors();
+    let order = electors.filter(|member| Some(member.node) != lost);
+    let rank = order.take_while(|member| member.node != node).count() as u32;
     match cause {
-        _ if replica.voters.len() == 1 => None,
+        _ if replica.is_alone() => None,
         Cause::Fresh if rank == 0 => None,
         Cause::Fresh => Some(limits::LEADER_SILENCE + STAGGER * rank),
         Cause::Lost => Some(STAGGER * rank),

@@ -3,9 +3,9 @@
 use crate::Shard;
 use crate::operation::elect::Cause;
 use crate::replica::{Policy, Replica, Stored};
-use base::{GroupId, NodeId, RaftIndex, Refusal};
+use base::{GroupId, Mark, Member, NodeId, RaftIndex, Refusal, mark};
 use log::{GroupLog, Settings as LogSettings};
-use meta::{Image, Topic};
+use meta::{Image, PartitionInfo, Topic};
 use std::sync::Arc;
 
 impl Shard {
@@ -26,16 +26,19 @@ impl Shard {
             max_compaction_lag_ms: i64::MAX,
             delete_retention_ms: 0,
         };
-        let settings = LogSettings { segment_bytes };
-        let voters = self.settings.voters.clone();
-        self.open_group(GroupId::META, voters, policy, settings, Cause::Lost);
+        let settings = LogSettings {
+            segment_bytes,
+            incarnation: 0,
+        };
+        let founders = self.settings.voters.clone();
+        self.open_group(GroupId::META, &founders, policy, settings, Cause::Lost);
         self.apply_metadata();
     }
 
     fn open_group(
         &mut self,
         group: GroupId,
-        voters: Vec<NodeId>,
+        founders: &[NodeId],
         policy: Policy,
         settings: LogSettings,
         cause: Cause,
@@ -52,7 +55,7 @@ impl Shard {
             self.note(note);
         }
         let node = self.settings.node;
-        let replica = Replica::new(node, voters, policy, stored, self.now.mono);
+        let replica = Replica::new(node, founders, policy, stored, self.now.mono);
         self.replicas.insert(group, Box::new(replica));
         if let Some(why) = self.lost.clone() {
             self.suspect(group, &why);
@@ -104,21 +107,25 @@ impl Shard {
 
     fn open_topic(&mut self, topic: &Topic) {
         let policy = Policy::of(&topic.settings);
-        let segments = LogSettings {
-            segment_bytes: topic.settings.segment_bytes,
-        };
         for partition in &topic.partitions {
-            if !partition.replicas.contains(&self.settings.node) {
+            let Some(member) = self.member_of(partition) else {
                 continue;
-            }
+            };
             match self.replicas.get_mut(&partition.group) {
                 Some(replica) => {
                     replica.policy = policy;
                     replica.log.roll_at(policy.segment_bytes, policy.segment_ms);
                 }
                 None => {
-                    let voters = partition.replicas.clone();
-                    self.open_group(partition.group, voters, policy, segments, Cause::Fresh);
+                    let segments = LogSettings {
+                        segment_bytes: topic.settings.segment_bytes,
+                        incarnation: member.incarnation,
+                    };
+                    if member.incarnation > 0 && partition.founders().contains(&member.node) {
+                        mark(Mark::ReplicaReturned);
+                    }
+                    let founders = partition.founders();
+                    self.open_group(partition.group, founders, policy, segments, Cause::Fresh);
                 }
             }
             if topic.name == meta::names::CONSUMER_OFFSETS {
@@ -130,19 +137,48 @@ impl Shard {
     fn retire_topic(&mut self, topic: &Topic) {
         self.record_metadata_commit();
         for partition in &topic.partitions {
-            let group = partition.group;
-            let stored = self.stored.remove(&group).is_some();
-            self.retire_coordinator(group);
-            if let Some(mut replica) = self.replicas.remove(&group) {
-                self.refuse_appends(&mut replica, &Refusal::UnknownTopic);
-                self.refuse_deletions(&mut replica, &Refusal::UnknownTopic);
-                self.woken.extend(replica.parked.iter());
-                self.led.set(group, consensus::Led::Gone);
-                self.turn.remove(group);
-            } else if stored {
+            self.moving.remove(&partition.group);
+            self.retire(partition.group, &Refusal::UnknownTopic);
+        }
+    }
+
+    /// The member of a partition's group that lives on this node, or is to. One that is over goes,
+    /// data and all. One that is newer than the image waits until the image has caught up.
+    fn member_of(&mut self, partition: &PartitionInfo) -> Option<Member> {
+        let (group, node) = (partition.group, self.settings.node);
+        match partition.is_moving() {
+            true => self.moving.insert(group),
+            false => self.moving.remove(&group),
+        };
+        let wanted = partition.member_on(node);
+        let live = self.replicas.get(&group).map(|r| r.group.me());
+        let there = live.or_else(|| Some(self.stored.get(&group)?.member(node)));
+        if there.is_some_and(|member| partition.is_over(member)) {
+            mark(Mark::ReplicaRemoved);
+            self.record_metadata_commit();
+            self.retire(group, &Refusal::NotLeader { leader: None });
+            return wanted;
+        }
+        wanted.filter(|wanted| there.is_none_or(|there| there == *wanted))
+    }
+
+    /// A replica ends here, and what waits for it. Nothing of it that is still under way may be
+    /// taken for news of one that this node gets of the same group later.
+    fn retire(&mut self, group: GroupId, refusal: &Refusal) {
+        let stored = self.stored.remove(&group).is_some();
+        self.retire_coordinator(group);
+        let Some(mut replica) = self.replicas.remove(&group) else {
+            if stored {
                 self.turn.remove(group);
             }
-        }
+            return;
+        };
+        self.refuse_appends(&mut replica, refusal);
+        self.refuse_deletions(&mut replica, refusal);
+        self.woken.extend(replica.parked.iter());
+        self.led.set(group, consensus::Led::Gone);
+        self.turn.remove(group);
+        self.forget_under_way(group);
     }
 
     /// The process is about to stop: hands the leaderships over, and takes none any more.
@@ -165,16 +201,17 @@ impl Shard {
             return;
         }
         let progress = replica.group.progress();
-        let has = |node: &NodeId| {
-            let found = progress.iter().find(|p| p.node == *node);
+        let has = |member: &Member| {
+            let found = progress.iter().find(|p| p.member == *member);
             found.map_or(RaftIndex(0), |p| p.matched)
         };
-        let alive = |n: &&NodeId| self.peers.get(n).is_some_and(|p| !p.lost);
-        let others = replica.voters.iter().filter(alive);
+        let alive = |m: &Member| self.peers.get(&m.node).is_some_and(|p| !p.lost);
+        let others: Vec<Member> = replica.group.configuration().electors().collect();
+        let others = others.into_iter().filter(alive);
         // Of several that have the most the first one.
-        let best = others.rev().max_by_key(|node| has(node)).copied();
+        let best = others.rev().max_by_key(|member| has(member));
         if let Some(best) = best {
-            self.hand_over(group, best);
+            self.hand_over(group, best.node);
         }
     }
 
@@ -187,7 +224,7 @@ impl Shard {
     pub(crate) fn leaderships(&self) -> usize {
         self.replicas
             .values()
-            .filter(|r| r.was_leader && r.voters.len() > 1)
+            .filter(|r| r.was_leader && !r.is_alone())
             .count()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::Shard;
 use crate::api::{EpochPart, OffsetAnswer, OffsetPart, OffsetQuery, ReplicaStatus, Reply, ReplyTo};
-use base::{GroupId, Offset, Refusal};
+use base::{Configuration, GroupId, Offset, RaftIndex, Refusal};
 use log::TimeQuery;
 
 impl Shard {
@@ -104,16 +104,23 @@ impl Shard {
         Some(self.replicas.get(&group)?.producers.checkpoint())
     }
 
+    /// Who belongs to a group as this node's replica knows it, and the entry that says so.
+    pub fn configuration(&self, group: GroupId) -> Option<(&Configuration, RaftIndex)> {
+        let group = &self.replicas.get(&group)?.group;
+        Some((group.configuration(), group.configured()))
+    }
+
     /// Where this node's replica of a group stands.
     pub fn replica_status(&self, group: GroupId) -> Option<ReplicaStatus> {
         let replica = self.replicas.get(&group)?;
-        let (node, lag) = (self.settings.node, self.settings.replica_lag_max);
+        let lag = self.settings.replica_lag_max;
         let leads = replica.group.is_leader();
         Some(ReplicaStatus {
             group,
+            member: replica.group.me(),
             leader: replica.leader(),
             in_sync: if leads {
-                replica.in_sync(node, self.now.mono, lag)
+                replica.in_sync(self.now.mono, lag)
             } else {
                 Vec::new()
             },

@@ -8,7 +8,7 @@ use crate::Shard;
 use crate::led::PeerLed;
 use crate::operation::elect::Cause;
 use crate::replica::{Replica, Rest};
-use base::{GroupId, Mark, Mono, NodeId, Random, Term, limits, mark};
+use base::{GroupId, Mark, Member, Mono, NodeId, Random, Term, limits, mark};
 use bytes::Bytes;
 use consensus::{Frame, Item, Led, LedDelta, Message, Seen};
 use std::time::Duration;
@@ -92,7 +92,7 @@ impl Shard {
 
     /// Groups that this node leads and `node` follows need heartbeats again.
     fn wake_groups_with(&mut self, node: NodeId) {
-        let with = |r: &Replica| r.was_leader && r.voters.contains(&node);
+        let with = |r: &Replica| r.was_leader && r.group.configuration().has_node(node);
         let groups: Vec<_> = self
             .replicas
             .values()
@@ -107,7 +107,7 @@ impl Shard {
     /// What was on its way to `node` may be lost: ask it again where it stands.
     fn probe(&mut self, node: NodeId) {
         self.wake_groups_with(node);
-        let with = |r: &&mut Box<Replica>| r.was_leader && r.voters.contains(&node);
+        let with = |r: &&mut Box<Replica>| r.was_leader && r.group.configuration().has_node(node);
         let mut groups = Vec::new();
         for replica in self.replicas.values_mut().filter(with) {
             replica.group.unreachable(node);
@@ -212,7 +212,8 @@ impl Shard {
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
-        let strangers = message.from() != from || message.to() != self.settings.node;
+        // What was meant for a replica that this node had before, or will have, isn't for this one.
+        let strangers = message.from().node != from || message.to() != replica.group.me();
         if strangers || replica.suspect.is_some() {
             return;
         }
@@ -276,6 +277,7 @@ impl Shard {
         self.review_held();
         self.review_stalled();
         self.confirm_again();
+        self.reconfigure();
         self.apply_metadata();
     }
 
@@ -290,7 +292,7 @@ impl Shard {
             let Some(replica) = self.replicas.get(&group) else {
                 return;
             };
-            if replica.voters.len() > 1 && replica.rest != Rest::Quiet {
+            if !replica.is_alone() && replica.rest != Rest::Quiet {
                 self.beat_led_group(group);
                 self.review_snapshots(group);
             }
@@ -330,7 +332,7 @@ impl Shard {
         let progress = replica.group.progress();
         for peer in &progress {
             if peer.matched >= replica.end_at_beat {
-                replica.caught_up.insert(peer.node, now);
+                replica.caught_up.insert(peer.member, now);
             }
         }
         replica.end_at_beat = last;
@@ -339,12 +341,10 @@ impl Shard {
             && replica.group.may_propose()
             && replica.group.committed_in_term()
             && progress.iter().all(|p| {
-                p.matched == last && (p.committed == last || p.node == self.settings.node)
+                p.matched == last && (p.committed == last || p.member == replica.group.me())
             });
-        let all_heard = replica
-            .voters
-            .iter()
-            .all(|n| self.peers.get(n).is_none_or(|p| !p.lost));
+        let heard = |m: Member| self.peers.get(&m.node).is_none_or(|p| !p.lost);
+        let all_heard = replica.group.configuration().members().all(heard);
         replica.rest = match replica.rest {
             Rest::Active(beats) if whole && all_heard && beats + 1 >= BEATS_TO_QUIET => {
                 mark(Mark::BecameQuiet);
@@ -355,8 +355,11 @@ impl Shard {
             Rest::Active(beats) if whole => Rest::Active(beats + 1),
             Rest::Active(_) => Rest::Active(0),
             Rest::Announced(version) => {
-                let has = |n: &NodeId| self.peers.get(n).is_none_or(|p| p.acked >= version);
-                if replica.voters.iter().all(has) {
+                let has = |m: Member| {
+                    let peer = self.peers.get(&m.node);
+                    peer.is_none_or(|p| p.acked >= version)
+                };
+                if replica.group.configuration().members().all(has) {
                     Rest::Quiet
                 } else {
                     replica.rest

@@ -76,7 +76,7 @@ impl Shard {
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
-        if replica.group.is_leader() && replica.voters.contains(&to) {
+        if replica.group.is_leader() {
             replica.group.transfer(to);
             // Only the ticks of a group that isn't quiet end a transfer that comes to nothing.
             self.wake_group(group);

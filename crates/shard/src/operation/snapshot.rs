@@ -12,7 +12,7 @@
 use crate::Shard;
 use crate::producers::Producers;
 use crate::replica::Replica;
-use base::{Bug, GroupId, Mark, NodeId, RaftIndex, limits, mark, planted};
+use base::{Bug, GroupId, Mark, Member, RaftIndex, limits, mark, planted};
 use bytes::Bytes;
 use consensus::{Install, Message};
 use log::Origin;
@@ -111,7 +111,7 @@ impl Shard {
         let contents = Contents::decode(&install.data);
         let contents = contents.expect("what the group was handed was read before");
         let producers = contents.producers().expect("read before too");
-        let Contents { origin, .. } = contents;
+        let (origin, as_of) = (contents.origin, contents.as_of);
         assert_eq!(origin.term(), install.term, "it is the entry's own term");
         mark(Mark::SnapshotInstalled);
         if replica.log.last_index() > RaftIndex(0) {
@@ -132,9 +132,10 @@ impl Shard {
             // What it has not replayed is gone; what is left says it all.
             coordinator.forget();
         }
-        let (app, as_of) = (contents.producers, contents.as_of);
-        replica.log.install(&mut self.turn, origin, app, as_of);
         replica.producers = producers;
+        replica.configuration = install.configuration.clone();
+        let app = replica.kept();
+        replica.log.install(&mut self.turn, origin, app, as_of);
         replica.next_offset = replica.log.end_offset();
         self.woken.extend(replica.parked.iter());
     }
@@ -149,18 +150,19 @@ impl Shard {
             return;
         }
         let progress = replica.group.progress();
-        let under_way = |node: &NodeId| progress.iter().any(|p| p.node == *node && p.snapshot);
-        replica.snapshots.retain(|node, _| under_way(node));
+        let under_way =
+            |member: &Member| progress.iter().any(|p| p.member == *member && p.snapshot);
+        replica.snapshots.retain(|member, _| under_way(member));
         let late = |sent: &base::Mono| now.since(*sent) >= limits::SNAPSHOT_PATIENCE;
-        let late: Vec<NodeId> = replica
+        let late: Vec<Member> = replica
             .snapshots
             .iter()
             .filter(|(_, sent)| late(sent))
-            .map(|(node, _)| *node)
+            .map(|(member, _)| *member)
             .collect();
-        for node in late {
-            replica.snapshots.remove(&node);
-            replica.group.snapshot_failed(node);
+        for member in late {
+            replica.snapshots.remove(&member);
+            replica.group.snapshot_failed(member);
         }
     }
 }

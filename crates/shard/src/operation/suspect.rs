@@ -51,9 +51,8 @@ impl Shard {
 
     /// A group that is on no other node has nobody to defer to.
     pub(crate) fn suspect(&mut self, group: GroupId, why: &str) {
-        let node = self.settings.node;
         if let Some(replica) = self.replicas.get_mut(&group)
-            && replica.voters != [node]
+            && !replica.is_alone()
         {
             replica.suspect.get_or_insert_with(|| why.to_string());
             replica.group.resign();

@@ -301,7 +301,10 @@ mod tests {
         let mut kept = Kept::default();
         let create = Record::Create {
             group: GroupId(1),
-            settings: Settings { segment_bytes: 9 },
+            settings: Settings {
+                segment_bytes: 9,
+                incarnation: 0,
+            },
         };
         let first = vec![create, entry(1, 1), entry(2, 3), vote(4, 2)];
         assert_eq!(kept.handed(1, &turn(1, first)), None);

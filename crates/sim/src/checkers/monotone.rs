@@ -1,13 +1,13 @@
 //! High watermarks don't go back: those of a replica while its process lives, and those that a
 //! connection is told of a partition within a leader epoch.
 
-use super::{Checked, Part, violation};
+use super::{Checked, Life, Part, violation};
 use std::collections::BTreeMap;
 
 /// The highest watermarks by who told them.
 #[derive(Default)]
 pub(crate) struct Monotone {
-    replicas: BTreeMap<(u32, u64, Part), i64>,
+    replicas: BTreeMap<(Life, Part), i64>,
     connections: BTreeMap<(u64, Part), i64>,
 }
 
@@ -22,10 +22,12 @@ fn rise(highest: &mut i64, to: i64, who: impl FnOnce() -> String) -> Checked {
 }
 
 impl Monotone {
-    /// A replica stands at `high_watermark`.
-    pub(crate) fn replica(&mut self, node: u32, life: u64, part: Part, high: i64) -> Checked {
-        let highest = self.replicas.entry((node, life, part)).or_insert(high);
-        rise(highest, high, || format!("{part} on node {node}"))
+    /// A replica, in one life of its process, stands at `high_watermark`.
+    pub(crate) fn replica(&mut self, replica: Life, part: Part, high: i64) -> Checked {
+        let highest = self.replicas.entry((replica, part)).or_insert(high);
+        rise(highest, high, || {
+            format!("{part} on node {}", replica.0.node)
+        })
     }
 
     /// A connection to one process of one node was told `high_watermark`, in the order of its
@@ -42,17 +44,19 @@ impl Monotone {
 mod tests {
     use super::super::testing::PART;
     use super::*;
+    use base::{Member, NodeId};
 
     #[test]
     fn a_watermark_that_goes_back_is_caught() {
         let mut monotone = Monotone::default();
-        assert_eq!(monotone.replica(1, 1, PART, 5), Ok(()));
+        let one = Member::founder(NodeId(1));
+        assert_eq!(monotone.replica((one, 1), PART, 5), Ok(()));
         assert_eq!(
-            monotone.replica(1, 2, PART, 4),
+            monotone.replica((one, 2), PART, 4),
             Ok(()),
             "a new process may lag"
         );
-        assert!(monotone.replica(1, 1, PART, 4).is_err());
+        assert!(monotone.replica((one, 1), PART, 4).is_err());
         assert_eq!(monotone.connection(1, PART, 5), Ok(()));
         assert_eq!(monotone.connection(2, PART, 4), Ok(()));
         assert!(monotone.connection(1, PART, 4).is_err());

@@ -2,7 +2,7 @@
 //! back, never above the high watermark. What lies at or above the start is never lost; that is
 //! for the checkers of final logs, which look at all of it.
 
-use super::{Checked, Part, violation};
+use super::{Checked, Life, Part, violation};
 use std::collections::BTreeMap;
 
 /// What was said of one partition's start.
@@ -19,7 +19,7 @@ struct Known {
 #[derive(Default)]
 pub(crate) struct Starts {
     parts: BTreeMap<Part, Known>,
-    replicas: BTreeMap<(u32, u64, Part), i64>,
+    replicas: BTreeMap<(Life, Part), i64>,
     connections: BTreeMap<(u64, Part), i64>,
 }
 
@@ -83,18 +83,13 @@ impl Starts {
     }
 
     /// A replica starts at `start` and is committed up to `high`.
-    pub(crate) fn replica(
-        &mut self,
-        (node, life): (u32, u64),
-        part: Part,
-        start: i64,
-        high: i64,
-    ) -> Checked {
+    pub(crate) fn replica(&mut self, replica: Life, part: Part, start: i64, high: i64) -> Checked {
+        let node = replica.0.node;
         if start > high {
             let what = format!("{part} on node {node} starts at {start}, committed is {high}");
             return Err(violation("no start is above the high watermark", what));
         }
-        let highest = self.replicas.entry((node, life, part)).or_insert(start);
+        let highest = self.replicas.entry((replica, part)).or_insert(start);
         rise(highest, start, || format!("{part} on node {node}"))?;
         self.told(part, start, || format!("node {node}"))
     }
@@ -114,6 +109,7 @@ impl Starts {
 mod tests {
     use super::super::testing::PART;
     use super::*;
+    use base::{Member, NodeId};
 
     #[test]
     fn a_start_that_nobody_asked_for_is_caught() {
@@ -130,12 +126,17 @@ mod tests {
     fn a_start_that_goes_back_is_caught() {
         let mut starts = Starts::default();
         starts.asked(PART, ANYWHERE);
+        let one = Member::founder(NodeId(1));
         starts.told(PART, 3, || "a".into()).unwrap();
         assert_eq!(starts.verify(PART, 3), Ok(()));
         assert!(starts.verify(PART, 2).is_err());
-        assert_eq!(starts.replica((1, 1), PART, 2, 9), Ok(()), "it lags");
-        assert!(starts.replica((1, 1), PART, 1, 9).is_err());
-        assert_eq!(starts.replica((1, 2), PART, 1, 9), Ok(()), "a new process");
+        assert_eq!(starts.replica((one, 1), PART, 2, 9), Ok(()), "it lags");
+        assert!(starts.replica((one, 1), PART, 1, 9).is_err());
+        assert_eq!(
+            starts.replica((one, 2), PART, 1, 9),
+            Ok(()),
+            "a new process"
+        );
         assert_eq!(starts.served(7, PART, 4, 4), Ok(()));
         assert!(starts.served(7, PART, 4, 3).is_err());
     }
@@ -144,7 +145,11 @@ mod tests {
     fn a_start_above_what_is_committed_and_a_read_below_it_are_caught() {
         let mut starts = Starts::default();
         starts.asked(PART, ANYWHERE);
-        assert!(starts.replica((1, 1), PART, 5, 4).is_err());
+        assert!(
+            starts
+                .replica((Member::founder(NodeId(1)), 1), PART, 5, 4)
+                .is_err()
+        );
         assert!(starts.served(7, PART, 3, 4).is_err());
     }
 }

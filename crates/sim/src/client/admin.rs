@@ -1,5 +1,6 @@
 //! A client that makes and deletes topics and asks questions: offsets, epochs.
 
+pub(crate) mod moves;
 mod records;
 
 use super::links::Ask;
@@ -10,6 +11,7 @@ use crate::checkers::starts::ANYWHERE;
 use crate::checkers::{Checked, Part, violation};
 use crate::scheduler::Micros;
 use wire_kafka::Reader;
+use wire_kafka::messages::alter_partition_reassignments_response::AlterPartitionReassignmentsResponse;
 use wire_kafka::messages::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
@@ -43,6 +45,8 @@ pub(crate) struct Habits {
     pub(crate) retention: Retention,
     /// What it says of compaction.
     pub(crate) compaction: Compaction,
+    /// Which replicas it moves.
+    pub(crate) moves: moves::Moves,
 }
 
 /// What topics are told about compaction; not all topics are compacted.
@@ -114,6 +118,10 @@ impl Admin {
     }
 
     fn something(&mut self, common: &mut Common, reach: &mut Reach<'_>, made: u32) {
+        let moves = self.habits.moves.percent;
+        if moves > 0 && common.random.percent(moves) {
+            return moves::ask(&self.habits, common, reach);
+        }
         let parts = common.view.parts();
         let roll = common.random.below(100);
         if roll < 10 && made < self.habits.topics_max {
@@ -307,6 +315,10 @@ impl Admin {
             Ask::DeleteRecords(part, before) => {
                 let answer: DeleteRecordsResponse = decode(version, &mut reader)?;
                 records::deleted(common, reach, part, before, &answer)
+            }
+            Ask::Move => {
+                let answer: AlterPartitionReassignmentsResponse = decode(version, &mut reader)?;
+                moves::asked(reach, &answer)
             }
             Ask::Offsets(part, at) => {
                 let answer: ListOffsetsResponse = decode(version, &mut reader)?;

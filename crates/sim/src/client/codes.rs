@@ -3,6 +3,10 @@
 
 /// No error.
 pub(crate) const NONE: i16 = 0;
+/// Replicas on nodes that can't be.
+pub(crate) const INVALID_REPLICA_ASSIGNMENT: i16 = 39;
+/// Nothing is on its way that could be taken back.
+pub(crate) const NO_REASSIGNMENT: i16 = 85;
 /// The offset lies outside the log.
 pub(crate) const OFFSET_OUT_OF_RANGE: i16 = 1;
 /// The duplicate is older than the batches remembered.

@@ -27,6 +27,8 @@ pub(crate) enum Ask {
     EpochEnd(Part, i32),
     /// One partition and the offset before which its records are to go.
     DeleteRecords(Part, i64),
+    /// A partition to other replicas.
+    Move,
     Create(u32),
     Delete(u32),
     /// Something between a member and its coordinator.

@@ -8,11 +8,26 @@ use std::io;
 /// A change of names that isn't durable yet.
 #[derive(Clone, Debug)]
 enum Change {
-    Create { path: String, inode: usize },
-    MakeDir { path: String },
-    Remove { path: String },
-    Rename { from: String, to: String },
-    RemoveTree { path: String },
+    Create {
+        path: String,
+        inode: usize,
+    },
+    MakeDir {
+        path: String,
+    },
+    Remove {
+        path: String,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
+    /// With the files that were there: those of a directory of the same name that is made later
+    /// have later inodes.
+    RemoveTree {
+        path: String,
+        newest: usize,
+    },
 }
 
 /// One tree of names.
@@ -29,6 +44,8 @@ pub(super) struct Names {
     durable: Tree,
     /// Changes in their order, each with the directory whose sync makes it durable.
     pending: Vec<(String, Change)>,
+    /// The latest inode that got a name.
+    newest: usize,
 }
 
 fn parent(path: &str) -> &str {
@@ -63,8 +80,9 @@ impl Tree {
                     self.files.insert(to.clone(), inode);
                 }
             }
-            Change::RemoveTree { path } => {
-                self.files.retain(|file, _| !under(path, file));
+            Change::RemoveTree { path, newest } => {
+                self.files
+                    .retain(|file, inode| !under(path, file) || *inode > *newest);
                 self.dirs.retain(|dir| dir != path && !under(path, dir));
             }
         }
@@ -110,6 +128,7 @@ impl Names {
         if !self.now.has_dir(parent(path)) || self.now.dirs.contains(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
+        self.newest = self.newest.max(inode);
         self.change(
             parent(path),
             Change::Create {
@@ -170,6 +189,7 @@ impl Names {
             parent(dir),
             Change::RemoveTree {
                 path: dir.to_string(),
+                newest: self.newest,
             },
         );
         Ok(())

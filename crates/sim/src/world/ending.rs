@@ -14,7 +14,7 @@ use crate::node::process::Process;
 use crate::plan::faults::Crash;
 use crate::plan::{CHAOS, CONVERGENCE};
 use crate::scheduler::Micros;
-use base::GroupId;
+use base::{Configuration, GroupId, Member};
 use shard::ReplicaStatus;
 use std::sync::Arc;
 
@@ -51,11 +51,9 @@ impl World {
                     continue;
                 };
                 let (name, high) = (place as u32 + 1, status.high_watermark.0);
-                self.checkers
-                    .monotone
-                    .replica(name, node.life, *part, high)?;
+                let replica = (status.member, node.life);
+                self.checkers.monotone.replica(replica, *part, high)?;
                 let start = status.start_offset.0;
-                let replica = (name, node.life);
                 self.checkers.starts.replica(replica, *part, start, high)?;
                 let by = || format!("node {name} at {now} us");
                 self.checkers.committed.told(*part, high, by);
@@ -85,19 +83,35 @@ impl World {
 
     /// Is what any replica of a group calls committed on a majority?
     pub(super) fn check_held(&self, group: u64, part: Part) -> Checked {
-        let Some((_, places)) = self.placed(part).filter(|_| !self.book.doomed(part)) else {
+        if self.book.doomed(part) {
+            return Ok(());
+        }
+        let Some(configuration) = self.configuration(group) else {
             return Ok(());
         };
-        let end = |place: &Place| {
-            let status = self
-                .status(*place, group)
-                .filter(|_| !self.is_excused(*place));
+        let place = |member: &Member| member.node.0 as usize - 1;
+        let status = |member: &Member| {
+            let status = self.status(place(member), group);
+            status.filter(|status| status.member == *member)
+        };
+        let end = |member: &Member| {
+            let status = status(member).filter(|_| !self.is_excused(place(member)));
             status.map(|status| status.end_offset.0)
         };
-        let ends: Vec<Option<i64>> = places.iter().map(end).collect();
-        let high = |place: &Place| Some(self.status(*place, group)?.high_watermark.0);
-        let high = places.iter().filter_map(high).max().unwrap_or(0);
-        committed::is_held(part, high, &ends)
+        let high = |member: Member| Some(status(&member)?.high_watermark.0);
+        let high = configuration.electors().filter_map(high).max().unwrap_or(0);
+        // What was committed before voters changed is on a majority of the ones before.
+        let ends = |voters: &[Member]| -> Vec<_> { voters.iter().map(end).collect() };
+        let before = committed::is_held(part, high, &ends(&configuration.outgoing));
+        before.or_else(|_| committed::is_held(part, high, &ends(&configuration.voters)))
+    }
+
+    /// Who belongs to a group, by whoever knows most of it.
+    fn configuration(&self, group: u64) -> Option<Configuration> {
+        let processes = self.nodes.iter().filter_map(|node| node.process.as_ref());
+        let known = processes.filter_map(|p| p.shard.configuration(GroupId(group)));
+        let latest = known.max_by_key(|(_, at)| *at)?;
+        Some(latest.0.clone())
     }
 
     /// Is everything well again?
@@ -253,6 +267,12 @@ impl World {
         let mut version = None;
         for place in (0..self.plan.nodes).filter(here) {
             let process = self.nodes[place].process.as_ref().expect("it is here");
+            let moving = |info: &&meta::PartitionInfo| info.is_moving();
+            let image = process.broker.image();
+            let mut all = image.topics.values().flat_map(|topic| &topic.partitions);
+            if let Some(info) = all.find(moving) {
+                return Some(format!("group {} is still moving: {info:?}", info.group));
+            }
             if !process.is_settled() {
                 return Some(format!("the storage of node {} is at work", place + 1));
             }
@@ -292,6 +312,11 @@ impl World {
         let Some((group, places)) = self.placed(part) else {
             return Some(format!("{part} isn't in the metadata"));
         };
+        for place in (0..self.plan.nodes).filter(|place| !places.contains(place)) {
+            if self.status(place, group).is_some() {
+                return Some(format!("{part}: node {} still has a replica", place + 1));
+            }
+        }
         let mut first: Option<ReplicaStatus> = None;
         for place in places {
             if self.is_excused(place) {

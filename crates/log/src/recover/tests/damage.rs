@@ -106,7 +106,7 @@ fn a_bit_turned_over_anywhere_is_reported_or_harmless() {
 
 #[test]
 fn a_write_that_went_elsewhere_is_reported_where_it_landed() {
-    let (disk, shard) = example_of(TINY, false);
+    let (disk, shard) = example_of(TINY, 1);
     let mut random = Random::new(3);
     let all: Vec<(String, usize)> = disk
         .all()
@@ -237,7 +237,7 @@ fn a_damaged_direct_batch_makes_its_group_suspect() {
 
 #[test]
 fn files_cut_short_or_taken_away_are_reported() {
-    let (disk, shard) = example_of(TINY, false);
+    let (disk, shard) = example_of(TINY, 1);
     let all = disk.all();
     let logs = all.iter().filter(|(path, _)| path.ends_with(".wal"));
     let generation = |path: &str| {

@@ -35,10 +35,10 @@ fn load(disk: &MemDisk, at: &Path, prefix: &str) {
 }
 
 /// The very steps that made a directory, made again in memory, say what must be in it.
-fn opens(version: &str, starts: bool) {
+fn opens(version: u32) {
     let disk = MemDisk::new();
-    load(&disk, &dir(version), "");
-    let (_, shard) = example_of(SETTINGS, starts);
+    load(&disk, &dir(&format!("v{version}")), "");
+    let (_, shard) = example_of(SETTINGS, version);
     let (storage, recovered) = Storage::open(disk.port(), SETTINGS).unwrap();
     assert!(matches(&shard.groups, &recovered), "{:?}", recovered.report);
     assert_eq!(recovered.blob, "blob");
@@ -46,31 +46,41 @@ fn opens(version: &str, starts: bool) {
         group.read_back(&storage.files()).unwrap();
     }
     let moved = |group: &crate::RecoveredGroup| group.log.first_index() > base::RaftIndex(1);
-    assert_eq!(recovered.groups.iter().any(moved), starts);
+    assert_eq!(recovered.groups.iter().any(moved), version >= 2);
+    let again = |group: &crate::RecoveredGroup| group.log.settings().incarnation > 0;
+    assert_eq!(recovered.groups.iter().any(again), version >= 4);
 }
 
 #[test]
 fn a_directory_of_version_1_opens() {
-    opens("v1", false);
+    opens(1);
 }
 
 /// Its checkpoint says where logs begin.
 #[test]
 fn a_directory_of_version_2_opens() {
-    opens("v2", true);
+    opens(2);
 }
 
 #[test]
 fn a_directory_of_version_3_opens() {
-    opens("v3", true);
+    opens(3);
+}
+
+/// Its replicas have incarnations, in the checkpoint and after it.
+#[test]
+fn a_directory_of_version_4_opens() {
+    opens(4);
 }
 
 /// Its checkpoint names segments that a rewrite made.
 #[test]
-fn a_compacted_directory_of_version_3_opens() {
-    let disk = MemDisk::new();
-    load(&disk, &dir("v3-compacted"), "");
-    compacted().opens_as(&disk);
+fn a_compacted_directory_opens() {
+    for version in ["v3-compacted", "v4-compacted"] {
+        let disk = MemDisk::new();
+        load(&disk, &dir(version), "");
+        compacted().opens_as(&disk);
+    }
 }
 
 /// A log that was compacted twice, and has gone on since.
@@ -86,10 +96,10 @@ fn compacted() -> Keyed {
 }
 
 #[test]
-fn what_is_written_now_is_what_version_3_wrote() {
-    let (disk, _) = example_of(SETTINGS, true);
-    is_as_written(&disk, "v3");
-    is_as_written(&compacted().disk, "v3-compacted");
+fn what_is_written_now_is_what_version_4_wrote() {
+    let (disk, _) = example_of(SETTINGS, 4);
+    is_as_written(&disk, "v4");
+    is_as_written(&compacted().disk, "v4-compacted");
 }
 
 fn is_as_written(disk: &MemDisk, version: &str) {
@@ -110,9 +120,9 @@ fn is_as_written(disk: &MemDisk, version: &str) {
 #[test]
 #[ignore = "writes the golden files"]
 fn write_golden() {
-    let (disk, _) = example_of(SETTINGS, true);
-    write(&disk, "v3");
-    write(&compacted().disk, "v3-compacted");
+    let (disk, _) = example_of(SETTINGS, 4);
+    write(&disk, "v4");
+    write(&compacted().disk, "v4-compacted");
 }
 
 fn write(disk: &MemDisk, version: &str) {

@@ -209,6 +209,7 @@ fn partitions_are_described_page_by_page() {
 fn directories_tell_the_bytes_of_this_nodes_replicas() {
     let status = |group: u64, log_bytes: u64| ReplicaStatus {
         group: GroupId(group),
+        member: base::Member::founder(NodeId(1)),
         leader: Some((HERE, TERM)),
         in_sync: vec![HERE],
         end_offset: Offset(9),

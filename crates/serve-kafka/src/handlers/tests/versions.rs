@@ -61,6 +61,7 @@ fn api_versions_tells_what_is_served() {
         (42, 0, 2),
         (43, 0, 2),
         (44, 0, 1),
+        (45, 0, 1),
         (46, 0, 0),
         (47, 0, 0),
         (48, 0, 1),
@@ -204,6 +205,9 @@ fn every_admin_version() {
     every_version(&m::alter_replica_log_dirs_request::AlterReplicaLogDirsRequest::default());
     every_version(&m::describe_log_dirs_request::DescribeLogDirsRequest::default());
     every_version(&m::create_partitions_request::CreatePartitionsRequest::default());
+    every_version(
+        &m::alter_partition_reassignments_request::AlterPartitionReassignmentsRequest::default(),
+    );
     every_version(&m::elect_leaders_request::ElectLeadersRequest::default());
     every_version(
         &m::list_partition_reassignments_request::ListPartitionReassignmentsRequest::default(),

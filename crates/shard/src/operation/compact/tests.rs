@@ -24,7 +24,13 @@ const POLICY: Policy = Policy {
 
 /// A log with a segment for each of these timestamps, one record each, all committed.
 fn log_of(times: &[i64]) -> GroupLog {
-    let mut log = GroupLog::new(ID, Settings { segment_bytes: 1 });
+    let mut log = GroupLog::new(
+        ID,
+        Settings {
+            segment_bytes: 1,
+            incarnation: 0,
+        },
+    );
     let mut turn = Turn::new(1);
     for time in times {
         let mut builder = Builder::new(*time);

@@ -6,7 +6,10 @@ use log::{Settings, Turn};
 
 /// A log with a segment for each of these timestamps, one record each.
 fn log_of(times: &[i64]) -> (GroupLog, u64) {
-    let settings = Settings { segment_bytes: 1 };
+    let settings = Settings {
+        segment_bytes: 1,
+        incarnation: 0,
+    };
     let mut log = GroupLog::new(GroupId(7), settings);
     let mut turn = Turn::new(1);
     let mut bytes = 0;

@@ -1,0 +1,185 @@
+//! Who belongs to a group changes, and what that is worth in votes and commits.
+
+use super::*;
+
+fn member(node: u32, incarnation: u32) -> Member {
+    Member {
+        node: NodeId(node),
+        incarnation,
+    }
+}
+
+fn configuration(voters: &[Member], outgoing: &[Member], learners: &[Member]) -> Configuration {
+    Configuration {
+        voters: voters.to_vec(),
+        outgoing: outgoing.to_vec(),
+        learners: learners.to_vec(),
+    }
+}
+
+/// Three founders, led by the first, and a replica on a fourth node that isn't a member yet.
+fn three_and_one() -> (Vec<Group>, [Member; 4]) {
+    let founders = [NodeId(1), NodeId(2), NodeId(3)];
+    let all = [member(1, 0), member(2, 0), member(3, 0), member(4, 7)];
+    let group = |me: &Member| {
+        let configuration = Configuration::of_founders(&founders);
+        let restored = Restored {
+            configuration,
+            ..Restored::default()
+        };
+        Group::new(*me, restored)
+    };
+    let mut groups: Vec<Group> = all.iter().map(group).collect();
+    groups[0].campaign();
+    settle(&mut groups);
+    (groups, all)
+}
+
+/// As [`settle`], but what these nodes are sent or send is lost.
+fn settle_without(groups: &mut [Group], down: &[u32]) {
+    loop {
+        let mut sent = Vec::new();
+        for group in groups.iter_mut() {
+            while let Some(ready) = group.ready() {
+                sent.extend(ready.now.into_iter().chain(ready.after));
+                group.persisted(ready.number);
+            }
+        }
+        let lost = |m: &Message| down.contains(&m.to().node.0) || down.contains(&m.from().node.0);
+        sent.retain(|m| !lost(m));
+        if sent.is_empty() {
+            return;
+        }
+        for message in sent {
+            let to = message.to().node.0 as usize - 1;
+            groups[to].step(message).unwrap();
+        }
+    }
+}
+
+fn configure(groups: &mut [Group], next: &Configuration) {
+    groups[0].propose_configuration(next).unwrap();
+    settle(groups);
+    for group in groups.iter_mut() {
+        group.ping();
+    }
+    settle(groups);
+}
+
+#[test]
+fn a_learner_gets_everything_and_has_no_say() {
+    let (mut groups, [one, two, three, four]) = three_and_one();
+    let sent = batch(0, groups[0].term().0, 100);
+    let index = groups[0].propose_batch(sent.clone()).unwrap();
+    settle(&mut groups);
+    configure(
+        &mut groups,
+        &configuration(&[one, two, three], &[], &[four]),
+    );
+    assert_eq!(groups[3].body(index), Some(Body::Batch(sent)));
+    assert_eq!(groups[3].configuration(), groups[0].configuration());
+    groups[3].campaign();
+    settle(&mut groups);
+    assert_eq!(groups[3].role(), Role::Follower);
+    // With the leader it is two of four, but one of three.
+    let committed = groups[0].committed();
+    let next = batch(1, groups[0].term().0, 100);
+    groups[0].propose_batch(next).unwrap();
+    settle_without(&mut groups, &[2, 3]);
+    assert_eq!(groups[0].committed(), committed);
+}
+
+#[test]
+fn a_joint_configuration_needs_both_majorities_and_leaving_it_only_the_new_one() {
+    let (mut groups, [one, two, three, four]) = three_and_one();
+    configure(
+        &mut groups,
+        &configuration(&[one, two, three], &[], &[four]),
+    );
+    let joint = configuration(&[one, four], &[one, two, three], &[]);
+    configure(&mut groups, &joint);
+    let committed = groups[0].committed();
+    groups[0].propose_batch(batch(0, 1, 10)).unwrap();
+    settle_without(&mut groups, &[2, 3]);
+    assert_eq!(
+        groups[0].committed(),
+        committed,
+        "no majority of the old voters"
+    );
+    groups[0].ping();
+    settle(&mut groups);
+    let committed = groups[0].committed();
+    groups[0].propose_batch(batch(1, 1, 10)).unwrap();
+    settle_without(&mut groups, &[4]);
+    assert_eq!(
+        groups[0].committed(),
+        committed,
+        "no majority of the new voters"
+    );
+    groups[0].ping();
+    settle(&mut groups);
+    assert!(groups[0].committed() > committed);
+    configure(&mut groups, &joint.left());
+    let committed = groups[0].committed();
+    groups[0].propose_batch(batch(2, 1, 10)).unwrap();
+    settle_without(&mut groups, &[2, 3]);
+    assert!(groups[0].committed() > committed);
+    assert!(!groups[1].is_elector() || groups[1].configuration().is_joint());
+}
+
+#[test]
+fn one_change_at_a_time_and_none_by_a_leader_that_is_new() {
+    let (mut groups, [one, two, three, four]) = three_and_one();
+    let next = configuration(&[one, two, three], &[], &[four]);
+    groups[0].propose_configuration(&next).unwrap();
+    assert!(
+        groups[0].propose_configuration(&next).is_err(),
+        "in this turn"
+    );
+    settle_without(&mut groups, &[2, 3]);
+    assert!(groups[0].configuration_is_pending());
+    assert!(groups[0].propose_configuration(&next).is_err());
+    settle_without(&mut groups, &[1]);
+    groups[1].forget_leader();
+    groups[2].forget_leader();
+    groups[1].campaign();
+    settle_without(&mut groups, &[1]);
+    assert_eq!(groups[1].role(), Role::Leader);
+    groups[0].resign();
+    groups[1].ping();
+    settle(&mut groups);
+    assert!(!groups[0].configuration_is_pending(), "it was cut off");
+    assert_eq!(groups[0].configuration().learners, []);
+    groups[1].propose_configuration(&next).unwrap();
+    settle(&mut groups);
+    assert_eq!(groups[1].configuration().learners, [four]);
+}
+
+#[test]
+fn a_start_takes_what_was_committed_and_waits_for_the_rest() {
+    let [one, four] = [member(1, 0), member(4, 7)];
+    let change = configuration(&[one], &[], &[four]);
+    let entry = |index, next: &Configuration| RestoredEntry {
+        index: RaftIndex(index),
+        term: Term(1),
+        body: Err(next.encode().into()),
+    };
+    let group = Group::new(
+        one,
+        Restored {
+            term: Term(1),
+            commit: RaftIndex(2),
+            configuration: change.clone(),
+            configured: RaftIndex(2),
+            term_starts: vec![(RaftIndex(1), Term(1))],
+            tail: vec![entry(3, &configuration(&[four], &[one], &[]))],
+            ..Restored::default()
+        },
+    );
+    assert_eq!(
+        (group.configuration(), group.configured()),
+        (&change, RaftIndex(2))
+    );
+    assert!(group.configuration_is_pending());
+    assert!(group.is_elector());
+}

@@ -1,0 +1,291 @@
+//! Other replicas for partitions, in the order and the words of Kafka's controller: what clients
+//! see as replicas, adding and removing replicas, and what each is called while it lasts.
+//!
+//! A reassignment is on record as soon as it is asked for. The group's leader then steers the group
+//! towards it (`shard::operation::reconfigure`) and says so when it is there; only then do the
+//! replicas that go lose their data. A cancelled one is steered back the same way, although clients
+//! see the old replicas at once.
+//!
+//! Each replica that a node gets of a group is another member of the group, with an incarnation of
+//! its own, given here and never twice.
+
+use crate::create::check_replicas;
+use crate::records::Record;
+use crate::{Meta, PartitionInfo, Reply, Topic};
+use base::{Bug, Decision, GroupId, Mark, Member, NodeId, Partition, Refusal, Uuid, mark, planted};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What is asked for one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reassignment {
+    /// The topic's name.
+    pub topic: String,
+    /// The partition.
+    pub partition: Partition,
+    /// The replicas that it is to have, the preferred leader first; `None`: those that it had.
+    pub target: Option<Vec<NodeId>>,
+}
+
+/// How a partition came to its replicas.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moves {
+    /// The replicas that its group began with.
+    pub founders: Vec<NodeId>,
+    /// The incarnation that the next new replica gets; all given so far are smaller.
+    pub next_incarnation: u32,
+    /// The replicas that there are and that the group didn't begin with.
+    pub incarnations: Vec<Member>,
+    /// Replicas that come, as clients see it.
+    pub adding: Vec<NodeId>,
+    /// Replicas that go, as clients see it.
+    pub removing: Vec<NodeId>,
+    /// Nodes with a replica that the group is to do without. They keep it until it does.
+    pub leaving: Vec<NodeId>,
+    /// The group's leader hasn't said yet that it is as it should be.
+    pub under_way: bool,
+}
+
+/// A partition's replicas and how it came to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub(crate) replicas: Vec<NodeId>,
+    pub(crate) moves: Moves,
+}
+
+impl PartitionInfo {
+    /// The replicas that its group began with.
+    pub fn founders(&self) -> &[NodeId] {
+        match &self.moves {
+            Some(moves) => &moves.founders,
+            None => &self.replicas,
+        }
+    }
+
+    /// Replicas that come and replicas that go, as clients see it.
+    pub fn reassigning(&self) -> Option<(&[NodeId], &[NodeId])> {
+        let moves = self.moves.as_ref()?;
+        let (adding, removing) = (&moves.adding, &moves.removing);
+        (!adding.is_empty() || !removing.is_empty()).then_some((adding, removing))
+    }
+
+    /// True while its group isn't as it should be, as far as is known.
+    pub fn is_moving(&self) -> bool {
+        self.moves.as_ref().is_some_and(|moves| moves.under_way)
+    }
+
+    /// The replica that a node has, or is to have, of it.
+    pub fn member_on(&self, node: NodeId) -> Option<Member> {
+        let leaving = self.moves.as_ref().map_or(&[][..], |moves| &moves.leaving);
+        let there = self.replicas.contains(&node) || leaving.contains(&node);
+        there.then(|| self.member(node))
+    }
+
+    fn member(&self, node: NodeId) -> Member {
+        let again = self.moves.as_ref();
+        let again = again.and_then(|moves| moves.incarnations.iter().find(|m| m.node == node));
+        again.copied().unwrap_or(Member::founder(node))
+    }
+
+    /// The members that its group is to have, the preferred leader first.
+    pub fn target(&self) -> Vec<Member> {
+        let removing = self.moves.as_ref().map_or(&[][..], |moves| &moves.removing);
+        let stays = self.replicas.iter().filter(|node| !removing.contains(node));
+        stays.map(|node| self.member(*node)).collect()
+    }
+
+    /// True if a member was one, and is none any more. One that is newer than what is known here
+    /// isn't.
+    pub fn is_over(&self, member: Member) -> bool {
+        if planted(Bug::RemovedBeforeItsGroupLetGo) && self.is_moving() {
+            return !self.target().contains(&member);
+        }
+        let given = self.moves.as_ref().map_or(1, |m| m.next_incarnation);
+        member.incarnation < given && self.member_on(member.node) != Some(member)
+    }
+
+    fn placed(&self) -> Placed {
+        let moves = match &self.moves {
+            Some(moves) => (**moves).clone(),
+            None => Moves {
+                founders: self.replicas.clone(),
+                next_incarnation: 1,
+                ..Moves::default()
+            },
+        };
+        Placed {
+            replicas: self.replicas.clone(),
+            moves,
+        }
+    }
+}
+
+impl Placed {
+    /// Wants these replicas.
+    fn aim_at(&mut self, target: &[NodeId]) {
+        let moves = &mut self.moves;
+        let new = |node: &NodeId| !self.replicas.contains(node) || moves.adding.contains(node);
+        let adding: BTreeSet<NodeId> = target.iter().copied().filter(new).collect();
+        let gone = |node: &NodeId| !target.contains(node);
+        let removing: BTreeSet<NodeId> = self.replicas.iter().copied().filter(gone).collect();
+        let shown = target.iter().chain(&removing).copied().collect();
+        self.become_(shown, target, adding, removing);
+    }
+
+    /// Wants the replicas that were there before.
+    fn turn_back(&mut self) {
+        let came = |node: &&NodeId| self.moves.adding.contains(node);
+        let before: Vec<NodeId> = self.replicas.iter().filter(|n| !came(n)).copied().collect();
+        self.become_(before.clone(), &before, BTreeSet::new(), BTreeSet::new());
+    }
+
+    fn become_(
+        &mut self,
+        shown: Vec<NodeId>,
+        target: &[NodeId],
+        adding: BTreeSet<NodeId>,
+        removing: BTreeSet<NodeId>,
+    ) {
+        let moves = &mut self.moves;
+        let hosts: BTreeSet<NodeId> = self
+            .replicas
+            .iter()
+            .chain(&moves.leaving)
+            .copied()
+            .collect();
+        let new = |node: &&NodeId| !hosts.contains(node) && !planted(Bug::IncarnationNotBumped);
+        for node in target.iter().filter(new) {
+            moves.incarnations.push(Member {
+                node: *node,
+                incarnation: moves.next_incarnation,
+            });
+            moves.next_incarnation = moves.next_incarnation.saturating_add(1);
+        }
+        let leaves = |node: &NodeId| !target.contains(node);
+        moves.leaving = hosts.into_iter().filter(leaves).collect();
+        moves.under_way |= !adding.is_empty() || !moves.leaving.is_empty();
+        moves.adding = adding.into_iter().collect();
+        moves.removing = removing.into_iter().collect();
+        self.replicas = shown;
+    }
+
+    /// The group is as it should be: what goes is gone.
+    fn arrive(&mut self) {
+        let moves = &mut self.moves;
+        let stays = |node: &NodeId| !moves.removing.contains(node);
+        self.replicas.retain(stays);
+        moves
+            .incarnations
+            .retain(|member| self.replicas.contains(&member.node));
+        moves.adding.clear();
+        moves.removing.clear();
+        moves.leaving.clear();
+        moves.under_way = false;
+    }
+}
+
+impl Meta {
+    pub(crate) fn reassign(&self, changes: &[Reassignment], keep_factor: bool) -> Decision<Reply> {
+        let mut placed = Changes::new(self);
+        let mut parts = Vec::new();
+        for change in changes {
+            parts.push(placed.reassign(change, keep_factor));
+        }
+        Decision {
+            records: placed.records(),
+            reply: Reply::Each(parts),
+        }
+    }
+
+    /// Only what is under way and was asked for in just this way has come to its end.
+    pub(crate) fn reassigned(&self, groups: &[(GroupId, Vec<Member>)]) -> Decision<Reply> {
+        let mut placed = Changes::new(self);
+        for (group, voters) in groups {
+            let Some((topic, partition)) = self.image.groups.get(group) else {
+                continue;
+            };
+            let info = &topic.partitions[partition.0 as usize];
+            let set = |members: &[Member]| members.iter().copied().collect::<BTreeSet<_>>();
+            if info.is_moving() && set(&info.target()) == set(voters) {
+                mark(Mark::Reassigned);
+                placed.of(topic, *partition).arrive();
+            }
+        }
+        Decision {
+            records: placed.records(),
+            reply: Reply::Done,
+        }
+    }
+
+    pub(crate) fn apply_reassigned(&mut self, id: &Uuid, partitions: Vec<(Partition, Placed)>) {
+        let Some(topic) = self.image.topic_by_id(id) else {
+            return;
+        };
+        let mut topic = (**topic).clone();
+        for (partition, Placed { replicas, moves }) in partitions {
+            if let Some(info) = topic.partitions.get_mut(partition.0 as usize) {
+                info.replicas = replicas;
+                info.moves = Some(Arc::new(moves));
+            }
+        }
+        self.replace(topic);
+    }
+}
+
+/// Partitions as they would be after what was decided so far.
+struct Changes<'a> {
+    meta: &'a Meta,
+    placed: BTreeMap<Uuid, BTreeMap<Partition, Placed>>,
+}
+
+impl<'a> Changes<'a> {
+    fn new(meta: &'a Meta) -> Changes<'a> {
+        Changes {
+            meta,
+            placed: BTreeMap::new(),
+        }
+    }
+
+    fn of(&mut self, topic: &Topic, partition: Partition) -> &mut Placed {
+        let there = || topic.partitions[partition.0 as usize].placed();
+        let placed = self.placed.entry(topic.id).or_default();
+        placed.entry(partition).or_insert_with(there)
+    }
+
+    fn reassign(&mut self, change: &Reassignment, keep_factor: bool) -> Result<(), Refusal> {
+        let topic = self.meta.image.topic(&change.topic);
+        let topic = topic.ok_or(Refusal::UnknownTopic)?;
+        let info = topic.partitions.get(change.partition.0 as usize);
+        let info = info.ok_or(Refusal::UnknownTopic)?;
+        let Some(target) = &change.target else {
+            info.reassigning().ok_or(Refusal::NoReassignment)?;
+            mark(Mark::ReassignmentCancelled);
+            self.of(topic, change.partition).turn_back();
+            return Ok(());
+        };
+        check_replicas(&self.meta.image.nodes, target, target.len()).map_err(|why| {
+            Refusal::InvalidReplicaAssignment(format!("The manual partition assignment {why}"))
+        })?;
+        let now = info.target().len();
+        if keep_factor && now != target.len() {
+            return Err(Refusal::InvalidReplicationFactor(format!(
+                "The replication factor is changed from {now} to {}",
+                target.len()
+            )));
+        }
+        self.of(topic, change.partition).aim_at(target);
+        Ok(())
+    }
+
+    fn records(self) -> Vec<bytes::Bytes> {
+        let topics = self.placed.into_iter();
+        let record = |(id, partitions): (Uuid, BTreeMap<Partition, Placed>)| {
+            let partitions = partitions.into_iter().collect();
+            Record::PartitionsReassigned { id, partitions }.encode()
+        };
+        topics.map(record).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+use super::*;
+use crate::{Command, Defaults, NewTopic, NodeInfo, Placement};
+use base::{Machine, Mono, Now, WallMs};
+
+fn nodes(of: &[u32]) -> Vec<NodeId> {
+    of.iter().copied().map(NodeId).collect()
+}
+
+fn tell(meta: &mut Meta, command: Command) -> Reply {
+    let now = Now {
+        mono: Mono(0),
+        wall: WallMs(0),
+    };
+    let decision = meta.handle(now, command);
+    for record in decision.records {
+        meta.replay(&record);
+    }
+    decision.reply
+}
+
+/// Five nodes and a partition on the first three.
+fn cluster() -> Meta {
+    let mut meta = Meta::new(Defaults::default());
+    for node in 1..=5 {
+        let info = NodeInfo::new("h", node as u16, None);
+        let node = NodeId(node);
+        tell(&mut meta, Command::RegisterNode { node, info });
+    }
+    let topic = NewTopic {
+        name: "t".to_owned(),
+        id: Uuid::from_random(1, 2),
+        placement: Placement::Manual(vec![nodes(&[1, 2, 3])]),
+        configs: BTreeMap::new(),
+    };
+    let topics = vec![topic];
+    let command = Command::CreateTopics {
+        topics,
+        validate_only: false,
+    };
+    tell(&mut meta, command);
+    meta
+}
+
+fn info(meta: &Meta) -> PartitionInfo {
+    meta.image(1).topic("t").unwrap().partitions[0].clone()
+}
+
+fn aim(meta: &mut Meta, target: Option<&[u32]>) -> Result<(), Refusal> {
+    aim_keeping(meta, target, false)
+}
+
+fn aim_keeping(meta: &mut Meta, target: Option<&[u32]>, keep_factor: bool) -> Result<(), Refusal> {
+    let change = Reassignment {
+        topic: "t".to_owned(),
+        partition: Partition(0),
+        target: target.map(nodes),
+    };
+    let changes = vec![change];
+    match tell(
+        meta,
+        Command::Reassign {
+            changes,
+            keep_factor,
+        },
+    ) {
+        Reply::Each(mut parts) => parts.remove(0),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn arrive(meta: &mut Meta, voters: Vec<Member>) {
+    let groups = vec![(info(meta).group, voters)];
+    assert_eq!(tell(meta, Command::Reassigned { groups }), Reply::Done);
+}
+
+/// Replicas, adding, removing.
+fn shown(meta: &Meta) -> (Vec<NodeId>, Vec<NodeId>, Vec<NodeId>) {
+    let info = info(meta);
+    let (adding, removing) = info.reassigning().unwrap_or_default();
+    (info.replicas.clone(), adding.to_vec(), removing.to_vec())
+}
+
+#[test]
+fn clients_see_a_move_as_kafka_shows_it() {
+    let mut meta = cluster();
+    aim(&mut meta, Some(&[5, 1, 4])).unwrap();
+    let moving = (nodes(&[5, 1, 4, 2, 3]), nodes(&[4, 5]), nodes(&[2, 3]));
+    assert_eq!(shown(&meta), moving);
+    let target = info(&meta).target();
+    arrive(&mut meta, target);
+    assert_eq!(shown(&meta), (nodes(&[5, 1, 4]), vec![], vec![]));
+    assert!(!info(&meta).is_moving());
+    assert_eq!(info(&meta).founders(), nodes(&[1, 2, 3]));
+}
+
+#[test]
+fn an_order_is_changed_at_once() {
+    let mut meta = cluster();
+    aim(&mut meta, Some(&[3, 2, 1])).unwrap();
+    assert_eq!(shown(&meta), (nodes(&[3, 2, 1]), vec![], vec![]));
+    assert!(!info(&meta).is_moving());
+}
+
+#[test]
+fn a_cancelled_move_shows_the_old_replicas_and_keeps_the_new_ones_until_they_are_let_go() {
+    let mut meta = cluster();
+    assert_eq!(aim(&mut meta, None), Err(Refusal::NoReassignment));
+    aim(&mut meta, Some(&[4, 2, 3])).unwrap();
+    let came = info(&meta).member_on(NodeId(4)).unwrap();
+    aim(&mut meta, None).unwrap();
+    assert_eq!(shown(&meta), (nodes(&[2, 3, 1]), vec![], vec![]));
+    assert!(info(&meta).is_moving());
+    assert_eq!(info(&meta).member_on(NodeId(4)), Some(came));
+    assert_eq!(aim(&mut meta, None), Err(Refusal::NoReassignment));
+    let target = info(&meta).target();
+    arrive(&mut meta, target);
+    assert!(info(&meta).is_over(came));
+    assert_eq!(info(&meta).member_on(NodeId(4)), None);
+}
+
+#[test]
+fn a_replica_that_comes_again_is_another_member() {
+    let mut meta = cluster();
+    let mut seen = BTreeSet::from([Member::founder(NodeId(1))]);
+    for _ in 0..3 {
+        aim(&mut meta, Some(&[4, 2, 3])).unwrap();
+        let target = info(&meta).target();
+        let before = seen.clone();
+        assert!(before.iter().all(|old| !target.contains(old)));
+        arrive(&mut meta, target.clone());
+        seen.extend(target.iter().filter(|m| m.node == NodeId(4)));
+        aim(&mut meta, Some(&[1, 2, 3])).unwrap();
+        let target = info(&meta).target();
+        assert!(seen.iter().all(|old| !target.contains(old)));
+        seen.extend(target.iter().filter(|m| m.node == NodeId(1)));
+        arrive(&mut meta, target);
+    }
+    assert_eq!(seen.len(), 7);
+}
+
+#[test]
+fn old_news_of_an_arrival_ends_nothing() {
+    let mut meta = cluster();
+    aim(&mut meta, Some(&[4, 2, 3])).unwrap();
+    let old = info(&meta).target();
+    aim(&mut meta, None).unwrap();
+    arrive(&mut meta, old.clone());
+    assert!(info(&meta).is_moving());
+    let target = info(&meta).target();
+    arrive(&mut meta, target);
+    aim(&mut meta, Some(&[4, 2, 3])).unwrap();
+    arrive(&mut meta, old);
+    assert!(
+        info(&meta).is_moving(),
+        "it is another replica on node 4 now"
+    );
+}
+
+#[test]
+fn what_cannot_be_is_refused_in_the_words_of_kafka() {
+    let mut meta = cluster();
+    let refused = |why: &str| {
+        let why = format!("The manual partition assignment {why}");
+        Err(Refusal::InvalidReplicaAssignment(why))
+    };
+    assert_eq!(
+        aim(&mut meta, Some(&[])),
+        refused("includes an empty replica list.")
+    );
+    assert_eq!(
+        aim(&mut meta, Some(&[1, 9])),
+        refused("includes broker 9, but no such broker is registered.")
+    );
+    assert_eq!(
+        aim(&mut meta, Some(&[1, 1])),
+        refused("includes the broker 1 more than once.")
+    );
+    let why = "The replication factor is changed from 3 to 2".to_owned();
+    assert_eq!(
+        aim_keeping(&mut meta, Some(&[1, 2]), true),
+        Err(Refusal::InvalidReplicationFactor(why))
+    );
+    assert_eq!(shown(&meta), (nodes(&[1, 2, 3]), vec![], vec![]));
+}
+
+#[test]
+fn a_move_that_is_aimed_elsewhere_keeps_what_it_has() {
+    let mut meta = cluster();
+    aim(&mut meta, Some(&[4, 2, 3])).unwrap();
+    let four = info(&meta).member_on(NodeId(4));
+    aim(&mut meta, Some(&[4, 5, 3])).unwrap();
+    let moving = (nodes(&[4, 5, 3, 1, 2]), nodes(&[4, 5]), nodes(&[1, 2]));
+    assert_eq!(shown(&meta), moving);
+    assert_eq!(info(&meta).member_on(NodeId(4)), four);
+    for node in 1..=5 {
+        assert!(info(&meta).member_on(NodeId(node)).is_some());
+    }
+}

@@ -1,0 +1,88 @@
+//! What a replica keeps in a checkpoint beside its log, in bytes of the shard's own: its producers,
+//! and who belongs to its group if that isn't whom it began with. Both as of one entry.
+//!
+//! The layouts are replayable for ever. The first one was the producers alone, and is still what a
+//! group has that never changed.
+
+use crate::producers::Producers;
+use base::{Configuration, RaftIndex};
+use bytes::Bytes;
+
+/// The first byte of the layout with a configuration. That of the producers alone is another one.
+const CONFIGURED: u8 = 2;
+
+/// What was kept.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) producers: Producers,
+    /// Who belongs to the group, and the entry that says so; none if it is whom it began with.
+    pub(crate) configuration: Option<(Configuration, RaftIndex)>,
+}
+
+impl Kept {
+    pub(crate) fn encode(
+        producers: &Producers,
+        configuration: Option<&(Configuration, RaftIndex)>,
+    ) -> Bytes {
+        let producers = producers.checkpoint();
+        let Some((configuration, at)) = configuration else {
+            return producers.into();
+        };
+        let members = configuration.encode();
+        let mut out = vec![CONFIGURED];
+        out.extend_from_slice(&at.0.to_be_bytes());
+        out.extend_from_slice(&(members.len() as u32).to_be_bytes());
+        out.extend_from_slice(&members);
+        out.extend_from_slice(&producers);
+        out.into()
+    }
+
+    /// Reads it back; `last` is the entry it was taken at. None if the bytes are of another format.
+    pub(crate) fn restore(bytes: &[u8], last: RaftIndex) -> Option<Kept> {
+        let Some(rest) = bytes.strip_prefix(&[CONFIGURED]) else {
+            let producers = Producers::restore(bytes, last)?;
+            return Some(Kept {
+                producers,
+                configuration: None,
+            });
+        };
+        let (at, rest) = rest.split_first_chunk()?;
+        let (len, rest) = rest.split_first_chunk()?;
+        let (members, producers) = rest.split_at_checked(u32::from_be_bytes(*len) as usize)?;
+        let configuration = Configuration::decode(members)?;
+        Some(Kept {
+            producers: Producers::restore(producers, last)?,
+            configuration: Some((configuration, RaftIndex(u64::from_be_bytes(*at)))),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base::{Member, NodeId};
+
+    #[test]
+    fn what_was_kept_stays_readable() {
+        let configuration = Configuration::of_founders(&[NodeId(1)]);
+        let kept = Kept {
+            producers: Producers::default(),
+            configuration: Some((configuration, RaftIndex(9))),
+        };
+        let golden: &[u8] = &[
+            2, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 21, 3, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+            0, 0, 0, 0, 0,
+        ];
+        assert_eq!(
+            Kept::encode(&kept.producers, kept.configuration.as_ref()),
+            golden
+        );
+        assert_eq!(Kept::restore(golden, RaftIndex(0)), Some(kept));
+        for cut in 1..golden.len() {
+            assert_eq!(Kept::restore(&golden[..cut], RaftIndex(0)), None);
+        }
+        assert_eq!(Kept::restore(&[], RaftIndex(0)), Some(Kept::default()));
+        let member = Member::founder(NodeId(1));
+        assert_eq!(member.incarnation, 0);
+    }
+}

@@ -1,0 +1,177 @@
+//! Other replicas for groups: the leader of each steers it towards the members that the metadata
+//! names. New ones begin as learners; once they have caught up, the group elects and commits with
+//! both electorates for a moment; then without the old one. Each step is an entry of the log that
+//! follows on what holds, so whoever leads next goes on where this one was, whatever it was.
+//!
+//! Nothing is remembered but the metadata and the log. What is asked for may change at any step, or
+//! be taken back: then the next step leads elsewhere.
+
+use crate::Shard;
+use crate::replica::Replica;
+use base::{Bug, Configuration, GroupId, Mark, Member, Mono, NodeId, limits, mark, planted};
+use meta::Command;
+use std::collections::BTreeSet;
+
+/// What a leader does next for a group that isn't as it should be.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// Nothing: something is on its way.
+    Wait,
+    /// Another configuration.
+    Configure(Configuration),
+    /// Hands over to one of these, who go on.
+    HandOver(Vec<Member>),
+    /// It is as it should be.
+    Arrived,
+}
+
+impl Shard {
+    /// Takes the next step of every group that this node leads and that isn't as it should be.
+    pub(crate) fn reconfigure(&mut self) {
+        if self.moving.is_empty() {
+            return;
+        }
+        let image = self.image();
+        let leads = |r: &Replica| r.was_leader && r.group.committed_in_term();
+        let led = |group: &&GroupId| self.replicas.get(group).is_some_and(|r| leads(r));
+        let led: Vec<_> = self.moving.iter().filter(led).copied().collect();
+        let receives =
+            |group: &&GroupId| !self.replicas[*group].configuration.0.learners.is_empty();
+        let mut receiving = led.iter().filter(receives).count();
+        let mut arrived = Vec::new();
+        for group in led {
+            let Some(info) = image.partition(group) else {
+                continue;
+            };
+            let target = info.target();
+            let room = receiving < limits::MOVES_AT_ONCE;
+            match next_step(&self.replicas[&group], &target, room, self.now.mono) {
+                Step::Wait => {}
+                Step::Configure(next) => {
+                    receiving += usize::from(!next.learners.is_empty());
+                    self.configure(group, &next);
+                }
+                Step::HandOver(heirs) => self.hand_over_to_best(group, &heirs),
+                Step::Arrived if self.is_sealed(group) => arrived.push((group, target)),
+                Step::Arrived => self.seal(group),
+            }
+        }
+        self.report_arrived(arrived);
+    }
+
+    fn configure(&mut self, group: GroupId, next: &Configuration) {
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        let joint = replica.group.configuration().is_joint();
+        if replica.group.propose_configuration(next).is_err() {
+            return;
+        }
+        match (joint, next.is_joint()) {
+            (false, true) => mark(Mark::BecameJoint),
+            (true, _) => mark(Mark::JointLeft),
+            _ => mark(Mark::LearnerAdded),
+        }
+        self.wake_group(group);
+        self.touch(group);
+    }
+
+    /// True if whoever can be elected knows the configuration, also after the power goes everywhere.
+    ///
+    /// A replica may forget what it knew to be committed, but not what came with an entry that it
+    /// has; and one that lacks a committed entry isn't elected. Before that is certain the replicas
+    /// that go must stay, for a start could believe that their votes are needed.
+    fn is_sealed(&self, group: GroupId) -> bool {
+        let replica = &self.replicas[&group];
+        let sealed = replica.sealed;
+        sealed.is_some_and(|(configured, entry)| {
+            configured == replica.group.configured() && entry <= replica.high.0
+        })
+    }
+
+    fn seal(&mut self, group: GroupId) {
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        let configured = replica.group.configured();
+        if replica.sealed.is_some_and(|(at, _)| at == configured) {
+            return;
+        }
+        if let Ok(entry) = replica.group.propose_internal(bytes::Bytes::new()) {
+            replica.sealed = Some((configured, entry));
+            self.wake_group(group);
+            self.touch(group);
+        }
+    }
+
+    /// To the one of `heirs` that is heard and has most of the log.
+    fn hand_over_to_best(&mut self, group: GroupId, heirs: &[Member]) {
+        let Some(replica) = self.replicas.get(&group).filter(|r| r.group.may_propose()) else {
+            return;
+        };
+        let heard = |node: NodeId| self.peers.get(&node).is_some_and(|p| !p.lost);
+        let progress = replica.group.progress().into_iter();
+        let best = progress
+            .filter(|p| heirs.contains(&p.member) && heard(p.member.node))
+            .max_by_key(|p| p.matched);
+        if let Some(best) = best {
+            mark(Mark::LeaderMovedAway);
+            self.hand_over(group, best.member.node);
+        }
+    }
+
+    /// The controller is told until the image says that it knows.
+    fn report_arrived(&mut self, groups: Vec<(GroupId, Vec<Member>)>) {
+        if groups.is_empty() || self.now.mono < self.next_report {
+            return;
+        }
+        self.next_report = self.now.mono.after(limits::LEADER_SILENCE);
+        let deadline = self.next_report;
+        self.tell_controller(Command::Reassigned { groups }, deadline);
+    }
+}
+
+/// `room`: this node may bring replicas into one more group.
+fn next_step(replica: &Replica, target: &[Member], room: bool, now: Mono) -> Step {
+    let group = &replica.group;
+    if group.configuration_is_pending() || !group.may_propose() {
+        return Step::Wait;
+    }
+    let set = |members: &[Member]| members.iter().copied().collect::<BTreeSet<_>>();
+    let there = group.configuration();
+    if there.is_joint() {
+        // Only one that stays may end it: it still leads then.
+        return match there.voters.contains(&group.me()) {
+            true => Step::Configure(there.left()),
+            false => Step::HandOver(there.voters.clone()),
+        };
+    }
+    let new = |member: &&Member| !there.voters.contains(member);
+    let learners: Vec<Member> = target.iter().filter(new).copied().collect();
+    if set(&there.learners) != set(&learners) {
+        return match room || learners.is_empty() {
+            true => Step::Configure(Configuration {
+                learners,
+                ..there.clone()
+            }),
+            false => Step::Wait,
+        };
+    }
+    if set(&there.voters) == set(target) {
+        return Step::Arrived;
+    }
+    // What a learner lacks then is what came since the heartbeat before the last one.
+    let caught_up = |m: &Member| replica.is_in_sync(*m, now, limits::LEARNER_LAG);
+    if !learners.iter().all(caught_up) && !planted(Bug::PromotedBehind) {
+        return Step::Wait;
+    }
+    let outgoing = match planted(Bug::VotersChangedAtOnce) {
+        true => Vec::new(),
+        false => there.voters.clone(),
+    };
+    Step::Configure(Configuration {
+        voters: target.to_vec(),
+        outgoing,
+        learners: Vec::new(),
+    })
+}

@@ -1,0 +1,165 @@
+//! Partitions move: other replicas, their data, and what becomes of the old ones.
+
+use super::*;
+use meta::Reassignment;
+
+fn nodes(of: &[u32]) -> Vec<NodeId> {
+    of.iter().copied().map(NodeId).collect()
+}
+
+impl Cluster {
+    fn create_on(&mut self, replicas: &[u32]) -> GroupId {
+        let deadline = self.now.after(Duration::from_secs(5));
+        let topic = meta::NewTopic {
+            name: "t".into(),
+            id: Uuid::from_random(1, 2),
+            placement: meta::Placement::Manual(vec![nodes(replicas)]),
+            configs: BTreeMap::new(),
+        };
+        let command = meta::Command::CreateTopics {
+            topics: vec![topic],
+            validate_only: false,
+        };
+        let made = match self.call(1, Command::Meta { command, deadline }) {
+            Reply::Meta(Ok(meta::Reply::TopicsCreated(made))) => made[0].clone().unwrap(),
+            other => panic!("{other:?}"),
+        };
+        self.run(Duration::from_secs(1));
+        made.groups[0]
+    }
+
+    fn reassign(&mut self, target: Option<&[u32]>) -> Result<(), Refusal> {
+        let deadline = self.now.after(Duration::from_secs(5));
+        let change = Reassignment {
+            topic: "t".into(),
+            partition: base::Partition(0),
+            target: target.map(nodes),
+        };
+        let command = meta::Command::Reassign {
+            changes: vec![change],
+            keep_factor: false,
+        };
+        match self.call(2, Command::Meta { command, deadline }) {
+            Reply::Meta(Ok(meta::Reply::Each(mut parts))) => parts.remove(0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn replicas(&self, group: GroupId) -> (Vec<NodeId>, bool) {
+        let image = self.shards[&NodeId(1)].image();
+        let info = image.partition(group).unwrap();
+        (info.replicas.clone(), info.is_moving())
+    }
+
+    /// Where there is a replica, and how far each is.
+    fn hosts(&self, group: GroupId) -> Vec<(u32, i64)> {
+        let status = |(node, shard): (&NodeId, &Shard)| {
+            let status = shard.replica_status(group)?;
+            Some((node.0, status.high_watermark.0))
+        };
+        self.shards.iter().filter_map(status).collect()
+    }
+
+    fn write(&mut self, group: GroupId, count: i64) {
+        for _ in 0..count {
+            let leader = self.leader(group).unwrap();
+            self.append(leader, group, one("v")).unwrap();
+        }
+    }
+}
+
+fn one(text: &str) -> Batch {
+    let mut builder = Builder::new(7);
+    builder.push(7, None, Some(text.as_bytes()), &[]);
+    builder.build()
+}
+
+#[test]
+fn a_partition_moves_with_its_data_and_its_old_replica_goes() {
+    let mut cluster = Cluster::new(4);
+    cluster.run(Duration::from_secs(2));
+    let group = cluster.create_on(&[1, 2, 3]);
+    cluster.write(group, 3);
+    cluster.reassign(Some(&[1, 2, 4])).unwrap();
+    let (shown, moving) = cluster.replicas(group);
+    assert_eq!((shown, moving), (nodes(&[1, 2, 4, 3]), true));
+    cluster.run(Duration::from_secs(3));
+    assert_eq!(cluster.replicas(group), (nodes(&[1, 2, 4]), false));
+    assert_eq!(cluster.hosts(group), [(1, 3), (2, 3), (4, 3)]);
+    cluster.write(group, 2);
+    // The new replica counts: with it and one more there is a majority.
+    let leader = cluster.leader(group).unwrap();
+    let other = if leader == 2 { 1 } else { 2 };
+    cluster.down.push(NodeId(other));
+    cluster.run(Duration::from_secs(2));
+    cluster.write(group, 1);
+    cluster.down.clear();
+    cluster.run(Duration::from_secs(2));
+    assert_eq!(cluster.hosts(group), [(1, 6), (2, 6), (4, 6)]);
+}
+
+#[test]
+fn a_leader_that_goes_hands_over_and_nothing_is_lost() {
+    let mut cluster = Cluster::new(4);
+    cluster.run(Duration::from_secs(2));
+    let group = cluster.create_on(&[1, 2, 3]);
+    cluster.write(group, 3);
+    assert_eq!(cluster.leader(group), Some(1));
+    cluster.reassign(Some(&[4, 3])).unwrap();
+    cluster.run(Duration::from_secs(4));
+    assert_eq!(cluster.replicas(group), (nodes(&[4, 3]), false));
+    assert_eq!(cluster.hosts(group), [(3, 3), (4, 3)]);
+    cluster.write(group, 2);
+    cluster.run(Duration::from_secs(2));
+    assert_eq!(cluster.hosts(group), [(3, 5), (4, 5)]);
+}
+
+#[test]
+fn a_replica_that_was_removed_comes_back_as_another_one() {
+    let mut cluster = Cluster::new(4);
+    cluster.run(Duration::from_secs(2));
+    let group = cluster.create_on(&[1, 2, 3]);
+    for (round, target) in [&[1, 2, 4], &[1, 2, 3], &[1, 2, 4], &[4, 2, 3]]
+        .into_iter()
+        .enumerate()
+    {
+        cluster.write(group, 1);
+        cluster.reassign(Some(target)).unwrap();
+        cluster.run(Duration::from_secs(3));
+        assert_eq!(cluster.replicas(group), (nodes(target), false));
+        cluster.run(Duration::from_secs(1));
+        let all = cluster.hosts(group);
+        let there = all
+            .iter()
+            .map(|(node, _)| *node)
+            .collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(there, target.iter().copied().collect());
+        assert!(
+            all.iter().all(|(_, high)| *high == round as i64 + 1),
+            "{all:?}"
+        );
+    }
+}
+
+#[test]
+fn a_cancelled_move_leads_back() {
+    let mut cluster = Cluster::new(4);
+    cluster.run(Duration::from_secs(2));
+    let group = cluster.create_on(&[1, 2, 3]);
+    cluster.write(group, 3);
+    assert_eq!(cluster.reassign(None), Err(Refusal::NoReassignment));
+    // The new replica can't catch up, so the move doesn't end by itself.
+    cluster.down.push(NodeId(4));
+    cluster.reassign(Some(&[1, 2, 4])).unwrap();
+    cluster.run(Duration::from_secs(2));
+    assert_eq!(cluster.replicas(group), (nodes(&[1, 2, 4, 3]), true));
+    cluster.reassign(None).unwrap();
+    assert_eq!(cluster.replicas(group).0, nodes(&[1, 2, 3]));
+    cluster.run(Duration::from_secs(2));
+    assert_eq!(cluster.replicas(group), (nodes(&[1, 2, 3]), false));
+    cluster.down.clear();
+    cluster.run(Duration::from_secs(2));
+    cluster.write(group, 1);
+    cluster.run(Duration::from_secs(2));
+    assert_eq!(cluster.hosts(group), [(1, 4), (2, 4), (3, 4)]);
+}
