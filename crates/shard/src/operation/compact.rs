@@ -192,6 +192,9 @@ impl Shard {
         if !replica.log.replace(&mut self.turn, rewrote) {
             return;
         }
+        // All have these entries; who reads them shall find what was made of them.
+        let front = replica.log.first_index().prev();
+        replica.group.evict(front.min(replica.settled));
         let stats = &mut self.stats;
         stats.compactions += 1;
         stats.compacted_bytes_before += counts.bytes_before;
