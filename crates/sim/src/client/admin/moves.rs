@@ -23,20 +23,19 @@ pub(crate) struct Moves {
     pub(crate) nodes: u32,
     /// Replicas that a partition has at least.
     pub(crate) replicas_min: u64,
-    /// Partitions of `__consumer_offsets`.
+    /// Partitions of `__consumer_offsets` that may move, and percent of moves that move one.
     pub(crate) coordinators: u32,
+    pub(crate) coordinators_percent: u64,
 }
 
 const CONSUMER_OFFSETS: &str = "__consumer_offsets";
-/// Percent of moves that move a coordinator.
-const COORDINATORS_PERCENT: u64 = 20;
 
 /// Asks for a partition to be moved.
 pub(super) fn ask(habits: &Habits, common: &mut Common, reach: &mut Reach<'_>) {
     let moves = &habits.moves;
     let parts = common.view.parts();
     let random = &mut common.random;
-    let (name, partition) = match random.percent(COORDINATORS_PERCENT) {
+    let (name, partition) = match random.percent(moves.coordinators_percent) {
         true => {
             let partition = random.below(u64::from(moves.coordinators)) as u32;
             (CONSUMER_OFFSETS.to_string(), partition)
