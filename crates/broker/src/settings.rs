@@ -36,6 +36,8 @@ pub struct Settings {
     pub peer_listener: Option<HostPort>,
     /// `peers`: all nodes that form the cluster, this one among them; empty on a single node.
     pub peers: Vec<Peer>,
+    /// `join`: nodes of a running cluster to ask; empty for one that forms its cluster.
+    pub join: Vec<HostPort>,
     /// `auto.create.topics.enable`.
     pub auto_create_topics: bool,
     /// `delete.topic.enable`.

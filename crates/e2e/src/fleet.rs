@@ -34,6 +34,8 @@ fn free_port() -> u16 {
 pub struct Fleet {
     setups: Vec<Setup>,
     nodes: Vec<Option<Node>>,
+    /// Where those that formed the cluster listen for nodes.
+    peers: Vec<String>,
 }
 
 impl Fleet {
@@ -77,9 +79,34 @@ impl Fleet {
         let mut fleet = Fleet {
             nodes: setups.iter().map(|setup| Some(setup.spawn())).collect(),
             setups,
+            peers,
         };
         fleet.nodes.iter_mut().flatten().for_each(ready);
         fleet
+    }
+
+    /// How one more node would be started, with the next number.
+    pub fn newcomer(&self, place: &Path) -> Setup {
+        let address = || format!("127.0.0.1:{}", free_port());
+        let id = (self.setups.len() + 1).to_string();
+        let setup = Setup {
+            data: place.join(format!("node{id}")),
+            kafka: address(),
+            http: address(),
+            binary: None,
+            args: Vec::new(),
+            env: Vec::new(),
+        };
+        let members = self.peers.join(",");
+        setup.with(&["--node-id", &id, "--peer", &address(), "--join", &members])
+    }
+
+    /// Starts one more node and waits until it is ready.
+    pub fn join(&mut self, setup: Setup) {
+        let mut node = setup.spawn();
+        ready(&mut node);
+        self.setups.push(setup);
+        self.nodes.push(Some(node));
     }
 
     /// Where clients connect.

@@ -60,3 +60,65 @@ fn what_is_no_data_directory_is_said_to_be_none() {
     let refused = offline(&["log", "inspect", "--data-dir", &nowhere]).failed(2);
     assert!(refused.contains("no data directory"), "{refused}");
 }
+
+#[test]
+fn a_node_joins_carries_its_share_and_comes_back() {
+    let scratch = Scratch::new("join");
+    let mut fleet = Fleet::start(scratch.path(), &[]);
+    let newcomer = fleet.newcomer(scratch.path());
+    fleet.join(newcomer.clone());
+    let tool = Tool::new(&fleet.bootstrap());
+    tool.create("t", &["--partitions", "8", "--replicas", "3"]);
+    tool.run(&["cluster", "health", "--wait"]).ok();
+    let nodes = seen(&tool, &["cluster", "nodes"]);
+    let of_4 = &nodes[3];
+    assert_eq!(
+        (&of_4["state"], &of_4["votes"], &of_4["replicas"]),
+        (&"alive".into(), &false.into(), &6.into()),
+        "{nodes}"
+    );
+    assert!(of_4["leads"].as_u64() > Some(0), "{nodes}");
+    let lines: Vec<String> = (0..2000).map(|n| format!("line {n:05}")).collect();
+    tool.produce("t", &lines);
+
+    // The newcomer alone is asked, dies, and comes back with everything.
+    let sorted = |mut read: Vec<String>| {
+        read.sort();
+        read
+    };
+    let alone = Tool::new(&newcomer.kafka);
+    assert_eq!(sorted(alone.consume("t")), lines);
+    fleet.kill(4);
+    fleet.restart(4);
+    tool.run(&["cluster", "health", "--wait"]).ok();
+    assert_eq!(sorted(alone.consume("t")), lines);
+
+    // Its number with an erased directory is refused: others count on what was there.
+    fleet.leave(4).expect("in good order");
+    std::fs::remove_dir_all(&newcomer.data).expect("it is stopped");
+    let refused = newcomer.try_start().expect_err("erased");
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("lives in another data directory"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn a_directory_of_another_cluster_is_refused() {
+    let scratch = Scratch::new("foreign");
+    let fleet = Fleet::start(scratch.path(), &[]);
+    let newcomer = fleet.newcomer(scratch.path());
+    let mut alone = newcomer.clone();
+    alone.args = vec!["--node-id".into(), "4".into()];
+    assert_eq!(alone.start().stop().code(), Some(0));
+    let refused = newcomer
+        .try_start()
+        .expect_err("it has a cluster of its own");
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    let said = refused
+        .stderr
+        .contains("the data directory of node 4 belongs to cluster");
+    assert!(said, "{}", refused.stderr);
+}

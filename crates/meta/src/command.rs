@@ -1,6 +1,6 @@
 //! What the controller may be asked, and what it answers.
 
-use crate::{ConfigChange, MorePartitions, NodeInfo, QuotaChange, Reassignment};
+use crate::{ConfigChange, Home, MorePartitions, NodeInfo, QuotaChange, Reassignment};
 use base::{GroupId, Member, NodeId, ProducerId, RaftIndex, Refusal, Term, Uuid, WallMs};
 use std::collections::BTreeMap;
 
@@ -70,6 +70,15 @@ pub enum Command {
     Reassigned {
         /// The groups and their voters.
         groups: Vec<(GroupId, Vec<Member>)>,
+    },
+    /// A node joins, or says where it lives now; answered with [`Reply::Introduced`].
+    IntroduceNode {
+        /// The node.
+        node: NodeId,
+        /// Where it lives. Its generation counts only if it doesn't join.
+        home: Home,
+        /// It has no generation yet.
+        joins: bool,
     },
     /// How the controller's own group stands; answered with [`Reply::Quorum`]. The machine
     /// doesn't know: the shard that leads the group answers in its place.
@@ -142,6 +151,8 @@ pub enum Reply {
     Each(Vec<Result<(), Refusal>>),
     /// To [`Command::DescribeQuorum`].
     Quorum(Quorum),
+    /// To [`Command::IntroduceNode`]: its generation.
+    Introduced(Result<u32, Refusal>),
 }
 
 /// How the controller's group stands.

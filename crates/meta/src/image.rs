@@ -2,7 +2,7 @@
 //! whole, sharing unchanged topics with the image before it.
 
 use crate::reassign::Moves;
-use crate::{Configs, Quotas, TopicSettings};
+use crate::{Configs, Home, Quotas, TopicSettings};
 use base::{GroupId, NodeId, Partition, Uuid};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -83,6 +83,10 @@ pub struct Image {
     pub version: u64,
     /// Registered nodes.
     pub nodes: BTreeMap<NodeId, NodeInfo>,
+    /// Where nodes live that said so.
+    pub homes: BTreeMap<NodeId, Arc<Home>>,
+    /// The last generation of each node's number.
+    pub generations: BTreeMap<NodeId, u32>,
     /// Topics by name.
     pub topics: BTreeMap<String, Arc<Topic>>,
     /// Names by id.

@@ -14,6 +14,7 @@ pub mod command;
 pub mod config;
 mod create;
 mod grow;
+mod home;
 pub mod image;
 mod machine;
 pub mod names;
@@ -31,6 +32,7 @@ pub use command::{
     Command, NewTopic, Placement, Quorum, QuorumMember, Reply, TopicCreated, TopicRef,
 };
 pub use grow::MorePartitions;
+pub use home::Home;
 pub use image::{Endpoint, Image, LISTENER, NodeInfo, PartitionInfo, Topic};
 pub use machine::{Defaults, Meta};
 pub use quota::{Amount, Entity, QuotaChange, Quotas, Whom, check_entity};

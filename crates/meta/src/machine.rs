@@ -206,10 +206,12 @@ impl Meta {
             } => self.apply_quota(entity, key, amount),
             Record::NodeUnregistered { node } => {
                 self.image.nodes.remove(&node);
+                self.image.homes.remove(&node);
             }
             Record::PartitionsReassigned { id, partitions } => {
                 self.apply_reassigned(&id, partitions);
             }
+            Record::NodeHoused { node, home } => self.house(node, home),
         }
     }
 
@@ -302,6 +304,7 @@ impl Machine for Meta {
                 keep_factor,
             } => self.reassign(&changes, keep_factor),
             Command::Reassigned { groups } => self.reassigned(&groups),
+            Command::IntroduceNode { node, home, joins } => self.introduce(node, home, joins),
             // Only the shard that leads the group can tell.
             Command::DescribeQuorum => Decision {
                 records: Vec::new(),

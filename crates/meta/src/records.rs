@@ -5,7 +5,7 @@
 use crate::codec::{Malformed, Reader, Writer};
 use crate::reassign::{Moves, Placed};
 use crate::wire::admin;
-use crate::{Amount, Entity, NodeInfo, PartitionInfo, Resource, wire};
+use crate::{Amount, Entity, Home, NodeInfo, PartitionInfo, Resource, wire};
 use base::{GroupId, Member, NodeId, Partition, ProducerId, Uuid};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -50,6 +50,8 @@ pub(crate) enum Record {
         id: Uuid,
         partitions: Vec<(Partition, Placed)>,
     },
+    /// A node said where it lives.
+    NodeHoused { node: NodeId, home: Home },
 }
 
 const NODE_REGISTERED: u8 = 1;
@@ -61,15 +63,14 @@ const PARTITIONS_ADDED: u8 = 6;
 const QUOTA_CHANGED: u8 = 7;
 const NODE_UNREGISTERED: u8 = 8;
 const PARTITIONS_REASSIGNED: u8 = 9;
+const NODE_HOUSED: u8 = 20;
 
 impl Record {
     pub(crate) fn encode(&self) -> Bytes {
         let mut w = Writer::default();
         match self {
             Record::NodeRegistered { node, info } => {
-                w.byte(NODE_REGISTERED);
-                w.byte(2);
-                w.number(u64::from(node.0));
+                begin(&mut w, (NODE_REGISTERED, 2), *node);
                 wire::write_node(&mut w, info);
             }
             Record::TopicCreated {
@@ -119,11 +120,11 @@ impl Record {
             } => {
                 write_quota(&mut w, entity, key, *amount);
             }
-            Record::NodeUnregistered { node } => {
-                w.byte(NODE_UNREGISTERED);
-                w.byte(1);
-                w.number(u64::from(node.0));
+            Record::NodeHoused { node, home } => {
+                begin(&mut w, (NODE_HOUSED, 1), *node);
+                admin::write_home(&mut w, home);
             }
+            Record::NodeUnregistered { node } => begin(&mut w, (NODE_UNREGISTERED, 1), *node),
             Record::PartitionsReassigned { id, partitions } => {
                 write_reassigned(&mut w, id, partitions);
             }
@@ -166,6 +167,10 @@ impl Record {
                 key: r.text()?,
                 amount: admin::read_amount(&mut r)?,
             },
+            (NODE_HOUSED, 1) => Record::NodeHoused {
+                node: r.node()?,
+                home: admin::read_home(&mut r)?,
+            },
             (NODE_UNREGISTERED, 1) => Record::NodeUnregistered { node: r.node()? },
             (PARTITIONS_REASSIGNED, 1) => Record::PartitionsReassigned {
                 id: r.uuid()?,
@@ -176,6 +181,13 @@ impl Record {
         r.end()?;
         Ok(record)
     }
+}
+
+/// What a record about a node begins with: kind, version, the node.
+fn begin(w: &mut Writer, (kind, version): (u8, u8), node: NodeId) {
+    w.byte(kind);
+    w.byte(version);
+    w.number(u64::from(node.0));
 }
 
 fn write_partition(w: &mut Writer, partition: &PartitionInfo) {

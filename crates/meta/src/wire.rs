@@ -7,7 +7,7 @@ use crate::codec::{Malformed, Reader, Writer};
 use crate::{
     Command, Endpoint, NewTopic, NodeInfo, Placement, Reply, TopicCreated, TopicRef, refusal,
 };
-use base::{GroupId, ProducerId, Refusal};
+use base::{GroupId, NodeId, ProducerId, Refusal};
 
 impl Command {
     /// The command as bytes.
@@ -27,8 +27,7 @@ impl Command {
                 w.list(topics, write_ref);
             }
             Command::RegisterNode { node, info } => {
-                w.byte(3);
-                w.number(u64::from(node.0));
+                begin(&mut w, 3, *node);
                 write_node(&mut w, info);
             }
             Command::AllocateProducerIds { count } => {
@@ -59,10 +58,7 @@ impl Command {
                 w.bool(*validate_only);
                 w.list(changes, admin::write_quota);
             }
-            Command::UnregisterNode { node } => {
-                w.byte(8);
-                w.number(u64::from(node.0));
-            }
+            Command::UnregisterNode { node } => begin(&mut w, 8, *node),
             Command::DescribeQuorum => w.byte(9),
             Command::Reassign {
                 changes,
@@ -75,6 +71,11 @@ impl Command {
             Command::Reassigned { groups } => {
                 w.byte(11);
                 w.list(groups, admin::write_voters);
+            }
+            Command::IntroduceNode { node, home, joins } => {
+                begin(&mut w, 20, *node);
+                admin::write_home(&mut w, home);
+                w.bool(*joins);
             }
         }
         w.0
@@ -132,6 +133,11 @@ impl Command {
             11 => Command::Reassigned {
                 groups: r.list(admin::read_voters)?,
             },
+            20 => Command::IntroduceNode {
+                node: r.node()?,
+                home: admin::read_home(&mut r)?,
+                joins: r.bool()?,
+            },
             _ => return Err(Malformed),
         };
         r.end()?;
@@ -154,6 +160,12 @@ impl Reply {
         r.end()?;
         Ok(reply)
     }
+}
+
+/// What a command about a node begins with.
+fn begin(w: &mut Writer, kind: u8, node: NodeId) {
+    w.byte(kind);
+    w.number(u64::from(node.0));
 }
 
 /// A reply or the refusal of the whole command, as bytes.
@@ -222,6 +234,10 @@ fn write_reply(w: &mut Writer, reply: &Reply) {
             w.byte(6);
             admin::write_quorum(w, quorum);
         }
+        Reply::Introduced(outcome) => {
+            w.byte(20);
+            write_result(w, outcome, |w, generation| w.number(u64::from(*generation)));
+        }
     }
 }
 
@@ -233,6 +249,7 @@ fn read_reply(r: &mut Reader<'_>) -> Result<Reply, Malformed> {
         4 => Reply::Done,
         5 => Reply::Each(admin::read_each(r)?),
         6 => Reply::Quorum(admin::read_quorum(r)?),
+        20 => Reply::Introduced(read_result(r, |r| r.small())?),
         _ => return Err(Malformed),
     })
 }

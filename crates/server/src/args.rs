@@ -87,8 +87,8 @@ pub struct Serve {
     /// All nodes that form the cluster, this one among them
     #[arg(long, value_name = "ID@HOST:PORT,...")]
     pub peers: Option<String>,
-    /// A node of a running cluster to join
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Nodes of a running cluster to join: where they listen for other nodes
+    #[arg(long, value_name = "HOST:PORT,...")]
     pub join: Option<String>,
     /// Any key of the configuration; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]

@@ -26,10 +26,7 @@ impl Sockets {
             .map(|listener| bind(&listener.bind))
             .collect();
         let http = settings.http.as_ref().map(bind).transpose()?;
-        let peer = settings
-            .peer_listener
-            .as_ref()
-            .filter(|_| !settings.peers.is_empty());
+        let peer = settings.peer_listener.as_ref();
         Ok(Sockets {
             kafka: kafka?,
             http,
@@ -40,6 +37,29 @@ impl Sockets {
     /// Where the first listener for clients listens.
     pub fn kafka_address(&self) -> String {
         address(self.kafka.first())
+    }
+
+    /// Where other nodes are told to connect to: this node's place in `peers`, else where it
+    /// listens; none if it listens to none.
+    pub fn peer_address(&self, settings: &Settings) -> Option<String> {
+        let listener = self.peer.as_ref()?;
+        let listed = settings
+            .peers
+            .iter()
+            .find(|peer| peer.node == settings.node);
+        let told = match listed {
+            Some(peer) => peer.address.clone(),
+            None => settings.peer_listener.clone()?,
+        };
+        let port = match told.port {
+            0 => listener.local_addr().ok()?.port(),
+            port => port,
+        };
+        let host = match told.is_wildcard() {
+            true => os::process::host_name(),
+            false => told.host,
+        };
+        Some(HostPort { host, port }.to_string())
     }
 
     /// Where health and metrics are asked.

@@ -55,8 +55,15 @@ pub struct Identity {
     /// Chosen when the directory was made.
     #[serde(with = "uuid")]
     pub incarnation: Uuid,
-    /// The cluster, once it is formed.
+    /// The cluster, once it is formed or joined.
     pub cluster: Option<Cluster>,
+    /// Which directory of its node's number this is; 0 for one that formed its cluster.
+    #[serde(default, skip_serializing_if = "is_founder")]
+    pub generation: u32,
+}
+
+fn is_founder(generation: &u32) -> bool {
+    *generation == 0
 }
 
 /// Why an identity can't be had.
@@ -109,6 +116,7 @@ impl Identity {
             node,
             incarnation,
             cluster: None,
+            generation: 0,
         }
     }
 

@@ -22,12 +22,6 @@ pub fn gather(
     variables: impl Iterator<Item = (String, String)>,
     read: impl Fn(&str) -> std::io::Result<String>,
 ) -> Result<Settings, ConfigError> {
-    if let Some(join) = &args.join {
-        return Err(ConfigError(format!(
-            "--join {join}: joining a running cluster is not served by this release; \
-             form the cluster with --peers"
-        )));
-    }
     let variables: Vec<(String, String)> = variables.collect();
     let from_environment = variables
         .iter()
@@ -81,6 +75,7 @@ fn flags(args: &Serve) -> Result<Vec<Given>, ConfigError> {
         ("--http", "http.listener", "", &args.http),
         ("--peer", "peer.listener", "", &args.peer),
         ("--peers", "peers", "", &args.peers),
+        ("--join", "join", "", &args.join),
     ];
     for (flag, key, prefix, value) in short {
         if let Some(value) = value {

@@ -3,6 +3,7 @@
 mod bell;
 mod late;
 pub mod mailbox;
+mod once;
 pub mod queue;
 pub mod readers;
 pub mod storage;

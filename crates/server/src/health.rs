@@ -19,6 +19,8 @@ pub struct Health {
     pub standing: OnceLock<Arc<Standing>>,
     /// The running node.
     pub running: OnceLock<Running>,
+    /// Somebody is asked to take this node in.
+    pub joining: AtomicBool,
     /// The process is about to stop.
     pub stopping: AtomicBool,
     /// Free bytes of the data directory at the last look.
@@ -78,6 +80,9 @@ impl Probe for Health {
             .and_then(|standing| standing.waits_for());
         Some(match waits {
             Some(what) => format!("waiting for {what}"),
+            None if self.joining.load(Ordering::Relaxed) => {
+                "waiting for a member of the cluster to take this node in".to_owned()
+            }
             None => "the data directory is being recovered".to_owned(),
         })
     }

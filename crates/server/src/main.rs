@@ -11,6 +11,7 @@ mod figures;
 mod formation;
 mod health;
 mod inspect;
+mod join;
 mod kafka;
 mod logging;
 mod peers;

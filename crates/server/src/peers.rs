@@ -8,7 +8,7 @@
 mod accept;
 mod dial;
 mod frames;
-mod hello;
+pub mod hello;
 mod outbox;
 mod standing;
 
@@ -16,13 +16,16 @@ pub use standing::Standing;
 
 use base::NodeId;
 use bytes::Bytes;
+use meta::Home;
 use outbox::Outbox;
+use shard::Reply;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 /// Bytes of frames that may wait for one peer; what comes on top is dropped.
 pub const OUTBOX_BYTES: usize = 256 * 1024 * 1024;
@@ -50,12 +53,15 @@ pub trait PeerSink: Send + Sync {
     fn down(&self, node: NodeId);
     /// A frame came. The permit is given back when the frame was taken up.
     fn frame(&self, from: NodeId, bytes: Bytes, permit: OwnedSemaphorePermit);
+    /// Asks the controller to take a node in. No answer comes if it can't be asked.
+    fn introduce(&self, node: NodeId, home: Home, wait: Duration) -> oneshot::Receiver<Reply>;
 }
 
 /// One peer.
 struct Link {
     node: NodeId,
-    address: String,
+    /// Where it is dialled next.
+    address: Mutex<String>,
     outbox: Outbox,
     /// The dialled connection stands.
     up: AtomicBool,
@@ -63,11 +69,40 @@ struct Link {
     accepted: watch::Sender<u64>,
 }
 
+impl Link {
+    fn address(&self) -> String {
+        self.address.lock().expect(UNPOISONED).clone()
+    }
+}
+
 struct Shared {
     standing: Arc<Standing>,
     sink: Arc<dyn PeerSink>,
-    links: BTreeMap<NodeId, Arc<Link>>,
+    links: RwLock<BTreeMap<NodeId, Arc<Link>>>,
+    runtime: Handle,
     received: Arc<Semaphore>,
+}
+
+const UNPOISONED: &str = "nobody panics while holding the links";
+
+impl Shared {
+    /// Begins to dial a node.
+    fn link(self: &Arc<Shared>, node: NodeId, address: &str) {
+        let link = Arc::new(Link {
+            node,
+            address: Mutex::new(address.to_owned()),
+            outbox: Outbox::new(OUTBOX_BYTES),
+            up: AtomicBool::new(false),
+            accepted: watch::Sender::new(0),
+        });
+        let mut links = self.links.write().expect(UNPOISONED);
+        links.insert(node, Arc::clone(&link));
+        self.runtime.spawn(dial::keep(Arc::clone(self), link));
+    }
+
+    fn known(&self, node: NodeId) -> Option<Arc<Link>> {
+        self.links.read().expect(UNPOISONED).get(&node).cloned()
+    }
 }
 
 /// The transport; cheap to clone.
@@ -85,24 +120,15 @@ impl Peers {
         listener: Option<TcpListener>,
         sink: Arc<dyn PeerSink>,
     ) -> Peers {
-        let link = |(node, address): (&NodeId, &String)| {
-            let link = Link {
-                node: *node,
-                address: address.clone(),
-                outbox: Outbox::new(OUTBOX_BYTES),
-                up: AtomicBool::new(false),
-                accepted: watch::Sender::new(0),
-            };
-            (*node, Arc::new(link))
-        };
         let shared = Arc::new(Shared {
             standing,
             sink,
-            links: others.iter().map(link).collect(),
+            links: RwLock::default(),
+            runtime: Handle::current(),
             received: Arc::new(Semaphore::new(RECEIVED_BYTES)),
         });
-        for link in shared.links.values() {
-            tokio::spawn(dial::keep(Arc::clone(&shared), Arc::clone(link)));
+        for (node, address) in others {
+            shared.link(*node, address);
         }
         if let Some(listener) = listener {
             tokio::spawn(accept::run(Arc::clone(&shared), listener));
@@ -110,9 +136,26 @@ impl Peers {
         Peers { shared }
     }
 
+    /// Takes up where nodes live: new ones are dialled, those that moved are dialled there from now
+    /// on.
+    pub fn meet(&self, homes: &BTreeMap<NodeId, Arc<Home>>) {
+        self.shared.standing.publish_homes(homes);
+        let me = self.shared.standing.me();
+        for (node, home) in homes.iter().filter(|(node, _)| **node != me) {
+            match self.shared.known(*node) {
+                Some(link) => link
+                    .address
+                    .lock()
+                    .expect(UNPOISONED)
+                    .clone_from(&home.address),
+                None => self.shared.link(*node, &home.address),
+            }
+        }
+    }
+
     /// Sends a frame given in pieces, if a connection stands; else it is lost.
     pub fn send(&self, to: NodeId, pieces: Vec<Bytes>) {
-        if let Some(link) = self.shared.links.get(&to)
+        if let Some(link) = self.shared.known(to)
             && link.up.load(Ordering::Acquire)
         {
             link.outbox.push(pieces);
@@ -121,8 +164,8 @@ impl Peers {
 
     /// Peers whose dialled connection stands.
     pub fn connected(&self) -> usize {
-        self.shared
-            .links
+        let links = self.shared.links.read().expect(UNPOISONED);
+        links
             .values()
             .filter(|link| link.up.load(Ordering::Relaxed))
             .count()
@@ -130,11 +173,8 @@ impl Peers {
 
     /// Frames dropped because a peer was too slow, since the start.
     pub fn dropped_frames(&self) -> u64 {
-        self.shared
-            .links
-            .values()
-            .map(|link| link.outbox.dropped())
-            .sum()
+        let links = self.shared.links.read().expect(UNPOISONED);
+        links.values().map(|link| link.outbox.dropped()).sum()
     }
 }
 

@@ -1,8 +1,10 @@
 //! `flotilla serve`: a node from its first breath to its last.
 
 use crate::bind::Sockets;
+use crate::cluster::Identity;
 use crate::engine::mailbox::Mailbox;
 use crate::health::{Health, Running};
+use crate::join::join;
 use crate::peers::{PeerSink, Peers, Standing};
 use crate::start::{self, Home, Parts, StartError, Threads};
 use broker::Settings;
@@ -74,9 +76,8 @@ async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), S
     };
     let mut signals = Signals::listen().map_err(system)?;
     let (kafka_address, http_address) = (sockets.kafka_address(), sockets.http_address());
-    let members = start::members(&settings, &home.identity);
-    let standing = start::standing(home, &members);
-    let health = start::health(&standing);
+    let address = sockets.peer_address(&settings);
+    let health = Arc::new(Health::default());
     if let Some(http) = sockets.http {
         let http = into_tokio(http)?;
         tokio::spawn(serve_http::serve(http, health.clone()));
@@ -85,6 +86,14 @@ async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), S
     // formed by nodes that have a log.
     let (storage, recovered) = recovered(&mut signals, home, &settings).await?;
     start::refuse_erased(&home.identity, &recovered)?;
+    let joined = joined(&settings, home, address.as_deref(), &health);
+    let Some(identity) = signals.or_stop(joined).await.transpose()? else {
+        return Ok(());
+    };
+    let members = start::members(&settings, &identity);
+    let lives_at = address.map(|address| crate::join::home(&identity, &address));
+    let standing = start::standing(home, identity, &members);
+    let _ = health.standing.set(Arc::clone(&standing));
     let mailbox = Arc::new(Mailbox::new(settings.mailbox_events));
     let peer = sockets.peer.map(into_tokio).transpose()?;
     let mut others = members;
@@ -103,6 +112,7 @@ async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), S
     let parts = Parts {
         settings,
         cluster,
+        home: lives_at,
         storage,
         recovered,
         mailbox,
@@ -128,6 +138,22 @@ async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), S
     }
     stop(&health, running, threads, signals).await;
     Ok(())
+}
+
+/// Who this node is, once it is taken in if it is to join.
+async fn joined(
+    settings: &Settings,
+    home: &Home,
+    address: Option<&str>,
+    health: &Health,
+) -> Result<Identity, StartError> {
+    let mut identity = home.identity.clone();
+    if !settings.join.is_empty() {
+        health.joining.store(true, Ordering::Relaxed);
+        let address = address.expect("a node that joins listens to others: the settings see to it");
+        join(settings, &mut identity, address, &*home.disk).await?;
+    }
+    Ok(identity)
 }
 
 /// Recovers the data directory. Told to stop meanwhile, the process ends at once: recovery may be

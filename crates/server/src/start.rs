@@ -7,7 +7,7 @@ use crate::engine::queue::Queue;
 use crate::engine::readers::Readers;
 use crate::engine::storage::{self, Counters, Orders, Writer};
 use crate::engine::turns::{Turns, Ways};
-use crate::health::{Health, Running};
+use crate::health::Running;
 use crate::kafka::{Door, Edges};
 use crate::peers::{Peers, Standing};
 use base::{Disk, NodeId, Uuid};
@@ -64,6 +64,14 @@ pub enum StartError {
          from a copy, or empty it: without what it has promised it must not take its old place"
     )]
     Erased(Uuid),
+    /// A member of the cluster doesn't take this node in.
+    #[error("{member} doesn't take this node in: {why}")]
+    NotTakenIn {
+        /// Who was asked.
+        member: String,
+        /// Why not.
+        why: String,
+    },
     /// What is in the directory can't be used.
     #[error("{0}")]
     Storage(#[from] log::Fault),
@@ -82,7 +90,8 @@ impl StartError {
     pub fn exit_code(&self) -> i32 {
         match self {
             StartError::Identity(IdentityError::OtherNode { .. })
-            | StartError::OtherPeers { .. } => crate::stop::EXIT_USAGE,
+            | StartError::OtherPeers { .. }
+            | StartError::NotTakenIn { .. } => crate::stop::EXIT_USAGE,
             _ => crate::stop::EXIT_FAULT,
         }
     }
@@ -108,7 +117,10 @@ impl Home {
             Some(identity) => identity,
             None => Home::settle(&disk, settings)?,
         };
-        check_peers(settings, identity.cluster.as_ref())?;
+        // One that joined knows the others from those who were there.
+        if identity.generation == 0 {
+            check_peers(settings, identity.cluster.as_ref())?;
+        }
         Ok(Home {
             disk: Arc::new(disk),
             identity,
@@ -120,7 +132,7 @@ impl Home {
     fn settle(disk: &DataDir, settings: &Settings) -> Result<Identity, IdentityError> {
         let identity = Identity::new(settings.node, os::entropy::uuid());
         // A node alone writes it with the cluster that it forms at once; each write costs syncs.
-        if !settings.peers.is_empty() {
+        if !settings.peers.is_empty() || !settings.join.is_empty() {
             identity.write(disk)?;
         }
         Ok(identity)
@@ -162,14 +174,11 @@ pub fn members(settings: &Settings, identity: &Identity) -> BTreeMap<NodeId, Str
             .map(|p| (p.node, p.address.to_string()))
             .collect();
     }
-    match &identity.cluster {
-        Some(cluster) => cluster
-            .voters
-            .iter()
-            .map(|v| (v.node, v.address.clone()))
-            .collect(),
-        None => BTreeMap::from([(settings.node, String::new())]),
-    }
+    let formed = identity.cluster.iter().flat_map(|cluster| &cluster.voters);
+    let mut members: BTreeMap<NodeId, String> =
+        formed.map(|v| (v.node, v.address.clone())).collect();
+    members.entry(settings.node).or_default();
+    members
 }
 
 /// The threads of a running node, to be joined at its end.
@@ -222,6 +231,8 @@ pub struct Parts {
     pub settings: Settings,
     /// The cluster that it belongs to.
     pub cluster: Arc<Cluster>,
+    /// Where it is reached by nodes.
+    pub home: Option<meta::Home>,
     /// The data, recovered.
     pub storage: Storage,
     /// What recovery found.
@@ -238,6 +249,7 @@ impl Parts {
         let Parts {
             settings,
             cluster,
+            home,
             storage,
             recovered,
             mailbox,
@@ -255,7 +267,7 @@ impl Parts {
         let to_shard: Arc<dyn broker::Mailbox> = mailbox.clone();
         let seed = os::entropy::bits();
         let shard = Shard::new(
-            shard_settings(&settings, &cluster, &info),
+            shard_settings(&settings, &cluster, &info, home),
             recovered,
             os::clock::now(),
         );
@@ -309,6 +321,7 @@ fn shard_settings(
     settings: &Settings,
     cluster: &Cluster,
     info: &meta::NodeInfo,
+    home: Option<meta::Home>,
 ) -> shard::Settings {
     shard::Settings {
         node: settings.node,
@@ -316,6 +329,7 @@ fn shard_settings(
         boot: os::entropy::bits(),
         seed: os::entropy::bits(),
         info: info.clone(),
+        home,
         hot_tail_bytes: settings.hot_tail_bytes,
         disk_reserve_bytes: settings.disk_reserve_bytes,
         defaults: settings.topic_defaults().clone(),
@@ -347,17 +361,13 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
 }
 
 /// A standing on a directory, which forms its cluster at once if it is alone.
-pub fn standing(home: &Home, members: &BTreeMap<NodeId, String>) -> Arc<Standing> {
-    let disk: Arc<dyn Disk> = home.disk.clone();
-    let (identity, named) = (home.identity.clone(), members.clone());
+pub fn standing(
+    home: &Home,
+    identity: Identity,
+    members: &BTreeMap<NodeId, String>,
+) -> Arc<Standing> {
+    let (disk, named): (Arc<dyn Disk>, _) = (home.disk.clone(), members.clone());
     Arc::new(Standing::new(disk, identity, named, os::entropy::uuid()))
-}
-
-/// The node's health, before anything of it runs.
-pub fn health(standing: &Arc<Standing>) -> Arc<Health> {
-    let health = Health::default();
-    let _ = health.standing.set(Arc::clone(standing));
-    Arc::new(health)
 }
 
 #[cfg(test)]

@@ -428,6 +428,8 @@ pub struct Settings {
     pub seed: u64,
     /// How this node is reached by clients; registered with the controller.
     pub info: meta::NodeInfo,
+    /// Where it is reached by nodes; none for one that says it to nobody.
+    pub home: Option<meta::Home>,
     /// Bytes of recent batches kept in memory.
     pub hot_tail_bytes: u64,
     /// Free bytes below which data is refused.

@@ -186,21 +186,36 @@ impl Shard {
         }
     }
 
-    /// This node tells the controller how it is reached, until the image says so.
+    /// This node tells the controller how clients and nodes reach it, until the image says so.
     fn register(&mut self) {
-        let (node, info) = (self.settings.node, &self.settings.info);
-        let now = self.now.mono;
-        if self.controller.image.nodes.get(&node) == Some(info) || now < self.controller.register_at
+        let (node, info, now) = (self.settings.node, &self.settings.info, self.now.mono);
+        if now < self.controller.register_at {
+            return;
+        }
+        let image = &self.controller.image;
+        let mut commands = Vec::new();
+        if image.nodes.get(&node) != Some(info) {
+            let info = info.clone();
+            commands.push(Command::RegisterNode { node, info });
+        }
+        let known = image.homes.get(&node).map(|home| &**home);
+        if let Some(home) = self
+            .settings
+            .home
+            .as_ref()
+            .filter(|home| known != Some(home))
         {
+            let (home, joins) = (home.clone(), false);
+            commands.push(Command::IntroduceNode { node, home, joins });
+        }
+        if commands.is_empty() {
             return;
         }
         self.controller.register_at = now.after(limits::LEADER_SILENCE);
-        let command = Command::RegisterNode {
-            node,
-            info: info.clone(),
-        };
         let deadline = self.controller.register_at;
-        self.tell_controller(command, deadline);
+        for command in commands {
+            self.tell_controller(command, deadline);
+        }
     }
 
     /// Tells the controller something that nobody waits for here.
@@ -265,7 +280,9 @@ impl Shard {
             let ago = i64::try_from(now.mono.since(at).as_millis()).unwrap_or(i64::MAX);
             WallMs(now.wall.0.saturating_sub(ago))
         };
+        let electors: Vec<_> = replica.group.configuration().electors().collect();
         let progress = replica.group.progress().into_iter();
+        let progress = progress.filter(|peer| electors.contains(&peer.member));
         let last = replica.group.last_index();
         let voters = progress.map(|peer| {
             let heard = match peer.member.node == node {
@@ -465,6 +482,7 @@ impl Shard {
         if !Arc::ptr_eq(&old.configs, &image.configs) {
             self.settings.groups.overrides = group_overrides(&image);
         }
+        self.meet(&image);
         self.reconcile(&old, &image);
         let next_group = self.controller.meta.next_group();
         self.retire_stored(&image, next_group);

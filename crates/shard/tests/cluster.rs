@@ -1,6 +1,8 @@
 //! A few shards with instant storage and a perfect network: the protocol's happy path and the
 //! plain failures, without the simulator's weather.
 
+#[path = "cluster/joined.rs"]
+mod joined;
 #[path = "cluster/operate.rs"]
 mod operate;
 #[path = "cluster/reassign.rs"]
@@ -74,14 +76,14 @@ impl Cluster {
         cluster
     }
 
-    /// A node starts on an empty disk, which may know of a loss.
-    fn start_empty(&mut self, node: NodeId, nodes: u32, boot: u64, lost: Option<String>) {
-        let settings = Settings {
+    fn settings(&self, node: NodeId, nodes: u32, boot: u64) -> Settings {
+        Settings {
             node,
             voters: (1..=nodes).map(NodeId).collect(),
             boot: u64::from(node.0) + boot,
             seed: u64::from(node.0),
             info: meta::NodeInfo::new("h", node.0 as u16, None),
+            home: None,
             hot_tail_bytes: 1 << 20,
             disk_reserve_bytes: 0,
             defaults: meta::Defaults::default(),
@@ -95,7 +97,12 @@ impl Cluster {
                 codec: PLAIN,
             },
             groups: group::Config::default(),
-        };
+        }
+    }
+
+    /// A node starts on an empty disk, which may know of a loss.
+    fn start_empty(&mut self, node: NodeId, nodes: u32, boot: u64, lost: Option<String>) {
+        let settings = self.settings(node, nodes, boot);
         let recovered = Recovered {
             next_turn: 1,
             lost,
@@ -146,7 +153,9 @@ impl Cluster {
                 self.turn(node);
             }
             while let Some((from, to, bytes)) = self.frames.pop_front() {
-                if !self.down.contains(&to) && !self.down.contains(&from) && !self.loses(&bytes) {
+                let there = self.shards.contains_key(&to);
+                let down = self.down.contains(&to) || self.down.contains(&from);
+                if there && !down && !self.loses(&bytes) {
                     self.event(to, Event::Frame { from, bytes });
                 }
             }
@@ -171,15 +180,29 @@ impl Cluster {
     }
 
     fn create_topic_with(&mut self, node: u32, configs: &[(&str, &str)]) -> GroupId {
+        let spread = meta::Placement::Spread {
+            partitions: Some(1),
+            replicas: None,
+        };
+        self.create(node, spread, configs)
+    }
+
+    fn create_placed(&mut self, node: u32, placement: meta::Placement) -> GroupId {
+        self.create(node, placement, &[])
+    }
+
+    fn create(
+        &mut self,
+        node: u32,
+        placement: meta::Placement,
+        configs: &[(&str, &str)],
+    ) -> GroupId {
         let configs = configs.iter().map(|(k, v)| (k.to_string(), v.to_string()));
         let deadline = self.now.after(Duration::from_secs(5));
         let topic = meta::NewTopic {
             name: "t".into(),
             id: Uuid::from_random(1, 2),
-            placement: meta::Placement::Spread {
-                partitions: Some(1),
-                replicas: None,
-            },
+            placement,
             configs: configs.collect(),
         };
         let command = meta::Command::CreateTopics {

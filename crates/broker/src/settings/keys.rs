@@ -209,6 +209,13 @@ const OWN: &[Key] = &[
         "Which protocol a listener's name stands for, NAME:PROTOCOL.",
     ),
     row(
+        "join",
+        Kind::List,
+        Some(""),
+        Rule::Any,
+        "Nodes of a running cluster to join, where they listen for nodes, HOST:PORT; empty: none.",
+    ),
+    row(
         "listeners",
         Kind::List,
         Some("PLAINTEXT://127.0.0.1:9092"),

@@ -201,6 +201,15 @@ fn check_advertised(
     Ok(())
 }
 
+/// Reads `HOST:PORT,...`.
+pub(super) fn join(value: &str) -> Result<Vec<HostPort>, Wrong> {
+    let address = |item: &str| {
+        let found = HostPort::parse(item).filter(|a| !a.is_wildcard() && a.port != 0);
+        found.ok_or_else(|| wrong(format!("'{item}' is not an address"), "HOST:PORT,..."))
+    };
+    meta::config::items(value).map(address).collect()
+}
+
 /// Reads `ID@HOST:PORT,...`; `node` must be one of them.
 pub(super) fn peers(value: &str, node: NodeId) -> Result<Vec<Peer>, Wrong> {
     const FORM: &str = "ID@HOST:PORT, each id once and at least 1";

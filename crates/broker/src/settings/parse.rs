@@ -163,6 +163,18 @@ impl Values {
         let node = NodeId(self.count("node.id"));
         let peers =
             listeners::peers(self.text("peers"), node).map_err(|e| self.wrong("peers", e))?;
+        let join = listeners::join(self.text("join")).map_err(|e| self.wrong("join", e))?;
+        if !join.is_empty() {
+            let form = |what: &str| (what.to_owned(), None);
+            if !peers.is_empty() {
+                let what = "peers forms a cluster and join joins one: give one of them";
+                return Err(self.wrong("join", form(what)));
+            }
+            if self.text("peer.listener").is_empty() {
+                let what = "the others must know where this node listens: give peer.listener too";
+                return Err(self.wrong("join", form(what)));
+            }
+        }
         let own = peers
             .iter()
             .find(|peer| peer.node == node)
@@ -178,6 +190,7 @@ impl Values {
             listeners: self.listeners()?,
             http: self.address("http.listener")?,
             peer_listener: self.address("peer.listener")?.or(own),
+            join,
             peers,
             auto_create_topics: self.flag("auto.create.topics.enable"),
             delete_topics: self.flag("delete.topic.enable"),

@@ -112,6 +112,18 @@ fn version_1() -> Vec<(&'static str, Record)> {
                 partitions: vec![(Partition(1), placed())],
             },
         ),
+        (
+            "node_housed",
+            Record::NodeHoused {
+                node: NodeId(300),
+                home: crate::Home {
+                    address: "h:9192".to_owned(),
+                    directory: Uuid([0xcd; 16]),
+                    release: "0.1.0".to_owned(),
+                    generation: 2,
+                },
+            },
+        ),
     ]
 }
 
@@ -208,7 +220,7 @@ fn a_record_of_a_newer_version_is_skipped() {
 proptest! {
     #[test]
     fn replay_takes_anything(
-        which in 0usize..11,
+        which in 0usize..13,
         edits in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..4),
     ) {
         let mut meta = Meta::new(Defaults::default());

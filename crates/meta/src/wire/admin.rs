@@ -4,7 +4,7 @@
 use super::{read_result, write_result};
 use crate::codec::{Malformed, Reader, Writer};
 use crate::{
-    Amount, ConfigChange, Edit, Entity, MorePartitions, Quorum, QuorumMember, QuotaChange,
+    Amount, ConfigChange, Edit, Entity, Home, MorePartitions, Quorum, QuorumMember, QuotaChange,
     Reassignment, Resource, ResourceKind, Whom, records,
 };
 use base::{GroupId, Member, Partition, RaftIndex, Refusal, Term, WallMs};
@@ -208,4 +208,21 @@ pub(crate) fn write_voters(w: &mut Writer, (group, voters): &(GroupId, Vec<Membe
 
 pub(crate) fn read_voters(r: &mut Reader<'_>) -> Result<(GroupId, Vec<Member>), Malformed> {
     Ok((GroupId(r.number()?), r.list(records::read_member)?))
+}
+
+/// Where a node lives; records use it too, so its layout is frozen.
+pub(crate) fn write_home(w: &mut Writer, home: &Home) {
+    w.text(&home.address);
+    w.uuid(&home.directory);
+    w.text(&home.release);
+    w.number(u64::from(home.generation));
+}
+
+pub(crate) fn read_home(r: &mut Reader<'_>) -> Result<Home, Malformed> {
+    Ok(Home {
+        address: r.text()?,
+        directory: r.uuid()?,
+        release: r.text()?,
+        generation: r.small()?,
+    })
 }

@@ -39,6 +39,16 @@ fn commands() -> Vec<Command> {
             node: NodeId(1),
             info: node_info(Some("r1")),
         },
+        Command::IntroduceNode {
+            node: NodeId(4),
+            home: crate::Home {
+                address: "h:1".to_owned(),
+                directory: Uuid([3; 16]),
+                release: String::new(),
+                generation: u32::MAX,
+            },
+            joins: true,
+        },
         Command::AllocateProducerIds { count: 1000 },
         Command::AlterConfigs {
             changes: vec![crate::ConfigChange {

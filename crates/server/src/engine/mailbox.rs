@@ -10,16 +10,18 @@
 //! came with them. Reports are bounded by the work that they report on and always fit.
 
 use super::bell::Bell;
+use super::once::Once;
 use super::queue::{Closed, Queue};
 use crate::peers::PeerSink;
 use base::{Mono, NodeId, Refusal};
 use bytes::Bytes;
-use shard::Event;
+use meta::Home;
+use shard::{Command, Event, Reply};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// Letters taken into one turn, so that a flood doesn't hold back what the first ones lead to.
 const LETTERS_PER_TURN: usize = 4096;
@@ -228,6 +230,21 @@ impl PeerSink for Mailbox {
 
     fn frame(&self, from: NodeId, bytes: Bytes, permit: OwnedSemaphorePermit) {
         self.leave(Event::Frame { from, bytes }, Some(permit));
+    }
+
+    fn introduce(&self, node: NodeId, home: Home, wait: Duration) -> oneshot::Receiver<Reply> {
+        let (once, answer) = Once::open();
+        let command = Command::Meta {
+            command: meta::Command::IntroduceNode {
+                node,
+                home,
+                joins: true,
+            },
+            deadline: os::clock::now().mono.after(wait),
+        };
+        // If it has no room the answer never comes, and that is told.
+        let _ = broker::Mailbox::post(self, Event::Command(command, Some(once)));
+        answer
     }
 }
 

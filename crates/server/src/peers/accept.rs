@@ -3,7 +3,10 @@
 use super::frames::Splitter;
 use super::hello::{self, Card, Message, Purpose};
 use super::{HALF_BREAK, HANDSHAKES_MAX, HELLO_TIMEOUT, Link, RECEIVED_BYTES, Shared};
+use crate::cluster::Cluster;
 use base::NodeId;
+use meta::Home;
+use shard::Reply;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,6 +18,8 @@ use tokio::time::{sleep, timeout};
 
 /// Pause after the kernel could not hand out a connection (too many open files).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long the controller may take to take a node in.
+const INTRODUCE_WAIT: Duration = Duration::from_millis(1_500);
 
 /// Accepts for ever.
 pub async fn run(shared: Arc<Shared>, listener: TcpListener) {
@@ -51,6 +56,15 @@ pub async fn run(shared: Arc<Shared>, listener: TcpListener) {
 async fn greet(shared: &Shared, stream: &mut TcpStream) -> io::Result<Option<Arc<Link>>> {
     os::socket::tune_peer(&*stream)?;
     let (card, link) = match hello::read(stream).await? {
+        Message::Join {
+            card,
+            address,
+            release,
+        } => {
+            let answer = take_in(shared, &card, address, release).await;
+            hello::write(stream, &answer).await?;
+            return Ok(None);
+        }
         Message::Hello { card, to } => match known(shared, &card, NodeId(to)) {
             Ok(link) => (card, link),
             Err(reason) => return refuse(stream, reason).await,
@@ -61,7 +75,8 @@ async fn greet(shared: &Shared, stream: &mut TcpStream) -> io::Result<Option<Arc
     let mine = shared.standing.formed().borrow().clone();
     let mut own = shared.standing.card();
     own.cluster = mine.as_ref().map(|cluster| cluster.id.to_string());
-    let purpose = match hello::judge(mine.as_deref(), &card) {
+    let joined = |node, directory| shared.standing.has_joined(node, directory);
+    let purpose = match hello::judge(mine.as_deref(), &card, joined) {
         Ok(purpose) => purpose,
         Err(reason) => return refuse(stream, reason).await,
     };
@@ -78,14 +93,74 @@ async fn greet(shared: &Shared, stream: &mut TcpStream) -> io::Result<Option<Arc
     Ok(None)
 }
 
+/// Takes a node into the cluster, if the controller does.
+async fn take_in(shared: &Shared, card: &Card, address: String, release: String) -> Message {
+    let later = |reason: &str| Message::Later {
+        reason: reason.to_owned(),
+    };
+    let Some(mine) = shared.standing.formed().borrow().clone() else {
+        return later("no cluster is formed here yet");
+    };
+    let node = card.node();
+    match card.cluster() {
+        Some(theirs) if theirs != mine.id => {
+            let reason = format!(
+                "the data directory of node {node} belongs to cluster {theirs}, this is cluster {}; \
+                 join with an empty one",
+                mine.id
+            );
+            return Message::Refused { reason };
+        }
+        Some(_) => return welcome(shared, &mine, 0),
+        None if mine.voters.iter().any(|voter| voter.node == node) => {
+            let reason = format!(
+                "node {node} is one of those that formed cluster {}, with another data directory; \
+                 join under a number of your own",
+                mine.id
+            );
+            return Message::Refused { reason };
+        }
+        None => {}
+    }
+    let home = Home {
+        address,
+        directory: card.incarnation,
+        release,
+        generation: 0,
+    };
+    let reply = shared.sink.introduce(node, home, INTRODUCE_WAIT).await;
+    match reply {
+        Ok(Reply::Meta(Ok(meta::Reply::Introduced(Ok(generation))))) => {
+            welcome(shared, &mine, generation)
+        }
+        Ok(Reply::Meta(Ok(meta::Reply::Introduced(Err(why))))) => Message::Refused {
+            reason: why.to_string(),
+        },
+        _ => later("the controller doesn't answer"),
+    }
+}
+
+/// The cluster, with the addresses at which those who formed it live now.
+fn welcome(shared: &Shared, mine: &Cluster, generation: u32) -> Message {
+    let mut cluster = mine.clone();
+    for voter in &mut cluster.voters {
+        if let Some(address) = shared.standing.address_of(voter.node) {
+            voter.address = address;
+        }
+    }
+    Message::Joined {
+        cluster,
+        generation,
+    }
+}
+
 fn known(shared: &Shared, card: &Card, to: NodeId) -> Result<Arc<Link>, String> {
     let me = shared.standing.me();
     if to != me {
         return Err(format!("this is node {me}, not node {to}"));
     }
-    let link = shared.links.get(&card.node());
-    link.cloned()
-        .ok_or_else(|| format!("node {} is not among the peers of node {me}", card.node))
+    let link = shared.known(card.node());
+    link.ok_or_else(|| format!("node {} is not among the peers of node {me}", card.node))
 }
 
 async fn refuse<T>(stream: &mut TcpStream, reason: String) -> io::Result<Option<T>> {

@@ -50,7 +50,7 @@ pub async fn keep(shared: Arc<Shared>, link: Arc<Link>) {
             Err(error) => {
                 shared.standing.silent(link.node);
                 if !reported {
-                    tracing::info!("node {} at {}: {error}", link.node, link.address);
+                    tracing::info!("node {} at {}: {error}", link.node, link.address());
                     reported = true;
                 }
             }
@@ -65,7 +65,7 @@ pub async fn keep(shared: Arc<Shared>, link: Arc<Link>) {
 }
 
 async fn attempt(shared: &Shared, link: &Link) -> io::Result<Outcome> {
-    let mut stream = within(DIAL_TIMEOUT, TcpStream::connect(&link.address)).await?;
+    let mut stream = within(DIAL_TIMEOUT, TcpStream::connect(link.address())).await?;
     os::socket::tune_peer(&stream)?;
     match within(HELLO_TIMEOUT, greet(shared, link, &mut stream)).await? {
         Greeted::Strange => Ok(Outcome::Forming),
@@ -99,7 +99,11 @@ async fn greet(shared: &Shared, link: &Link, stream: &mut TcpStream) -> io::Resu
         Message::Refused { reason } => return Err(io::Error::other(reason)),
         other => return Err(io::Error::other(format!("unexpected answer {other:?}"))),
     };
-    match hello::judge(mine.as_deref(), &card).map_err(io::Error::other)? {
+    match hello::judge(mine.as_deref(), &card, |node, directory| {
+        shared.standing.has_joined(node, directory)
+    })
+    .map_err(io::Error::other)?
+    {
         Purpose::Frames => Ok(Greeted::Together),
         Purpose::Forming => match shared.standing.heard(&card) {
             Some(cluster) => {
@@ -128,7 +132,7 @@ async fn session(shared: &Shared, link: &Link, stream: TcpStream) -> io::Error {
     link.outbox.clear();
     link.up.store(true, Ordering::Release);
     shared.sink.up(link.node);
-    tracing::info!("connected to node {} at {}", link.node, link.address);
+    tracing::info!("connected to node {} at {}", link.node, link.address());
     let send = async {
         loop {
             let frames = link.outbox.take().await;

@@ -79,6 +79,27 @@ pub enum Message {
     },
     /// The other end has made that durable.
     Formed,
+    /// The dialler wants to be taken in, or was and says where it lives now.
+    Join {
+        /// The dialler.
+        card: Card,
+        /// Where it listens for nodes.
+        address: String,
+        /// What it runs.
+        release: String,
+    },
+    /// It is taken in.
+    Joined {
+        /// The cluster.
+        cluster: Cluster,
+        /// Its generation.
+        generation: u32,
+    },
+    /// The other end can't say now.
+    Later {
+        /// For people.
+        reason: String,
+    },
 }
 
 /// What a connection is for.
@@ -90,8 +111,13 @@ pub enum Purpose {
     Forming,
 }
 
-/// Whether two nodes belong together. `mine` lists this node's cluster.
-pub fn judge(mine: Option<&Cluster>, other: &Card) -> Result<Purpose, String> {
+/// Whether two nodes belong together. `mine` is this node's cluster, `joined` tells whether a
+/// directory that didn't form it was taken in.
+pub fn judge(
+    mine: Option<&Cluster>,
+    other: &Card,
+    joined: impl Fn(NodeId, Uuid) -> bool,
+) -> Result<Purpose, String> {
     let (Some(mine), Some(theirs)) = (mine, other.cluster()) else {
         return Ok(Purpose::Forming);
     };
@@ -101,7 +127,7 @@ pub fn judge(mine: Option<&Cluster>, other: &Card) -> Result<Purpose, String> {
             other.node, mine.id
         ));
     }
-    if !mine.lists(other.node(), other.incarnation) {
+    if !mine.lists(other.node(), other.incarnation) && !joined(other.node(), other.incarnation) {
         return Err(format!(
             "cluster {} does not list node {} with incarnation {}",
             mine.id, other.node, other.incarnation

@@ -6,6 +6,7 @@ use super::hello::Card;
 use crate::cluster::{Cluster, Identity};
 use crate::formation::{Action, Event, Formation};
 use base::{Disk, NodeId, Uuid};
+use meta::Home;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -17,6 +18,8 @@ pub struct Standing {
     disk: Arc<dyn Disk>,
     machine: Mutex<Formation>,
     formed: watch::Sender<Option<Arc<Cluster>>>,
+    /// Where nodes live, as the metadata says.
+    homes: Mutex<BTreeMap<NodeId, Arc<Home>>>,
 }
 
 impl Standing {
@@ -42,6 +45,7 @@ impl Standing {
             disk,
             machine: Mutex::new(machine),
             formed,
+            homes: Mutex::default(),
         };
         let actions = standing.lock().start();
         standing.carry_out(me, actions);
@@ -51,6 +55,28 @@ impl Standing {
     /// This node.
     pub fn me(&self) -> NodeId {
         self.me
+    }
+
+    /// Takes up where nodes live.
+    pub fn publish_homes(&self, homes: &BTreeMap<NodeId, Arc<Home>>) {
+        self.homes().clone_from(homes);
+    }
+
+    /// True if this directory of this node was taken into the cluster.
+    pub fn has_joined(&self, node: NodeId, directory: Uuid) -> bool {
+        let home = self.homes().get(&node).cloned();
+        home.is_some_and(|home| home.directory == directory)
+    }
+
+    /// Where a node lives, if it said so.
+    pub fn address_of(&self, node: NodeId) -> Option<String> {
+        self.homes().get(&node).map(|home| home.address.clone())
+    }
+
+    fn homes(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeId, Arc<Home>>> {
+        self.homes
+            .lock()
+            .expect("nobody panics while holding the homes")
     }
 
     /// Who this node says it is.

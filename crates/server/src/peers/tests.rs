@@ -18,7 +18,14 @@ enum News {
 
 struct Ear(UnboundedSender<News>);
 
+fn nobody(_: NodeId, _: Uuid) -> bool {
+    false
+}
+
 impl PeerSink for Ear {
+    fn introduce(&self, _: NodeId, _: Home, _: Duration) -> oneshot::Receiver<Reply> {
+        oneshot::channel().1
+    }
     fn up(&self, node: NodeId) {
         let _ = self.0.send(News::Up(node));
     }
@@ -326,15 +333,18 @@ fn two_nodes_belong_together_only_in_one_cluster_that_lists_them() {
     let mine = formed(&[1, 2]);
     let card = |cluster| Card::new(NodeId(2), Uuid([2; 16]), cluster);
     assert_eq!(
-        hello::judge(Some(&mine), &card(Some(mine.id))),
+        hello::judge(Some(&mine), &card(Some(mine.id)), nobody),
         Ok(Purpose::Frames)
     );
-    assert_eq!(hello::judge(Some(&mine), &card(None)), Ok(Purpose::Forming));
     assert_eq!(
-        hello::judge(None, &card(Some(mine.id))),
+        hello::judge(Some(&mine), &card(None), nobody),
         Ok(Purpose::Forming)
     );
-    assert!(hello::judge(Some(&mine), &card(Some(Uuid([8; 16])))).is_err());
+    assert_eq!(
+        hello::judge(None, &card(Some(mine.id)), nobody),
+        Ok(Purpose::Forming)
+    );
+    assert!(hello::judge(Some(&mine), &card(Some(Uuid([8; 16]))), nobody).is_err());
 }
 
 #[test]

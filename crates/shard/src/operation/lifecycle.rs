@@ -26,9 +26,10 @@ impl Shard {
             max_compaction_lag_ms: i64::MAX,
             delete_retention_ms: 0,
         };
+        let home = self.settings.home.as_ref();
         let settings = LogSettings {
             segment_bytes,
-            incarnation: 0,
+            incarnation: home.map_or(0, |home| home.generation),
         };
         let founders = self.settings.voters.clone();
         self.open_group(GroupId::META, &founders, policy, settings, Cause::Lost);

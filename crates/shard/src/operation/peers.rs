@@ -11,6 +11,7 @@ use crate::replica::{Replica, Rest};
 use base::{GroupId, Mark, Member, Mono, NodeId, Random, Term, limits, mark};
 use bytes::Bytes;
 use consensus::{Frame, Item, Led, LedDelta, Message, Seen};
+use meta::Image;
 use std::time::Duration;
 
 /// Beats without news before a group becomes quiet.
@@ -64,6 +65,19 @@ impl Peer {
 }
 
 impl Shard {
+    /// Nodes that joined are peers from now on, those that were unregistered no longer.
+    pub(crate) fn meet(&mut self, image: &Image) {
+        let formed = &self.settings.voters;
+        self.peers
+            .retain(|node, _| formed.contains(node) || image.homes.contains_key(node));
+        for node in image.homes.keys().filter(|n| **n != self.settings.node) {
+            if !self.peers.contains_key(node) {
+                let peer = Peer::new(*node, self.now.mono, &mut self.random);
+                self.peers.insert(*node, peer);
+            }
+        }
+    }
+
     pub(crate) fn on_peer_up(&mut self, node: NodeId) {
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.up = true;

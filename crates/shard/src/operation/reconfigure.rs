@@ -9,8 +9,9 @@
 use crate::Shard;
 use crate::replica::Replica;
 use base::{Bug, Configuration, GroupId, Mark, Member, Mono, NodeId, limits, mark, planted};
-use meta::Command;
+use meta::{Command, Home};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What a leader does next for a group that isn't as it should be.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +29,7 @@ enum Step {
 impl Shard {
     /// Takes the next step of every group that this node leads and that isn't as it should be.
     pub(crate) fn reconfigure(&mut self) {
+        self.teach_those_who_joined();
         if self.moving.is_empty() {
             return;
         }
@@ -57,6 +59,34 @@ impl Shard {
             }
         }
         self.report_arrived(arrived);
+    }
+
+    /// Nodes that joined follow the metadata as learners for good; those that were unregistered no
+    /// longer.
+    fn teach_those_who_joined(&mut self) {
+        let meta = &self.replicas[&GroupId::META];
+        let steady = meta.was_leader && meta.group.committed_in_term() && meta.group.may_propose();
+        let there = meta.group.configuration();
+        if !steady || meta.group.configuration_is_pending() || there.is_joint() {
+            return;
+        }
+        let image = self.image();
+        let joined = image.homes.iter().filter(|(_, home)| home.generation > 0);
+        let member = |(node, home): (&NodeId, &Arc<Home>)| Member {
+            node: *node,
+            incarnation: home.generation,
+        };
+        let learners: Vec<Member> = joined
+            .map(member)
+            .filter(|m| !there.voters.contains(m))
+            .collect();
+        if learners != there.learners {
+            let next = Configuration {
+                learners,
+                ..there.clone()
+            };
+            self.configure(GroupId::META, &next);
+        }
     }
 
     fn configure(&mut self, group: GroupId, next: &Configuration) {

@@ -49,6 +49,7 @@ fn settings(node: NodeId, voters: &[NodeId]) -> Settings {
         boot: u64::from(node.0) + 100,
         seed: u64::from(node.0),
         info: meta::NodeInfo::new("h", node.0 as u16, None),
+        home: None,
         hot_tail_bytes: 1 << 20,
         disk_reserve_bytes: 1_000,
         defaults: meta::Defaults::default(),

@@ -80,6 +80,7 @@ fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Sett
         boot: random.next(),
         seed: random.next(),
         info: meta::NodeInfo::new(&format!("node-{place}"), 9092, None),
+        home: None,
         hot_tail_bytes: plan.hot_tail_bytes,
         disk_reserve_bytes: 20_000,
         defaults: meta::Defaults {

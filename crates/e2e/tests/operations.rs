@@ -1,0 +1,107 @@
+//! The commands of `docs/operations.md`, as an operator types them, one after the other.
+
+use e2e::{Scratch, binary, wait};
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// The lines of the page's `sh` blocks.
+fn commands() -> Vec<String> {
+    let page = binary::checkout().join("docs/operations.md");
+    let page = fs::read_to_string(page).expect("the page");
+    let mut found = Vec::new();
+    let mut inside = false;
+    for line in page.lines() {
+        if line.starts_with("```") {
+            inside = line == "```sh";
+        } else if inside {
+            found.push(line.to_owned());
+        }
+    }
+    found
+}
+
+/// The same with free ports for those of the page.
+fn elsewhere(commands: &[String]) -> Vec<String> {
+    let host = "127.0.0.1:";
+    let mut taken = Vec::new();
+    let mut ports: BTreeMap<String, u16> = BTreeMap::new();
+    let moved = |line: &String| {
+        let mut parts = line.split(host);
+        let mut out = parts.next().expect("a first part").to_owned();
+        for part in parts {
+            let digits = part.chars().take_while(char::is_ascii_digit).count();
+            let (port, rest) = part.split_at(digits);
+            let port = ports.entry(port.to_owned()).or_insert_with(|| {
+                let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+                let port = listener.local_addr().expect("bound").port();
+                // Held until all are chosen, so that they differ.
+                taken.push(listener);
+                port
+            });
+            out.push_str(&format!("{host}{port}{rest}"));
+        }
+        out
+    };
+    commands.iter().map(moved).collect()
+}
+
+struct Operator<'a> {
+    place: &'a Path,
+    nodes: Vec<Child>,
+}
+
+impl Operator<'_> {
+    fn shell(&self, line: &str) -> Command {
+        let tools = binary::flotilla().parent().expect("a folder");
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("exec {line}")]);
+        shell.current_dir(self.place).stdin(Stdio::null());
+        shell.env("PATH", format!("{}:{path}", tools.display()));
+        shell
+    }
+
+    fn types(&mut self, line: &str) {
+        if line.starts_with("flotilla serve") {
+            let log = self.place.join(format!("log{}", self.nodes.len()));
+            let log = fs::File::create(log).expect("a log");
+            let node = self.shell(line).stdout(Stdio::null()).stderr(log).spawn();
+            return self.nodes.push(node.expect("it starts"));
+        }
+        let line = line.strip_prefix("exec ").unwrap_or(line);
+        let done = self.shell(line).output().expect("it can be run");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{line}: {said}");
+        if line.starts_with("kill") {
+            let last = self.nodes.last_mut().expect("a node was started");
+            let status = wait::until("the end of the node", || last.try_wait().expect("ours"));
+            assert!(status.success(), "{line}: {status}");
+        }
+    }
+}
+
+impl Drop for Operator<'_> {
+    fn drop(&mut self) {
+        for node in &mut self.nodes {
+            let _ = node.kill();
+            let _ = node.wait();
+        }
+    }
+}
+
+#[test]
+fn the_page_does_what_it_says() {
+    let scratch = Scratch::new("operations");
+    let mut operator = Operator {
+        place: scratch.path(),
+        nodes: Vec::new(),
+    };
+    let commands = commands();
+    assert!(commands.len() > 10, "the page has lost its commands");
+    for line in elsewhere(&commands) {
+        operator.types(&line);
+    }
+}

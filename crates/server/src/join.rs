@@ -1,0 +1,114 @@
+//! Joining a cluster that runs: an empty directory asks a member to be taken in, and is given the
+//! cluster's identity and a generation of its own, which it makes durable before it does
+//! anything else. One that was taken in asks again at each start, so that a directory of another
+//! cluster is found out and a new address is known; if nobody answers then it goes on.
+
+use crate::cluster::{Cluster, Identity};
+use crate::peers::hello::{self, Card, Message};
+use crate::start::StartError;
+use base::Disk;
+use broker::Settings;
+use meta::Home;
+use std::io;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+/// How long a member may take to answer; it asks the controller.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// How long connecting may take.
+const DIAL_WAIT: Duration = Duration::from_secs(1);
+/// Between two rounds over all addresses.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What came of asking one address.
+enum Answer {
+    In(Cluster, u32),
+    No(String),
+    Nothing(io::Error),
+}
+
+/// Asks until somebody takes this directory in, or refuses to.
+pub async fn join(
+    settings: &Settings,
+    identity: &mut Identity,
+    address: &str,
+    disk: &dyn Disk,
+) -> Result<(), StartError> {
+    let mut told = false;
+    loop {
+        for member in &settings.join {
+            match ask(&member.to_string(), identity, address).await {
+                Answer::In(cluster, generation) => {
+                    return take_in(identity, cluster, generation, disk);
+                }
+                Answer::No(why) => {
+                    let member = member.to_string();
+                    return Err(StartError::NotTakenIn { member, why });
+                }
+                Answer::Nothing(error) if !told => tracing::info!("joining by {member}: {error}"),
+                Answer::Nothing(_) => {}
+            }
+        }
+        if identity.cluster.is_some() {
+            tracing::info!("none of --join answers; this node belongs to its cluster already");
+            return Ok(());
+        }
+        told = true;
+        sleep(PAUSE).await;
+    }
+}
+
+fn take_in(
+    identity: &mut Identity,
+    cluster: Cluster,
+    generation: u32,
+    disk: &dyn Disk,
+) -> Result<(), StartError> {
+    if identity.cluster.is_none() {
+        tracing::info!("joined cluster {} as generation {generation}", cluster.id);
+        identity.cluster = Some(cluster);
+        identity.generation = generation;
+        identity.write(disk)?;
+    }
+    Ok(())
+}
+
+async fn ask(member: &str, identity: &Identity, address: &str) -> Answer {
+    match timeout(ANSWER_WAIT, talk(member, identity, address)).await {
+        Ok(Ok(Message::Joined {
+            cluster,
+            generation,
+        })) => Answer::In(cluster, generation),
+        Ok(Ok(Message::Refused { reason })) => Answer::No(reason),
+        Ok(Ok(Message::Later { reason })) => Answer::Nothing(io::Error::other(reason)),
+        Ok(Ok(other)) => Answer::Nothing(io::Error::other(format!("unexpected answer {other:?}"))),
+        Ok(Err(error)) => Answer::Nothing(error),
+        Err(_) => Answer::Nothing(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+async fn talk(member: &str, identity: &Identity, address: &str) -> io::Result<Message> {
+    let mut stream = timeout(DIAL_WAIT, TcpStream::connect(member)).await??;
+    let cluster = identity.cluster.as_ref().map(|cluster| cluster.id);
+    let card = Card::new(identity.node, identity.incarnation, cluster);
+    let home = home(identity, address);
+    let (address, release) = (home.address, home.release);
+    let join = Message::Join {
+        card,
+        address,
+        release,
+    };
+    hello::write(&mut stream, &join).await?;
+    hello::read(&mut stream).await
+}
+
+/// Where this node lives, as others are told.
+pub fn home(identity: &Identity, address: &str) -> Home {
+    Home {
+        address: address.to_owned(),
+        directory: identity.incarnation,
+        release: env!("CARGO_PKG_VERSION").to_owned(),
+        generation: identity.generation,
+    }
+}
