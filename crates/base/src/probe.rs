@@ -117,12 +117,8 @@ names! {
         TombstoneTooEarly,
         /// A start forgets who belongs to a group, where the log after the checkpoint says so.
         ConfigurationForgottenAtRestart,
-        /// A new replica gets a vote before it has caught up.
-        PromotedBehind,
         /// Voters change at once, without a joint configuration.
         VotersChangedAtOnce,
-        /// A learner has a vote.
-        LearnerCountedAsVoter,
         /// A replica that is made again on a node is the same member as the one before.
         IncarnationNotBumped,
         /// A replica is removed as soon as it is asked for.

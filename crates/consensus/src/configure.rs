@@ -7,7 +7,7 @@
 //!
 //! Here too: who is who. The crate knows a replica by one number, made of node and incarnation.
 
-use base::{Bug, Configuration, Member, NodeId, planted};
+use base::{Configuration, Member, NodeId};
 use raft::eraftpb::{
     ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2, ConfState,
 };
@@ -36,17 +36,10 @@ pub(crate) fn state_of(configuration: &Configuration) -> ConfState {
     let (next, now): (Vec<Member>, Vec<Member>) = learners
         .iter()
         .partition(|member| outgoing.contains(member));
-    let mut voters = ids(voters);
-    if planted(Bug::LearnerCountedAsVoter) {
-        voters.extend(ids(&now));
-    }
     ConfState {
-        voters,
+        voters: ids(voters),
         voters_outgoing: ids(outgoing),
-        learners: match planted(Bug::LearnerCountedAsVoter) {
-            true => Vec::new(),
-            false => ids(&now),
-        },
+        learners: ids(&now),
         learners_next: ids(&next),
         ..ConfState::default()
     }

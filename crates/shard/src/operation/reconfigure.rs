@@ -192,7 +192,7 @@ fn next_step(replica: &Replica, target: &[Member], room: bool, now: Mono) -> Ste
     }
     // What a learner lacks then is what came since the heartbeat before the last one.
     let caught_up = |m: &Member| replica.is_in_sync(*m, now, limits::LEARNER_LAG);
-    if !learners.iter().all(caught_up) && !planted(Bug::PromotedBehind) {
+    if !learners.iter().all(caught_up) {
         return Step::Wait;
     }
     let outgoing = match planted(Bug::VotersChangedAtOnce) {
