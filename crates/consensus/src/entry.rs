@@ -91,7 +91,10 @@ pub(crate) fn payload_bytes(entry: &Entry) -> u64 {
 }
 
 /// The crate's entry with this descriptor. One that changes the configuration is marked, so that
-/// the crate doesn't campaign as long as it is committed and not applied.
+/// the crate doesn't campaign as long as it is committed and not applied. That matters: who has a
+/// later configuration in its log knows that those before are committed, durably since the same
+/// turn, because a leader proposes one only then. So a replica lags by one configuration at most,
+/// and two that follow on each other have a voter in common in every two majorities.
 pub(crate) fn entry_of(index: RaftIndex, term: Term, descriptor: Bytes) -> Entry {
     let mut entry = Entry {
         index: index.0,

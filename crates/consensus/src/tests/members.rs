@@ -128,6 +128,63 @@ fn a_joint_configuration_needs_both_majorities_and_leaving_it_only_the_new_one()
 }
 
 #[test]
+fn who_has_yet_to_take_up_a_configuration_asks_for_no_votes() {
+    let (mut groups, [one, two, three, four]) = three_and_one();
+    configure(
+        &mut groups,
+        &configuration(&[one, two, three], &[], &[four]),
+    );
+    // The third hears of the next two at once, with their commit.
+    let joint = configuration(&[one, three, four], &[one, two, three], &[]);
+    for next in [joint.clone(), joint.left()] {
+        groups[0].propose_configuration(&next).unwrap();
+        settle_without(&mut groups, &[3]);
+    }
+    let mut leader = groups.remove(0);
+    leader.unreachable(NodeId(3));
+    let mut third = groups.remove(1);
+    leader.ping();
+    let mut sent = Vec::new();
+    while third.committed() < leader.committed() {
+        while let Some(ready) = leader.ready() {
+            sent.extend(ready.now.into_iter().chain(ready.after));
+            leader.persisted(ready.number);
+        }
+        assert!(!sent.is_empty(), "the third is told");
+        for message in sent.drain(..).filter(|m| m.to().node == NodeId(3)) {
+            third.step(message).unwrap();
+        }
+        if third.committed() == leader.committed() {
+            break;
+        }
+        while let Some(ready) = third.ready() {
+            third.persisted(ready.number);
+            for message in ready.now.into_iter().chain(ready.after) {
+                leader.step(message).unwrap();
+            }
+        }
+    }
+    assert!(third.configured() < leader.configured());
+    third.forget_leader();
+    third.campaign();
+    assert_eq!(third.role(), Role::Follower, "it would ask the second one");
+    let written = third.ready().expect("entries");
+    third.campaign();
+    assert_eq!(third.role(), Role::Follower, "they aren't durable");
+    third.persisted(written.number);
+    while let Some(ready) = third.ready() {
+        third.persisted(ready.number);
+    }
+    third.campaign();
+    assert_eq!(third.role(), Role::Candidate);
+    let asked = third.ready().expect("messages");
+    let asked = asked.now.iter().chain(&asked.after);
+    let mut asked: Vec<_> = asked.map(|message| message.to().node).collect();
+    asked.sort();
+    assert_eq!(asked, [NodeId(1), NodeId(4)]);
+}
+
+#[test]
 fn one_change_at_a_time_and_none_by_a_leader_that_is_new() {
     let (mut groups, [one, two, three, four]) = three_and_one();
     let next = configuration(&[one, two, three], &[], &[four]);
