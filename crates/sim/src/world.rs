@@ -127,6 +127,8 @@ pub(crate) struct World {
     ambush_until: Micros,
     /// Groups of partitions, as any node's image named them.
     parts: BTreeMap<u64, crate::checkers::Part>,
+    /// By how much clocks were moved, in all: two of them differ by no more.
+    clocks_moved: Micros,
     events: u64,
 }
 
@@ -187,6 +189,7 @@ impl World {
             hunt_until: 0,
             ambush_until: 0,
             parts: BTreeMap::new(),
+            clocks_moved: 0,
             events: 0,
             random,
             plan,

@@ -78,7 +78,7 @@ impl Compacted {
     }
 
     /// The log of a replica when everything has converged, and where it starts. Markers stay if
-    /// the run was shorter than their `retention`.
+    /// less than their `retention` can have gone by on any clock until `now`.
     pub(crate) fn verify(
         &mut self,
         part: Part,
@@ -108,7 +108,7 @@ impl Compacted {
         }
         for (key, (offset, known)) in last {
             let gone = there.get(&offset) != Some(&known.ident);
-            // How old it is, and what the clock of its leader said, isn't known that well.
+            // How old it is isn't known that well.
             let old = retention <= now;
             let deleted = payload::is_marker(known.ident) || unseen.contains(&key);
             let may_go = offset < start || (deleted && old);

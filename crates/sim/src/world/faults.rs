@@ -87,7 +87,10 @@ impl World {
                 self.nodes[node].unreachable_until = self.scheduler.now() + time;
             }
             Fault::HangUp { node } => self.hang_up_all(node),
-            Fault::Clock { node, ms } => self.nodes[node].wall_skew += ms,
+            Fault::Clock { node, ms } => {
+                self.nodes[node].wall_skew += ms;
+                self.clocks_moved += ms.unsigned_abs() * 1_000;
+            }
             Fault::SyncError { .. }
             | Fault::WriteError { .. }
             | Fault::ReadError { .. }

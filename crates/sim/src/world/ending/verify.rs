@@ -115,7 +115,9 @@ impl World {
         markers_ms: u64,
     ) -> Checked {
         let who = format!("the disk of node {}", place + 1);
-        let times = (self.scheduler.now(), markers_ms * 1_000);
+        // A marker is as old as the clocks of its leaders make it.
+        let latest = self.scheduler.now() + self.clocks_moved;
+        let times = (latest, markers_ms * 1_000);
         let Checkers {
             compacted, acked, ..
         } = &mut self.checkers;
