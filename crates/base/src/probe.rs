@@ -209,8 +209,6 @@ names! {
         CompactionAsked,
         /// Segments were replaced by compacted ones.
         Compacted,
-        /// The keys of a log were too many for one rewrite.
-        CompactedInParts,
         /// A follower that is far behind waited for the bound on what is read for such.
         CatchUpWaited,
         /// A follower was sent a snapshot.

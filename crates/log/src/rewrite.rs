@@ -19,7 +19,7 @@ use crate::name::SegmentName;
 use crate::read::{corrupt, load, walk};
 use crate::shape::Compact;
 use base::batch::Compression;
-use base::{Batch, GroupId, Mark, Offset, ProducerId, RaftIndex, limits, mark};
+use base::{Batch, GroupId, Offset, ProducerId, RaftIndex, limits};
 use bytes::Bytes;
 use filter::{Filter, Outcome};
 use keys::Keys;
@@ -283,7 +283,6 @@ impl Rewrite {
                 continue;
             }
             if !self.keys.have_room_for(header.records as usize) {
-                mark(Mark::CompactedInParts);
                 self.begin_copy(Some(header.base_offset));
                 return Ok(());
             }
