@@ -4,6 +4,7 @@
 //! a shared slice of what follows it: nothing is copied on the way through.
 
 use crate::checksum;
+use crate::record::Record;
 use crate::{Offset, ProducerId, Term};
 use bytes::Bytes;
 
@@ -13,6 +14,17 @@ pub const HEADER_BYTES: usize = 61;
 pub const UNCOVERED_BYTES: usize = 21;
 /// Bytes before those that the length field counts.
 pub const LENGTH_PREFIX_BYTES: usize = 12;
+
+/// Attribute bits: the compression.
+const COMPRESSION: i16 = 0x07;
+/// Attribute bit: the timestamps are the broker's, all the same as the largest one.
+const APPEND_TIME: i16 = 0x08;
+/// Attribute bit: it belongs to a transaction.
+const TRANSACTIONAL: i16 = 0x10;
+/// Attribute bit: it carries a marker.
+const CONTROL: i16 = 0x20;
+/// Attribute bit: the base timestamp is the time from which deletions of keys may be forgotten.
+const DELETE_HORIZON: i16 = 0x40;
 
 /// Why bytes are not a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +65,31 @@ pub enum Compression {
     Lz4,
     /// Zstandard.
     Zstd,
+}
+
+impl Compression {
+    /// The attribute bits that say it.
+    pub fn bits(self) -> i16 {
+        match self {
+            Compression::None => 0,
+            Compression::Gzip => 1,
+            Compression::Snappy => 2,
+            Compression::Lz4 => 3,
+            Compression::Zstd => 4,
+        }
+    }
+
+    /// What attribute bits say.
+    pub fn of_bits(attributes: i16) -> Result<Compression, Invalid> {
+        Ok(match attributes & COMPRESSION {
+            0 => Compression::None,
+            1 => Compression::Gzip,
+            2 => Compression::Snappy,
+            3 => Compression::Lz4,
+            4 => Compression::Zstd,
+            _ => return Err(Invalid::Compression),
+        })
+    }
 }
 
 /// The decoded header.
@@ -160,24 +197,55 @@ impl BatchHeader {
 
     /// How the records are compressed.
     pub fn compression(&self) -> Result<Compression, Invalid> {
-        Ok(match self.attributes & 0x7 {
-            0 => Compression::None,
-            1 => Compression::Gzip,
-            2 => Compression::Snappy,
-            3 => Compression::Lz4,
-            4 => Compression::Zstd,
-            _ => return Err(Invalid::Compression),
-        })
+        Compression::of_bits(self.attributes)
+    }
+
+    /// Notes another compression.
+    pub fn set_compression(&mut self, compression: Compression) {
+        self.attributes = (self.attributes & !COMPRESSION) | compression.bits();
+    }
+
+    /// True if the timestamps are the broker's: then each record's is the largest one.
+    pub fn has_append_time(&self) -> bool {
+        self.attributes & APPEND_TIME != 0
+    }
+
+    /// The timestamp of a record of this batch.
+    pub fn timestamp_of(&self, record: &Record<'_>) -> i64 {
+        match self.has_append_time() {
+            true => self.max_timestamp,
+            false => self.base_timestamp.wrapping_add(record.timestamp_delta),
+        }
+    }
+
+    /// The offset of a record of this batch.
+    pub fn offset_of(&self, record: &Record<'_>) -> Offset {
+        Offset(self.base_offset.0 + i64::from(record.offset_delta))
+    }
+
+    /// The time from which deletions of keys in this batch may be forgotten, if it was compacted.
+    pub fn delete_horizon(&self) -> Option<i64> {
+        (self.attributes & DELETE_HORIZON != 0).then_some(self.base_timestamp)
+    }
+
+    /// Notes that time, in the place of the base timestamp; or none, and the base timestamp is what
+    /// it is everywhere else.
+    pub fn set_delete_horizon(&mut self, horizon: Option<i64>) {
+        self.attributes &= !DELETE_HORIZON;
+        if let Some(horizon) = horizon {
+            self.attributes |= DELETE_HORIZON;
+            self.base_timestamp = horizon;
+        }
     }
 
     /// True if it carries a transaction marker or the like.
     pub fn is_control(&self) -> bool {
-        self.attributes & 0x20 != 0
+        self.attributes & CONTROL != 0
     }
 
     /// True if it belongs to a transaction.
     pub fn is_transactional(&self) -> bool {
-        self.attributes & 0x10 != 0
+        self.attributes & TRANSACTIONAL != 0
     }
 
     /// True if its producer is idempotent.
@@ -271,12 +339,19 @@ impl Batch {
         self.head[12..16].copy_from_slice(&term.epoch().to_be_bytes());
     }
 
-    /// Turns the batch into one with LogAppendTime: timestamp type and largest timestamp, and the
-    /// checksum over them.
+    /// Turns the batch into one with LogAppendTime.
     pub fn stamp_append_time(&mut self, wall_ms: i64) {
-        let attributes = i16::from_be_bytes(array(&self.head, 21)) | 0x08;
+        self.stamp_times(true, wall_ms);
+    }
+
+    /// Writes whose the timestamps are and the largest of them, and the checksum over both.
+    pub fn stamp_times(&mut self, append_time: bool, max_timestamp: i64) {
+        let mut attributes = i16::from_be_bytes(array(&self.head, 21)) & !APPEND_TIME;
+        if append_time {
+            attributes |= APPEND_TIME;
+        }
         self.head[21..23].copy_from_slice(&attributes.to_be_bytes());
-        self.head[35..43].copy_from_slice(&wall_ms.to_be_bytes());
+        self.head[35..43].copy_from_slice(&max_timestamp.to_be_bytes());
         let crc = self.covered_checksum();
         self.head[17..21].copy_from_slice(&crc.to_be_bytes());
     }

@@ -1,7 +1,9 @@
 //! Records inside a batch: a walk that allocates nothing, and a builder for those who write
 //! batches themselves (machines, tools, tests).
 
-use crate::batch::{Batch, HEADER_BYTES, Invalid, LENGTH_PREFIX_BYTES, UNCOVERED_BYTES};
+use crate::batch::{
+    Batch, Compression, HEADER_BYTES, Invalid, LENGTH_PREFIX_BYTES, UNCOVERED_BYTES,
+};
 use crate::{ProducerId, checksum, varint};
 use bytes::Bytes;
 
@@ -95,14 +97,16 @@ fn read_checked<'a>(bytes: &'a [u8], pos: &mut usize) -> Option<Record<'a>> {
     })
 }
 
-/// Walks uncompressed records and checks that there are `count` of them with dense offsets, to
-/// the last byte.
-pub fn validate(bytes: &[u8], count: i32) -> Result<(), Invalid> {
+/// Shows each record to `see`, and checks that there are `count` of them with dense offsets, to the
+/// last byte.
+pub fn walk(bytes: &[u8], count: i32, mut see: impl FnMut(Record<'_>)) -> Result<(), Invalid> {
     let mut pos = 0;
     for expected in 0..count {
-        if read(bytes, &mut pos)?.offset_delta != expected {
+        let record = read(bytes, &mut pos)?;
+        if record.offset_delta != expected {
             return Err(Invalid::Count);
         }
+        see(record);
     }
     if pos == bytes.len() {
         Ok(())
@@ -141,6 +145,12 @@ impl Builder {
     pub fn producer(mut self, id: ProducerId, epoch: i16, base_sequence: i32) -> Builder {
         self.producer = (id, epoch, base_sequence);
         self
+    }
+
+    /// Says how the records are going to be packed ([`Builder::build_with_body`]).
+    pub fn compression(self, compression: Compression) -> Builder {
+        let attributes = self.attributes | compression.bits();
+        self.attributes(attributes)
     }
 
     /// Sets the attribute bits.

@@ -126,6 +126,10 @@ enum Phase {
     Copy(Offset),
 }
 
+fn bytes_of<'a>(blocks: impl Iterator<Item = &'a Block>) -> u64 {
+    blocks.map(|block| u64::from(block.len)).sum()
+}
+
 /// A rewrite under way.
 #[derive(Debug)]
 pub struct Rewrite {
@@ -141,6 +145,8 @@ pub struct Rewrite {
     keys: Keys,
     phase: Phase,
     at: At,
+    /// Bytes of blocks that are still to be read.
+    left: u64,
     output: Output,
     counts: Counts,
 }
@@ -160,7 +166,11 @@ impl Rewrite {
         sources: Vec<Source>,
         kept: Kept,
     ) -> Rewrite {
+        let blocks = || sources.iter().flat_map(|source| &source.blocks);
+        let dirty = blocks().filter(|block| block.next_offset > clean);
+        let left = bytes_of(dirty) + bytes_of(blocks());
         Rewrite {
+            left,
             group,
             cuts,
             number,
@@ -189,28 +199,9 @@ impl Rewrite {
         self.group
     }
 
-    /// Bytes that are to be gone through, and that were: keys are noted first, so what is dirty
-    /// counts twice.
-    pub fn progress(&self) -> (u64, u64) {
-        let len = |block: &Block| u64::from(block.len);
-        let blocks = || self.sources.iter().flat_map(|source| &source.blocks);
-        let dirty = |block: &&Block| block.next_offset > self.clean;
-        let to_map: u64 = blocks().filter(dirty).map(len).sum();
-        let total: u64 = to_map + blocks().map(len).sum::<u64>();
-        let sources = self.sources.iter().enumerate();
-        let passed = sources.flat_map(|(nth, source)| {
-            let upto = match nth.cmp(&self.at.source) {
-                std::cmp::Ordering::Less => source.blocks.len(),
-                std::cmp::Ordering::Equal => self.at.block,
-                std::cmp::Ordering::Greater => 0,
-            };
-            &source.blocks[..upto.min(source.blocks.len())]
-        });
-        let done = match self.phase {
-            Phase::Map => passed.filter(dirty).map(len).sum(),
-            Phase::Copy(_) => to_map + passed.map(len).sum::<u64>(),
-        };
-        (total, done)
+    /// Bytes that are still to be gone through: keys are noted first, so what is dirty counts twice.
+    pub fn bytes_left(&self) -> u64 {
+        self.left
     }
 
     /// Does about as much as [`limits::COMPACTION_STEP_BYTES`] says. After an error nothing of it
@@ -262,6 +253,7 @@ impl Rewrite {
             self.at.block += 1;
             if matches!(self.phase, Phase::Copy(_)) || block.next_offset > self.clean {
                 let segment = source.name;
+                self.left -= u64::from(block.len);
                 return Some(Located { segment, block });
             }
         }
@@ -272,6 +264,7 @@ impl Rewrite {
         let end = self.sources.last().map_or(self.clean, Source::end);
         let upto = upto.unwrap_or(end);
         self.sources.retain(|source| source.name.base < upto);
+        self.left = bytes_of(self.sources.iter().flat_map(|source| &source.blocks));
         self.phase = Phase::Copy(upto);
         self.at = At::default();
     }

@@ -11,7 +11,7 @@
 use crate::cold::UNPACK_BYTES_MAX;
 use base::batch::Compression;
 use base::record::{self, Builder};
-use base::{Batch, Refusal, checksum};
+use base::{Batch, Offset, Refusal, checksum};
 use bytes::{Buf, Bytes};
 use wire_kafka::compress;
 
@@ -117,18 +117,7 @@ pub(crate) fn to_batch(mut set: Bytes) -> Result<Batch, Refusal> {
     }
     let packed = compress::compress(compression, builder.record_bytes());
     let packed = packed.map_err(|error| corrupt(&format!("can't be packed again: {error}")))?;
-    let builder = builder.attributes(bits_of(compression));
-    Ok(builder.build_with_body(packed))
-}
-
-fn bits_of(compression: Compression) -> i16 {
-    match compression {
-        Compression::None => 0,
-        Compression::Gzip => 1,
-        Compression::Snappy => 2,
-        Compression::Lz4 => 3,
-        Compression::Zstd => 4,
-    }
+    Ok(builder.compression(compression).build_with_body(packed))
 }
 
 /// The batch while it is made.
@@ -222,14 +211,11 @@ fn append(set: &mut Vec<u8>, batch: &Batch, magic: u8, from: i64) -> Result<(), 
     let mut at = 0;
     for _ in 0..header.records {
         let record = record::read(&plain, &mut at).map_err(invalid)?;
-        let offset = header.base_offset.0 + i64::from(record.offset_delta);
+        let Offset(offset) = header.offset_of(&record);
         if offset < from {
             continue;
         }
-        let timestamp = match append_time {
-            0 => header.base_timestamp.wrapping_add(record.timestamp_delta),
-            _ => header.max_timestamp,
-        };
+        let timestamp = header.timestamp_of(&record);
         let mut body = vec![magic, append_time * magic];
         if magic == 1 {
             body.extend_from_slice(&timestamp.to_be_bytes());

@@ -11,8 +11,9 @@
 
 use crate::cold::UNPACK_BYTES_MAX;
 use crate::message_set;
-use base::batch::{Compression, HEADER_BYTES, LENGTH_PREFIX_BYTES, UNCOVERED_BYTES};
-use base::{Batch, BatchHeader, Invalid, Refusal, WallMs, checksum, record};
+use base::batch::{Compression, HEADER_BYTES, LENGTH_PREFIX_BYTES};
+use base::record::{self, Record};
+use base::{Batch, BatchHeader, Invalid, Refusal, WallMs};
 use bytes::Bytes;
 use meta::TopicSettings;
 use wire_kafka::compress::{self, CompressError};
@@ -26,8 +27,6 @@ const RECORD_BYTES_MIN: i32 = 14;
 const MAGIC_END: usize = 17;
 /// A record without a timestamp.
 const NO_TIMESTAMP: i64 = -1;
-/// Attribute bit: the timestamps are the broker's.
-const APPEND_TIME_BIT: i16 = 0x08;
 
 /// What a topic demands of the batches it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,11 +163,9 @@ pub fn check(batch: &mut Batch, rules: &Rules, now: WallMs) -> Result<(), Reject
     if walk.bad > 0 {
         return Err(walk.rejected());
     }
-    let attributes = header.attributes & !APPEND_TIME_BIT;
-    if !rules.append_time
-        && (attributes != header.attributes || walk.max_timestamp != header.max_timestamp)
-    {
-        restamp(batch, attributes, walk.max_timestamp);
+    let fits = !header.has_append_time() && walk.max_timestamp == header.max_timestamp;
+    if !rules.append_time && !fits {
+        batch.stamp_times(false, walk.max_timestamp);
     }
     Ok(())
 }
@@ -273,23 +270,15 @@ fn timestamp_fault(
 
 /// Reads each record of a batch.
 fn walk(body: &Bytes, header: &BatchHeader, rules: &Rules, now: WallMs) -> Result<Walk, Refusal> {
-    let bit = header.attributes & APPEND_TIME_BIT != 0;
+    let bit = header.has_append_time();
     let mut walk = Walk {
         max_timestamp: NO_TIMESTAMP,
         bad: 0,
         bad_timestamp: false,
         records: Vec::new(),
     };
-    let mut pos = 0;
-    for index in 0..header.records {
-        let record = record::read(body, &mut pos).map_err(refusal_of)?;
-        if record.offset_delta != index {
-            return Err(refusal_of(Invalid::Count));
-        }
-        let timestamp = match bit {
-            true => header.max_timestamp,
-            false => header.base_timestamp.wrapping_add(record.timestamp_delta),
-        };
+    let see = |record: Record<'_>| {
+        let (index, timestamp) = (record.offset_delta, header.timestamp_of(&record));
         if rules.compacted && record.key.is_none() {
             walk.blame(
                 index,
@@ -300,12 +289,9 @@ fn walk(body: &Bytes, header: &BatchHeader, rules: &Rules, now: WallMs) -> Resul
             walk.blame(index, true, what);
         }
         walk.max_timestamp = walk.max_timestamp.max(timestamp);
-    }
-    if pos != body.len() {
-        Err(refusal_of(Invalid::Record))
-    } else {
-        Ok(walk)
-    }
+    };
+    record::walk(body, header.records, see).map_err(refusal_of)?;
+    Ok(walk)
 }
 
 /// Judges a compressed batch by the timestamps in its header.
@@ -318,7 +304,7 @@ fn judge_compressed(
     if batch.body().is_empty() {
         return Err(refusal_of(Invalid::Record));
     }
-    let bit = header.attributes & APPEND_TIME_BIT != 0;
+    let bit = header.has_append_time();
     let max_timestamp = header.max_timestamp;
     let mut walk = Walk {
         max_timestamp,
@@ -346,18 +332,6 @@ pub(crate) fn unpack(batch: &Batch, compression: Compression) -> Result<Bytes, R
         Err(error @ CompressError::TooLarge { .. }) => Err(invalid(error.to_string())),
         Err(error) => Err(corrupt(error.to_string())),
     }
-}
-
-/// Writes attributes and the largest timestamp into the header, and the checksum over them.
-fn restamp(batch: &mut Batch, attributes: i16, max_timestamp: i64) {
-    let mut head = *batch.head();
-    head[21..23].copy_from_slice(&attributes.to_be_bytes());
-    head[35..43].copy_from_slice(&max_timestamp.to_be_bytes());
-    let body = batch.body().clone();
-    let covered = checksum::crc32c(&head[UNCOVERED_BYTES..]);
-    let crc = checksum::combine(covered, checksum::crc32c(&body), body.len() as u64);
-    head[17..21].copy_from_slice(&crc.to_be_bytes());
-    *batch = Batch::from_parts(head, body).expect("only stamps of a valid header changed");
 }
 
 #[cfg(test)]

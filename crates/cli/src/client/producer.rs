@@ -258,15 +258,8 @@ impl Producer {
     }
 
     fn pack(&self, part: &Outgoing) -> Result<Records, Trouble> {
-        let attributes = match self.compression {
-            Compression::None => 0,
-            Compression::Gzip => 1,
-            Compression::Snappy => 2,
-            Compression::Lz4 => 3,
-            Compression::Zstd => 4,
-        };
         let first = part.records.first().map_or(0, |record| record.timestamp);
-        let mut builder = Builder::new(first).attributes(attributes);
+        let mut builder = Builder::new(first).compression(self.compression);
         if let Some((id, epoch)) = self.identity {
             let sequence = self.sequences.get(&part.partition).copied().unwrap_or(0);
             builder = builder.producer(ProducerId(id), epoch, sequence);

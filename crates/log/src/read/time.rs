@@ -8,9 +8,6 @@ use base::batch::Compression;
 use base::{Batch, BatchHeader, GroupId, Mark, Offset, mark, record};
 use bytes::Bytes;
 
-/// Bit of a batch's attributes: its records carry the time of the append, not their own.
-const LOG_APPEND_TIME: i16 = 0x08;
-
 /// Which record is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeQuery {
@@ -105,7 +102,7 @@ fn find(
     unpack: Unpack<'_>,
 ) -> (Offset, i64) {
     let header = batch.header();
-    if header.attributes & LOG_APPEND_TIME != 0 {
+    if header.has_append_time() {
         return (header.base_offset.max(from), header.max_timestamp);
     }
     let plain = match header.compression() {

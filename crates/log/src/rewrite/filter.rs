@@ -13,13 +13,6 @@ use base::record::{self, Record};
 use base::{Batch, BatchHeader, Bug, Offset, planted};
 use bytes::Bytes;
 
-/// Attribute bit: the base timestamp is the time from which markers may go.
-const DELETE_HORIZON: i16 = 0x40;
-/// Attribute bit: the timestamps are the broker's.
-const LOG_APPEND_TIME: i16 = 0x08;
-/// Attribute bits that tell the compression.
-const COMPRESSION: i16 = 0x07;
-
 /// What stays of a batch.
 pub(super) enum Outcome {
     /// All of it, byte for byte.
@@ -57,18 +50,9 @@ pub(super) fn note(keys: &mut Keys, header: &BatchHeader, plain: &[u8]) {
             return;
         };
         if let Some(key) = record.key {
-            keys.note(key, offset_of(header, &record));
+            keys.note(key, header.offset_of(&record));
         }
     }
-}
-
-fn offset_of(header: &BatchHeader, record: &Record<'_>) -> Offset {
-    Offset(header.base_offset.0 + i64::from(record.offset_delta))
-}
-
-/// The time from which markers of a batch may go, if it was compacted before.
-fn horizon(header: &BatchHeader) -> Option<i64> {
-    (header.attributes & DELETE_HORIZON != 0).then_some(header.base_timestamp)
 }
 
 impl Filter<'_> {
@@ -84,10 +68,10 @@ impl Filter<'_> {
             return Outcome::Same;
         };
         // What is malformed stays: a topic that was not compacted takes batches unread.
-        self.sieve(batch, &header, &plain).unwrap_or(Outcome::Same)
+        self.sieve(&header, &plain).unwrap_or(Outcome::Same)
     }
 
-    fn sieve(&self, batch: &Batch, header: &BatchHeader, plain: &[u8]) -> Option<Outcome> {
+    fn sieve(&self, header: &BatchHeader, plain: &[u8]) -> Option<Outcome> {
         let mut stay: Vec<(Record<'_>, &[u8])> = Vec::new();
         let mut pos = 0;
         for _ in 0..header.records {
@@ -101,14 +85,14 @@ impl Filter<'_> {
             return Some(self.emptied(header));
         }
         let markers = stay.iter().any(|(record, _)| record.value.is_none());
-        let dated = horizon(header).is_some() || !markers;
+        let dated = header.delete_horizon().is_some() || !markers;
         if stay.len() == header.records as usize && dated {
             return Some(Outcome::Same);
         }
         let mut less = *header;
         if !dated {
-            less.attributes |= DELETE_HORIZON;
-            less.base_timestamp = self.compact.now.saturating_add(self.compact.retention);
+            let horizon = self.compact.now.saturating_add(self.compact.retention);
+            less.set_delete_horizon(Some(horizon));
         }
         let mut body = Vec::with_capacity(plain.len());
         let mut latest = i64::MIN;
@@ -123,25 +107,18 @@ impl Filter<'_> {
             }
         }
         less.records = stay.len() as i32;
-        if header.attributes & LOG_APPEND_TIME == 0 {
+        if !header.has_append_time() {
             less.max_timestamp = latest;
         }
         let body = match header.compression().ok()? {
             Compression::None => body,
             compression => (self.kept.codec.pack)(compression, &body)?,
         };
-        let less = Batch::sealed(less, Bytes::from(body));
-        // What is packed worse than before is no gain; but the date must be written.
-        let gains = less.len() < batch.len() || !dated || stay.len() < header.records as usize;
-        Some(if gains {
-            Outcome::Less(less)
-        } else {
-            Outcome::Same
-        })
+        Some(Outcome::Less(Batch::sealed(less, Bytes::from(body))))
     }
 
     fn stays(&self, header: &BatchHeader, record: &Record<'_>) -> bool {
-        let offset = offset_of(header, record);
+        let offset = header.offset_of(record);
         if offset >= self.noted {
             return true;
         }
@@ -161,7 +138,8 @@ impl Filter<'_> {
         if planted(Bug::TombstoneTooEarly) {
             return true;
         }
-        horizon(header).is_some_and(|horizon| horizon <= self.compact.now)
+        let horizon = header.delete_horizon();
+        horizon.is_some_and(|horizon| horizon <= self.compact.now)
     }
 
     /// A batch without records stays if it tells the last sequence of a live producer, or where
@@ -176,12 +154,13 @@ impl Filter<'_> {
         if header.records == 0 {
             return Outcome::Same;
         }
-        let empty = BatchHeader {
-            attributes: header.attributes & !(COMPRESSION | DELETE_HORIZON),
+        let mut empty = BatchHeader {
             base_timestamp: header.max_timestamp,
             records: 0,
             ..*header
         };
+        empty.set_compression(Compression::None);
+        empty.set_delete_horizon(None);
         Outcome::Less(Batch::sealed(empty, Bytes::new()))
     }
 }

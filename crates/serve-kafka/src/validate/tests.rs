@@ -2,6 +2,8 @@
 //! broker's; where ours differs on purpose, the row says so.
 
 use super::*;
+use base::batch::UNCOVERED_BYTES;
+use base::checksum;
 use base::{Offset, ProducerId, record::Builder};
 
 const NOW: WallMs = WallMs(1_700_000_000_000);

@@ -144,8 +144,7 @@ impl Shard {
             self.compactions.running = None;
             return;
         }
-        let (total, done) = rewrite.progress();
-        self.stats.compaction_bytes_left = total - done;
+        self.stats.compaction_bytes_left = rewrite.bytes_left();
         self.effects.jobs.push(Job::Rewrite {
             ticket,
             group,
