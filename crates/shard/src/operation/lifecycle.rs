@@ -201,19 +201,22 @@ impl Shard {
         if !replica.was_leader || !replica.group.may_propose() {
             return;
         }
+        let electors: Vec<Member> = replica.group.configuration().electors().collect();
+        if let Some(heir) = self.best_heir(replica, &electors) {
+            self.hand_over(group, heir);
+        }
+    }
+
+    /// The node among those of `heirs` that is heard and has most of the log; of several the first.
+    pub(crate) fn best_heir(&self, replica: &Replica, heirs: &[Member]) -> Option<NodeId> {
         let progress = replica.group.progress();
-        let has = |member: &Member| {
-            let found = progress.iter().find(|p| p.member == *member);
+        let has = |member: &&Member| {
+            let found = progress.iter().find(|p| p.member == **member);
             found.map_or(RaftIndex(0), |p| p.matched)
         };
-        let alive = |m: &Member| self.peers.get(&m.node).is_some_and(|p| !p.lost);
-        let others: Vec<Member> = replica.group.configuration().electors().collect();
-        let others = others.into_iter().filter(alive);
-        // Of several that have the most the first one.
-        let best = others.rev().max_by_key(|member| has(member));
-        if let Some(best) = best {
-            self.hand_over(group, best.node);
-        }
+        let heard = |m: &&Member| self.peers.get(&m.node).is_some_and(|p| !p.lost);
+        let heirs = heirs.iter().rev().filter(heard);
+        heirs.max_by_key(has).map(|member| member.node)
     }
 
     /// True once the process is about to stop.

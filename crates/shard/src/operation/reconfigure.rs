@@ -53,7 +53,12 @@ impl Shard {
                     receiving += usize::from(!next.learners.is_empty());
                     self.configure(group, &next);
                 }
-                Step::HandOver(heirs) => self.hand_over_to_best(group, &heirs),
+                Step::HandOver(heirs) => {
+                    if let Some(heir) = self.best_heir(&self.replicas[&group], &heirs) {
+                        mark(Mark::LeaderMovedAway);
+                        self.hand_over(group, heir);
+                    }
+                }
                 Step::Arrived if self.is_sealed(group) => arrived.push((group, target)),
                 Step::Arrived => self.seal(group),
             }
@@ -131,22 +136,6 @@ impl Shard {
             replica.sealed = Some((configured, entry));
             self.wake_group(group);
             self.touch(group);
-        }
-    }
-
-    /// To the one of `heirs` that is heard and has most of the log.
-    fn hand_over_to_best(&mut self, group: GroupId, heirs: &[Member]) {
-        let Some(replica) = self.replicas.get(&group).filter(|r| r.group.may_propose()) else {
-            return;
-        };
-        let heard = |node: NodeId| self.peers.get(&node).is_some_and(|p| !p.lost);
-        let progress = replica.group.progress().into_iter();
-        let best = progress
-            .filter(|p| heirs.contains(&p.member) && heard(p.member.node))
-            .max_by_key(|p| p.matched);
-        if let Some(best) = best {
-            mark(Mark::LeaderMovedAway);
-            self.hand_over(group, best.member.node);
         }
     }
 
