@@ -17,6 +17,11 @@ fn batch(offset: i64, term: u32, bytes: usize) -> Batch {
 /// Steps messages between replicas until none is left; all writes are durable at once. Returns
 /// what was sent, for those who look at it.
 fn settle(groups: &mut [Group]) -> Vec<Message> {
+    settle_without(groups, &[])
+}
+
+/// As [`settle`], but what these nodes are sent or send is lost.
+fn settle_without(groups: &mut [Group], down: &[u32]) -> Vec<Message> {
     let mut all = Vec::new();
     loop {
         let mut sent = Vec::new();
@@ -27,14 +32,15 @@ fn settle(groups: &mut [Group]) -> Vec<Message> {
                 group.persisted(ready.number);
             }
         }
+        let lost = |m: &Message| down.contains(&m.to().node.0) || down.contains(&m.from().node.0);
+        sent.retain(|message| !lost(message));
         if sent.is_empty() {
             return all;
         }
         for message in sent {
             all.push(message.clone());
-            groups[message.to().node.0 as usize - 1]
-                .step(message)
-                .unwrap();
+            let to = message.to().node.0 as usize - 1;
+            groups[to].step(message).unwrap();
         }
     }
 }
@@ -375,36 +381,13 @@ fn behind_the_first_entry() -> Vec<Group> {
     for offset in 0..10 {
         let term = groups[0].term().0;
         groups[0].propose_batch(batch(offset, term, 10)).unwrap();
-        settle_without(&mut groups, 3);
+        settle_without(&mut groups, &[3]);
     }
     let first = groups[0].last_index();
     groups[0].evict(first.prev());
     groups[0].begin_at(first);
     groups.push(away);
     groups
-}
-
-/// As [`settle`], while one of them is away.
-fn settle_without(groups: &mut [Group], away: u32) {
-    loop {
-        let mut sent = Vec::new();
-        for group in groups.iter_mut() {
-            while let Some(ready) = group.ready() {
-                sent.extend(ready.now);
-                sent.extend(ready.after);
-                group.persisted(ready.number);
-            }
-        }
-        sent.retain(|message| message.to().node.0 != away);
-        if sent.is_empty() {
-            return;
-        }
-        for message in sent {
-            groups[message.to().node.0 as usize - 1]
-                .step(message)
-                .unwrap();
-        }
-    }
 }
 
 #[test]

@@ -35,28 +35,6 @@ fn three_and_one() -> (Vec<Group>, [Member; 4]) {
     (groups, all)
 }
 
-/// As [`settle`], but what these nodes are sent or send is lost.
-fn settle_without(groups: &mut [Group], down: &[u32]) {
-    loop {
-        let mut sent = Vec::new();
-        for group in groups.iter_mut() {
-            while let Some(ready) = group.ready() {
-                sent.extend(ready.now.into_iter().chain(ready.after));
-                group.persisted(ready.number);
-            }
-        }
-        let lost = |m: &Message| down.contains(&m.to().node.0) || down.contains(&m.from().node.0);
-        sent.retain(|m| !lost(m));
-        if sent.is_empty() {
-            return;
-        }
-        for message in sent {
-            let to = message.to().node.0 as usize - 1;
-            groups[to].step(message).unwrap();
-        }
-    }
-}
-
 fn configure(groups: &mut [Group], next: &Configuration) {
     groups[0].propose_configuration(next).unwrap();
     settle(groups);

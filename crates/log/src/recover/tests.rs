@@ -49,6 +49,26 @@ fn example_of(settings: StorageSettings, version: u32) -> (MemDisk, Shard) {
     (disk, shard)
 }
 
+/// A log of group 0 with two batches a segment, `commit` entries of it committed, in a checkpoint.
+fn filled(batches: u8, commit: u64) -> (MemDisk, Shard, Storage) {
+    let id = GroupId(0);
+    let disk = MemDisk::new();
+    let mut shard = Shard::new(1);
+    let (mut storage, _) = reopen(&disk).unwrap();
+    let mut turn = Turn::new(1);
+    shard.create(&mut turn);
+    for byte in 0..batches {
+        shard.append_bytes(&mut turn, id, 5, &[byte; 9_000]);
+    }
+    shard.commit(&mut turn, id, RaftIndex(commit));
+    shard.next_turn = 2;
+    storage.write(vec![turn]).unwrap();
+    storage.settle().unwrap();
+    checkpoint(&mut shard, &mut storage);
+    shard.acknowledged();
+    (disk, shard, storage)
+}
+
 fn checkpoint(shard: &mut Shard, storage: &mut Storage) {
     try_checkpoint(shard, storage).unwrap();
 }

@@ -1,6 +1,6 @@
 //! Logs that begin anew after a leader's snapshot, and crashes at every step of it.
 
-use super::{checkpoint, try_checkpoint};
+use super::{checkpoint, filled, try_checkpoint};
 use crate::testing::{Loss, MemDisk, SMALL, Shard, check_reads, matches, reopen};
 use crate::{Origin, Storage, TermRun, Turn};
 use base::{GroupId, Offset, RaftIndex, Term};
@@ -10,21 +10,7 @@ const ID: GroupId = GroupId(0);
 
 /// Five segments, the records of three of them committed, all in a checkpoint.
 fn a_tail() -> (MemDisk, Shard, Storage) {
-    let disk = MemDisk::new();
-    let mut shard = Shard::new(1);
-    let (mut storage, _) = reopen(&disk).unwrap();
-    let mut turn = Turn::new(1);
-    shard.create(&mut turn);
-    for byte in 0..10 {
-        shard.append_bytes(&mut turn, ID, 5, &[byte; 9_000]);
-    }
-    shard.commit(&mut turn, ID, RaftIndex(6));
-    shard.next_turn = 2;
-    storage.write(vec![turn]).unwrap();
-    storage.settle().unwrap();
-    checkpoint(&mut shard, &mut storage);
-    shard.acknowledged();
-    (disk, shard, storage)
+    filled(10, 6)
 }
 
 /// Another leader's log takes the place of it, whose next segment is called like one of the tail.

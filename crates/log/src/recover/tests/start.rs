@@ -1,30 +1,15 @@
 //! Logs whose start moves, and crashes.
 
-use super::checkpoint;
+use super::{checkpoint, filled};
 use crate::testing::{Loss, MemDisk, Shard, check_reads, matches, reopen};
 use crate::{ReadFault, Storage, Turn};
 use base::{GroupId, Offset};
 
 const ID: GroupId = GroupId(0);
 
-/// A log of one group with four segments, all committed, in a checkpoint.
+/// Four segments, all committed, in a checkpoint.
 fn four_segments() -> (MemDisk, Shard, Storage) {
-    let disk = MemDisk::new();
-    let mut shard = Shard::new(1);
-    let (mut storage, _) = reopen(&disk).unwrap();
-    let mut turn = Turn::new(1);
-    shard.create(&mut turn);
-    for byte in 0..8 {
-        shard.append_bytes(&mut turn, ID, 5, &[byte; 9_000]);
-    }
-    let last = shard.groups[&ID].log.last_index();
-    shard.commit(&mut turn, ID, last);
-    shard.next_turn = 2;
-    storage.write(vec![turn]).unwrap();
-    storage.settle().unwrap();
-    checkpoint(&mut shard, &mut storage);
-    shard.acknowledged();
-    (disk, shard, storage)
+    filled(8, 8)
 }
 
 fn write(shard: &mut Shard, storage: &mut Storage, steps: impl FnOnce(&mut Shard, &mut Turn)) {
