@@ -3,7 +3,7 @@
 //! and started again.
 
 use crate::run::{self, checked, flag, only_flags, root, wait_until};
-use crate::server::{self, Server};
+use crate::server::{self, Target};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -32,22 +32,14 @@ pub fn run(args: &[String]) -> Result<(), String> {
         Some(jars) => jars,
         None => crate::tools::fetch(&root().join("interop/connect"), &cache)?,
     };
-    let mut server = None;
-    let bootstrap = match flag::<String>(args, "--bootstrap")? {
-        Some(bootstrap) => bootstrap,
-        None => {
-            let binary = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
-            let started = Server::start(&binary, &cache.join("data"), &[])?;
-            server.insert(started).kafka.clone()
-        }
-    };
+    let target = Target::of(args, &cache.join("data"), 1, &[])?;
     let place = Place {
-        bootstrap,
+        bootstrap: target.bootstrap.clone(),
         jars,
         directory,
     };
     let ran = all(&place, flag(args, "--kafka")?);
-    server.map_or(Ok(()), Server::stop).and(ran)
+    target.release().and(ran)
 }
 
 fn all(place: &Place, kafka: Option<String>) -> Result<(), String> {

@@ -2,8 +2,8 @@
 //! Kafka, compared by the kind of answer and the error codes in it. The requests stand in `interop/diff/requests.json`; `Diff.java`
 //! builds them with Kafka's own message classes. What differs on purpose stands in `reasons.txt`, with why; anything else is an error.
 
-use crate::run::{self, checked, flag, only_flags, root};
-use crate::server::Server;
+use crate::run::{self, checked, flag, only_flags, read, root};
+use crate::server::Target;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -40,18 +40,16 @@ pub fn run(args: &[String]) -> Result<(), String> {
         Some(jars) => jars,
         None => crate::tools::fetch(&root().join("interop/tools"), &tools_cache()?)?,
     };
-    let mut server = None;
-    let ours = match flag::<String>(args, "--bootstrap")? {
-        Some(bootstrap) => bootstrap,
-        None => {
-            let binary = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
-            let started = Server::start(&binary, &cache.join("data"), &NODE)?;
-            server.insert(started).kafka.clone()
-        }
-    };
+    let target = Target::of(args, &cache.join("data"), 1, &NODE)?;
     let only: Option<String> = flag(args, "--only")?;
-    let told = said(&here, &cache, &jars, [&ours, &kafka], only.as_deref());
-    server.map_or(Ok(()), Server::stop)?;
+    let told = said(
+        &here,
+        &cache,
+        &jars,
+        [&target.bootstrap, &kafka],
+        only.as_deref(),
+    );
+    target.release()?;
     let reasons = reasons(&read(&here.join("reasons.txt"))?);
     judge(&told?, &reasons)
 }
@@ -60,10 +58,6 @@ fn tools_cache() -> Result<PathBuf, String> {
     let cache = run::target_directory()?.join("interop/tools");
     std::fs::create_dir_all(&cache).map_err(|e| format!("{}: {e}", cache.display()))?;
     Ok(cache)
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// Lets the program run; what it says about its progress passes through.

@@ -3,7 +3,7 @@
 //! manager of their language into the target directory.
 
 use crate::run::{self, checked, exists, flag, only_flags, root};
-use crate::server::Server;
+use crate::server::Target;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -65,15 +65,7 @@ pub fn clients(args: &[String]) -> Result<(), String> {
     };
     let records: u32 = flag(args, "--records")?.unwrap_or(RECORDS);
     let cache = run::target_directory()?.join("interop");
-    let mut server = None;
-    let bootstrap = match flag::<String>(args, "--bootstrap")? {
-        Some(bootstrap) => bootstrap,
-        None => {
-            let binary = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
-            let started = Server::start(&binary, &cache.join("data"), &[])?;
-            server.insert(started).kafka.clone()
-        }
-    };
+    let target = Target::of(args, &cache.join("data"), 1, &[])?;
     let mut failed = Vec::new();
     for client in CLIENTS.iter().filter(|client| wanted(client.name)) {
         let missing = client
@@ -85,7 +77,7 @@ pub fn clients(args: &[String]) -> Result<(), String> {
                 return Err(format!("{}: {program} is not installed", client.name));
             }
             Some((program, _)) => println!("interop: {} skipped: no {program}", client.name),
-            None => match round_trip(client, &cache, &bootstrap, records) {
+            None => match round_trip(client, &cache, &target.bootstrap, records) {
                 Ok(()) => println!("interop: {} ok", client.name),
                 Err(problem) => {
                     eprintln!("interop: {} FAILED: {problem}", client.name);
@@ -94,7 +86,7 @@ pub fn clients(args: &[String]) -> Result<(), String> {
             },
         }
     }
-    server.map_or(Ok(()), Server::stop)?;
+    target.release()?;
     if failed.is_empty() {
         Ok(())
     } else {

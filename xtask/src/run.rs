@@ -20,6 +20,12 @@ pub fn cargo() -> Command {
     command
 }
 
+/// The text of a file; bytes that are none are shown as such.
+pub fn read(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// Runs to the end with output passed through; an error names the command.
 pub fn checked(command: &mut Command) -> Result<(), String> {
     let status = command

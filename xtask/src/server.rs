@@ -1,6 +1,7 @@
 //! Flotilla processes for the subcommands that need some: one node or three, started on free ports
 //! over directories of their own, stopped by their process ids, never left behind.
 
+use crate::run::{self, flag};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -72,8 +73,8 @@ impl Server {
     /// Asks it to stop and waits for an orderly end; deletes its data.
     pub fn stop(mut self) -> Result<(), String> {
         let pid = self.pid().to_string();
-        crate::run::checked(Command::new("kill").args(["-TERM", &pid]))?;
-        let ended = crate::run::wait_until(STOP_MAX, || self.child.try_wait().ok().flatten());
+        run::checked(Command::new("kill").args(["-TERM", &pid]))?;
+        let ended = run::wait_until(STOP_MAX, || self.child.try_wait().ok().flatten());
         let _ = std::fs::remove_dir_all(&self.data);
         match ended {
             Some(status) if status.success() => Ok(()),
@@ -83,6 +84,38 @@ impl Server {
             )),
             None => Err("the node didn't end in time".into()),
         }
+    }
+}
+
+/// Whom a subcommand speaks to: the servers of `--bootstrap`, or nodes of its own.
+pub struct Target {
+    /// Where clients connect, commas between the addresses.
+    pub bootstrap: String,
+    own: Vec<Server>,
+}
+
+impl Target {
+    /// Those of `--bootstrap`; without it one node, or three, of `--binary` or what is built here, over empty
+    /// directories at `data`.
+    pub fn of(args: &[String], data: &Path, nodes: u32, how: &[&str]) -> Result<Target, String> {
+        if let Some(bootstrap) = flag(args, "--bootstrap")? {
+            let own = Vec::new();
+            return Ok(Target { bootstrap, own });
+        }
+        let binary = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
+        let own = match nodes {
+            1 => vec![Server::start(&binary, data, how)?],
+            3 => Server::start_three(&binary, data, how)?,
+            _ => return Err("usage: one node or three".into()),
+        };
+        let addresses: Vec<&str> = own.iter().map(|s| s.kafka.as_str()).collect();
+        let bootstrap = addresses.join(",");
+        Ok(Target { bootstrap, own })
+    }
+
+    /// Stops its own nodes.
+    pub fn release(self) -> Result<(), String> {
+        self.own.into_iter().try_for_each(Server::stop)
     }
 }
 

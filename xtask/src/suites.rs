@@ -13,8 +13,8 @@ mod results;
 #[cfg(test)]
 mod tests;
 
-use crate::run::{self, exists, flag, only_flags, root};
-use crate::server::{self, Server};
+use crate::run::{self, exists, flag, only_flags, read, root};
+use crate::server::{self, Target};
 use results::{Column, Outcome, Results};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -84,25 +84,17 @@ pub fn run(args: &[String]) -> Result<(), String> {
     let only = flag::<String>(args, "--only")?;
     let cases = wanted(cases(&read(&file(name, "txt"))?), only.as_deref())?;
 
-    let mut servers = Vec::new();
-    let bootstrap = match given {
-        Some(bootstrap) => bootstrap,
-        None => {
-            let binary = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
-            servers = start(&binary, &cache.join("data"), nodes)?;
-            let addresses: Vec<&str> = servers.iter().map(|s| s.kafka.as_str()).collect();
-            addresses.join(",")
-        }
-    };
+    let how = arguments(nodes)?;
+    let how: Vec<&str> = how.iter().map(String::as_str).collect();
+    let target = Target::of(args, &cache.join("data"), nodes, &how)?;
     let cluster = Cluster {
-        bootstrap,
+        bootstrap: target.bootstrap.clone(),
         records: flag(args, "--records")?.unwrap_or(RECORDS),
         replicas: nodes,
     };
     let again = args.iter().any(|arg| arg == "--again");
     let ran = run_cases(suite, &directory, &logs, &cases, &cluster, (column, again));
-    let stopped: Result<Vec<()>, String> = servers.into_iter().map(Server::stop).collect();
-    stopped.and(ran)
+    target.release().and(ran)
 }
 
 fn run_cases(
@@ -155,33 +147,26 @@ fn run_cases(
 }
 
 /// Nodes as the suites expect them: topics of four partitions, and groups that don't wait for more members at first.
-fn start(binary: &Path, data: &Path, nodes: u32) -> Result<Vec<Server>, String> {
-    let common = ["num.partitions=4", "group.initial.rebalance.delay.ms=0"];
-    let set = |keys: &[&'static str]| -> Vec<&'static str> {
-        keys.iter().flat_map(|key| ["--set", key]).collect()
-    };
-    if nodes == 3 {
-        let safe = ["default.replication.factor=3", "min.insync.replicas=2"];
-        let args = [set(&common), set(&safe)].concat();
-        return Server::start_three(binary, data, &args);
-    }
-    // One suite looks whether the address was given by name.
+fn arguments(nodes: u32) -> Result<Vec<String>, String> {
+    let mut set = vec!["num.partitions=4", "group.initial.rebalance.delay.ms=0"];
+    let mut args = Vec::new();
     let address = server::free_addresses(1)?.remove(0);
     let listener = format!("advertised.listeners=PLAINTEXT://{address}");
-    let own = ["--rack", "RACK1", "--kafka", &address, "--set", &listener];
-    let args = [own.to_vec(), set(&common)].concat();
-    Ok(vec![Server::start(binary, data, &args)?])
+    if nodes == 3 {
+        set.extend(["default.replication.factor=3", "min.insync.replicas=2"]);
+    } else {
+        // One suite looks whether the address was given by name.
+        args.extend(["--rack", "RACK1", "--kafka", &address]);
+        set.push(&listener);
+    }
+    args.extend(set.into_iter().flat_map(|key| ["--set", key]));
+    Ok(args.into_iter().map(str::to_owned).collect())
 }
 
 fn file(suite: &str, ending: &str) -> PathBuf {
     root()
         .join("interop/suites")
         .join(format!("{suite}.{ending}"))
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// One case a line; `#- why` before cases up to the next empty line: they are not run.

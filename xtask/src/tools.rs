@@ -2,8 +2,8 @@
 //! with what they printed against real Kafka 4.3.1. Cases and recorded results stand in
 //! `interop/tools`; what differs on purpose is named there with the reason.
 
-use crate::run::{self, checked, flag, only_flags, root};
-use crate::server::Server;
+use crate::run::{self, checked, flag, only_flags, read, root};
+use crate::server::Target;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -50,30 +50,20 @@ pub fn run(args: &[String]) -> Result<(), String> {
         Some(jars) => jars,
         None => fetch(&here, &cache)?,
     };
-    let given = flag::<String>(args, "--bootstrap")?;
     let record = args.iter().any(|arg| arg == "--record");
-    let mut server = None;
-    let bootstrap = match given {
-        Some(bootstrap) => bootstrap,
-        None if record => return Err("usage: --record needs --bootstrap of a real Kafka".into()),
-        None => {
-            let binary = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
-            let started = Server::start(&binary, &cache.join("data"), &NODE)?;
-            server.insert(started).kafka.clone()
-        }
-    };
-    let outcomes = outcomes(&tools(&here, &jars, &bootstrap, &cases)?, &bootstrap);
-    server.map_or(Ok(()), Server::stop)?;
+    if record && flag::<String>(args, "--bootstrap")?.is_none() {
+        return Err("usage: --record needs --bootstrap of a real Kafka".into());
+    }
+    let target = Target::of(args, &cache.join("data"), 1, &NODE)?;
+    let bootstrap = &target.bootstrap;
+    let outcomes = outcomes(&tools(&here, &jars, bootstrap, &cases)?, bootstrap);
+    target.release()?;
     let expected = here.join("expected.txt");
     if record {
         let text: String = outcomes.iter().map(written).collect();
         return std::fs::write(&expected, text).map_err(|e| format!("{}: {e}", expected.display()));
     }
     compare(&cases, &self::outcomes(&read(&expected)?, ""), &outcomes)
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
 fn cases(text: &str) -> Vec<Case> {

@@ -1,7 +1,7 @@
 //! What came of the cases: one file a suite, a column for each cluster, and the table that the page about compatibility shows of it.
 
-use super::{Case, Suite, cases, file, read};
-use crate::run::root;
+use super::{Case, Suite, cases, file};
+use crate::run::{read, root};
 use std::fmt::Write;
 use std::path::Path;
 
