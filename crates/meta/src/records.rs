@@ -232,10 +232,7 @@ fn write_placed(w: &mut Writer, (partition, placed): &(Partition, Placed)) {
     w.nodes(&placed.replicas);
     w.nodes(founders);
     w.number(u64::from(*next_incarnation));
-    w.list(incarnations, |w, member| {
-        w.number(u64::from(member.node.0));
-        w.number(u64::from(member.incarnation));
-    });
+    w.list(incarnations, write_member);
     w.nodes(adding);
     w.nodes(removing);
     w.nodes(leaving);
@@ -255,6 +252,12 @@ fn read_placed(r: &mut Reader<'_>) -> Result<Placed, Malformed> {
             under_way: r.bool()?,
         },
     })
+}
+
+/// Commands use it too, so its layout is frozen.
+pub(crate) fn write_member(w: &mut Writer, member: &Member) {
+    w.number(u64::from(member.node.0));
+    w.number(u64::from(member.incarnation));
 }
 
 pub(crate) fn read_member(r: &mut Reader<'_>) -> Result<Member, Malformed> {

@@ -188,15 +188,15 @@ impl Layer {
             .expect("nobody panics while holding the pages")
     }
 
-    /// A page as it is on disk.
-    fn real_page(&self, page: u64, valid: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; PAGE as usize];
-        let from = page * PAGE;
-        let there = valid.saturating_sub(from).min(PAGE) as usize;
-        if let Some(file) = self.real.as_ref().filter(|_| there > 0) {
-            file.read_exact_at(&mut bytes[..there], from)?;
+    /// What is on disk, of which bytes before `valid` still count; zeros after them.
+    fn read_real(&self, out: &mut [u8], pos: u64, valid: u64) -> io::Result<()> {
+        let there = valid.saturating_sub(pos).min(out.len() as u64) as usize;
+        let (there, beyond) = out.split_at_mut(there);
+        beyond.fill(0);
+        match &self.real {
+            Some(file) if !there.is_empty() => file.read_exact_at(there, pos),
+            _ => Ok(()),
         }
-        Ok(bytes)
     }
 }
 
@@ -225,14 +225,7 @@ impl File for Layer {
             let out = &mut buf[done..done + len];
             match state.written.get(&page) {
                 Some(bytes) => out.copy_from_slice(&bytes[at..at + len]),
-                None => {
-                    let from = page * PAGE + at as u64;
-                    let there = state.valid.saturating_sub(from).min(len as u64) as usize;
-                    out[there..].fill(0);
-                    if let Some(file) = self.real.as_ref().filter(|_| there > 0) {
-                        file.read_exact_at(&mut out[..there], from)?;
-                    }
-                }
+                None => self.read_real(out, page * PAGE + at as u64, state.valid)?,
             }
             done += len;
         }
@@ -250,7 +243,8 @@ impl File for Layer {
             let mut done = 0;
             for (page, at, len) in pages(pos, piece.len()) {
                 if !state.written.contains_key(&page) {
-                    let real = self.real_page(page, state.valid)?;
+                    let mut real = vec![0; PAGE as usize];
+                    self.read_real(&mut real, page * PAGE, state.valid)?;
                     state.written.insert(page, real);
                 }
                 let bytes = state.written.get_mut(&page).expect("it was put there");

@@ -42,7 +42,7 @@ struct Found {
     identity: Identity,
     recovered: log::Recovered,
     files: Arc<Files>,
-    meta: Meta,
+    image: Arc<meta::Image>,
 }
 
 /// Runs the command. The exit code is 1 if something is damaged, 2 if there is nothing to look at.
@@ -93,7 +93,7 @@ fn find(look: &Look) -> Result<(Found, Option<DirLock>), LookError> {
         identity,
         recovered,
         files,
-        meta,
+        image: meta.image(0),
     };
     Ok((found, lock))
 }
@@ -130,8 +130,7 @@ fn replay(meta: &mut Meta, group: &RecoveredGroup, files: &Files) {
 impl Found {
     /// What a group is called by people.
     fn name(&self, group: GroupId) -> String {
-        let image = self.meta.image(0);
-        match image.groups.get(&group) {
+        match self.image.groups.get(&group) {
             Some((topic, partition)) => format!("{}-{partition}", topic.name),
             None if group == GroupId::META => "(metadata)".to_owned(),
             None => "-".to_owned(),

@@ -21,6 +21,9 @@ const DIAL_WAIT: Duration = Duration::from_secs(1);
 /// Between two rounds over all addresses.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// The release of this binary, as others are told.
+const RELEASE: &str = env!("CARGO_PKG_VERSION");
+
 /// What came of asking one address.
 enum Answer {
     In(Cluster, u32),
@@ -92,12 +95,10 @@ async fn talk(member: &str, identity: &Identity, address: &str) -> io::Result<Me
     let mut stream = timeout(DIAL_WAIT, TcpStream::connect(member)).await??;
     let cluster = identity.cluster.as_ref().map(|cluster| cluster.id);
     let card = Card::new(identity.node, identity.incarnation, cluster);
-    let home = home(identity, address);
-    let (address, release) = (home.address, home.release);
     let join = Message::Join {
         card,
-        address,
-        release,
+        address: address.to_owned(),
+        release: RELEASE.to_owned(),
     };
     hello::write(&mut stream, &join).await?;
     hello::read(&mut stream).await
@@ -108,7 +109,7 @@ pub fn home(identity: &Identity, address: &str) -> Home {
     Home {
         address: address.to_owned(),
         directory: identity.incarnation,
-        release: env!("CARGO_PKG_VERSION").to_owned(),
+        release: RELEASE.to_owned(),
         generation: identity.generation,
     }
 }

@@ -200,10 +200,7 @@ pub(crate) fn read_reassignment(r: &mut Reader<'_>) -> Result<Reassignment, Malf
 
 pub(crate) fn write_voters(w: &mut Writer, (group, voters): &(GroupId, Vec<Member>)) {
     w.number(group.0);
-    w.list(voters, |w, member| {
-        w.number(u64::from(member.node.0));
-        w.number(u64::from(member.incarnation));
-    });
+    w.list(voters, records::write_member);
 }
 
 pub(crate) fn read_voters(r: &mut Reader<'_>) -> Result<(GroupId, Vec<Member>), Malformed> {

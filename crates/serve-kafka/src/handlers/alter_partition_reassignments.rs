@@ -7,7 +7,6 @@ use super::{Api, Door, Request, Step, patience};
 use crate::refusals::{self, codes};
 use base::{Now, Refusal};
 use broker::ReassignmentSpec;
-use std::collections::BTreeMap;
 use wire_kafka::messages::alter_partition_reassignments_request::AlterPartitionReassignmentsRequest;
 use wire_kafka::messages::alter_partition_reassignments_response::{
     AlterPartitionReassignmentsResponse, ReassignablePartitionResponse, ReassignableTopicResponse,
@@ -63,11 +62,6 @@ impl Waiting {
             return super::other_question();
         };
         let image = door.broker.image();
-        let known: BTreeMap<&str, usize> = image
-            .topics
-            .iter()
-            .map(|(name, topic)| (name.as_str(), topic.partitions.len()))
-            .collect();
         let mut parts = parts.into_iter();
         let responses = self.topics.iter().map(|(name, indexes)| {
             let partitions = indexes.iter().zip(&mut parts).map(|(index, part)| {
@@ -76,7 +70,7 @@ impl Waiting {
                     partition_index: *index,
                     error_code: why.as_ref().map_or(codes::NONE, refusals::code),
                     error_message: why.and_then(|why| match why {
-                        Refusal::UnknownTopic if !known.contains_key(name.as_str()) => {
+                        Refusal::UnknownTopic if !image.topics.contains_key(name.as_str()) => {
                             Some(format!("Unable to find a topic named {name}."))
                         }
                         Refusal::UnknownTopic => {

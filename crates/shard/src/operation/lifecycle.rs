@@ -92,8 +92,7 @@ impl Shard {
             self.record_metadata_commit();
         }
         for group in deleted {
-            self.stored.remove(&group);
-            self.turn.remove(group);
+            self.retire(group, &Refusal::UnknownTopic);
         }
     }
 
