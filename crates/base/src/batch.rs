@@ -4,7 +4,6 @@
 //! a shared slice of what follows it: nothing is copied on the way through.
 
 use crate::checksum;
-use crate::record::Record;
 use crate::{Offset, ProducerId, Term};
 use bytes::Bytes;
 
@@ -208,19 +207,6 @@ impl BatchHeader {
     /// True if the timestamps are the broker's: then each record's is the largest one.
     pub fn has_append_time(&self) -> bool {
         self.attributes & APPEND_TIME != 0
-    }
-
-    /// The timestamp of a record of this batch.
-    pub fn timestamp_of(&self, record: &Record<'_>) -> i64 {
-        match self.has_append_time() {
-            true => self.max_timestamp,
-            false => self.base_timestamp.wrapping_add(record.timestamp_delta),
-        }
-    }
-
-    /// The offset of a record of this batch.
-    pub fn offset_of(&self, record: &Record<'_>) -> Offset {
-        Offset(self.base_offset.0 + i64::from(record.offset_delta))
     }
 
     /// The time from which deletions of keys in this batch may be forgotten, if it was compacted.

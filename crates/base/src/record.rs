@@ -2,9 +2,9 @@
 //! batches themselves (machines, tools, tests).
 
 use crate::batch::{
-    Batch, Compression, HEADER_BYTES, Invalid, LENGTH_PREFIX_BYTES, UNCOVERED_BYTES,
+    Batch, BatchHeader, Compression, HEADER_BYTES, Invalid, LENGTH_PREFIX_BYTES, UNCOVERED_BYTES,
 };
-use crate::{ProducerId, checksum, varint};
+use crate::{Offset, ProducerId, checksum, varint};
 use bytes::Bytes;
 
 /// One record, borrowed from the uncompressed bytes of its batch.
@@ -33,6 +33,19 @@ impl<'a> Record<'a> {
         body.extend_from_slice(self.headers);
         varint::write_i32(out, body.len() as i32);
         out.extend_from_slice(&body);
+    }
+
+    /// Its timestamp in a batch of this header.
+    pub fn timestamp(&self, batch: &BatchHeader) -> i64 {
+        match batch.has_append_time() {
+            true => batch.max_timestamp,
+            false => batch.base_timestamp.wrapping_add(self.timestamp_delta),
+        }
+    }
+
+    /// Its offset in a batch of this header.
+    pub fn offset(&self, batch: &BatchHeader) -> Offset {
+        Offset(batch.base_offset.0 + i64::from(self.offset_delta))
     }
 
     /// The headers in order.

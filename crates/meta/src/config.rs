@@ -38,6 +38,31 @@ impl Key {
     }
 }
 
+/// A row of a table of keys; without a synonym, if that is empty.
+const fn row(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    rule: Rule,
+    synonym: &'static str,
+    doc: &'static str,
+) -> Key {
+    let synonym = if synonym.is_empty() {
+        None
+    } else {
+        Some(synonym)
+    };
+    Key {
+        name,
+        kind,
+        default: Some(default),
+        rule,
+        synonym,
+        internal: false,
+        doc,
+    }
+}
+
 /// The key of this name.
 pub fn key(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)

@@ -211,11 +211,11 @@ fn append(set: &mut Vec<u8>, batch: &Batch, magic: u8, from: i64) -> Result<(), 
     let mut at = 0;
     for _ in 0..header.records {
         let record = record::read(&plain, &mut at).map_err(invalid)?;
-        let Offset(offset) = header.offset_of(&record);
+        let Offset(offset) = record.offset(&header);
         if offset < from {
             continue;
         }
-        let timestamp = header.timestamp_of(&record);
+        let timestamp = record.timestamp(&header);
         let mut body = vec![magic, append_time * magic];
         if magic == 1 {
             body.extend_from_slice(&timestamp.to_be_bytes());

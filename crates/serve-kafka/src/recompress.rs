@@ -52,7 +52,7 @@ fn target(kept: meta::Compression) -> Option<Compression> {
 /// The largest timestamp of the records, all of which are read: what is packed here must be whole.
 fn latest(header: &BatchHeader, plain: &[u8]) -> Result<i64, Refusal> {
     let mut latest = i64::MIN;
-    let see = |record: Record<'_>| latest = latest.max(header.timestamp_of(&record));
+    let see = |record: Record<'_>| latest = latest.max(record.timestamp(header));
     record::walk(plain, header.records, see).map_err(validate::refusal_of)?;
     Ok(latest)
 }

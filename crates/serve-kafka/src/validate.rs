@@ -278,7 +278,7 @@ fn walk(body: &Bytes, header: &BatchHeader, rules: &Rules, now: WallMs) -> Resul
         records: Vec::new(),
     };
     let see = |record: Record<'_>| {
-        let (index, timestamp) = (record.offset_delta, header.timestamp_of(&record));
+        let (index, timestamp) = (record.offset_delta, record.timestamp(header));
         if rules.compacted && record.key.is_none() {
             walk.blame(
                 index,

@@ -122,7 +122,7 @@ fn read_batch(batch: &Batch) -> Result<Seen, Violation> {
         let ident =
             payload::read(value).map_err(|e| violation(CORRUPT, format!("{e}: {batch:?}")))?;
         idents.push(ident);
-        offsets.push(header.base_offset.0 + i64::from(record.offset_delta));
+        offsets.push(record.offset(&header).0);
     }
     if idents.len() != header.records as usize {
         return Err(violation(

@@ -124,7 +124,7 @@ fn find_record(
     for _ in 0..header.records {
         let record = record::read(plain, &mut pos).ok()?;
         let stamp = header.base_timestamp.checked_add(record.timestamp_delta)?;
-        let offset = Offset(header.base_offset.0 + i64::from(record.offset_delta));
+        let offset = record.offset(header);
         if stamp >= time && offset >= from {
             return Some((offset, stamp));
         }

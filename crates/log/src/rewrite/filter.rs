@@ -50,7 +50,7 @@ pub(super) fn note(keys: &mut Keys, header: &BatchHeader, plain: &[u8]) {
             return;
         };
         if let Some(key) = record.key {
-            keys.note(key, header.offset_of(&record));
+            keys.note(key, record.offset(header));
         }
     }
 }
@@ -118,7 +118,7 @@ impl Filter<'_> {
     }
 
     fn stays(&self, header: &BatchHeader, record: &Record<'_>) -> bool {
-        let offset = header.offset_of(record);
+        let offset = record.offset(header);
         if offset >= self.noted {
             return true;
         }

@@ -1,32 +1,8 @@
 //! What a group may have configured for itself: Kafka's keys, with the node key that says what
 //! holds for all other groups. That a value lies within the node's bounds is the broker's to say.
 
-use super::{Key, Kind, Rule};
+use super::{Key, Kind, Rule, row};
 use std::collections::BTreeMap;
-
-const fn row(
-    name: &'static str,
-    kind: Kind,
-    default: &'static str,
-    rule: Rule,
-    synonym: &'static str,
-    doc: &'static str,
-) -> Key {
-    let synonym = if synonym.is_empty() {
-        None
-    } else {
-        Some(synonym)
-    };
-    Key {
-        name,
-        kind,
-        default: Some(default),
-        rule,
-        synonym,
-        internal: false,
-        doc,
-    }
-}
 
 /// Keys of groups, sorted by name.
 pub const KEYS: &[Key] = &[

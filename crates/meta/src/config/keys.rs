@@ -1,33 +1,9 @@
 //! The rows of the table, by name.
 
-use super::{Key, Kind, Rule};
+use super::{Key, Kind, Rule, row};
 
 const WEEK_MS: &str = "604800000";
 const FOREVER: &str = "9223372036854775807";
-
-const fn row(
-    name: &'static str,
-    kind: Kind,
-    default: &'static str,
-    rule: Rule,
-    synonym: &'static str,
-    doc: &'static str,
-) -> Key {
-    let synonym = if synonym.is_empty() {
-        None
-    } else {
-        Some(synonym)
-    };
-    Key {
-        name,
-        kind,
-        default: Some(default),
-        rule,
-        synonym,
-        internal: false,
-        doc,
-    }
-}
 
 /// Every topic key, sorted by name.
 pub const KEYS: &[Key] = &[
