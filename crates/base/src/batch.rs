@@ -4,7 +4,7 @@
 //! a shared slice of what follows it: nothing is copied on the way through.
 
 use crate::checksum;
-use crate::{Offset, ProducerId, Term};
+use crate::{Offset, ProducerId, Term, WallMs};
 use bytes::Bytes;
 
 /// Bytes of a batch's header.
@@ -222,6 +222,17 @@ impl BatchHeader {
             self.attributes |= DELETE_HORIZON;
             self.base_timestamp = horizon;
         }
+    }
+
+    /// When its first record was written: as the producer says, or the leader where the topic has
+    /// it so.
+    pub fn written(&self) -> WallMs {
+        let by_leader = self.attributes & 0x8 != 0;
+        WallMs(if by_leader {
+            self.max_timestamp
+        } else {
+            self.base_timestamp
+        })
     }
 
     /// True if it carries a transaction marker or the like.

@@ -32,6 +32,17 @@ impl Broker {
             to.sink.reply(to.ticket, Reply::Replicas(Vec::new()));
         }
     }
+
+    /// When the batches at these offsets were written, answered with `Reply::Stamps`; empty if
+    /// the shard has no time for the question.
+    pub fn stamps(&self, places: Vec<(GroupId, Offset)>, to: ReplyTo) {
+        self.stats().called(Verb::Stamps);
+        let event = Event::Command(Command::Stamps { places }, Some(to.clone()));
+        if self.0.mailbox.post(event).is_err() {
+            self.stats().refused(Verb::Stamps, 1);
+            to.sink.reply(to.ticket, Reply::Stamps(Vec::new()));
+        }
+    }
 }
 
 impl Offsets<'_> {

@@ -31,6 +31,8 @@ verbs! {
     EpochEnds = "epoch_ends",
     /// Ask where replicas stand.
     Replicas = "replicas",
+    /// Ask when batches were written.
+    Stamps = "stamps",
     /// Make topics.
     CreateTopics = "create_topics",
     /// Make topics because somebody asked about them.

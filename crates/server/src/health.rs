@@ -23,6 +23,8 @@ pub struct Health {
     pub joining: AtomicBool,
     /// The process is about to stop.
     pub stopping: AtomicBool,
+    /// How old what groups have yet to read is.
+    pub ages: Arc<crate::survey::Ages>,
     /// Free bytes of the data directory at the last look.
     pub disk_free: AtomicU64,
 }
@@ -92,7 +94,9 @@ impl Probe for Health {
             let mut families = self.process();
             if let Some(running) = self.running.get() {
                 crate::figures::of(running, &mut families);
-                families.extend(crate::survey::families(&running.broker).await);
+                families.extend(
+                    crate::survey::families(&running.broker, &running.readers, &self.ages).await,
+                );
             }
             families
         })

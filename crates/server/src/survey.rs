@@ -1,8 +1,13 @@
 //! What a scrape asks of the broker: where this node's partitions stand, and how far the groups
 //! that it coordinates have come. Asked anew each time; nothing is kept here.
 
+mod lag;
+
+pub use lag::Ages;
+
+use crate::engine::readers::Readers;
 use crate::kafka::inbox::{Inbox, Letter};
-use base::{GroupId, Offset};
+use base::GroupId;
 use broker::{Broker, Principal};
 use group::command::{Command, ListGroups, OffsetFetch};
 use group::reply::{FetchedTopic, Listed};
@@ -18,7 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Partitions in one question, so that no turn of the shard is long because of a scrape.
 const PARTITIONS_PER_CALL: usize = 500;
 /// Groups whose offsets are asked for; those beyond are counted by their state only.
-const GROUPS_MAX: usize = 1000;
+const GROUPS_MAX: usize = 5000;
+/// Groups in one round of questions.
+const GROUPS_PER_ROUND: usize = 500;
 
 /// Questions under way, and what came back.
 struct Round {
@@ -63,11 +70,12 @@ impl Round {
 }
 
 /// Asks, and tells it as families.
-pub async fn families(broker: &Broker) -> Vec<Family> {
+pub async fn families(broker: &Broker, readers: &Readers, ages: &Arc<Ages>) -> Vec<Family> {
     let replicas = replicas(broker).await;
     let mut families = partitions(broker, &replicas);
     let (listed, offsets) = offsets(broker).await;
-    families.extend(groups(broker, &replicas, &listed, &offsets));
+    families.push(groups(&listed));
+    families.extend(lag::families(broker, readers, ages, &replicas, &listed, &offsets).await);
     families
 }
 
@@ -103,25 +111,29 @@ async fn offsets(broker: &Broker) -> (Vec<Listed>, Vec<Vec<FetchedTopic>>) {
         // Still loading, or too busy to tell.
         _ => Vec::new(),
     };
-    let mut round = Round::new();
-    for group in listed.iter().take(GROUPS_MAX) {
-        let fetch = OffsetFetch {
-            group: group.group.clone(),
-            member: None,
-            member_epoch: -1,
-            topics: None,
-            require_stable: false,
-        };
-        let command = Command::OffsetFetch(fetch);
-        broker.group(now, &principal, &group.group, command, round.ask());
+    let told = &listed[..listed.len().min(GROUPS_MAX)];
+    let mut committed = Vec::with_capacity(told.len());
+    for some in told.chunks(GROUPS_PER_ROUND) {
+        let mut round = Round::new();
+        for group in some {
+            let fetch = OffsetFetch {
+                group: group.group.clone(),
+                member: None,
+                member_epoch: -1,
+                topics: None,
+                require_stable: false,
+            };
+            let command = Command::OffsetFetch(fetch);
+            broker.group(now, &principal, &group.group, command, round.ask());
+        }
+        let mut answers = round.answers().await;
+        committed.extend(
+            (0..some.len() as u64).map(|ticket| match answers.remove(&ticket) {
+                Some(Reply::Group(Ok(group::Reply::OffsetFetch(Ok(topics))))) => topics,
+                _ => Vec::new(),
+            }),
+        );
     }
-    let mut answers = round.answers().await;
-    let asked = 0..listed.len().min(GROUPS_MAX) as u64;
-    let committed = asked.map(|ticket| match answers.remove(&ticket) {
-        Some(Reply::Group(Ok(group::Reply::OffsetFetch(Ok(topics))))) => topics,
-        _ => Vec::new(),
-    });
-    let committed = committed.collect();
     (listed, committed)
 }
 
@@ -186,13 +198,7 @@ fn partitions(broker: &Broker, replicas: &BTreeMap<GroupId, ReplicaStatus>) -> V
     vec![start, end, bytes, leads, in_sync, under_replicated, suspect]
 }
 
-fn groups(
-    broker: &Broker,
-    replicas: &BTreeMap<GroupId, ReplicaStatus>,
-    listed: &[Listed],
-    offsets: &[Vec<FetchedTopic>],
-) -> [Family; 3] {
-    let image = broker.image();
+fn groups(listed: &[Listed]) -> Family {
     let mut states: BTreeMap<&str, u64> = BTreeMap::new();
     for group in listed {
         *states.entry(group.state).or_default() += 1;
@@ -205,43 +211,5 @@ fn groups(
     for (state, groups) in states {
         count.push(&[("state", state)], groups);
     }
-    let mut committed = Family::empty(
-        "flotilla_group_committed_offset",
-        "The next record that a group is to read.",
-        Kind::Gauge,
-    );
-    let mut lag = Family::empty(
-        "flotilla_group_lag_records",
-        "Committed records that a group hasn't read; of partitions that this node has a replica of.",
-        Kind::Gauge,
-    );
-    for (group, topics) in listed.iter().zip(offsets) {
-        for topic in topics {
-            for part in &topic.partitions {
-                let Ok(Some(fetched)) = &part.offset else {
-                    continue;
-                };
-                let index = part.partition.to_string();
-                let labels = [
-                    ("group", group.group.as_str()),
-                    ("topic", &topic.name),
-                    ("partition", &index),
-                ];
-                committed.push(&labels, fetched.offset);
-                let info = image.topic(&topic.name).and_then(|topic| {
-                    let place = usize::try_from(part.partition).ok()?;
-                    topic.partitions.get(place)
-                });
-                if let Some(replica) = info.and_then(|info| replicas.get(&info.group)) {
-                    lag.push(&labels, behind(replica, Offset(fetched.offset)));
-                }
-            }
-        }
-    }
-    [count, committed, lag]
-}
-
-/// Records between what was read and the high watermark, as Kafka's tools count them.
-fn behind(replica: &ReplicaStatus, committed: Offset) -> i64 {
-    (replica.high_watermark.0 - committed.0).max(0)
+    count
 }

@@ -103,6 +103,12 @@ pub enum Command {
         /// Which.
         groups: Vec<GroupId>,
     },
+    /// When batches were written, on whatever replica is here; answered with
+    /// [`Reply::Stamps`], in the order of `places`.
+    Stamps {
+        /// Each the batch that holds this offset, or the next one.
+        places: Vec<(GroupId, Offset)>,
+    },
     /// For the coordinator in one partition of `__consumer_offsets`; answered with
     /// [`Reply::Group`], a join or a sync only when the other members have come.
     Group {
@@ -264,6 +270,15 @@ pub struct ReplicaStatus {
     pub suspect: Option<String>,
 }
 
+/// When a batch was written.
+#[derive(Clone, Debug)]
+pub enum Stamp {
+    /// Its header is in memory.
+    Known(WallMs),
+    /// What to read for its header.
+    InFiles(ReadPlan),
+}
+
 /// An idempotent producer as one replica remembers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerStatus {
@@ -296,6 +311,9 @@ pub enum Reply {
     Preferred(Vec<Result<(), Refusal>>),
     /// To [`Command::Replicas`]; groups that this node has no replica of are left out.
     Replicas(Vec<ReplicaStatus>),
+    /// To [`Command::Stamps`]; none where nothing is committed from there on, or no replica is
+    /// here.
+    Stamps(Vec<Option<Stamp>>),
     /// To [`Command::Group`]; refused as a whole if this node doesn't coordinate the group.
     Group(Result<group::Reply, Refusal>),
     /// To [`Command::Groups`].

@@ -17,6 +17,7 @@ mod read;
 mod reconfigure;
 mod retain;
 mod snapshot;
+mod stamps;
 mod start;
 mod suspect;
 

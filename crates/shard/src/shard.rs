@@ -201,6 +201,7 @@ impl Shard {
                 self.ask_controller(command, deadline, to);
             }
             (Command::Replicas { groups }, Some(to)) => self.report_replicas(&groups, &to),
+            (Command::Stamps { places }, Some(to)) => self.report_stamps(&places, &to),
             (Command::Producers { groups }, Some(to)) => self.report_producers(&groups, &to),
             (Command::Prefer { groups, deadline }, Some(to)) => {
                 self.prefer(&groups, deadline, to);

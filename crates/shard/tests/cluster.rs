@@ -9,6 +9,8 @@ mod operate;
 mod reassign;
 #[path = "cluster/snapshot.rs"]
 mod snapshot;
+#[path = "cluster/stamps.rs"]
+mod stamps;
 
 use base::record::Builder;
 use base::{Batch, GroupId, Mono, NodeId, Now, Offset, ProducerId, Refusal, Uuid, WallMs};

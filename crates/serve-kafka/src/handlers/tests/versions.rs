@@ -136,6 +136,7 @@ fn empty_reply(command: &Command) -> Reply {
         Command::EpochEnds { .. } => Reply::EpochEnds(Vec::new()),
         Command::DeleteRecords { .. } => Reply::Deleted(Vec::new()),
         Command::Replicas { .. } => Reply::Replicas(Vec::new()),
+        Command::Stamps { .. } => Reply::Stamps(Vec::new()),
         Command::Producers { .. } => Reply::Producers(Vec::new()),
         Command::Prefer { .. } => Reply::Preferred(Vec::new()),
         Command::Group { .. } => Reply::Group(Err(Refusal::NotCoordinator)),
