@@ -206,6 +206,18 @@ impl Broker {
         self.0.leaders.publish(news);
     }
 
+    /// Takes whose replicas are behind, as leaders say.
+    pub fn publish_behind(&self, news: Vec<(GroupId, Term, Vec<NodeId>)>) {
+        self.0.leaders.publish_behind(news);
+    }
+
+    /// Nodes of a group that are heard and whose replica is in sync, among `nodes`.
+    pub fn in_sync(&self, group: GroupId, nodes: &[NodeId]) -> Vec<NodeId> {
+        let behind = self.0.leaders.behind(group);
+        let fresh = |node: &&NodeId| self.hears(**node) && !behind.contains(node);
+        nodes.iter().filter(fresh).copied().collect()
+    }
+
     /// Takes which nodes are heard now.
     pub fn publish_heard(&self, nodes: Vec<NodeId>) {
         self.0.heard.store(Some(Arc::new(nodes)));

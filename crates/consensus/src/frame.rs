@@ -36,7 +36,7 @@ pub enum FrameError {
 }
 
 /// What a node says of a group that it leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Led {
     /// It doesn't lead it any more.
     Gone,
@@ -46,6 +46,8 @@ pub enum Led {
         term: Term,
         /// All replicas have everything and know it: no heartbeats are sent for it.
         quiet: bool,
+        /// Nodes whose replica is not in sync.
+        behind: Vec<NodeId>,
     },
 }
 
@@ -120,6 +122,10 @@ const ITEM_ANSWER: u8 = 4;
 const ITEM_HAND_OVER: u8 = 5;
 /// Bytes of one change of a led set.
 const CHANGE_BYTES: usize = 13;
+/// The least bytes of who is behind in one of them.
+const BEHIND_BYTES_MIN: usize = 8;
+/// Bytes of a node's number.
+const NODE_BYTES: usize = 4;
 /// The least bytes of an item.
 const ITEM_BYTES_MIN: usize = 9;
 
@@ -144,8 +150,7 @@ impl Frame {
                 out.u64(group.0);
                 let (tag, term) = match state {
                     Led::Gone => (0, Term(0)),
-                    Led::Leads { term, quiet: false } => (1, *term),
-                    Led::Leads { term, quiet: true } => (2, *term),
+                    Led::Leads { term, quiet, .. } => (1 + u8::from(*quiet), *term),
                 };
                 out.u8(tag);
                 out.u32(term.0);
@@ -154,6 +159,9 @@ impl Frame {
         out.u32(self.items.len() as u32);
         for item in &self.items {
             encode_item(item, wide, &mut out);
+        }
+        if let Some(led) = &self.led {
+            encode_behind(led, &mut out);
         }
         out.finish()
     }
@@ -173,7 +181,7 @@ impl Frame {
             led: r.u64()?,
             beat: r.u64()?,
         };
-        let led = match r.u8()? {
+        let mut led = match r.u8()? {
             0 => None,
             _ => Some(decode_led(&mut r)?),
         };
@@ -181,6 +189,9 @@ impl Frame {
         let mut items = Vec::with_capacity(count);
         for _ in 0..count {
             items.push(decode_item(&mut r, wide)?);
+        }
+        if let Some(led) = &mut led {
+            decode_behind(led, &mut r)?;
         }
         Ok(Frame {
             boot,
@@ -238,13 +249,50 @@ fn decode_led(r: &mut Reader) -> Result<LedDelta, FrameError> {
         let term = Term(r.u32()?);
         let state = match tag {
             0 => Led::Gone,
-            1 => Led::Leads { term, quiet: false },
-            2 => Led::Leads { term, quiet: true },
+            1 | 2 => Led::Leads {
+                term,
+                quiet: tag == 2,
+                behind: Vec::new(),
+            },
             _ => return Err(FrameError::Malformed("led state")),
         };
         changes.push((group, state));
     }
     Ok(LedDelta { from, to, changes })
+}
+
+/// Who is behind stands after everything else, where releases that don't know of it stop reading:
+/// a frame that they refuse would make them wait for the leader.
+fn encode_behind(led: &LedDelta, out: &mut Writer) {
+    let behind = |(at, (_, led)): (usize, &(GroupId, Led))| match led {
+        Led::Leads { behind, .. } if !behind.is_empty() => Some((at as u32, behind.clone())),
+        _ => None,
+    };
+    let behind: Vec<_> = led.changes.iter().enumerate().filter_map(behind).collect();
+    out.u32(behind.len() as u32);
+    for (at, nodes) in behind {
+        out.u32(at);
+        out.u32(nodes.len() as u32);
+        for node in nodes {
+            out.u32(node.0);
+        }
+    }
+}
+
+fn decode_behind(led: &mut LedDelta, r: &mut Reader) -> Result<(), FrameError> {
+    if r.is_empty() {
+        return Ok(());
+    }
+    for _ in 0..r.count(BEHIND_BYTES_MIN)? {
+        let at = r.u32()? as usize;
+        let count = r.count(NODE_BYTES)?;
+        let nodes: Result<Vec<NodeId>, _> = (0..count).map(|_| r.u32().map(NodeId)).collect();
+        match led.changes.get_mut(at) {
+            Some((_, Led::Leads { behind, .. })) => *behind = nodes?,
+            _ => return Err(FrameError::Malformed("list of who is behind")),
+        }
+    }
+    Ok(())
 }
 
 fn decode_item(r: &mut Reader, wide: bool) -> Result<Item, FrameError> {
@@ -355,6 +403,11 @@ impl Reader {
             meta,
             bodies: frame,
         })
+    }
+
+    /// True if all that stands before the bodies was read.
+    fn is_empty(&self) -> bool {
+        self.meta.is_empty()
     }
 
     fn take(&mut self, n: usize) -> Result<Bytes, FrameError> {

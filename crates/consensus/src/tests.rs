@@ -302,6 +302,7 @@ fn sample_frame(random: &mut Random) -> Frame {
             Led::Leads {
                 term: Term(3),
                 quiet: true,
+                behind: Vec::new(),
             },
         ),
         (
@@ -309,6 +310,7 @@ fn sample_frame(random: &mut Random) -> Frame {
             Led::Leads {
                 term: Term(4),
                 quiet: false,
+                behind: vec![NodeId(2), NodeId(7)],
             },
         ),
     ];

@@ -427,6 +427,8 @@ pub struct Effects {
     pub image: Option<Arc<meta::Image>>,
     /// News of who leads (group, term, leader) to publish.
     pub leaders: Vec<(GroupId, Term, Option<NodeId>)>,
+    /// Nodes whose replicas are not in sync, as the leaders of these groups and terms say, to publish.
+    pub behind: Vec<(GroupId, Term, Vec<NodeId>)>,
     /// The nodes that are heard, this one among them, if that changed.
     pub heard: Option<Vec<NodeId>>,
     /// Things that an operator should read.

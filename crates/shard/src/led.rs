@@ -40,7 +40,7 @@ impl LedSet {
         let changes = self
             .by_version
             .range(acked + 1..)
-            .map(|(_, g)| (*g, self.states[g].0));
+            .map(|(_, g)| (*g, self.states[g].0.clone()));
         LedDelta {
             from: acked,
             to: self.version,
@@ -88,7 +88,7 @@ impl PeerLed {
         for (group, led) in &delta.changes {
             match led {
                 Led::Gone => self.groups.remove(group),
-                Led::Leads { term, quiet } => self.groups.insert(*group, (*term, *quiet)),
+                Led::Leads { term, quiet, .. } => self.groups.insert(*group, (*term, *quiet)),
             };
         }
         true
@@ -103,24 +103,24 @@ impl PeerLed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base::NodeId;
 
-    const LEADS: Led = Led::Leads {
-        term: Term(3),
-        quiet: false,
-    };
-    const QUIET: Led = Led::Leads {
-        term: Term(3),
-        quiet: true,
-    };
+    fn leads(quiet: bool, behind: &[u32]) -> Led {
+        Led::Leads {
+            term: Term(3),
+            quiet,
+            behind: behind.iter().copied().map(NodeId).collect(),
+        }
+    }
 
     #[test]
     fn deltas_bring_a_peer_to_the_same_set() {
         let (mut mine, mut theirs) = (LedSet::default(), PeerLed::default());
-        mine.set(GroupId(1), LEADS);
-        mine.set(GroupId(2), QUIET);
+        mine.set(GroupId(1), leads(false, &[]));
+        mine.set(GroupId(2), leads(true, &[]));
         assert!(theirs.apply(&mine.delta_since(theirs.version())));
         mine.set(GroupId(1), Led::Gone);
-        mine.set(GroupId(3), LEADS);
+        mine.set(GroupId(3), leads(false, &[]));
         let delta = mine.delta_since(theirs.version());
         assert_eq!(delta.changes.len(), 2);
         assert!(theirs.apply(&delta));
@@ -128,15 +128,18 @@ mod tests {
         assert_eq!(theirs.get(GroupId(1)), None);
         assert_eq!(theirs.get(GroupId(2)), Some((Term(3), true)));
         assert_eq!(theirs.get(GroupId(3)), Some((Term(3), false)));
+        mine.set(GroupId(3), leads(false, &[2]));
+        let delta = mine.delta_since(theirs.version());
+        assert_eq!(delta.changes, [(GroupId(3), leads(false, &[2]))]);
     }
 
     #[test]
     fn a_gap_is_refused_and_everything_repairs_it() {
         let (mut mine, mut theirs) = (LedSet::default(), PeerLed::default());
-        mine.set(GroupId(1), LEADS);
+        mine.set(GroupId(1), leads(false, &[]));
         let _lost = mine.delta_since(0);
         let version = mine.version();
-        mine.set(GroupId(2), LEADS);
+        mine.set(GroupId(2), leads(false, &[]));
         assert!(!theirs.apply(&mine.delta_since(version)));
         assert!(theirs.apply(&mine.delta_since(theirs.version())));
         assert_eq!(theirs.get(GroupId(1)), Some((Term(3), false)));

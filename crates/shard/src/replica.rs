@@ -121,6 +121,8 @@ pub(crate) struct Replica {
     pub(crate) campaigns: u32,
     /// When each replica last had everything, for leaders.
     pub(crate) caught_up: BTreeMap<Member, Mono>,
+    /// Nodes whose copy is not in sync, as of the last beat, for leaders.
+    pub(crate) behind: Vec<NodeId>,
     /// The end of the log at the last beat, against which catching up is measured.
     pub(crate) end_at_beat: RaftIndex,
     /// An entry that was proposed when a configuration held: that one's entry, and this one. Once it
@@ -288,6 +290,7 @@ impl Replica {
             elect_at: None,
             campaigns: 0,
             caught_up: BTreeMap::new(),
+            behind: Vec::new(),
             end_at_beat: RaftIndex(0),
             sealed: None,
             waits_leader: VecDeque::new(),
@@ -340,11 +343,10 @@ impl Replica {
             || caught_up.is_some_and(|at| now.since(*at) <= lag)
     }
 
-    /// Nodes whose copy is caught up within `lag`, this leader among them; learners too.
-    pub(crate) fn in_sync(&self, now: Mono, lag: std::time::Duration) -> Vec<NodeId> {
-        let members = self.group.configuration().members();
-        let fresh = members.filter(|member| self.is_in_sync(*member, now, lag));
-        fresh.map(|member| member.node).collect()
+    /// Nodes whose copy is in sync, this leader among them; learners too.
+    pub(crate) fn in_sync(&self) -> Vec<NodeId> {
+        let nodes = self.group.configuration().members().map(|m| m.node);
+        nodes.filter(|node| !self.behind.contains(node)).collect()
     }
 
     /// How many voters are caught up within `lag`; if voters change, the smaller number of both

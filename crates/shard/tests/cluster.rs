@@ -49,6 +49,8 @@ struct Cluster {
     held: u64,
     /// Snapshots that the network loses.
     lose_snapshots: u32,
+    /// Whose replicas are behind, as each node was told last.
+    behind: BTreeMap<(u32, GroupId), Vec<NodeId>>,
     /// What a turn said of a loss, to be kept on disk.
     lost: Option<String>,
     inbox: Arc<Inbox>,
@@ -68,6 +70,7 @@ impl Cluster {
             down: vec![],
             held,
             lose_snapshots: 0,
+            behind: BTreeMap::new(),
             lost: None,
             inbox: Arc::default(),
             ticket: 0,
@@ -135,6 +138,9 @@ impl Cluster {
             shard.turn(now, &mut effects);
             for (to, pieces) in effects.frames {
                 self.frames.push_back((node, to, pieces.concat().into()));
+            }
+            for (group, _, nodes) in effects.behind {
+                self.behind.insert((node.0, group), nodes);
             }
             let Some(turn) = effects.turn else { break };
             self.lost = turn.lost.or(self.lost.take());

@@ -294,12 +294,12 @@ pub(crate) fn partition(
         info.is_some_and(|info| info.at(&door.listener).is_some())
     };
     let leader = broker.leader(info.group).filter(|(n, _)| reaches(n));
-    let nodes = info.replicas.iter().copied();
-    let replicas: Vec<i32> = nodes.clone().map(node_id).collect();
-    let (heard, silent): (Vec<_>, Vec<_>) = nodes.partition(|node| broker.hears(*node));
+    let replicas = info.replicas.iter().copied();
+    let silent = replicas.clone().filter(|node| !broker.hears(*node));
     // One that comes has everything when it is there.
     let adding = info.reassigning().map_or(&[][..], |(adding, _)| adding);
-    let in_sync = heard.into_iter().filter(|node| !adding.contains(node));
+    let in_sync = broker.in_sync(info.group, &info.replicas).into_iter();
+    let in_sync = in_sync.filter(|node| !adding.contains(node));
     let epoch = broker
         .leader_epoch(info.group)
         .map_or(-1, |term| term.epoch());
@@ -313,8 +313,8 @@ pub(crate) fn partition(
         leader_id: leader.map_or(-1, |(node, _)| node_id(node)),
         leader_epoch: leader.map_or(epoch, |(_, term)| term.epoch()),
         isr_nodes: in_sync.map(node_id).collect(),
-        replica_nodes: replicas,
-        offline_replicas: silent.into_iter().map(node_id).collect(),
+        replica_nodes: replicas.map(node_id).collect(),
+        offline_replicas: silent.map(node_id).collect(),
     }
 }
 

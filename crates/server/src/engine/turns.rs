@@ -91,6 +91,10 @@ impl Turns {
             ways.broker.publish_leaders(&effects.leaders);
             effects.leaders.clear();
         }
+        if !effects.behind.is_empty() {
+            ways.broker
+                .publish_behind(std::mem::take(&mut effects.behind));
+        }
         if let Some(heard) = effects.heard.take() {
             ways.broker.publish_heard(heard);
         }

@@ -227,9 +227,7 @@ impl Shard {
         }
         replica.rest = Rest::Active(0);
         if announced && replica.group.is_leader() {
-            let term = replica.group.term();
-            self.led
-                .set(group, consensus::Led::Leads { term, quiet: false });
+            self.say_led(group);
             mark(Mark::Woken);
         }
     }

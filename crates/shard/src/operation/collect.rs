@@ -166,8 +166,8 @@ impl Shard {
         replica.elect_at = None;
         replica.sealed = None;
         replica.rest = crate::replica::Rest::Active(0);
-        let term = replica.group.term();
-        self.led.set(group, Led::Leads { term, quiet: false });
+        replica.behind.clear();
+        self.say_led(group);
         self.stats.elections_won += 1;
         self.controller.led_changed |= group == GroupId::META;
     }

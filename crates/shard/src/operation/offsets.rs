@@ -113,17 +113,12 @@ impl Shard {
     /// Where this node's replica of a group stands.
     pub fn replica_status(&self, group: GroupId) -> Option<ReplicaStatus> {
         let replica = self.replicas.get(&group)?;
-        let lag = self.settings.replica_lag_max;
         let leads = replica.group.is_leader();
         Some(ReplicaStatus {
             group,
             member: replica.group.me(),
             leader: replica.leader(),
-            in_sync: if leads {
-                replica.in_sync(self.now.mono, lag)
-            } else {
-                Vec::new()
-            },
+            in_sync: if leads { replica.in_sync() } else { Vec::new() },
             end_offset: replica.log.end_offset(),
             high_watermark: replica.high.1,
             start_offset: replica.log.start_offset(),

@@ -203,9 +203,10 @@ impl Shard {
             return;
         }
         for (group, led) in &delta.changes {
-            let Led::Leads { term, .. } = led else {
+            let Led::Leads { term, behind, .. } = led else {
                 continue;
             };
+            self.effects.behind.push((*group, *term, behind.clone()));
             if let Some(replica) = self.replicas.get_mut(group)
                 && replica.leader() == Some((from, *term))
             {
@@ -336,6 +337,40 @@ impl Shard {
         }
     }
 
+    /// Tells the others, and the doors here, how it stands with a group that this node leads.
+    pub(crate) fn say_led(&mut self, group: GroupId) {
+        let replica = &self.replicas[&group];
+        let (term, behind) = (replica.group.term(), replica.behind.clone());
+        let quiet = matches!(replica.rest, Rest::Announced(_) | Rest::Quiet);
+        self.effects.behind.push((group, term, behind.clone()));
+        let led = Led::Leads {
+            term,
+            quiet,
+            behind,
+        };
+        self.led.set(group, led);
+    }
+
+    /// Who isn't in sync: whose node is silent, and who lacks what was there at the last beat, for
+    /// long, or since its node was silent.
+    fn review_behind(&mut self, group: GroupId) {
+        let (now, lag) = (self.now.mono, self.settings.replica_lag_max);
+        let replica = &self.replicas[&group];
+        let has_all = |m: Member| replica.caught_up.get(&m) == Some(&now);
+        let is_behind = |m: &Member| {
+            let silent = self.peers.get(&m.node).is_some_and(|p| p.lost);
+            let late = replica.behind.contains(&m.node) || !replica.is_in_sync(*m, now, lag);
+            silent || (late && *m != replica.group.me() && !has_all(*m))
+        };
+        let members = replica.group.configuration().members();
+        let behind: Vec<NodeId> = members.filter(is_behind).map(|m| m.node).collect();
+        let replica = self.replicas.get_mut(&group).expect("it was there");
+        if behind != replica.behind {
+            replica.behind = behind;
+            self.say_led(group);
+        }
+    }
+
     fn beat_led_group(&mut self, group: GroupId) {
         let now = self.now.mono;
         let check = self.beats % BEATS_A_CHECK == group.0 % BEATS_A_CHECK;
@@ -350,6 +385,10 @@ impl Shard {
             }
         }
         replica.end_at_beat = last;
+        self.review_behind(group);
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
         let committed = replica.group.committed();
         let whole = committed == last
             && replica.group.may_propose()
@@ -362,8 +401,15 @@ impl Shard {
         replica.rest = match replica.rest {
             Rest::Active(beats) if whole && all_heard && beats + 1 >= BEATS_TO_QUIET => {
                 mark(Mark::BecameQuiet);
-                let term = replica.group.term();
-                self.led.set(group, Led::Leads { term, quiet: true });
+                let behind = std::mem::take(&mut replica.behind);
+                assert!(behind.is_empty(), "whoever has everything isn't behind");
+                let (term, quiet) = (replica.group.term(), true);
+                let led = Led::Leads {
+                    term,
+                    quiet,
+                    behind,
+                };
+                self.led.set(group, led);
                 Rest::Announced(self.led.version())
             }
             Rest::Active(beats) if whole => Rest::Active(beats + 1),

@@ -83,15 +83,23 @@ fn a_replica_that_was_away_for_too_long_begins_anew_and_leads_like_the_others() 
 
 #[test]
 fn a_snapshot_that_is_lost_is_sent_again() {
-    let (mut c, _, away, group) = behind_the_start();
+    let (mut c, leader, away, group) = behind_the_start();
+    let third = 6 - leader - away;
     c.lose_snapshots = 2;
     c.down = vec![];
     c.run(Duration::from_secs(9));
     assert_eq!(c.installed(away), 0);
+    // Its node is heard again, and it lacks everything still: so all of them say.
+    for node in [leader, third] {
+        assert_eq!(c.behind[&(node, group)], [NodeId(away)]);
+    }
     c.run(Duration::from_secs(13));
     assert_eq!(c.lose_snapshots, 0);
     assert_eq!(c.installed(away), 1);
     assert_eq!(c.starts(group), [8, 8, 8]);
+    for node in 1..=3 {
+        assert_eq!(c.behind[&(node, group)], [], "node {node}");
+    }
 }
 
 /// Nothing that the follower already has is sent again: what is left on the leader begins later.

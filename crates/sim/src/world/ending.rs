@@ -14,7 +14,7 @@ use crate::node::process::Process;
 use crate::plan::faults::Crash;
 use crate::plan::{CHAOS, CONVERGENCE};
 use crate::scheduler::Micros;
-use base::{Configuration, GroupId, Member};
+use base::{Configuration, GroupId, Member, NodeId};
 use shard::ReplicaStatus;
 use std::sync::Arc;
 
@@ -308,6 +308,17 @@ impl World {
         Some((info.group.0, places))
     }
 
+    /// A replica that a node doesn't show as in sync.
+    fn shown_behind(&self, place: Place, group: u64) -> Option<NodeId> {
+        let broker = &self.nodes[place].process.as_ref()?.broker;
+        let image = broker.image();
+        let replicas = &image.partition(GroupId(group))?.replicas;
+        let shown = broker.in_sync(GroupId(group), replicas);
+        let excused = |node: &NodeId| self.is_excused(node.0 as usize - 1);
+        let missing = replicas.iter().find(|n| !shown.contains(n) && !excused(n));
+        missing.copied()
+    }
+
     fn unwell_part(&self, part: Part) -> Option<String> {
         let Some((group, places)) = self.placed(part) else {
             return Some(format!("{part} isn't in the metadata"));
@@ -330,6 +341,12 @@ impl World {
             }
             if status.high_watermark != status.end_offset {
                 return Some(format!("{part}: node {}: {status:?}", place + 1));
+            }
+            if let Some(behind) = self.shown_behind(place, group) {
+                return Some(format!(
+                    "{part}: node {} shows {behind} as behind",
+                    place + 1
+                ));
             }
             let first = first.get_or_insert_with(|| status.clone());
             let same = first.leader == status.leader

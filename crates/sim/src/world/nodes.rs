@@ -199,6 +199,7 @@ impl World {
         if !effects.leaders.is_empty() {
             process.broker.publish_leaders(&effects.leaders);
         }
+        process.broker.publish_behind(effects.behind);
         if let Some(heard) = effects.heard {
             process.broker.publish_heard(heard);
         }
