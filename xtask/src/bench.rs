@@ -4,6 +4,7 @@
 //! other's writes. With `--ceiling` a third one takes its turns: a broker that keeps nothing,
 //! which shows how much the load itself reaches on this machine.
 
+mod groups;
 mod load;
 mod machine;
 mod process;
@@ -113,6 +114,9 @@ pub struct Outcome {
 
 /// Runs the subcommand.
 pub fn run(args: &[String]) -> Result<(), String> {
+    if let Some(rest) = args.split_first().filter(|(first, _)| *first == "groups") {
+        return groups::run(rest.1);
+    }
     let valued = [
         "--peer", "--rounds", "--scale", "--row", "--binary", "--set",
     ];
