@@ -1,12 +1,17 @@
 //! The command line: what people type, and nothing of what it does.
 
 mod admin;
+mod consume;
+mod debug;
 mod group;
 
 pub use admin::{
     Alter, ApiVersions, ClusterCommand, ConfigCommand, Diff, Get, Health, Info, Reset, Resource,
     Set,
 };
+
+pub use consume::{Consume, Format, Start};
+pub use debug::{Bundle, DebugCommand};
 
 pub use group::{
     GroupCommand, GroupDelete, GroupLag, GroupList, GroupNames, GroupWatch, Part, ResetOffsets,
@@ -22,7 +27,7 @@ pub enum Command {
     /// Create, list, describe and delete topics
     #[command(subcommand)]
     Topic(TopicCommand),
-    /// Send lines to a topic, each as a record
+    /// Send lines to a topic, or JSON objects, each as a record
     Produce(Produce),
     /// Print the records of a topic
     Consume(Consume),
@@ -32,6 +37,9 @@ pub enum Command {
     /// Show who is there and how they are
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Gather what somebody who looks for a fault needs to see
+    #[command(subcommand)]
+    Debug(DebugCommand),
     /// Show which calls a node answers, in which versions
     ApiVersions(ApiVersions),
 }
@@ -148,6 +156,13 @@ pub struct Produce {
     /// What stands between key and value of a line; without it a line is a value
     #[arg(short, long, value_name = "TEXT")]
     pub key_separator: Option<String>,
+    /// Lines are JSON objects with key, value, headers, partition and timestamp, as `consume` prints
+    /// them; what is left out is as it would be without
+    #[arg(short, long, conflicts_with = "key_separator")]
+    pub json: bool,
+    /// Send at most this many records a second
+    #[arg(long, value_name = "RECORDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
     /// Send everything to this partition; else keys choose, and batches without keys take turns
     #[arg(short, long, value_parser = clap::value_parser!(i32).range(0..))]
     pub partition: Option<i32>,
@@ -178,57 +193,6 @@ pub enum Compression {
     Lz4,
     /// Zstandard
     Zstd,
-}
-
-/// `flotilla consume`.
-#[derive(Debug, Args)]
-pub struct Consume {
-    /// The topic
-    pub topic: String,
-    /// Where to begin: earliest, latest, or an offset
-    #[arg(long, value_name = "WHERE", default_value = "earliest", value_parser = start)]
-    pub from: Start,
-    /// Only this partition
-    #[arg(short, long, value_parser = clap::value_parser!(i32).range(0..))]
-    pub partition: Option<i32>,
-    /// Share the topic's partitions with the others of this group, go on where it stopped, and
-    /// commit what was printed
-    #[arg(short, long, value_name = "GROUP", conflicts_with = "partition")]
-    pub group: Option<String>,
-    /// Stop after this many records
-    #[arg(short = 'n', long, value_name = "RECORDS")]
-    pub count: Option<u64>,
-    /// Wait for more records at the end; without it the command ends there
-    #[arg(short, long)]
-    pub follow: bool,
-    /// Print the key and this text before each value
-    #[arg(short, long, value_name = "TEXT")]
-    pub key_separator: Option<String>,
-    /// The cluster
-    #[command(flatten)]
-    pub target: Target,
-}
-
-/// Where a consumer begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// At the first record there is.
-    Earliest,
-    /// After the last one.
-    Latest,
-    /// At this offset.
-    Offset(i64),
-}
-
-fn start(text: &str) -> Result<Start, String> {
-    match text {
-        "earliest" => Ok(Start::Earliest),
-        "latest" => Ok(Start::Latest),
-        number => match number.parse() {
-            Ok(offset) if offset >= 0 => Ok(Start::Offset(offset)),
-            _ => Err("say earliest, latest, or an offset from 0".into()),
-        },
-    }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

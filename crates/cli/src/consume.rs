@@ -1,11 +1,14 @@
 //! `flotilla consume`: records in, lines out.
 
+mod filter;
 mod group;
 mod print;
 
 use crate::args::{Consume, Start};
+use crate::client::deadline::wall_ms;
 use crate::client::reader::{Bound, Received, TopicReader};
 use crate::client::{Cluster, Deadline, Trouble, code::Code};
+use filter::Filter;
 use print::Printer;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,7 +26,9 @@ pub fn run(args: Consume) -> Result<(), Trouble> {
     let mut reader = TopicReader::open(&mut cluster, &args.topic, args.partition, until())?;
     let first = reader.offsets(&mut cluster, Bound::Earliest, until())?;
     let ends = reader.offsets(&mut cluster, Bound::Latest, until())?;
-    begin(&args, &mut reader, &first, &ends)?;
+    let starts = starts(&args, &mut cluster, &mut reader, &first, &ends, until())?;
+    begin(&args, &mut reader, &starts, &first, &ends)?;
+    let filter = Filter::new(&args);
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut printer = Printer::new(&args);
     loop {
@@ -34,9 +39,8 @@ pub fn run(args: Consume) -> Result<(), Trouble> {
             return printer.finish();
         }
         let received = reader.poll(&mut cluster, WAIT, until())?;
-        for record in
-            wanted(received, &args, &ends).take(usize::try_from(left).unwrap_or(usize::MAX))
-        {
+        let wanted = wanted(received, &args, &ends).filter(|record| filter.lets(record));
+        for record in wanted.take(usize::try_from(left).unwrap_or(usize::MAX)) {
             printer.record(&record)?;
             left -= 1;
         }
@@ -44,28 +48,63 @@ pub fn run(args: Consume) -> Result<(), Trouble> {
     }
 }
 
+/// Where each partition is to be begun, as the command line says.
+fn starts(
+    args: &Consume,
+    cluster: &mut Cluster,
+    reader: &mut TopicReader,
+    first: &BTreeMap<i32, i64>,
+    ends: &BTreeMap<i32, i64>,
+    until: Deadline,
+) -> Result<BTreeMap<i32, i64>, Trouble> {
+    let since = match args.from {
+        Start::At(ms) => Some(ms),
+        Start::Ago(ms) => Some(wall_ms() - ms),
+        _ => None,
+    };
+    let found = match since {
+        Some(ms) => reader.offsets(cluster, Bound::At(ms), until)?,
+        None => BTreeMap::new(),
+    };
+    let start = |(partition, end): (&i32, &i64)| {
+        let earliest = first.get(partition).copied().unwrap_or(0);
+        let offset = match (args.last, args.from) {
+            (Some(last), _) => (end - i64::from(last)).max(earliest),
+            (None, Start::Earliest) => earliest,
+            (None, Start::Latest) => *end,
+            (None, Start::Offset(offset)) => offset,
+            // Nothing is that young.
+            (None, Start::At(_) | Start::Ago(_)) => {
+                let found = found.get(partition).copied();
+                found.filter(|offset| *offset >= 0).unwrap_or(*end)
+            }
+        };
+        (*partition, offset)
+    };
+    Ok(ends.iter().map(start).collect())
+}
+
 /// Puts the reader where the command begins.
 fn begin(
     args: &Consume,
     reader: &mut TopicReader,
+    starts: &BTreeMap<i32, i64>,
     first: &BTreeMap<i32, i64>,
     ends: &BTreeMap<i32, i64>,
 ) -> Result<(), Trouble> {
-    for (partition, end) in ends {
+    for (partition, offset) in starts {
         let earliest = first.get(partition).copied().unwrap_or(0);
-        let offset = match args.from {
-            Start::Earliest => earliest,
-            Start::Latest => *end,
-            Start::Offset(offset) => offset,
-        };
-        if offset < earliest || offset > *end {
+        let end = ends.get(partition).copied().unwrap_or(0);
+        // Found by time, it may lie behind an end that was asked for earlier.
+        let found = matches!(args.from, Start::At(_) | Start::Ago(_));
+        if *offset < earliest || (*offset > end && !found) {
             let what = format!(
                 "partition {partition} of {} has offsets {earliest} to {end}, not {offset}",
                 args.topic
             );
             return Err(Trouble::refused(what, Code(1), None));
         }
-        reader.seek(*partition, offset);
+        reader.seek(*partition, *offset);
     }
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 mod lag;
 mod reset;
-pub(crate) mod time;
 
 use crate::args::{GroupCommand, GroupDelete, GroupList, GroupNames, Output, Target};
 use crate::client::groups::{self, Group, Member};

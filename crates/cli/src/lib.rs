@@ -8,9 +8,11 @@ pub mod client;
 mod cluster_info;
 mod config;
 mod consume;
+mod debug;
 mod group;
 pub mod output;
 mod produce;
+mod time;
 mod topic;
 
 pub use args::{Command, ConfigCommand, Output};
@@ -27,6 +29,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Consume(command) => consume::run(command),
         Command::Group(command) => group::run(command),
         Command::Cluster(command) => cluster_info::run(command),
+        Command::Debug(command) => debug::run(command),
         Command::ApiVersions(args) => cluster_info::api_versions(&args),
     })
 }

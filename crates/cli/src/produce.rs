@@ -1,6 +1,8 @@
 //! `flotilla produce`: lines in, records out.
 
+mod json;
 mod lines;
+mod pace;
 
 use crate::args::{self, Output};
 use crate::client::producer::{Outgoing, Placed, Producer, Record};
@@ -9,6 +11,7 @@ use crate::output;
 use base::batch::Compression;
 use bytes::Bytes;
 use lines::{Lines, Next};
+use pace::Pace;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -31,12 +34,7 @@ pub fn run(args: args::Produce) -> Result<(), Trouble> {
     let mut producer = Producer::open(&mut cluster, &args.topic, compression, until())?;
     let partitions = producer.partitions();
     if let Some(asked) = args.partition.filter(|asked| *asked >= partitions) {
-        let last = partitions - 1;
-        let what = format!(
-            "{} has no partition {asked}; it has 0 to {last}",
-            args.topic
-        );
-        return Err(Trouble::Input { what });
+        return Err(no_partition(&args.topic, asked, partitions));
     }
     let turn = i32::try_from(deadline::wall_ms().rem_euclid(i64::from(partitions.max(1))));
     let mut gathered = Gathered {
@@ -46,21 +44,32 @@ pub fn run(args: args::Produce) -> Result<(), Trouble> {
         partitions,
     };
     let mut totals: BTreeMap<i32, Total> = BTreeMap::new();
+    let mut pace = Pace::new(&args);
     loop {
         let next = lines.next(gathered.bytes > 0)?;
         let ended = matches!(next, Next::End);
-        let idle = matches!(next, Next::Idle);
+        let mut idle = matches!(next, Next::Idle);
         if let Next::Line(line) = next {
             gathered.add(&args, line)?;
+            idle = pace.count();
         }
         if gathered.bytes > 0 && (ended || idle || gathered.bytes >= args.batch_bytes as usize) {
             let placed = producer.send(&mut cluster, &gathered.take(), until())?;
             placed.iter().for_each(|placed| count(&mut totals, placed));
+            pace.sent();
         }
+        pace.wait();
         if ended {
+            pace.end();
             return report(&args, &totals);
         }
     }
+}
+
+fn no_partition(topic: &str, asked: i32, partitions: i32) -> Trouble {
+    let last = partitions - 1;
+    let what = format!("{topic} has no partition {asked}; it has 0 to {last}");
+    Trouble::Input { what }
 }
 
 fn compression(asked: args::Compression) -> Compression {
@@ -75,17 +84,20 @@ fn compression(asked: args::Compression) -> Compression {
 
 impl Gathered {
     fn add(&mut self, args: &args::Produce, line: Bytes) -> Result<(), Trouble> {
-        let record = record(args, line)?;
-        let partition = match (args.partition, &record.key) {
+        let (record, named) = record(args, line)?;
+        let partition = match (args.partition.or(named), &record.key) {
             (Some(partition), _) => partition,
             (None, Some(key)) => partitioner::of_key(key, self.partitions),
             (None, None) => self.turn,
         };
+        if partition >= self.partitions {
+            return Err(no_partition(&args.topic, partition, self.partitions));
+        }
         let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
         let headers: usize = record
             .headers
             .iter()
-            .map(|(n, v)| n.len() + v.len() + 4)
+            .map(|(n, v)| n.len() + length(v) + 4)
             .sum();
         // What a record takes beside its bytes is at most about this.
         self.bytes += length(&record.key) + length(&record.value) + headers + 24;
@@ -102,7 +114,24 @@ impl Gathered {
     }
 }
 
-fn record(args: &args::Produce, line: Bytes) -> Result<Record, Trouble> {
+/// The record of a line, and the partition that the line names.
+fn record(args: &args::Produce, line: Bytes) -> Result<(Record, Option<i32>), Trouble> {
+    let owned = |(name, value): &(String, String)| {
+        let value = Bytes::from(value.clone().into_bytes());
+        (Bytes::from(name.clone().into_bytes()), Some(value))
+    };
+    let mut record = Record {
+        timestamp: deadline::wall_ms(),
+        key: None,
+        value: None,
+        headers: args.header.iter().map(owned).collect(),
+    };
+    if args.json {
+        let named = json::fill(&mut record, &line).map_err(|why| Trouble::Input {
+            what: format!("the line {:?}: {why}", String::from_utf8_lossy(&line)),
+        })?;
+        return Ok((record, named));
+    }
     let (key, value) = match &args.key_separator {
         None => (None, line),
         Some(separator) => {
@@ -116,18 +145,8 @@ fn record(args: &args::Produce, line: Bytes) -> Result<Record, Trouble> {
             (Some(key), value)
         }
     };
-    let owned = |(name, value): &(String, String)| {
-        (
-            Bytes::from(name.clone().into_bytes()),
-            Bytes::from(value.clone().into_bytes()),
-        )
-    };
-    Ok(Record {
-        timestamp: deadline::wall_ms(),
-        key,
-        value: Some(value),
-        headers: args.header.iter().map(owned).collect(),
-    })
+    (record.key, record.value) = (key, Some(value));
+    Ok((record, None))
 }
 
 /// What stands before and after the first `separator`.

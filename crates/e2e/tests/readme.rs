@@ -40,6 +40,8 @@ fn the_tour_works_as_written() {
     assert!(tour.len() >= 4, "the README has no tour: {tour:?}");
     let scratch = Scratch::new("readme");
     let node = Setup::single(&scratch.join("data")).start();
+    let here = scratch.join("here");
+    fs::create_dir_all(&here).expect("a directory");
     let folder = binary::flotilla().parent().expect("it lies in a folder");
     for line in tour.iter().filter(|line| !line.contains("flotilla serve")) {
         // The README's node listens on the default port; this one on a free one.
@@ -60,6 +62,7 @@ fn the_tour_works_as_written() {
         let output = Command::new("sh")
             .args(["-ec", &script])
             .env("PATH", path)
+            .current_dir(&here)
             .output();
         let output = output.expect("a shell");
         let errors = String::from_utf8_lossy(&output.stderr);

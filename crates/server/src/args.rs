@@ -22,6 +22,11 @@ pub enum Command {
     /// Look into the data directory of a node that is stopped
     #[command(subcommand)]
     Log(Log),
+    /// Print completions for a shell, to be kept where it looks for them
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
     /// Everything that is done as a client.
     #[command(flatten)]
     Client(cli::Command),

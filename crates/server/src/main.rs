@@ -23,7 +23,7 @@ mod stop;
 mod survey;
 
 use args::{Command, CommandLine, Config, Serve};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Config(Config::Reference) => reference(),
         Command::Config(Config::Client(command)) => cli::run_config(command),
         Command::Log(command) => inspect::run(&command),
+        Command::Completions { shell } => completions(shell),
         Command::Serve(args) => serve(&args),
     }
 }
@@ -45,6 +46,16 @@ fn reference() -> ExitCode {
     let text = broker::settings::reference();
     // A closed pipe is the reader's choice.
     let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn completions(shell: clap_complete::Shell) -> ExitCode {
+    let mut command = CommandLine::command();
+    let name = command.get_name().to_owned();
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut command, name, &mut text);
+    // A closed pipe is the reader's choice.
+    let _ = std::io::stdout().write_all(&text);
     ExitCode::SUCCESS
 }
 

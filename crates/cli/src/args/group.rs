@@ -1,7 +1,7 @@
 //! The command line of `flotilla group`.
 
 use super::Target;
-use crate::group::time;
+use crate::time;
 use clap::{ArgGroup, Args, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;

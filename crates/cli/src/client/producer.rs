@@ -29,7 +29,7 @@ pub struct Record {
     /// Its value.
     pub value: Option<Bytes>,
     /// Its headers.
-    pub headers: Vec<(Bytes, Bytes)>,
+    pub headers: Vec<(Bytes, Option<Bytes>)>,
 }
 
 /// Records for one partition that go out together.
@@ -268,7 +268,7 @@ impl Producer {
             let headers: Vec<(&[u8], Option<&[u8]>)> = record
                 .headers
                 .iter()
-                .map(|(name, value)| (&name[..], Some(&value[..])))
+                .map(|(name, value)| (&name[..], value.as_deref()))
                 .collect();
             builder.push(
                 record.timestamp,

@@ -1,8 +1,8 @@
 //! `flotilla consume --group`: as a member of a group, which goes on where the group stopped.
 //! Offsets are committed after their records were printed.
 
-use super::{WAIT, print::Printer};
-use crate::args::{Consume, Start};
+use super::{Filter, WAIT, print::Printer};
+use crate::args::Consume;
 use crate::client::groups;
 use crate::client::member::Member;
 use crate::client::reader::{Bound, Received, TopicReader};
@@ -53,6 +53,7 @@ impl Run<'_> {
 
     fn work(&mut self, printer: &mut Printer) -> Result<(), Trouble> {
         let mut left = self.args.count.unwrap_or(u64::MAX);
+        let filter = Filter::new(self.args);
         loop {
             if left == 0 || (!self.args.follow && self.is_done()) {
                 return Ok(());
@@ -60,9 +61,11 @@ impl Run<'_> {
             let received = self.poll()?;
             for record in received {
                 if left > 0 {
-                    printer.record(&record)?;
+                    if filter.lets(&record) {
+                        printer.record(&record)?;
+                        left -= 1;
+                    }
                     self.printed.insert(record.partition, record.offset + 1);
-                    left -= 1;
                 }
             }
             printer.flush()?;
@@ -122,16 +125,21 @@ impl Run<'_> {
         self.ends = self
             .reader
             .offsets(&mut self.cluster, Bound::Latest, until)?;
+        let (args, ends) = (self.args, &self.ends);
+        let starts = super::starts(
+            args,
+            &mut self.cluster,
+            &mut self.reader,
+            &first,
+            ends,
+            until,
+        )?;
         for partition in &self.mine {
             let place = (self.args.topic.clone(), *partition);
             let earliest = first.get(partition).copied().unwrap_or(0);
             let end = self.ends.get(partition).copied().unwrap_or(0);
-            let offset = match (committed.get(&place), self.args.from) {
-                (Some(offset), _) => *offset,
-                (None, Start::Earliest) => earliest,
-                (None, Start::Latest) => end,
-                (None, Start::Offset(offset)) => offset,
-            };
+            let start = starts.get(partition).copied().unwrap_or(earliest);
+            let offset = committed.get(&place).copied().unwrap_or(start);
             self.reader
                 .seek(*partition, offset.clamp(earliest, end.max(earliest)));
         }

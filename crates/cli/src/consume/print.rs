@@ -1,6 +1,6 @@
-//! How records are printed: values on lines, or a JSON object each.
+//! How records are printed: values on lines or as they are, a JSON object each, or hexadecimal digits.
 
-use crate::args::{Consume, Output};
+use crate::args::{Consume, Format, Output};
 use crate::client::Trouble;
 use crate::client::reader::Received;
 use serde_json::{Map, Value, json};
@@ -10,7 +10,7 @@ use std::io::{BufWriter, Stdout, Write};
 pub struct Printer {
     out: BufWriter<Stdout>,
     topic: String,
-    output: Output,
+    format: Format,
     key_separator: Option<String>,
 }
 
@@ -20,17 +20,28 @@ impl Printer {
         Printer {
             out: BufWriter::with_capacity(1 << 16, std::io::stdout()),
             topic: args.topic.clone(),
-            output: args.target.output,
+            format: args.format.unwrap_or(match args.target.output {
+                Output::Text => Format::Text,
+                Output::Json => Format::Json,
+            }),
             key_separator: args.key_separator.clone(),
         }
     }
 
     /// Writes one record.
     pub fn record(&mut self, record: &Received) -> Result<(), Trouble> {
-        match self.output {
-            Output::Json => serde_json::to_writer(&mut self.out, &as_json(&self.topic, record))
+        match self.format {
+            Format::Raw => {
+                let value = record.value.as_deref().unwrap_or_default();
+                return Ok(self.out.write_all(value)?);
+            }
+            Format::Hex => {
+                let (key, value) = (hex(record.key.as_deref()), hex(record.value.as_deref()));
+                write!(self.out, "{key}\t{value}")?;
+            }
+            Format::Json => serde_json::to_writer(&mut self.out, &as_json(&self.topic, record))
                 .map_err(std::io::Error::from)?,
-            Output::Text => {
+            Format::Text => {
                 if let Some(separator) = &self.key_separator {
                     self.out
                         .write_all(record.key.as_deref().unwrap_or_default())?;
@@ -52,6 +63,13 @@ impl Printer {
     pub fn finish(mut self) -> Result<(), Trouble> {
         self.flush()
     }
+}
+
+fn hex(bytes: Option<&[u8]>) -> String {
+    let Some(bytes) = bytes else {
+        return "-".to_owned();
+    };
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A record as JSON. Bytes that aren't text come as `{"base64": ...}`.

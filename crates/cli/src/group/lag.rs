@@ -1,13 +1,14 @@
 //! How far a group is behind: in records, and in time - how old the first record is that it
 //! hasn't consumed.
 
-use super::{existing, open, or_dash, time};
+use super::{existing, open, or_dash};
 use crate::args::{GroupLag, GroupWatch, Output};
 use crate::client::deadline::{sleep, wall_ms};
 use crate::client::groups::{self, Group};
 use crate::client::reader::{Bound, TopicReader};
 use crate::client::{Cluster, Deadline, Trouble};
 use crate::output::{self, Table};
+use crate::time;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
