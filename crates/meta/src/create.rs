@@ -116,7 +116,7 @@ impl<'a> Draft<'a> {
         partitions: Option<u32>,
         replicas: Option<u32>,
     ) -> Result<Vec<Vec<NodeId>>, Refusal> {
-        let nodes = &self.meta.image.nodes;
+        let nodes = self.meta.sites();
         if replicas == Some(0) {
             return Err(Refusal::InvalidReplicationFactor(
                 "Replication factor must be larger than 0, or -1 to use the default value."
@@ -130,21 +130,15 @@ impl<'a> Draft<'a> {
         }
         let partitions = partitions.unwrap_or(self.meta.defaults.partitions).max(1);
         check_partitions(partitions as usize)?;
-        let registered = nodes.len() as u32;
+        let open = nodes.len() as u32;
         let default = self
             .meta
             .defaults
             .replicas
-            .unwrap_or(REPLICAS_WANTED.min(registered).max(1));
+            .unwrap_or(REPLICAS_WANTED.min(open).max(1));
         let replicas = replicas.unwrap_or(default);
-        if replicas > registered {
-            return Err(Refusal::InvalidReplicationFactor(format!(
-                "Unable to replicate the partition {replicas} time(s): The target replication \
-                 factor of {replicas} cannot be reached because only {registered} broker(s) are \
-                 registered."
-            )));
-        }
-        Ok(self.load.clone().spread(nodes, partitions, replicas))
+        self.meta.check_room(replicas, open)?;
+        Ok(self.load.clone().spread(&nodes, partitions, replicas))
     }
 
     fn check_manual(&self, parts: &[Vec<NodeId>]) -> Result<(), Refusal> {

@@ -127,18 +127,9 @@ impl Growth<'_> {
     ) -> Result<Vec<Vec<NodeId>>, Refusal> {
         let nodes = &self.meta.image.nodes;
         let Some(by_hand) = &wanted.assignment else {
-            if replicas > nodes.len() {
-                return Err(Refusal::InvalidReplicationFactor(format!(
-                    "Unable to replicate the partition {replicas} time(s): The target replication \
-                     factor of {replicas} cannot be reached because only {} broker(s) are \
-                     registered.",
-                    nodes.len()
-                )));
-            }
-            return Ok(self
-                .load
-                .clone()
-                .spread(nodes, more as u32, replicas as u32));
+            let (sites, replicas) = (self.meta.sites(), replicas as u32);
+            self.meta.check_room(replicas, sites.len() as u32)?;
+            return Ok(self.load.clone().spread(&sites, more as u32, replicas));
         };
         if by_hand.len() != more {
             return Err(Refusal::InvalidReplicaAssignment(format!(

@@ -7,7 +7,8 @@ use crate::create::Draft;
 use crate::placement::Load;
 use crate::records::Record;
 use crate::{
-    Command, Image, NodeInfo, PartitionInfo, Reply, Topic, TopicRef, TopicSettings, names,
+    Command, Image, NodeInfo, PartitionInfo, Reply, Resource, ResourceKind, Topic, TopicRef,
+    TopicSettings, names,
 };
 use base::{
     Decision, GroupId, Machine, Mark, NodeId, Now, Partition, ProducerId, Refusal, Uuid, WallMs,
@@ -97,20 +98,43 @@ impl Meta {
         }
     }
 
+    /// A node that has replicas is refused: its number could be given to an empty directory, which
+    /// would then be taken for the one that voted and acknowledged.
     fn unregister(&self, node: NodeId) -> Decision<Reply> {
-        let known = self.image.nodes.contains_key(&node);
-        let part = match known {
-            true => Ok(()),
-            false => Err(Refusal::UnknownNode(format!(
-                "Broker ID {node} is not currently registered"
-            ))),
+        let refused = |why: Refusal| Decision {
+            records: Vec::new(),
+            reply: Reply::Each(vec![Err(why)]),
         };
+        if !self.image.nodes.contains_key(&node) {
+            return refused(Refusal::UnknownNode(format!(
+                "Broker ID {node} is not currently registered"
+            )));
+        }
+        let here = |p: &&PartitionInfo| p.member_on(node).is_some();
+        let partitions = self.image.topics.values().flat_map(|t| &t.partitions);
+        let replicas = partitions.filter(here).count();
+        if replicas > 0 {
+            return refused(Refusal::Policy(format!(
+                "Broker {node} has {replicas} replica(s): move them away first, for example with \
+                 'flotilla cluster drain {node}'"
+            )));
+        }
+        let mut records = vec![Record::NodeUnregistered { node }.encode()];
+        // Its number may be given away: whoever gets it is another node.
+        let resource = Resource::new(ResourceKind::Node, node.to_string());
+        if let Some(set) = self.image.configs.get(&resource) {
+            let gone = set.keys().cloned().collect();
+            let set = BTreeMap::new();
+            let forgotten = Record::ConfigChanged {
+                resource,
+                set,
+                gone,
+            };
+            records.push(forgotten.encode());
+        }
         Decision {
-            records: match known {
-                true => vec![Record::NodeUnregistered { node }.encode()],
-                false => Vec::new(),
-            },
-            reply: Reply::Each(vec![part]),
+            records,
+            reply: Reply::Each(vec![Ok(())]),
         }
     }
 

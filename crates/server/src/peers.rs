@@ -19,7 +19,7 @@ use bytes::Bytes;
 use meta::Home;
 use outbox::Outbox;
 use shard::Reply;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
@@ -67,11 +67,20 @@ struct Link {
     up: AtomicBool,
     /// Number of the newest accepted connection; older ones are left.
     accepted: watch::Sender<u64>,
+    /// The peer was unregistered: nobody dials it any more, and what it dialled is closed.
+    over: watch::Sender<bool>,
 }
 
 impl Link {
     fn address(&self) -> String {
         self.address.lock().expect(UNPOISONED).clone()
+    }
+
+    /// Ends when the peer was unregistered.
+    async fn ends(&self) {
+        let mut over = self.over.subscribe();
+        // The sender lives as long as this link.
+        let _ = over.wait_for(|over| *over).await;
     }
 }
 
@@ -79,6 +88,8 @@ struct Shared {
     standing: Arc<Standing>,
     sink: Arc<dyn PeerSink>,
     links: RwLock<BTreeMap<NodeId, Arc<Link>>>,
+    /// Peers for good: those that formed the cluster.
+    lasting: BTreeSet<NodeId>,
     runtime: Handle,
     received: Arc<Semaphore>,
 }
@@ -94,6 +105,7 @@ impl Shared {
             outbox: Outbox::new(OUTBOX_BYTES),
             up: AtomicBool::new(false),
             accepted: watch::Sender::new(0),
+            over: watch::Sender::new(false),
         });
         let mut links = self.links.write().expect(UNPOISONED);
         links.insert(node, Arc::clone(&link));
@@ -124,6 +136,7 @@ impl Peers {
             standing,
             sink,
             links: RwLock::default(),
+            lasting: others.keys().copied().collect(),
             runtime: Handle::current(),
             received: Arc::new(Semaphore::new(RECEIVED_BYTES)),
         });
@@ -137,7 +150,7 @@ impl Peers {
     }
 
     /// Takes up where nodes live: new ones are dialled, those that moved are dialled there from now
-    /// on.
+    /// on, those that were unregistered no longer.
     pub fn meet(&self, homes: &BTreeMap<NodeId, Arc<Home>>) {
         self.shared.standing.publish_homes(homes);
         let me = self.shared.standing.me();
@@ -151,6 +164,15 @@ impl Peers {
                 None => self.shared.link(*node, &home.address),
             }
         }
+        let mut links = self.shared.links.write().expect(UNPOISONED);
+        links.retain(|node, link| {
+            let stays = homes.contains_key(node) || self.shared.lasting.contains(node);
+            if !stays {
+                tracing::info!("node {node} was unregistered and is no peer any more");
+                link.over.send_replace(true);
+            }
+            stays
+        });
     }
 
     /// Sends a frame given in pieces, if a connection stands; else it is lost.

@@ -327,6 +327,13 @@ const OWN: &[Key] = &[
         Rule::Any,
         "All nodes that form the cluster, ID@HOST:PORT, this one among them; empty: one node.",
     ),
+    dynamic(
+        meta::PLACEMENT,
+        Kind::Boolean,
+        Some("true"),
+        Rule::Any,
+        "Whether the controller places new replicas on the node; 'flotilla cluster drain' turns it off.",
+    ),
     row(
         "queued.max.request.bytes",
         Kind::Long,

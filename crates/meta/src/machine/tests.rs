@@ -334,3 +334,79 @@ fn a_topic_s_settings_come_from_its_configuration_over_the_node_s_defaults() {
     assert_eq!(settings.min_insync_replicas, 2);
     assert_eq!(settings.durability, crate::Durability::Disk);
 }
+
+#[test]
+fn a_node_is_forgotten_only_when_it_has_no_replica_and_nothing_new_goes_to_a_drained_one() {
+    use crate::{ConfigChange, Edit, Reassignment, Resource, ResourceKind};
+    let mut meta = with_topics(&["a"]);
+    let info = NodeInfo::new("h", 2, None);
+    let node = NodeId(2);
+    replay(&mut meta, Command::RegisterNode { node, info });
+    let placement = |value: &str| Command::AlterConfigs {
+        changes: vec![ConfigChange {
+            resource: Resource::new(ResourceKind::Node, "1"),
+            replace: false,
+            edits: vec![(crate::PLACEMENT.to_owned(), Edit::Set(value.to_owned()))],
+        }],
+        validate_only: false,
+    };
+    let create = |name: &str, id: u8, replicas: u32| Command::CreateTopics {
+        topics: vec![NewTopic {
+            name: name.to_owned(),
+            id: Uuid([id; 16]),
+            placement: Placement::Spread {
+                partitions: Some(3),
+                replicas: Some(replicas),
+            },
+            configs: BTreeMap::new(),
+        }],
+        validate_only: false,
+    };
+    replay(&mut meta, placement("false"));
+    match replay(&mut meta, create("two", 8, 2)) {
+        Reply::TopicsCreated(parts) => {
+            let why = parts[0].as_ref().expect_err("one node is drained");
+            assert!(
+                why.to_string().contains("placement.enable is false"),
+                "{why}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    replay(&mut meta, create("one", 9, 1));
+    let on = |meta: &Meta, topic: &str| {
+        let all = meta.image.topics[topic].partitions.iter();
+        all.map(|p| p.replicas.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(on(&meta, "one"), vec![vec![NodeId(2)]; 3]);
+
+    let forget = || Command::UnregisterNode { node: NodeId(1) };
+    let refused = replay(&mut meta, forget());
+    let named = matches!(&refused, Reply::Each(parts)
+        if matches!(&parts[0], Err(Refusal::Policy(why)) if why.contains("2 replica(s)")));
+    assert!(named, "{refused:?}");
+    // Also while a replica only waits until its group does without it.
+    let changes = (0..2).map(|partition| Reassignment {
+        topic: "a".to_owned(),
+        partition: Partition(partition),
+        target: Some(vec![NodeId(2)]),
+    });
+    let changes = changes.collect();
+    let keep_factor = false;
+    replay(
+        &mut meta,
+        Command::Reassign {
+            changes,
+            keep_factor,
+        },
+    );
+    assert!(matches!(&replay(&mut meta, forget()), Reply::Each(parts) if parts[0].is_err()));
+    let partitions = meta.image.topics["a"].partitions.iter();
+    let groups = partitions.map(|p| (p.group, p.target())).collect();
+    replay(&mut meta, Command::Reassigned { groups });
+    assert_eq!(replay(&mut meta, forget()), Reply::Each(vec![Ok(())]));
+    assert!(
+        meta.image.configs.is_empty(),
+        "its number may become another node's"
+    );
+}

@@ -180,6 +180,7 @@ async fn receive(shared: &Shared, link: &Link, mut stream: TcpStream) {
     let error = tokio::select! {
         error = read_frames(shared, link, &mut stream) => error,
         _ = newest.wait_for(|newest| *newest != number) => return,
+        () = link.ends() => return,
     };
     tracing::debug!("the connection from node {} broke: {error}", link.node);
     drop(stream);

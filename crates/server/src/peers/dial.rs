@@ -30,14 +30,24 @@ enum Greeted {
     Strange,
 }
 
-/// Dials for ever.
+/// Dials as long as it is a peer.
 pub async fn keep(shared: Arc<Shared>, link: Arc<Link>) {
+    tokio::select! {
+        () = dial(&shared, &link) => {}
+        () = link.ends() => {}
+    }
+    if link.up.swap(false, Ordering::AcqRel) {
+        shared.sink.down(link.node);
+    }
+}
+
+async fn dial(shared: &Shared, link: &Link) {
     let mut formed = shared.standing.formed();
     let mut accepted = link.accepted.subscribe();
     let mut backoff = BACKOFF_MIN;
     let mut reported = false;
     loop {
-        match attempt(&shared, &link).await {
+        match attempt(shared, link).await {
             Ok(Outcome::Broke(error)) => {
                 tracing::info!("the connection to node {} broke: {error}", link.node);
                 (backoff, reported) = (BACKOFF_MIN, true);

@@ -181,6 +181,48 @@ async fn a_restarted_peer_is_down_and_up_again() {
     assert_eq!(&frame, b"\0\0\0\x05after");
 }
 
+#[tokio::test]
+async fn a_node_that_was_unregistered_is_dialled_no_longer_and_what_it_dialled_is_closed() {
+    let (listener_1, address) = listener();
+    let (listener_4, address_4) = listener();
+    let addresses = BTreeMap::from([(NodeId(1), address)]);
+    let cluster = Some(formed(&[1]));
+    let mut first = Node::start(1, Uuid([1; 16]), cluster, &addresses, listener_1);
+    let home = Home {
+        address: address_4.to_string(),
+        directory: Uuid([4; 16]),
+        release: "1".to_owned(),
+        generation: 1,
+    };
+    let homes = BTreeMap::from([(NodeId(4), Arc::new(home))]);
+    first.peers.meet(&homes);
+    let (mut from_1, _) = listener_4.accept().await.expect("node 1 dials");
+    answer(&mut from_1, 4).await;
+    first.hears(News::Up(NodeId(4))).await;
+    let card = Card::new(NodeId(4), Uuid([4; 16]), Some(Uuid([9; 16])));
+    let mut to_1 = TcpStream::connect(address).await.expect("listening");
+    let hello = Message::Hello { card, to: 1 };
+    hello::write(&mut to_1, &hello).await.expect("sent");
+    hello::read(&mut to_1).await.expect("welcome");
+
+    first.peers.meet(&BTreeMap::new());
+    first.hears(News::Down(NodeId(4))).await;
+    for stream in [&mut from_1, &mut to_1] {
+        let end = tokio::io::AsyncReadExt::read_u8(stream).await;
+        assert!(end.is_err(), "the connection is closed");
+    }
+    let Message::Refused { reason } = say(
+        address,
+        Card::new(NodeId(4), Uuid([4; 16]), Some(Uuid([9; 16]))),
+        1,
+    )
+    .await
+    else {
+        panic!("it is let in");
+    };
+    assert!(reason.contains("not among the peers"), "{reason}");
+}
+
 async fn answer(stream: &mut TcpStream, id: u32) {
     let hello = hello::read(stream).await.expect("a hello");
     assert!(
