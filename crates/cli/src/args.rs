@@ -3,6 +3,7 @@
 mod admin;
 mod consume;
 mod debug;
+mod fleet;
 mod group;
 
 pub use admin::{
@@ -12,6 +13,7 @@ pub use admin::{
 
 pub use consume::{Consume, Format, Start};
 pub use debug::{Bundle, DebugCommand};
+pub use fleet::{Drain, Pace, Plan, Reassign, Rebalance, Remove};
 
 pub use group::{
     GroupCommand, GroupDelete, GroupLag, GroupList, GroupNames, GroupWatch, Part, ResetOffsets,
@@ -34,7 +36,7 @@ pub enum Command {
     /// List, describe, watch, move and delete consumer groups
     #[command(subcommand)]
     Group(GroupCommand),
-    /// Show who is there and how they are
+    /// Show who is there and how they are, and move what they carry
     #[command(subcommand)]
     Cluster(ClusterCommand),
     /// Gather what somebody who looks for a fault needs to see

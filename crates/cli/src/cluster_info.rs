@@ -5,6 +5,7 @@ mod view;
 
 use crate::args::{ApiVersions, ClusterCommand, Info, Output};
 use crate::client::{Cluster, Code, Deadline, Trouble};
+use crate::fleet;
 use crate::output::{self, Table};
 use serde_json::json;
 use wire_kafka::ApiKey;
@@ -22,6 +23,11 @@ pub fn run(command: ClusterCommand) -> Result<(), Trouble> {
         ClusterCommand::Status(args) => health::status(&args),
         ClusterCommand::Nodes(args) => health::nodes(&args),
         ClusterCommand::Health(args) => health::health(&args),
+        ClusterCommand::Plan(args) => fleet::show_plan(&args),
+        ClusterCommand::Rebalance(args) => fleet::rebalance(&args),
+        ClusterCommand::Drain(args) => fleet::drain(&args),
+        ClusterCommand::Remove(args) => fleet::remove(&args),
+        ClusterCommand::Reassign(args) => fleet::reassign(&args),
     }
 }
 
@@ -86,7 +92,8 @@ fn info(args: &Info) -> Result<(), Trouble> {
     ))
 }
 
-fn quorum(cluster: &mut Cluster, deadline: Deadline) -> Result<Quorum, Trouble> {
+/// How the group stands that keeps the metadata.
+pub(crate) fn quorum(cluster: &mut Cluster, deadline: Deadline) -> Result<Quorum, Trouble> {
     let request = DescribeQuorumRequest {
         topics: vec![TopicData {
             topic_name: "__cluster_metadata".into(),

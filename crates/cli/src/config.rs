@@ -182,7 +182,11 @@ pub(crate) fn alter(
     let answer = match resource.node() {
         Some(node) => {
             cluster.topics(Some(&[]), deadline)?;
-            cluster.call_node(node, &request, deadline)?
+            match cluster.call_node(node, &request, deadline) {
+                // What it is to be once it is back, or while it is gone, others can take down.
+                Err(trouble) if trouble.is_retriable() => cluster.call_any(&request, deadline)?,
+                outcome => outcome?,
+            }
         }
         None => cluster.call_any(&request, deadline)?,
     };

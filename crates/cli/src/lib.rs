@@ -9,6 +9,7 @@ mod cluster_info;
 mod config;
 mod consume;
 mod debug;
+mod fleet;
 mod group;
 pub mod output;
 mod produce;

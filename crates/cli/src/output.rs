@@ -78,6 +78,22 @@ pub fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// `12 B`, `3.4 GB`: three digits are enough for people.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    match unit {
+        0 => format!("{bytes} B"),
+        _ if value < 9.95 => format!("{value:.1} {}", UNITS[unit]),
+        _ => format!("{value:.0} {}", UNITS[unit]),
+    }
+}
+
 /// Numbers in a row, as people write them.
 pub fn list(numbers: &[i32]) -> String {
     let texts: Vec<String> = numbers.iter().map(i32::to_string).collect();
@@ -91,6 +107,24 @@ pub fn list(numbers: &[i32]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_rounded_for_people() {
+        let cases = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (999_499, "999 kB"),
+        ];
+        let more = [
+            (999_500, "1.0 MB"),
+            (12_345_678, "12 MB"),
+            (9_940_000_000, "9.9 GB"),
+        ];
+        for (number, text) in cases.into_iter().chain(more) {
+            assert_eq!(bytes(number), text);
+        }
+    }
 
     #[test]
     fn columns_line_up_and_numbers_stand_right() {

@@ -137,7 +137,7 @@ impl<'a> Draft<'a> {
             .replicas
             .unwrap_or(REPLICAS_WANTED.min(open).max(1));
         let replicas = replicas.unwrap_or(default);
-        self.meta.check_room(replicas, open)?;
+        Meta::check_room(replicas, open)?;
         Ok(self.load.clone().spread(&nodes, partitions, replicas))
     }
 

@@ -128,7 +128,7 @@ impl Growth<'_> {
         let nodes = &self.meta.image.nodes;
         let Some(by_hand) = &wanted.assignment else {
             let (sites, replicas) = (self.meta.sites(), replicas as u32);
-            self.meta.check_room(replicas, sites.len() as u32)?;
+            Meta::check_room(replicas, sites.len() as u32)?;
             return Ok(self.load.clone().spread(&sites, more as u32, replicas));
         };
         if by_hand.len() != more {

@@ -35,7 +35,7 @@ pub use grow::MorePartitions;
 pub use home::Home;
 pub use image::{Endpoint, Image, LISTENER, NodeInfo, PartitionInfo, Topic};
 pub use machine::{Defaults, Meta};
-pub use placement::PLACEMENT;
+pub use placement::CORDONED;
 pub use quota::{Amount, Entity, QuotaChange, Quotas, Whom, check_entity};
 pub use reassign::{Moves, Reassignment};
 pub use resource::{ConfigChange, Configs, Edit, Resource, ResourceKind};

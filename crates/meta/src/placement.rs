@@ -1,46 +1,43 @@
 //! Where replicas go: leaders evenly over nodes, replicas evenly over nodes, the replicas of a
 //! partition over racks. Follows from the state alone, so a decision can be made again.
 
-use crate::{Meta, NodeInfo, Resource, ResourceKind};
+use crate::{Image, Meta, NodeInfo, Resource, ResourceKind};
 use base::{NodeId, Refusal};
 use std::collections::BTreeMap;
 
-/// The key of a node that says whether the controller places anything new on it.
-pub const PLACEMENT: &str = "placement.enable";
+/// The key of a node that names its directories on which nothing new is placed; a node has one, so
+/// any value but the empty one means it.
+pub const CORDONED: &str = "cordoned.log.dirs";
+
+impl Image {
+    /// True if the controller places nothing new on a node.
+    pub fn is_cordoned(&self, node: NodeId) -> bool {
+        let said = |name: String| {
+            let of = Resource::new(ResourceKind::Node, name);
+            self.configs.get(&of)?.get(CORDONED)
+        };
+        let said = said(node.to_string()).or_else(|| said(String::new()));
+        said.is_some_and(|value| !value.trim().is_empty())
+    }
+}
 
 impl Meta {
-    /// The nodes on which the controller places what is new: all but those that are drained.
+    /// The nodes on which the controller places what is new: all but those that are cordoned.
     pub(crate) fn sites(&self) -> BTreeMap<NodeId, NodeInfo> {
         let nodes = self.image.nodes.iter();
-        let open = nodes.filter(|(node, _)| self.takes_new_replicas(**node));
+        let open = nodes.filter(|(node, _)| !self.image.is_cordoned(**node));
         open.map(|(node, info)| (*node, info.clone())).collect()
     }
 
-    fn takes_new_replicas(&self, node: NodeId) -> bool {
-        let said = |name: String| {
-            let of = Resource::new(ResourceKind::Node, name);
-            self.image.configs.get(&of)?.get(PLACEMENT)
-        };
-        let said = said(node.to_string()).or_else(|| said(String::new()));
-        said.is_none_or(|value| !value.trim().eq_ignore_ascii_case("false"))
-    }
-
     /// `open`: how many nodes take new replicas.
-    pub(crate) fn check_room(&self, replicas: u32, open: u32) -> Result<(), Refusal> {
+    pub(crate) fn check_room(replicas: u32, open: u32) -> Result<(), Refusal> {
         if replicas <= open {
             return Ok(());
         }
-        let registered = self.image.nodes.len();
-        let closed = match registered > open as usize {
-            true => format!(
-                "; on {} more {PLACEMENT} is false",
-                registered - open as usize
-            ),
-            false => String::new(),
-        };
         Err(Refusal::InvalidReplicationFactor(format!(
             "Unable to replicate the partition {replicas} time(s): The target replication factor \
-             of {replicas} cannot be reached because only {open} broker(s) are registered{closed}."
+             of {replicas} cannot be reached because only {open} broker(s) are registered or some \
+             brokers have all their log directories cordoned."
         )))
     }
 }

@@ -152,6 +152,14 @@ const OWN: &[Key] = &[
         Rule::Any,
         "Listeners of Kafka's controller; those of these names are left out here.",
     ),
+    dynamic(
+        meta::CORDONED,
+        Kind::List,
+        Some(""),
+        Rule::Any,
+        "Directories on which the controller places no new replicas, * for all; a node has one. \
+         'flotilla cluster drain' sets it.",
+    ),
     row(
         "data.dir",
         Kind::Text,
@@ -326,13 +334,6 @@ const OWN: &[Key] = &[
         Some(""),
         Rule::Any,
         "All nodes that form the cluster, ID@HOST:PORT, this one among them; empty: one node.",
-    ),
-    dynamic(
-        meta::PLACEMENT,
-        Kind::Boolean,
-        Some("true"),
-        Rule::Any,
-        "Whether the controller places new replicas on the node; 'flotilla cluster drain' turns it off.",
     ),
     row(
         "queued.max.request.bytes",

@@ -1,6 +1,6 @@
 //! What can be typed about configurations and the cluster.
 
-use super::{Target, pair};
+use super::{Drain, Plan, Reassign, Rebalance, Remove, Target, pair};
 use clap::{Args, Subcommand};
 
 /// What can be done with the configuration of a running cluster.
@@ -16,7 +16,7 @@ pub enum ConfigCommand {
     Diff(Diff),
 }
 
-/// What can be known about a cluster.
+/// What can be known about a cluster, and done with it.
 #[derive(Debug, Subcommand)]
 pub enum ClusterCommand {
     /// Show its id, nodes and controllers
@@ -27,6 +27,16 @@ pub enum ClusterCommand {
     Nodes(Info),
     /// Say whether everything is as it should be; the exit code is 1 if not
     Health(Health),
+    /// Show what would move if replicas were spread evenly
+    Plan(Plan),
+    /// Spread replicas and leaders evenly over all nodes
+    Rebalance(Rebalance),
+    /// Move everything away from a node and place nothing new there
+    Drain(Drain),
+    /// Forget a node that was drained and stopped
+    Remove(Remove),
+    /// Give partitions other replicas, or watch or cancel what is moving
+    Reassign(Reassign),
 }
 
 /// `flotilla config get`.
@@ -160,6 +170,14 @@ impl Resource {
         Resource {
             kind: 2,
             name: name.to_owned(),
+        }
+    }
+
+    /// A node.
+    pub fn of_node(id: i32) -> Resource {
+        Resource {
+            kind: 4,
+            name: id.to_string(),
         }
     }
 

@@ -106,7 +106,8 @@ fn numbers_that_can_t_be_are_refused_in_kafkas_words() {
         why(&mut meta, topic("a", spread(1, 3))),
         Refusal::InvalidReplicationFactor(
             "Unable to replicate the partition 3 time(s): The target replication factor of 3 \
-             cannot be reached because only 2 broker(s) are registered."
+             cannot be reached because only 2 broker(s) are registered or some brokers have all \
+             their log directories cordoned."
                 .to_owned()
         )
     );

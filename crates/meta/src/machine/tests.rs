@@ -336,17 +336,17 @@ fn a_topic_s_settings_come_from_its_configuration_over_the_node_s_defaults() {
 }
 
 #[test]
-fn a_node_is_forgotten_only_when_it_has_no_replica_and_nothing_new_goes_to_a_drained_one() {
+fn a_node_is_forgotten_only_when_it_has_no_replica_and_nothing_new_goes_to_a_cordoned_one() {
     use crate::{ConfigChange, Edit, Reassignment, Resource, ResourceKind};
     let mut meta = with_topics(&["a"]);
     let info = NodeInfo::new("h", 2, None);
     let node = NodeId(2);
     replay(&mut meta, Command::RegisterNode { node, info });
-    let placement = |value: &str| Command::AlterConfigs {
+    let cordon = |value: &str| Command::AlterConfigs {
         changes: vec![ConfigChange {
             resource: Resource::new(ResourceKind::Node, "1"),
             replace: false,
-            edits: vec![(crate::PLACEMENT.to_owned(), Edit::Set(value.to_owned()))],
+            edits: vec![(crate::CORDONED.to_owned(), Edit::Set(value.to_owned()))],
         }],
         validate_only: false,
     };
@@ -362,12 +362,13 @@ fn a_node_is_forgotten_only_when_it_has_no_replica_and_nothing_new_goes_to_a_dra
         }],
         validate_only: false,
     };
-    replay(&mut meta, placement("false"));
+    replay(&mut meta, cordon("*"));
     match replay(&mut meta, create("two", 8, 2)) {
         Reply::TopicsCreated(parts) => {
-            let why = parts[0].as_ref().expect_err("one node is drained");
+            let why = parts[0].as_ref().expect_err("one node is cordoned");
             assert!(
-                why.to_string().contains("placement.enable is false"),
+                why.to_string()
+                    .contains("only 1 broker(s) are registered or some brokers have"),
                 "{why}"
             );
         }

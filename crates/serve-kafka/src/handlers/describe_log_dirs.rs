@@ -2,7 +2,7 @@
 //!
 //! 0: how many bytes partitions have in this node's data directory; null means all. 1: nothing
 //! new. 2: flexible. 3: a code for the whole answer. 4: bytes of the disk. 5: whether the
-//! directory takes new partitions; ours always does.
+//! directory is cordoned: takes no new partitions.
 
 use super::{Api, Door, Request, Step};
 use base::Now;
@@ -87,6 +87,7 @@ pub(crate) fn finish(door: &Door, request: Request, replicas: Vec<ReplicaStatus>
             topics: topics.collect(),
             total_bytes: room.map_or(UNKNOWN_BYTES, |(total, _)| bytes(total)),
             usable_bytes: room.map_or(UNKNOWN_BYTES, |(_, usable)| bytes(usable)),
+            is_cordoned: image.is_cordoned(door.broker.node()),
             ..Default::default()
         }],
         ..Default::default()

@@ -1,0 +1,182 @@
+//! Where replicas are, how big they are and which of them move, asked of a cluster with Kafka's own
+//! calls.
+
+use super::plan::{Partition, Site};
+use crate::client::{Cluster, Code, Deadline, Trouble};
+use std::collections::{BTreeMap, BTreeSet};
+use wire_kafka::messages::describe_cluster_request::DescribeClusterRequest;
+use wire_kafka::messages::describe_log_dirs_request::DescribeLogDirsRequest;
+use wire_kafka::messages::list_partition_reassignments_request::ListPartitionReassignmentsRequest;
+
+/// Topic and number of a partition.
+pub type Name = (String, i32);
+
+/// A partition as people write it.
+pub fn text((topic, index): &Name) -> String {
+    format!("{topic}-{index}")
+}
+
+/// Where a partition's replicas are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Placed {
+    /// The replicas that it has, or is to have while it moves; the preferred leader first.
+    pub replicas: Vec<i32>,
+    /// Replicas that go once the others have everything.
+    pub removing: Vec<i32>,
+    /// It is on its way.
+    pub moving: bool,
+    /// Who leads it; negative if nobody does.
+    pub leader: i32,
+}
+
+/// All partitions, as a node knows them.
+pub fn placed(
+    cluster: &mut Cluster,
+    deadline: Deadline,
+) -> Result<BTreeMap<Name, Placed>, Trouble> {
+    let mut all: BTreeMap<Name, Placed> = BTreeMap::new();
+    for topic in cluster.topics(None, deadline)? {
+        let name = topic.name.unwrap_or_default();
+        for partition in topic.partitions {
+            let placed = Placed {
+                replicas: partition.replica_nodes,
+                leader: partition.leader_id,
+                ..Placed::default()
+            };
+            all.insert((name.clone(), partition.partition_index), placed);
+        }
+    }
+    let request = ListPartitionReassignmentsRequest {
+        timeout_ms: super::CALL_MS,
+        topics: None,
+    };
+    let answer = cluster.call_controller(&request, deadline)?;
+    let code = Code(answer.error_code);
+    if !code.is_ok() {
+        return Err(Trouble::refused("what moves", code, answer.error_message));
+    }
+    for topic in answer.topics {
+        for partition in topic.partitions {
+            let name = (topic.name.clone(), partition.partition_index);
+            let Some(placed) = all.get_mut(&name) else {
+                continue;
+            };
+            placed.moving = true;
+            placed.replicas = partition.replicas;
+            let goes = |node: &i32| partition.removing_replicas.contains(node);
+            placed.replicas.retain(|node| !goes(node));
+            placed.removing = partition.removing_replicas;
+        }
+    }
+    Ok(all)
+}
+
+/// What a node's directory holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Bytes of each replica.
+    pub bytes: BTreeMap<Name, u64>,
+    /// Nothing new is placed there.
+    pub cordoned: bool,
+}
+
+/// What a node holds, of everything or of some partitions.
+pub fn held(cluster: &mut Cluster, node: i32, deadline: Deadline) -> Result<Held, Trouble> {
+    let request = DescribeLogDirsRequest { topics: None };
+    let answer = cluster.call_node(node, &request, deadline)?;
+    let code = Code(answer.error_code);
+    if !code.is_ok() {
+        return Err(Trouble::refused(
+            format!("the directories of node {node}"),
+            code,
+            None,
+        ));
+    }
+    let mut held = Held {
+        cordoned: !answer.results.is_empty(),
+        ..Held::default()
+    };
+    for directory in answer.results {
+        held.cordoned &= directory.is_cordoned;
+        for topic in directory.topics {
+            for partition in topic.partitions {
+                let name = (topic.name.clone(), partition.partition_index);
+                let bytes = u64::try_from(partition.partition_size).unwrap_or(0);
+                held.bytes.insert(name, bytes);
+            }
+        }
+    }
+    Ok(held)
+}
+
+/// A cluster as a planner sees it.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// The nodes that are registered. Closed ones are cordoned.
+    pub sites: BTreeMap<i32, Site>,
+    /// Those that don't answer.
+    pub silent: BTreeSet<i32>,
+    /// All partitions.
+    pub placed: BTreeMap<Name, Placed>,
+    /// Bytes of the largest replica of each.
+    pub bytes: BTreeMap<Name, u64>,
+}
+
+impl Survey {
+    /// Looks at a cluster.
+    pub fn of(cluster: &mut Cluster, deadline: Deadline) -> Result<Survey, Trouble> {
+        let request = DescribeClusterRequest {
+            endpoint_type: 1,
+            include_fenced_brokers: true,
+            ..DescribeClusterRequest::default()
+        };
+        let known = cluster.call_any(&request, deadline)?;
+        let code = Code(known.error_code);
+        if !code.is_ok() {
+            return Err(Trouble::refused("the cluster", code, known.error_message));
+        }
+        let mut survey = Survey {
+            placed: placed(cluster, deadline)?,
+            ..Survey::default()
+        };
+        for node in known.brokers {
+            let held = match node.is_fenced {
+                true => None,
+                false => held(cluster, node.broker_id, deadline).ok(),
+            };
+            if held.is_none() {
+                survey.silent.insert(node.broker_id);
+            }
+            let held = held.unwrap_or_default();
+            for (name, bytes) in held.bytes {
+                let largest = survey.bytes.entry(name).or_default();
+                *largest = bytes.max(*largest);
+            }
+            let site = Site {
+                rack: node.rack,
+                open: !held.cordoned,
+            };
+            survey.sites.insert(node.broker_id, site);
+        }
+        Ok(survey)
+    }
+
+    /// The partitions as the planner takes them: those that move count where they go.
+    pub fn partitions(&self) -> Vec<Partition> {
+        let partition = |(name, placed): (&Name, &Placed)| Partition {
+            topic: name.0.clone(),
+            index: name.1,
+            replicas: placed.replicas.clone(),
+            bytes: self.bytes.get(name).copied().unwrap_or(0),
+        };
+        self.placed.iter().map(partition).collect()
+    }
+
+    /// Partitions of which a node has a replica, also one that is about to go.
+    pub fn on(&self, node: i32) -> Vec<&Name> {
+        let here =
+            |placed: &Placed| placed.replicas.contains(&node) || placed.removing.contains(&node);
+        let all = self.placed.iter().filter(|(_, placed)| here(placed));
+        all.map(|(name, _)| name).collect()
+    }
+}

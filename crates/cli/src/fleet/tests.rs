@@ -1,0 +1,66 @@
+use super::plan::Site;
+use super::survey::Placed;
+use super::*;
+
+fn survey() -> Survey {
+    let mut survey = Survey::default();
+    for node in 1..=3 {
+        let (rack, open) = (None, true);
+        survey.sites.insert(node, Site { rack, open });
+    }
+    let placed = Placed {
+        replicas: vec![1],
+        removing: vec![2],
+        moving: true,
+        leader: 2,
+    };
+    survey.placed.insert(("t".to_owned(), 0), placed);
+    survey
+}
+
+#[test]
+fn a_node_is_removed_only_if_it_is_empty_silent_and_has_no_vote() {
+    let mut survey = survey();
+    let why = |survey: &Survey, node, votes| stays(survey, node, votes).unwrap_or_default();
+    assert!(why(&survey, 9, false).contains("not registered"));
+    assert!(why(&survey, 1, false).contains("1 replica;"));
+    // Also one that others only wait to let go.
+    assert!(why(&survey, 2, false).contains("1 replica;"));
+    assert!(why(&survey, 3, false).contains("it runs"));
+    survey.silent.insert(3);
+    assert!(why(&survey, 3, true).contains("vote on metadata"));
+    assert_eq!(stays(&survey, 3, false), None);
+}
+
+#[test]
+fn a_node_that_is_away_for_a_moment_is_no_reason_to_copy_everything() {
+    let mut survey = survey();
+    survey.silent.insert(3);
+    let refused = decide(&survey, Goal::Rebalance).expect_err("node 3 may come back");
+    assert!(
+        refused.to_string().contains("node 3 is silent"),
+        "{refused}"
+    );
+    close(&mut survey, 3).expect("it is known");
+    decide(&survey, Goal::Evacuate).expect("it is given up");
+    close(&mut survey, 7).expect_err("nobody knows it");
+}
+
+#[test]
+fn changes_are_read_as_people_and_kafka_s_tool_write_them() {
+    let topic = |index| ("a-b".to_owned(), index);
+    assert_eq!(
+        typed("a-b-12=3,1").expect("well formed"),
+        (topic(12), vec![3, 1])
+    );
+    for wrong in ["a-b", "a-b=1", "a-1=x", "a-1=", "=1"] {
+        assert!(
+            matches!(typed(wrong), Err(Trouble::Usage { .. })),
+            "{wrong}"
+        );
+    }
+    let file = r#"{"version":1,"partitions":[{"topic":"a-b","partition":0,"replicas":[1,2],"log_dirs":["any"]}]}"#;
+    assert_eq!(from_file(file), Ok(vec![(topic(0), vec![1, 2])]));
+    assert!(from_file("{}").is_err());
+    assert!(from_file(r#"{"partitions":[{"topic":"a"}]}"#).is_err());
+}
