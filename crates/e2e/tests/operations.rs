@@ -78,7 +78,9 @@ impl Operator<'_> {
         if line.starts_with("kill") {
             let last = self.nodes.last_mut().expect("a node was started");
             let status = wait::until("the end of the node", || last.try_wait().expect("ours"));
-            assert!(status.success(), "{line}: {status}");
+            // What is killed has no say in how it ends.
+            let in_good_order = status.success() || line.starts_with("kill -9");
+            assert!(in_good_order, "{line}: {status}");
         }
     }
 }
