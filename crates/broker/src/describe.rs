@@ -99,8 +99,9 @@ impl Broker {
             synonyms.push(synonym(below, Some(value), ConfigSource::Node));
         }
         let mut entry = with_default(key.name, key.kind, key.doc, synonyms, below, key.default);
-        if coarser(below).is_some() {
-            // Kafka's default of these stands under another key, which topics don't show.
+        if coarser(below).is_some() || key.synonym.is_none() {
+            // Kafka's default of these stands under another key, which topics don't show, or
+            // nowhere.
             let last = |s: &ConfigSynonym| s.source == ConfigSource::Default;
             entry.synonyms.retain(|synonym| !last(synonym));
         }

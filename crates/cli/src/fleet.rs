@@ -300,9 +300,13 @@ fn carry_out(
     if pace.target.output == Output::Text {
         output::text(&summary(&all))?;
     }
+    let nothing = all.is_empty();
     let report = Carrier::new(cluster, pace, all).run()?;
     if pace.target.output == Output::Json {
         return output::json(&json!({ "partitions": report.moved, "bytes": report.bytes }));
+    }
+    if nothing {
+        return Ok(());
     }
     let partitions = output::counted(report.moved as u64, "partition");
     output::text(&format!("done: {partitions} as wanted\n"))

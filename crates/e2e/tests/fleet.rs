@@ -33,7 +33,7 @@ fn groups(data: &Path) -> Vec<String> {
     let names = folders.map(|entry| entry.expect("a folder").file_name());
     let names = names.map(|name| name.to_string_lossy().into_owned());
     names
-        .filter(|name| name.trim_start_matches('0') != "")
+        .filter(|name| !name.trim_start_matches('0').is_empty())
         .collect()
 }
 

@@ -94,7 +94,8 @@ pub const KEYS: &[Key] = &[
         "",
         Rule::Replicas,
         "",
-        "Replicas whose catching up is throttled on the receiving side.",
+        "Accepted for compatibility, as Kafka's tool sets it: what replicas that catch up may take has a \
+         bound of its own.",
     ),
     row(
         "index.interval.bytes",
@@ -119,7 +120,8 @@ pub const KEYS: &[Key] = &[
         "",
         Rule::Replicas,
         "",
-        "Replicas whose catching up is throttled on the sending side.",
+        "Accepted for compatibility, as Kafka's tool sets it: what is read for replicas that catch up \
+         has a bound of its own.",
     ),
     row(
         "local.retention.bytes",
