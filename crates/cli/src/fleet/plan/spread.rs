@@ -5,6 +5,8 @@ use std::cmp::Reverse;
 
 /// Bytes of nodes may differ by this part of their mean: nobody notices, and copying costs.
 const BYTES_SLACK_DIVISOR: u64 = 10;
+/// And by this much in any case: what is small is different again a moment later.
+const BYTES_SLACK_MIN: u64 = 64 << 20;
 /// What is exchanged for the sake of bytes must take away this part of the difference at least.
 const BYTES_GAIN_DIVISOR: u64 = 4;
 
@@ -103,7 +105,8 @@ impl Draft<'_> {
     /// than one.
     pub(super) fn level_bytes(&mut self) {
         let sum: u64 = self.shares.values().map(|share| share.bytes).sum();
-        let slack = sum / (self.shares.len().max(1) as u64) / BYTES_SLACK_DIVISOR;
+        let mean = sum / (self.shares.len().max(1) as u64);
+        let slack = BYTES_SLACK_MIN.max(mean / BYTES_SLACK_DIVISOR);
         while let Some((full, empty, exchange)) = self.next_for_bytes(slack) {
             self.shift(exchange.goes, full, empty);
             if let Some(comes) = exchange.comes {

@@ -24,7 +24,7 @@ fn partitions(nodes: usize) -> impl Strategy<Value = Vec<Partition>> {
             topic: "t".to_owned(),
             index,
             replicas,
-            bytes,
+            bytes: bytes << 20,
         };
         drawn.map(partition).collect()
     })
@@ -155,7 +155,7 @@ fn a_new_node_gets_its_share_of_replicas_bytes_and_leaders() {
             topic: "t".to_owned(),
             index,
             replicas,
-            bytes: if index % 10 == 0 { 1000 } else { 100 },
+            bytes: if index % 10 == 0 { 1000 } else { 100 } << 20,
         }
     };
     let partitions: Vec<Partition> = (0..100).map(partition).collect();
