@@ -134,6 +134,8 @@ pub(crate) struct Replica {
     pub(crate) waits_all: VecDeque<AppendWait>,
     /// Appends that came while it wasn't known who leads.
     pub(crate) held: Vec<Held>,
+    /// How long for, since the first of them.
+    pub(crate) held_until: Mono,
     /// Deletions that wait for their starts.
     pub(crate) waits_start: Vec<StartWait>,
     /// The last start that this leader logged, and its entry.
@@ -296,6 +298,7 @@ impl Replica {
             waits_leader: VecDeque::new(),
             waits_all: VecDeque::new(),
             held: Vec::new(),
+            held_until: Mono::default(),
             waits_start: Vec::new(),
             start_asked: None,
             compact_asked: None,

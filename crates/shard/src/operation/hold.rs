@@ -49,8 +49,8 @@ impl Shard {
         mark(Mark::AppendHeld);
         replica.held.push(held);
         if replica.held.len() == 1 {
-            let until = self.now.mono.after(limits::LEADER_WAIT);
-            self.holding.insert((until, group));
+            replica.held_until = self.now.mono.after(limits::LEADER_WAIT);
+            self.holding.insert((replica.held_until, group));
         }
     }
 
@@ -75,12 +75,16 @@ impl Shard {
 
     /// Nobody leads although it was waited for: the callers may find somebody elsewhere.
     pub(crate) fn expire_held(&mut self) {
-        while let Some((_, group)) = self
-            .holding
-            .first()
-            .copied()
-            .filter(|(at, _)| *at <= self.now.mono)
-        {
+        while let Some((at, group)) = self.holding.first().copied() {
+            if at > self.now.mono {
+                break;
+            }
+            // Also if the replica is gone, or the group came again.
+            self.holding.pop_first();
+            let replica = self.replicas.get(&group);
+            if replica.is_none_or(|replica| replica.held_until != at) {
+                continue;
+            }
             for held in self.take_held(group) {
                 let (Held::Append { call, part, .. } | Held::Lost { call, part }) = held;
                 self.refuse_held(group, call, part);
@@ -94,11 +98,11 @@ impl Shard {
         self.calls.answer(call, part, Err(refusal));
     }
 
-    pub(crate) fn take_held(&mut self, group: GroupId) -> Vec<Held> {
-        self.holding.retain(|(_, held)| *held != group);
-        let replica = self.replicas.get_mut(&group);
-        replica
-            .map(|r| std::mem::take(&mut r.held))
-            .unwrap_or_default()
+    fn take_held(&mut self, group: GroupId) -> Vec<Held> {
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return Vec::new();
+        };
+        self.holding.remove(&(replica.held_until, group));
+        std::mem::take(&mut replica.held)
     }
 }
