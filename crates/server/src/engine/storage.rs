@@ -23,9 +23,9 @@ const IDLE: Duration = Duration::from_millis(2);
 
 /// Bytes written to the log that may wait for the way to their segments: so many batches of a
 /// partition go there in one write. They are in memory until then.
-const UNSETTLED_BYTES: u64 = 4 * 1024 * 1024;
+const UNSETTLED_BYTES: u64 = 16 * 1024 * 1024;
 /// How long they may wait for that while there is always more to write.
-const UNSETTLED_FOR: Duration = Duration::from_millis(50);
+const UNSETTLED_FOR: Duration = Duration::from_millis(200);
 
 /// What the storage thread is asked.
 pub enum Order {
