@@ -43,6 +43,12 @@ pub trait Disk: Send + Sync {
         }
         outcome
     }
+    /// Makes everything durable that was written below a directory, bytes and names, all in one go.
+    /// False, and nothing is promised, where that can't be done, or couldn't be relied on: then each
+    /// file is to be synced, and each directory.
+    fn sync_below(&self, _dir: &str) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Bytes that can still be written.
     fn free_bytes(&self) -> io::Result<u64>;
     /// Bytes that the whole device has, if that can be told.

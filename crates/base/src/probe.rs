@@ -137,6 +137,8 @@ names! {
         WalRecycled,
         /// A checkpoint was written.
         Checkpointed,
+        /// Everything that a checkpoint relies on was synced in one go.
+        SyncedAtOnce,
         /// Recovery cut a torn tail.
         TornTail,
         /// Recovery found corruption below a synced position.

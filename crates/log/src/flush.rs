@@ -7,7 +7,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::fault::Fault;
 use crate::files::{Files, Key};
 use crate::name::SegmentName;
-use crate::pending::{Dirty, unlink_segment};
+use crate::pending::{Dirty, GROUPS, unlink_segment};
 use crate::wal::{self, Free};
 use base::{Bug, Disk, GroupId, Mark, mark, planted};
 use std::collections::BTreeMap;
@@ -38,13 +38,7 @@ impl Flush {
     /// fault the process stops.
     pub fn run(&mut self) -> Result<(), Fault> {
         if !planted(Bug::RecycleBeforeSync) {
-            let keys: Vec<Key> = self.dirty.files.iter().copied().collect();
-            for keys in keys.chunks(SYNCS_TOGETHER) {
-                self.sync_files(keys)?;
-            }
-            for dir in &self.dirty.dirs {
-                self.sync_dir(dir)?;
-            }
+            self.sync()?;
         }
         checkpoint::replace(&*self.disk, &self.checkpoint)?;
         mark(Mark::Checkpointed);
@@ -56,6 +50,27 @@ impl Flush {
         }
         if let Some(prepare) = self.prepare.filter(|_| !self.prepared) {
             self.prepared = self.make_ahead(prepare)?;
+        }
+        Ok(())
+    }
+
+    /// Makes durable what was written to segments. All at once, if that can be: with a thousand
+    /// partitions, each sync would have the device flush its cache once more.
+    fn sync(&self) -> Result<(), Fault> {
+        let nothing = self.dirty.files.is_empty() && self.dirty.dirs.is_empty();
+        if nothing {
+            return Ok(());
+        }
+        if wal::sync_below(&*self.disk, GROUPS)? {
+            mark(Mark::SyncedAtOnce);
+            return Ok(());
+        }
+        let keys: Vec<Key> = self.dirty.files.iter().copied().collect();
+        for keys in keys.chunks(SYNCS_TOGETHER) {
+            self.sync_files(keys)?;
+        }
+        for dir in &self.dirty.dirs {
+            self.sync_dir(dir)?;
         }
         Ok(())
     }

@@ -278,5 +278,19 @@ pub(crate) fn sync_many(
     }
 }
 
+/// As [`sync`], for everything below a directory. False if the files have to be synced one by one.
+pub(crate) fn sync_below(disk: &dyn Disk, dir: &str) -> Result<bool, Fault> {
+    match disk.sync_below(dir) {
+        Err(_) if planted(Bug::RetryFailedSync) => {
+            let _ = disk.sync_below(dir);
+            Ok(true)
+        }
+        done => done.map_err(|source| {
+            mark(Mark::SyncFailed);
+            Fault::from_io(dir, "sync", source)
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests;

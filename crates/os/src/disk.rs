@@ -3,6 +3,7 @@
 use crate::file::DataFile;
 use crate::journal::JournalFile;
 use crate::syncer::Syncer;
+use crate::whole::Whole;
 use base::{Disk, File, Open};
 use rustix::fs::{fsync, statvfs};
 use std::fs;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub struct DataDir {
     root: PathBuf,
     syncer: Syncer,
+    /// To sync everything at once.
+    whole: Option<Whole>,
 }
 
 impl DataDir {
@@ -29,6 +32,7 @@ impl DataDir {
         Ok(DataDir {
             root: root.to_owned(),
             syncer: Syncer::default(),
+            whole: Whole::of(root)?,
         })
     }
 
@@ -103,6 +107,13 @@ impl Disk for DataDir {
 
     fn sync_many(&self, files: &[Arc<dyn File>]) -> Result<(), (usize, io::Error)> {
         self.syncer.sync_all(files)
+    }
+
+    fn sync_below(&self, dir: &str) -> io::Result<bool> {
+        match &self.whole {
+            Some(whole) => whole.sync(&self.path(dir)?),
+            None => Ok(false),
+        }
     }
 
     fn free_bytes(&self) -> io::Result<u64> {

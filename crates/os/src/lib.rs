@@ -14,6 +14,7 @@ mod overlay;
 pub mod process;
 pub mod socket;
 mod syncer;
+mod whole;
 
 pub use disk::DataDir;
 pub use file::DataFile;

@@ -29,6 +29,9 @@
 //! Rot and misdirection destroy what was synced, so the plan of a run limits them to a minority
 //! of the nodes. A sync that lies (succeeds without writing) isn't modelled.
 //!
+//! A sync of everything below a directory goes file by file, so a crash or an error finds some of
+//! them synced.
+//!
 //! No operation takes time here: the world draws the delays.
 
 mod crash;
@@ -330,6 +333,16 @@ impl Disk for SimDisk {
             return Err(eio());
         }
         state.names.sync(dir)
+    }
+
+    fn sync_below(&self, dir: &str) -> io::Result<bool> {
+        let mut state = self.alive()?;
+        // Not every filesystem can: the same node meets both.
+        if state.random.percent(50) {
+            return Ok(false);
+        }
+        state.sync_below(dir)?;
+        Ok(true)
     }
 
     fn free_bytes(&self) -> io::Result<u64> {

@@ -35,6 +35,7 @@ fn live(shard: &mut Shard, storage: &mut Storage, rounds: u64) -> Result<(), Fau
 
 fn lives(seed: u64, power: bool) {
     let disk = MemDisk::new();
+    disk.sync_at_once(seed % 2 == 1);
     let mut shard = Shard::new(seed);
     let mut chance = Random::new(!seed);
     for _ in 0..12 {
@@ -113,6 +114,7 @@ fn what_was_acknowledged_survives_kills() {
         Mark::DirectBatch,
         Mark::WalRecycled,
         Mark::Checkpointed,
+        Mark::SyncedAtOnce,
         Mark::SegmentRolled,
         Mark::ColdRead,
         Mark::Truncated,

@@ -54,6 +54,8 @@ struct State {
     /// Writes until the disk is full; none means there is room.
     full_after: Option<u64>,
     fail_syncs: bool,
+    /// It can sync everything below a directory.
+    syncs_at_once: bool,
     operations: u64,
 }
 
@@ -115,6 +117,11 @@ impl MemDisk {
     /// Syncs fail from now on, and forget what they had to write.
     pub(crate) fn fail_syncs(&self, fail: bool) {
         self.state().fail_syncs = fail;
+    }
+
+    /// Whether it can sync everything below a directory in one go.
+    pub(crate) fn sync_at_once(&self, can: bool) {
+        self.state().syncs_at_once = can;
     }
 
     /// Ends the run and starts the machine again.
@@ -386,6 +393,28 @@ impl Disk for MemDisk {
             .collect();
         state.durable_dirs.extend(within);
         Ok(())
+    }
+
+    fn sync_below(&self, dir: &str) -> io::Result<bool> {
+        if !self.state().syncs_at_once {
+            return Ok(false);
+        }
+        let inside = format!("{dir}/");
+        let below: Vec<(String, Vec<usize>)> = self
+            .state()
+            .dirs
+            .iter()
+            .filter(|(path, _)| *path == dir || path.starts_with(&inside))
+            .map(|(path, content)| (path.clone(), content.names.values().copied().collect()))
+            .collect();
+        for (dir, nodes) in below {
+            for node in nodes {
+                let disk = self.clone();
+                MemFile { disk, node }.sync_data()?;
+            }
+            self.sync_dir(&dir)?;
+        }
+        Ok(true)
     }
 
     fn free_bytes(&self) -> io::Result<u64> {

@@ -77,6 +77,10 @@ impl Inode {
         self.bytes.resize(len, 0);
     }
 
+    fn is_synced(&self) -> bool {
+        self.unsynced.is_empty() && self.durable_len == self.bytes.len()
+    }
+
     fn synced(&mut self) {
         self.unsynced.clear();
         self.durable_len = self.bytes.len();
@@ -142,6 +146,31 @@ impl State {
             .destroyed
             .push(format!("{len} bytes for {pos} went to {to}"));
         to
+    }
+
+    fn sync(&mut self, inode: usize) -> io::Result<()> {
+        self.burn()?;
+        if self.hits(Fails::Sync) {
+            self.fail_sync(inode);
+            return Err(eio());
+        }
+        self.inodes[inode].synced();
+        Ok(())
+    }
+
+    /// Syncs all files and names below a directory.
+    pub(super) fn sync_below(&mut self, dir: &str) -> io::Result<()> {
+        let (files, dirs) = self.names.below(dir);
+        for inode in files {
+            if !self.inodes[inode].is_synced() {
+                self.sync(inode)?;
+            }
+        }
+        for dir in dirs {
+            self.burn()?;
+            self.names.sync(&dir)?;
+        }
+        Ok(())
     }
 
     /// A sync that fails: each sector made it or didn't, and all count as clean from now on.
@@ -232,13 +261,6 @@ impl File for SimFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.disk.alive()?;
-        state.burn()?;
-        if state.hits(Fails::Sync) {
-            state.fail_sync(self.inode);
-            return Err(eio());
-        }
-        state.inodes[self.inode].synced();
-        Ok(())
+        self.disk.alive()?.sync(self.inode)
     }
 }

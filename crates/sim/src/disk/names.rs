@@ -119,6 +119,17 @@ impl Names {
             .map(|(path, inode)| (path.as_str(), *inode))
     }
 
+    /// The files below a directory, and the directories: it, and those below it.
+    pub(super) fn below(&self, dir: &str) -> (Vec<usize>, Vec<String>) {
+        let files = self.files().filter(|(path, _)| under(dir, path));
+        let dirs = self.now.dirs.iter();
+        let dirs = dirs.filter(|path| *path == dir || under(dir, path));
+        (
+            files.map(|(_, inode)| inode).collect(),
+            dirs.cloned().collect(),
+        )
+    }
+
     fn change(&mut self, dir: &str, change: Change) {
         self.now.apply(&change);
         self.pending.push((dir.to_string(), change));

@@ -32,6 +32,27 @@ fn synced_data_and_names_survive_a_power_loss() {
 }
 
 #[test]
+fn what_lies_below_a_directory_that_was_synced_whole_survives() {
+    let mut synced = 0;
+    for seed in 0..100 {
+        let disk = disk(seed);
+        disk.create_dir("all/of").unwrap();
+        disk.sync_dir("").unwrap();
+        for path in ["all/of/it", "alone"] {
+            let file = disk.open(path, Open::OrCreate).unwrap();
+            file.write_at(&[&[7; 2000]], 0).unwrap();
+        }
+        let done = disk.sync_below("all").unwrap();
+        disk.power_loss();
+        if done {
+            synced += 1;
+            assert_eq!(disk.peek("all/of/it"), Some(vec![7; 2000]), "{seed}");
+        }
+    }
+    assert!((20..80).contains(&synced), "{synced} of 100");
+}
+
+#[test]
 fn unsynced_sectors_are_old_or_new_each_by_itself() {
     let all = outcomes(|disk| {
         durable_file(disk, "a", &[1; 4 * SECTOR]);
