@@ -277,7 +277,7 @@ impl Bench {
 
     fn syncs(&self, broker: Broker) -> Option<f64> {
         match broker {
-            Broker::Flotilla => process::syncs(&self.server.http),
+            Broker::Flotilla => process::counted_syncs(&self.server.metrics()?),
             Broker::Kafka | Broker::Stub => None,
         }
     }

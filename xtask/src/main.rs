@@ -1,5 +1,6 @@
 //! The project's own tools, one subcommand a module. Nothing here ships.
 
+mod alerts;
 mod bench;
 mod ci;
 mod codegen;
@@ -51,8 +52,13 @@ const SUBCOMMANDS: &[(&str, &str, Subcommand)] = &[
         interop::run,
     ),
     (
+        "alerts",
+        "the alert rules and the names of metrics, checked by promtool",
+        alerts::run,
+    ),
+    (
         "bench",
-        "four rows against Apache Kafka, interleaved",
+        "rows against Apache Kafka, interleaved; bench groups: groups and idle partitions",
         bench::run,
     ),
 ];

@@ -2,8 +2,8 @@
 //! over directories of their own, stopped by their process ids, never left behind.
 
 use crate::run::{self, flag};
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -13,6 +13,9 @@ use std::time::Duration;
 pub const START_MAX: Duration = Duration::from_secs(30);
 /// Longest wait for an orderly end; the contract says 10 s.
 const STOP_MAX: Duration = Duration::from_secs(15);
+
+/// Longest wait for a node's metrics.
+const METRICS_MAX: Duration = Duration::from_secs(5);
 
 /// A running node.
 pub struct Server {
@@ -63,6 +66,19 @@ impl Server {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it counted, as Prometheus' text; none if it can't be asked.
+    pub fn metrics(&self) -> Option<String> {
+        let mut stream = TcpStream::connect(&self.http).ok()?;
+        stream.set_read_timeout(Some(METRICS_MAX)).ok()?;
+        let host = &self.http;
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (_, body) = answer.split_once("\r\n\r\n")?;
+        Some(body.to_owned())
     }
 
     /// Where its log is.

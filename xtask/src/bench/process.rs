@@ -1,8 +1,4 @@
-//! What a process used, from `/proc`, and what it says of itself over HTTP.
-
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
+//! What a process used, from `/proc`, and what it counted, from its metrics.
 
 /// Clock ticks a second in `/proc/PID/stat`: the same on every Linux that Rust runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -53,17 +49,6 @@ impl Usage {
             written: self.written - before.written,
         }
     }
-}
-
-/// How many syncs a node counts in its metrics; none if it can't be asked.
-pub fn syncs(http: &str) -> Option<f64> {
-    let mut stream = TcpStream::connect(http).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    let request = format!("GET /metrics HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    counted_syncs(&answer)
 }
 
 /// The sum over all counters of syncs in Prometheus' text.

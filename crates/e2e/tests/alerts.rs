@@ -1,0 +1,42 @@
+//! The starter set of alert rules speaks of metrics that a node has.
+
+use e2e::{Scratch, Setup, Tool, binary, http};
+use std::collections::BTreeSet;
+
+/// Words of the rules that are names of metrics.
+fn named(rules: &str) -> BTreeSet<String> {
+    let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    let words = rules.lines().filter(|line| line.contains("expr:"));
+    let words = words.flat_map(|line| line.split(word));
+    words
+        .filter(|word| word.starts_with("flotilla_"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_metric_of_the_alert_rules_exists() {
+    let scratch = Scratch::new("alerts");
+    let setup =
+        Setup::single(&scratch.join("data")).with(&["--set", "group.initial.rebalance.delay.ms=0"]);
+    let node = setup.start();
+    let tool = Tool::new(&node.kafka);
+    tool.create("orders", &["--partitions", "1"]);
+    tool.produce("orders", &["one".to_owned(), "two".to_owned()]);
+    tool.run(&["consume", "orders", "--group", "g", "-n", "1"])
+        .ok();
+    let (_, metrics) = http::get(&node.http, "/metrics").expect("metrics");
+    let samples = metrics.lines().filter(|line| !line.starts_with('#'));
+    let known: BTreeSet<&str> = samples
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .collect();
+    let rules = binary::checkout().join("docs/alerts/flotilla.yml");
+    let named = named(&std::fs::read_to_string(rules).expect("the rules"));
+    assert!(named.len() >= 12, "{named:?}");
+    let unknown: Vec<_> = named
+        .iter()
+        .filter(|name| !known.contains(name.as_str()))
+        .collect();
+    assert!(unknown.is_empty(), "no node has {unknown:?}");
+    drop(node);
+}
