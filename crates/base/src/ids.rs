@@ -23,9 +23,30 @@ macro_rules! counted {
 }
 
 counted!(
-    /// A node of the cluster; also its Raft id in every group and its Kafka broker id. At least 1.
+    /// A node of the cluster; also its Kafka broker id, so at most 2^31 - 1.
     NodeId, u32
 );
+impl NodeId {
+    /// Stands for node 0 where 0 means nobody. No other node has this number.
+    const ZERO: u32 = 1 << 31;
+
+    /// Its number where 0 means nobody.
+    pub fn nonzero(self) -> u32 {
+        match self.0 {
+            0 => NodeId::ZERO,
+            number => number,
+        }
+    }
+
+    /// The node that [`NodeId::nonzero`] told.
+    pub fn of_nonzero(number: u32) -> NodeId {
+        match number {
+            NodeId::ZERO => NodeId(0),
+            number => NodeId(number),
+        }
+    }
+}
+
 counted!(
     /// One Raft group of the cluster. Group 0 is the metadata; the controller hands out the others.
     GroupId, u64

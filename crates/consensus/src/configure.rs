@@ -12,15 +12,16 @@ use raft::eraftpb::{
     ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2, ConfState,
 };
 
-/// The crate's number of a replica. That of a founder is its node's.
+/// The crate's number of a replica. That of a founder is its node's, but for node 0: to the crate 0
+/// is nobody.
 pub(crate) fn id_of(member: Member) -> u64 {
-    u64::from(member.incarnation) << 32 | u64::from(member.node.0)
+    u64::from(member.incarnation) << 32 | u64::from(member.node.nonzero())
 }
 
 /// The replica with this number.
 pub(crate) fn member_of(id: u64) -> Member {
     Member {
-        node: NodeId(id as u32),
+        node: NodeId::of_nonzero(id as u32),
         incarnation: (id >> 32) as u32,
     }
 }

@@ -62,6 +62,36 @@ fn three() -> Vec<Group> {
         .collect()
 }
 
+/// To the crate the number 0 is nobody.
+#[test]
+fn node_0_is_somebody() {
+    let voters = [NodeId(0), NodeId(1)];
+    let new = |node: &NodeId| founded(*node, &voters, Restored::default());
+    let mut groups: Vec<Group> = voters.iter().map(new).collect();
+    groups[0].campaign();
+    loop {
+        let mut sent = Vec::new();
+        for group in &mut groups {
+            while let Some(ready) = group.ready() {
+                sent.extend(ready.now);
+                sent.extend(ready.after);
+                group.persisted(ready.number);
+            }
+        }
+        if sent.is_empty() {
+            break;
+        }
+        for message in sent {
+            groups[message.to().node.0 as usize].step(message).unwrap();
+        }
+    }
+    assert_eq!(groups[0].role(), Role::Leader);
+    for group in &groups {
+        assert_eq!(group.leader(), Some(NodeId(0)));
+        assert_eq!(group.vote(), Some(NodeId(0)));
+    }
+}
+
 #[test]
 fn a_batch_is_committed_by_all_with_its_bytes() {
     let mut groups = three();

@@ -34,6 +34,8 @@ fn free_port() -> u16 {
 pub struct Fleet {
     setups: Vec<Setup>,
     nodes: Vec<Option<Node>>,
+    /// The number of the first node.
+    first: i32,
     /// Where those that formed the cluster listen for nodes.
     peers: Vec<String>,
 }
@@ -41,27 +43,30 @@ pub struct Fleet {
 impl Fleet {
     /// Starts three nodes over directories in `place` and waits until all are ready.
     pub fn start(place: &Path, args: &[&str]) -> Fleet {
-        Fleet::start_of(None, place, args)
+        Fleet::start_of(None, 1, place, args)
+    }
+
+    /// The same with nodes 0, 1 and 2.
+    pub fn start_from_zero(place: &Path) -> Fleet {
+        Fleet::start_of(None, 0, place, &[])
     }
 
     /// The same with another binary than the one under test.
     pub fn start_as(binary: &Path, place: &Path, args: &[&str]) -> Fleet {
-        Fleet::start_of(Some(binary), place, args)
+        Fleet::start_of(Some(binary), 1, place, args)
     }
 
-    fn start_of(binary: Option<&Path>, place: &Path, args: &[&str]) -> Fleet {
+    fn start_of(binary: Option<&Path>, first: i32, place: &Path, args: &[&str]) -> Fleet {
         let address = || format!("127.0.0.1:{}", free_port());
         let peers: Vec<String> = (0..3).map(|_| address()).collect();
-        let members: Vec<String> = peers
-            .iter()
-            .enumerate()
-            .map(|(i, p)| format!("{}@{p}", i + 1))
+        let members: Vec<String> = (first..)
+            .zip(&peers)
+            .map(|(id, peer)| format!("{id}@{peer}"))
             .collect();
-        let setups: Vec<Setup> = peers
-            .iter()
-            .enumerate()
-            .map(|(i, peer)| {
-                let id = (i + 1).to_string();
+        let setups: Vec<Setup> = (first..)
+            .zip(&peers)
+            .map(|(id, peer)| {
+                let id = id.to_string();
                 let setup = Setup {
                     data: place.join(format!("node{id}")),
                     kafka: address(),
@@ -79,6 +84,7 @@ impl Fleet {
         let mut fleet = Fleet {
             nodes: setups.iter().map(|setup| Some(setup.spawn())).collect(),
             setups,
+            first,
             peers,
         };
         fleet.nodes.iter_mut().flatten().for_each(ready);
@@ -124,8 +130,13 @@ impl Fleet {
         self.slot(id).as_mut().expect("the node runs")
     }
 
+    fn place(&self, id: i32) -> usize {
+        usize::try_from(id - self.first).expect("a node of this fleet")
+    }
+
     fn slot(&mut self, id: i32) -> &mut Option<Node> {
-        &mut self.nodes[usize::try_from(id - 1).expect("ids begin at 1")]
+        let at = self.place(id);
+        &mut self.nodes[at]
     }
 
     /// Kills a node.
@@ -145,14 +156,15 @@ impl Fleet {
 
     /// Starts a node again as another binary and waits until it is ready.
     pub fn restart_as(&mut self, binary: &Path, id: i32) {
-        let setup = &mut self.setups[usize::try_from(id - 1).expect("ids begin at 1")];
+        let at = self.place(id);
+        let setup = &mut self.setups[at];
         setup.binary = Some(binary.to_owned());
         self.restart(id);
     }
 
     /// Starts a node again and waits until it is ready.
     pub fn restart(&mut self, id: i32) {
-        let setup = self.setups[usize::try_from(id - 1).expect("ids begin at 1")].clone();
+        let setup = self.setups[self.place(id)].clone();
         let mut node = setup.spawn();
         ready(&mut node);
         *self.slot(id) = Some(node);
@@ -218,7 +230,7 @@ impl Fleet {
             let whole = known
                 .partitions
                 .iter()
-                .all(|p| p.leader_id > 0 && p.isr_nodes.len() == 3);
+                .all(|p| p.leader_id >= 0 && p.isr_nodes.len() == 3);
             (whole && !known.partitions.is_empty()).then_some(())
         })
     }

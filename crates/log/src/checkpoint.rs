@@ -8,7 +8,7 @@ use crate::field::{Fields, put_sized, put_u32, put_u64};
 use crate::group::{GroupImage, GroupLog};
 use crate::turn::HardState;
 use crate::wal::{self, Position, record::read_state};
-use base::{Bug, Disk, Open, RaftIndex, checksum, planted};
+use base::{Bug, Disk, NodeId, Open, RaftIndex, checksum, planted};
 use bytes::Bytes;
 use std::io;
 
@@ -49,7 +49,7 @@ pub fn checkpoint<'a>(
 fn put_state(out: &mut Vec<u8>, state: HardState) {
     let vote = state.vote.filter(|_| !planted(Bug::CheckpointWithoutVotes));
     put_u32(out, state.term.0);
-    put_u32(out, vote.map_or(0, |node| node.0));
+    put_u32(out, vote.map_or(0, NodeId::nonzero));
     put_u64(out, state.commit.0);
 }
 

@@ -11,6 +11,7 @@ use crate::{ConfigChange, Edit, Meta, Reply, Resource, ResourceKind, TopicSettin
 use base::limits::CONFIGURED_RESOURCES_MAX;
 use base::{Decision, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::sync::Arc;
 
 /// Longest value of a key, as in Kafka.
@@ -214,8 +215,8 @@ impl Meta {
     /// something else than before are changed.
     fn apply_node_defaults(&mut self) {
         let mut effective = self.defaults.topic.clone();
-        let own = self.defaults.node.to_string();
-        for name in ["", own.as_str()] {
+        let own = self.defaults.node.map(|node| node.to_string());
+        for name in iter::once("").chain(own.as_deref()) {
             let of = Resource::new(ResourceKind::Node, name);
             let Some(set) = self.image.configs.get(&of) else {
                 continue;

@@ -28,8 +28,8 @@ pub struct Defaults {
     pub replicas: Option<u32>,
     /// Topic keys whose default this node's configuration overrides.
     pub topic: BTreeMap<String, String>,
-    /// The node, whose own dynamic configuration counts too; 0 for none.
-    pub node: NodeId,
+    /// The node, whose own dynamic configuration counts too; none in tests.
+    pub node: Option<NodeId>,
 }
 
 impl Default for Defaults {
@@ -38,7 +38,7 @@ impl Default for Defaults {
             partitions: 1,
             replicas: None,
             topic: BTreeMap::new(),
-            node: NodeId(0),
+            node: None,
         }
     }
 }

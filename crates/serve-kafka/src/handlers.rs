@@ -3,6 +3,7 @@
 //! A handler decodes a request, calls the broker and either answers at once or waits for the
 //! reply under its ticket. It keeps what it needs meanwhile in its own `Waiting`.
 
+mod acls;
 mod alter_client_quotas;
 mod alter_configs;
 mod alter_partition_reassignments;
@@ -12,6 +13,7 @@ mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
+mod delegation_tokens;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
@@ -91,11 +93,18 @@ pub(crate) static APIS: &[Api] = &[
     delete_records::API,
     init_producer_id::API,
     offset_for_leader_epoch::API,
+    acls::DESCRIBE,
+    acls::CREATE,
+    acls::DELETE,
     describe_configs::API,
     alter_configs::API,
     alter_replica_log_dirs::API,
     describe_log_dirs::API,
     create_partitions::API,
+    delegation_tokens::CREATE,
+    delegation_tokens::RENEW,
+    delegation_tokens::EXPIRE,
+    delegation_tokens::DESCRIBE,
     delete_groups::API,
     elect_leaders::API,
     alter_configs::INCREMENTAL,

@@ -5,8 +5,6 @@
 //! taken apart for a client that reads nothing newer. The log knows only batches. Headers,
 //! producers and leader epochs have no place in a message set and are left out; markers are no
 //! records for its readers.
-//!
-//! Not taken: LZ4 in magic 0, whose frames had a header checksum that no library accepts.
 
 use crate::cold::UNPACK_BYTES_MAX;
 use base::batch::Compression;
@@ -81,7 +79,7 @@ impl Message {
             0 => Ok(Compression::None),
             1 => Ok(Compression::Gzip),
             2 => Ok(Compression::Snappy),
-            3 if self.magic == 1 => Ok(Compression::Lz4),
+            3 => Ok(Compression::Lz4),
             other => Err(Refusal::UnsupportedCompression(format!(
                 "compression {other} is not taken in a message of magic {}",
                 self.magic
@@ -149,7 +147,10 @@ impl Made {
             self.compression = compression;
         }
         let packed = message.value.ok_or_else(|| corrupt("packs nothing"))?;
-        let plain = compress::decompress(compression, &packed, self.room);
+        let plain = match message.magic {
+            0 => compress::decompress_magic_0(compression, &packed, self.room),
+            _ => compress::decompress(compression, &packed, self.room),
+        };
         let plain = plain.map_err(|error| corrupt(&format!("can't be unpacked: {error}")))?;
         self.room -= plain.len();
         let mut set = Bytes::from(plain);

@@ -68,7 +68,7 @@ pub struct Serve {
     /// Configuration: YAML, or a Kafka server.properties by its ending
     #[arg(long, value_name = "FILE")]
     pub config: Option<String>,
-    /// This node's number, at least 1 [default: 1]
+    /// This node's number [default: 1]
     #[arg(long, value_name = "N")]
     pub node_id: Option<String>,
     /// Where the data is [default: ./flotilla-data]

@@ -6,6 +6,7 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
 use std::io::{self, Read, Write};
+use twox_hash::XxHash32;
 
 /// What is in front of snappy data in the frames of the xerial library, which Java clients use.
 const XERIAL_MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
@@ -17,6 +18,12 @@ const XERIAL_BLOCK_BYTES: usize = 32 * 1024;
 const GZIP_LEVEL: i32 = -1;
 /// Zstandard's level if nobody says another.
 const ZSTD_LEVEL: i32 = 3;
+/// Bytes in front of what the header of an LZ4 frame says.
+const LZ4_MAGIC_BYTES: usize = 4;
+/// Flag of an LZ4 frame: the size of what is packed is told.
+const LZ4_HAS_SIZE: u8 = 0x08;
+/// Flag of an LZ4 frame: a dictionary is named.
+const LZ4_HAS_DICTIONARY: u8 = 0x01;
 /// Room that is made for the output before its size is known.
 const FIRST_OUTPUT_BYTES: usize = 64 * 1024;
 
@@ -87,6 +94,37 @@ pub fn decompress(
             drain("zstd", decoder, limit)
         }
     }
+}
+
+/// Unpacks what was packed for a message of magic 0. Kafka's clients of then put a wrong checksum
+/// into the header of LZ4's frame, so it isn't looked at; that of Kafka isn't either.
+pub fn decompress_magic_0(
+    compression: Compression,
+    packed: &[u8],
+    limit: usize,
+) -> Result<Vec<u8>, CompressError> {
+    if compression != Compression::Lz4 {
+        return decompress(compression, packed, limit);
+    }
+    let mut packed = packed.to_vec();
+    if let Some((header, checksum)) = lz4_header(&mut packed) {
+        *checksum = (XxHash32::oneshot(0, header) >> 8) as u8;
+    }
+    decompress(compression, &packed, limit)
+}
+
+/// What the checksum in the header of an LZ4 frame covers, and the checksum; none if cut short.
+fn lz4_header(packed: &mut [u8]) -> Option<(&[u8], &mut u8)> {
+    let flags = *packed.get(LZ4_MAGIC_BYTES)?;
+    let size = if flags & LZ4_HAS_SIZE == 0 { 0 } else { 8 };
+    let dictionary = if flags & LZ4_HAS_DICTIONARY == 0 {
+        0
+    } else {
+        4
+    };
+    let end = LZ4_MAGIC_BYTES + 2 + size + dictionary;
+    let (header, rest) = packed.split_at_mut_checked(end)?;
+    Some((&header[LZ4_MAGIC_BYTES..], rest.first_mut()?))
 }
 
 fn drain(codec: &'static str, decoder: impl Read, limit: usize) -> Result<Vec<u8>, CompressError> {

@@ -12,15 +12,9 @@ pub enum WireError {
         /// Bytes that are left.
         left: usize,
     },
-    /// A length that no value has.
-    #[error("the message has a length of {0}")]
-    Length(i64),
     /// A variable-length integer that is cut off or too long.
     #[error("the message has a malformed variable-length integer")]
     Varint,
-    /// Text that isn't UTF-8.
-    #[error("the message has text that is not UTF-8")]
-    Utf8,
     /// Null where the version doesn't allow it.
     #[error("the message has null for a value that this version requires")]
     Null,

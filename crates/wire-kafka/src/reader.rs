@@ -139,15 +139,13 @@ impl Reader {
             return Ok(dream.nullable_length());
         }
         let length = match (flexible, short) {
-            (true, _) => i64::from(self.uvarint()?) - 1,
-            (false, true) => i64::from(self.i16()?),
-            (false, false) => i64::from(self.i32()?),
+            // As in Kafka, which counts in 32 bits.
+            (true, _) => (self.uvarint()? as i32).wrapping_sub(1),
+            (false, true) => i32::from(self.i16()?),
+            (false, false) => self.i32()?,
         };
-        match length {
-            -1 => Ok(None),
-            0.. => Ok(Some(length as usize)),
-            _ => Err(WireError::Length(length)),
-        }
+        // Kafka takes every negative length for null.
+        Ok(usize::try_from(length).ok())
     }
 
     fn length(&mut self, flexible: bool, short: bool) -> Result<usize, WireError> {
@@ -166,11 +164,11 @@ impl Reader {
         }
         let start = self.advance(length)?;
         self.charge(length)?;
-        let text = std::str::from_utf8(&self.bytes[start..start + length]);
-        text.map(String::from).map_err(|_| WireError::Utf8)
+        let text = String::from_utf8_lossy(&self.bytes[start..start + length]);
+        Ok(text.into_owned())
     }
 
-    /// Text.
+    /// Text. What isn't UTF-8 in it becomes U+FFFD, as in Kafka.
     pub fn string(&mut self, flexible: bool) -> Result<String, WireError> {
         let length = self.length(flexible, true)?;
         self.text(length)

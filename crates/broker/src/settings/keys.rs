@@ -304,7 +304,7 @@ const OWN: &[Key] = &[
         "node.id",
         Kind::Int,
         Some("1"),
-        Rule::AtLeast(1),
+        Rule::AtLeast(0),
         "This node's number, different from all others in the cluster.",
     ),
     row(

@@ -212,11 +212,11 @@ pub(super) fn join(value: &str) -> Result<Vec<HostPort>, Wrong> {
 
 /// Reads `ID@HOST:PORT,...`; `node` must be one of them.
 pub(super) fn peers(value: &str, node: NodeId) -> Result<Vec<Peer>, Wrong> {
-    const FORM: &str = "ID@HOST:PORT, each id once and at least 1";
+    const FORM: &str = "ID@HOST:PORT, each id once";
     let mut all: Vec<Peer> = Vec::new();
     for item in meta::config::items(value) {
         let peer = item.split_once('@').and_then(|(id, address)| {
-            let node = NodeId(id.trim().parse().ok().filter(|id| *id > 0)?);
+            let node = NodeId(id.trim().parse().ok().filter(|id| *id <= i32::MAX as u32)?);
             let address = HostPort::parse(address).filter(|a| !a.is_wildcard() && a.port != 0)?;
             Some(Peer { node, address })
         });

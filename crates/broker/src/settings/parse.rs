@@ -288,7 +288,7 @@ impl Values {
             partitions: self.count("num.partitions"),
             replicas: u32::try_from(replicas).ok(),
             topic,
-            node: NodeId(self.count("node.id")),
+            node: Some(NodeId(self.count("node.id"))),
         })
     }
 }

@@ -21,7 +21,7 @@ fn without_any_key_a_node_stands_alone_on_this_machine() {
     assert_eq!(settings.http, Some(address("127.0.0.1", 9640)));
     assert!(settings.peers.is_empty() && settings.peer_listener.is_none());
     let defaults = meta::Defaults {
-        node: NodeId(1),
+        node: Some(NodeId(1)),
         ..meta::Defaults::default()
     };
     assert_eq!(settings.topic_defaults(), &defaults);
@@ -108,7 +108,7 @@ fn a_wrong_value_stops_the_start_with_what_is_allowed() {
         Some("[CreateTime, LogAppendTime]")
     );
     for (key, value) in [
-        ("node.id", "0"),
+        ("node.id", "-1"),
         ("log.retention.hours", "x"),
         ("log.cleanup.policy", "delete,shred"),
         ("http.listener", "nowhere"),
@@ -271,7 +271,16 @@ fn peers_name_every_node_once_and_this_one_too() {
         Settings::parse(&pairs).unwrap().peer_listener,
         Some(address("0.0.0.0", 5))
     );
-    for value in ["2@b:1", "1@a:1,1@b:1", "0@a:1,1@b:1", "1@a", "1@:5", "x"] {
+    let zero = [("peers", "0@a:1,1@b:1"), ("node.id", "0")];
+    assert_eq!(Settings::parse(&zero).unwrap().node, NodeId(0));
+    for value in [
+        "2@b:1",
+        "1@a:1,1@b:1",
+        "4294967295@a:1,1@b:1",
+        "1@a",
+        "1@:5",
+        "x",
+    ] {
         assert_eq!(why("peers", value).key, "peers", "{value}");
     }
 }
@@ -300,6 +309,6 @@ fn the_reference_has_every_key() {
         )));
     }
     assert!(text.contains(
-        "node.id\n    int, default 1, [1,...]\n    This node's number, different from all others"
+        "node.id\n    int, default 1, [0,...]\n    This node's number, different from all others"
     ));
 }

@@ -57,7 +57,7 @@ pub(crate) fn put(out: &mut Vec<u8>, record: &Record, direct: bool) {
         Record::State { group, state } => {
             begin(out, STATE, *group);
             put_u32(out, state.term.0);
-            put_u32(out, state.vote.map_or(0, |node| node.0));
+            put_u32(out, state.vote.map_or(0, NodeId::nonzero));
             put_u64(out, state.commit.0);
         }
         Record::Batch {
@@ -208,10 +208,10 @@ fn read_install(fields: &mut Fields<'_>, body: &Bytes, group: GroupId) -> Option
 
 pub(crate) fn read_state(fields: &mut Fields<'_>) -> Option<HardState> {
     let term = Term(fields.u32()?);
-    let vote = Some(NodeId(fields.u32()?)).filter(|node| node.0 != 0);
+    let vote = Some(fields.u32()?).filter(|vote| *vote != 0);
     Some(HardState {
         term,
-        vote,
+        vote: vote.map(NodeId::of_nonzero),
         commit: RaftIndex(fields.u64()?),
     })
 }

@@ -353,3 +353,40 @@ fn a_file_made_ahead_leaves_nothing_behind_when_the_disk_is_full() {
     }
     assert_eq!(left_out, 2, "its name, then its zeros had no room");
 }
+
+/// A vote for nobody is written as 0.
+#[test]
+fn a_vote_for_node_0_is_a_vote() {
+    let disk = MemDisk::new();
+    let (mut storage, _) = reopen(&disk).unwrap();
+    let mut shard = Shard::new(5);
+    let mut turn = Turn::new(1);
+    shard.create(&mut turn);
+    let state = crate::HardState {
+        term: base::Term(2),
+        vote: Some(base::NodeId(0)),
+        commit: base::RaftIndex(0),
+    };
+    turn.state(base::GroupId(0), state);
+    storage.write(vec![turn]).unwrap();
+    drop(storage);
+    let (mut storage, recovered) = reopen(&disk).unwrap();
+    assert_eq!(recovered.groups[0].state, state);
+    let mut turn = Turn::new(recovered.next_turn);
+    let group = &recovered.groups[0];
+    let part = (
+        &group.log,
+        group.state,
+        bytes::Bytes::new(),
+        base::RaftIndex(0),
+    );
+    turn.checkpoint = Some(crate::checkpoint([part].into_iter(), b""));
+    storage.write(vec![turn]).unwrap();
+    storage.settle().unwrap();
+    let mut flush = storage.take_flush().expect("there is a checkpoint");
+    flush.run().unwrap();
+    storage.flushed(flush).unwrap();
+    drop(storage);
+    let (_, recovered) = reopen(&disk).unwrap();
+    assert_eq!(recovered.groups[0].state, state);
+}

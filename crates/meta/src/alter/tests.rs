@@ -12,7 +12,7 @@ fn run(meta: &mut Meta, command: Command) -> Reply {
 
 fn meta() -> Meta {
     let mut meta = Meta::new(Defaults {
-        node: NodeId(1),
+        node: Some(NodeId(1)),
         topic: BTreeMap::from([("segment.bytes".to_owned(), "2000000".to_owned())]),
         ..Defaults::default()
     });

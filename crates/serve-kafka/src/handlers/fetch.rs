@@ -17,6 +17,7 @@ use broker::Bounded;
 use broker::{ReadFrom, TopicKey};
 use log::ReadFault;
 use shard::ReadAnswer;
+use std::time::Duration;
 use wire_kafka::messages::fetch_request::{FetchPartition, FetchRequest};
 use wire_kafka::messages::fetch_response::{
     EpochEndOffset, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint,
@@ -65,6 +66,15 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
             }));
         }
     };
+    let wait = door.charge(Bounded::Fetched, 0.0);
+    if !wait.is_zero() {
+        let session_id = if body.session_epoch > 0 {
+            session_id
+        } else {
+            0
+        };
+        return Ok(throttled(request, wait, session_id));
+    }
     let committed = body.isolation_level == READ_COMMITTED;
     let mut read = door.broker.read(&door.principal);
     let mut response = FetchResponse {
@@ -104,6 +114,16 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         response,
         sets,
     })))
+}
+
+/// As in Kafka, a client that has read more than its quota, perhaps on another connection, gets
+/// nothing but the time to wait. A session doesn't begin with such an answer.
+fn throttled(mut request: Request, wait: Duration, session_id: i32) -> Step {
+    request.throttle(wait);
+    request.answer(&FetchResponse {
+        session_id,
+        ..Default::default()
+    })
 }
 
 fn place_of(partition: &FetchPartition) -> ReadFrom {

@@ -29,6 +29,7 @@ const SEVERAL: i16 = 4;
 const MESSAGES: i16 = 1;
 /// The kinds of coordinators.
 const OF_GROUPS: i8 = 0;
+const OF_TRANSACTIONS: i8 = 1;
 const OF_SHARE_GROUPS: i8 = 2;
 
 /// The keys that were asked for and what was found so far.
@@ -46,10 +47,17 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         true => body.coordinator_keys,
         false => vec![body.key],
     };
+    if body.key_type == OF_TRANSACTIONS {
+        // There are no transactions yet, and every node knows that: who asks this one for them is
+        // told so for good, instead of looking for a coordinator for ever.
+        let me = door.broker.settings().node;
+        let found = keys.into_iter().map(|key| somebody(door, key, me));
+        return Ok(answer(request, found.collect()));
+    }
     let refusal = match body.key_type {
         OF_GROUPS => None,
         OF_SHARE_GROUPS if request.version < 6 => Some(no_such_kind()),
-        kind if (OF_GROUPS..=OF_SHARE_GROUPS).contains(&kind) => {
+        OF_SHARE_GROUPS => {
             let why = "this cluster has no coordinators of this kind yet";
             Some(Refusal::CoordinatorNotAvailable(why.to_owned()))
         }

@@ -3,7 +3,9 @@
 //! 0: an id for a producer. 1: nothing new. 2: flexible. 3: the id and epoch that the producer
 //! has. 4: another code for a fenced producer. 5: nothing new here (transactions).
 //!
-//! A producer without a transactional id always gets a fresh id at epoch 0, whatever it had.
+//! A producer without a transactional id always gets a fresh id at epoch 0, whatever it had. One
+//! with a transactional id is refused in a way that no client tries again: there are no
+//! transactions yet.
 
 use super::{Api, Door, Request, Step};
 use crate::refusals::{self, codes};
@@ -28,7 +30,7 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
     let error_code = match body.transactional_id.as_deref() {
         _ if half => codes::INVALID_REQUEST,
         Some("") => codes::INVALID_REQUEST,
-        Some(_) => codes::COORDINATOR_NOT_AVAILABLE,
+        Some(_) => codes::UNSUPPORTED_VERSION,
         None => {
             door.broker
                 .init_producer(now, &door.principal, WAIT, request.reply_to(door));

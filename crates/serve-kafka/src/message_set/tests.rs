@@ -83,9 +83,30 @@ fn packed_sets_stay_packed() {
     let packed = compress::compress(Compression::Gzip, &inner).expect("it packs");
     let nested = message(1, 1, 6, None, &message(1, 1, 6, None, &packed));
     assert!(to_batch(nested.into()).is_err());
-    let lz4_of_old = message(0, 3, 0, None, &packed);
-    let refused = to_batch(lz4_of_old.into());
-    assert!(matches!(refused, Err(Refusal::UnsupportedCompression(_))));
+}
+
+#[test]
+fn lz4_of_magic_0_is_taken_with_the_checksum_of_old_and_with_a_right_one() {
+    let inner = [message(0, 0, 0, None, b"a"), message(0, 0, 0, None, b"b")].concat();
+    let right = compress::compress(Compression::Lz4, &inner).expect("it packs");
+    // Kafka's first clients let the checksum of the header cover the frame's magic too.
+    let mut old = right.clone();
+    old[6] = 0x5d;
+    assert_ne!(old, right);
+    for packed in [&right, &old] {
+        let batch = to_batch(message(0, 3, 0, None, packed).into()).expect("a set");
+        assert_eq!(batch.header().compression(), Ok(Compression::Lz4));
+        assert_eq!(records(&batch).len(), 2);
+    }
+    let in_magic_1 = to_batch(message(1, 3, 0, None, &old).into());
+    assert!(matches!(in_magic_1, Err(Refusal::CorruptMessage(_))));
+    // The frame ends with four bytes that say so; whoever leaves them out is understood too.
+    for cut in 0..old.len() - 4 {
+        assert!(
+            to_batch(message(0, 3, 0, None, &old[..cut]).into()).is_err(),
+            "{cut}"
+        );
+    }
 }
 
 #[test]

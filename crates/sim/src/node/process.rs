@@ -87,7 +87,7 @@ fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Sett
             partitions: 1,
             replicas: None,
             topic,
-            node: node_id(place),
+            node: Some(node_id(place)),
         },
         replica_lag_max: std::time::Duration::from_secs(5),
         retention_check: std::time::Duration::from_millis(700),

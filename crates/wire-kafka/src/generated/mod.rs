@@ -22,22 +22,32 @@ pub mod consumer_group_heartbeat_request;
 pub mod consumer_group_heartbeat_response;
 pub mod consumer_protocol_assignment;
 pub mod consumer_protocol_subscription;
+pub mod create_acls_request;
+pub mod create_acls_response;
+pub mod create_delegation_token_request;
+pub mod create_delegation_token_response;
 pub mod create_partitions_request;
 pub mod create_partitions_response;
 pub mod create_topics_request;
 pub mod create_topics_response;
+pub mod delete_acls_request;
+pub mod delete_acls_response;
 pub mod delete_groups_request;
 pub mod delete_groups_response;
 pub mod delete_records_request;
 pub mod delete_records_response;
 pub mod delete_topics_request;
 pub mod delete_topics_response;
+pub mod describe_acls_request;
+pub mod describe_acls_response;
 pub mod describe_client_quotas_request;
 pub mod describe_client_quotas_response;
 pub mod describe_cluster_request;
 pub mod describe_cluster_response;
 pub mod describe_configs_request;
 pub mod describe_configs_response;
+pub mod describe_delegation_token_request;
+pub mod describe_delegation_token_response;
 pub mod describe_groups_request;
 pub mod describe_groups_response;
 pub mod describe_log_dirs_request;
@@ -54,6 +64,8 @@ pub mod describe_user_scram_credentials_request;
 pub mod describe_user_scram_credentials_response;
 pub mod elect_leaders_request;
 pub mod elect_leaders_response;
+pub mod expire_delegation_token_request;
+pub mod expire_delegation_token_response;
 pub mod fetch_request;
 pub mod fetch_response;
 pub mod find_coordinator_request;
@@ -94,6 +106,8 @@ pub mod produce_request;
 pub mod produce_response;
 pub mod push_telemetry_request;
 pub mod push_telemetry_response;
+pub mod renew_delegation_token_request;
+pub mod renew_delegation_token_response;
 pub mod request_header;
 pub mod response_header;
 pub mod sync_group_request;
@@ -165,6 +179,21 @@ crate::message::message!(
     consumer_protocol_subscription::ConsumerProtocolSubscription,
     0..=3
 );
+crate::message::message!(create_acls_request::CreateAclsRequest, 0..=3);
+crate::message::message!(
+    create_acls_response::CreateAclsResponse,
+    0..=3,
+    throttle_time_ms
+);
+crate::message::message!(
+    create_delegation_token_request::CreateDelegationTokenRequest,
+    0..=3
+);
+crate::message::message!(
+    create_delegation_token_response::CreateDelegationTokenResponse,
+    0..=3,
+    throttle_time_ms
+);
 crate::message::message!(create_partitions_request::CreatePartitionsRequest, 0..=3);
 crate::message::message!(
     create_partitions_response::CreatePartitionsResponse,
@@ -175,6 +204,12 @@ crate::message::message!(create_topics_request::CreateTopicsRequest, 0..=7);
 crate::message::message!(
     create_topics_response::CreateTopicsResponse,
     0..=7,
+    throttle_time_ms
+);
+crate::message::message!(delete_acls_request::DeleteAclsRequest, 0..=3);
+crate::message::message!(
+    delete_acls_response::DeleteAclsResponse,
+    0..=3,
     throttle_time_ms
 );
 crate::message::message!(delete_groups_request::DeleteGroupsRequest, 0..=2);
@@ -193,6 +228,12 @@ crate::message::message!(delete_topics_request::DeleteTopicsRequest, 0..=6);
 crate::message::message!(
     delete_topics_response::DeleteTopicsResponse,
     0..=6,
+    throttle_time_ms
+);
+crate::message::message!(describe_acls_request::DescribeAclsRequest, 0..=3);
+crate::message::message!(
+    describe_acls_response::DescribeAclsResponse,
+    0..=3,
     throttle_time_ms
 );
 crate::message::message!(
@@ -214,6 +255,15 @@ crate::message::message!(describe_configs_request::DescribeConfigsRequest, 0..=4
 crate::message::message!(
     describe_configs_response::DescribeConfigsResponse,
     0..=4,
+    throttle_time_ms
+);
+crate::message::message!(
+    describe_delegation_token_request::DescribeDelegationTokenRequest,
+    0..=3
+);
+crate::message::message!(
+    describe_delegation_token_response::DescribeDelegationTokenResponse,
+    0..=3,
     throttle_time_ms
 );
 crate::message::message!(describe_groups_request::DescribeGroupsRequest, 0..=6);
@@ -266,6 +316,15 @@ crate::message::message!(
 crate::message::message!(elect_leaders_request::ElectLeadersRequest, 0..=2);
 crate::message::message!(
     elect_leaders_response::ElectLeadersResponse,
+    0..=2,
+    throttle_time_ms
+);
+crate::message::message!(
+    expire_delegation_token_request::ExpireDelegationTokenRequest,
+    0..=2
+);
+crate::message::message!(
+    expire_delegation_token_response::ExpireDelegationTokenResponse,
     0..=2,
     throttle_time_ms
 );
@@ -396,6 +455,15 @@ crate::message::message!(
     0..=0,
     throttle_time_ms
 );
+crate::message::message!(
+    renew_delegation_token_request::RenewDelegationTokenRequest,
+    0..=2
+);
+crate::message::message!(
+    renew_delegation_token_response::RenewDelegationTokenResponse,
+    0..=2,
+    throttle_time_ms
+);
 crate::message::message!(request_header::RequestHeader, 0..=2);
 crate::message::message!(response_header::ResponseHeader, 0..=1);
 crate::message::message!(sync_group_request::SyncGroupRequest, 0..=5);
@@ -452,6 +520,16 @@ crate::message::request!(
     consumer_group_heartbeat_response::ConsumerGroupHeartbeatResponse
 );
 crate::message::request!(
+    create_acls_request::CreateAclsRequest,
+    CreateAcls,
+    create_acls_response::CreateAclsResponse
+);
+crate::message::request!(
+    create_delegation_token_request::CreateDelegationTokenRequest,
+    CreateDelegationToken,
+    create_delegation_token_response::CreateDelegationTokenResponse
+);
+crate::message::request!(
     create_partitions_request::CreatePartitionsRequest,
     CreatePartitions,
     create_partitions_response::CreatePartitionsResponse
@@ -460,6 +538,11 @@ crate::message::request!(
     create_topics_request::CreateTopicsRequest,
     CreateTopics,
     create_topics_response::CreateTopicsResponse
+);
+crate::message::request!(
+    delete_acls_request::DeleteAclsRequest,
+    DeleteAcls,
+    delete_acls_response::DeleteAclsResponse
 );
 crate::message::request!(
     delete_groups_request::DeleteGroupsRequest,
@@ -477,6 +560,11 @@ crate::message::request!(
     delete_topics_response::DeleteTopicsResponse
 );
 crate::message::request!(
+    describe_acls_request::DescribeAclsRequest,
+    DescribeAcls,
+    describe_acls_response::DescribeAclsResponse
+);
+crate::message::request!(
     describe_client_quotas_request::DescribeClientQuotasRequest,
     DescribeClientQuotas,
     describe_client_quotas_response::DescribeClientQuotasResponse
@@ -490,6 +578,11 @@ crate::message::request!(
     describe_configs_request::DescribeConfigsRequest,
     DescribeConfigs,
     describe_configs_response::DescribeConfigsResponse
+);
+crate::message::request!(
+    describe_delegation_token_request::DescribeDelegationTokenRequest,
+    DescribeDelegationToken,
+    describe_delegation_token_response::DescribeDelegationTokenResponse
 );
 crate::message::request!(
     describe_groups_request::DescribeGroupsRequest,
@@ -530,6 +623,11 @@ crate::message::request!(
     elect_leaders_request::ElectLeadersRequest,
     ElectLeaders,
     elect_leaders_response::ElectLeadersResponse
+);
+crate::message::request!(
+    expire_delegation_token_request::ExpireDelegationTokenRequest,
+    ExpireDelegationToken,
+    expire_delegation_token_response::ExpireDelegationTokenResponse
 );
 crate::message::request!(
     fetch_request::FetchRequest,
@@ -632,6 +730,11 @@ crate::message::request!(
     push_telemetry_response::PushTelemetryResponse
 );
 crate::message::request!(
+    renew_delegation_token_request::RenewDelegationTokenRequest,
+    RenewDelegationToken,
+    renew_delegation_token_response::RenewDelegationTokenResponse
+);
+crate::message::request!(
     sync_group_request::SyncGroupRequest,
     SyncGroup,
     sync_group_response::SyncGroupResponse
@@ -685,16 +788,30 @@ macro_rules! every_message {
         );
         $call!(consumer_protocol_assignment, ConsumerProtocolAssignment);
         $call!(consumer_protocol_subscription, ConsumerProtocolSubscription);
+        $call!(create_acls_request, CreateAclsRequest);
+        $call!(create_acls_response, CreateAclsResponse);
+        $call!(
+            create_delegation_token_request,
+            CreateDelegationTokenRequest
+        );
+        $call!(
+            create_delegation_token_response,
+            CreateDelegationTokenResponse
+        );
         $call!(create_partitions_request, CreatePartitionsRequest);
         $call!(create_partitions_response, CreatePartitionsResponse);
         $call!(create_topics_request, CreateTopicsRequest);
         $call!(create_topics_response, CreateTopicsResponse);
+        $call!(delete_acls_request, DeleteAclsRequest);
+        $call!(delete_acls_response, DeleteAclsResponse);
         $call!(delete_groups_request, DeleteGroupsRequest);
         $call!(delete_groups_response, DeleteGroupsResponse);
         $call!(delete_records_request, DeleteRecordsRequest);
         $call!(delete_records_response, DeleteRecordsResponse);
         $call!(delete_topics_request, DeleteTopicsRequest);
         $call!(delete_topics_response, DeleteTopicsResponse);
+        $call!(describe_acls_request, DescribeAclsRequest);
+        $call!(describe_acls_response, DescribeAclsResponse);
         $call!(describe_client_quotas_request, DescribeClientQuotasRequest);
         $call!(
             describe_client_quotas_response,
@@ -704,6 +821,14 @@ macro_rules! every_message {
         $call!(describe_cluster_response, DescribeClusterResponse);
         $call!(describe_configs_request, DescribeConfigsRequest);
         $call!(describe_configs_response, DescribeConfigsResponse);
+        $call!(
+            describe_delegation_token_request,
+            DescribeDelegationTokenRequest
+        );
+        $call!(
+            describe_delegation_token_response,
+            DescribeDelegationTokenResponse
+        );
         $call!(describe_groups_request, DescribeGroupsRequest);
         $call!(describe_groups_response, DescribeGroupsResponse);
         $call!(describe_log_dirs_request, DescribeLogDirsRequest);
@@ -732,6 +857,14 @@ macro_rules! every_message {
         );
         $call!(elect_leaders_request, ElectLeadersRequest);
         $call!(elect_leaders_response, ElectLeadersResponse);
+        $call!(
+            expire_delegation_token_request,
+            ExpireDelegationTokenRequest
+        );
+        $call!(
+            expire_delegation_token_response,
+            ExpireDelegationTokenResponse
+        );
         $call!(fetch_request, FetchRequest);
         $call!(fetch_response, FetchResponse);
         $call!(find_coordinator_request, FindCoordinatorRequest);
@@ -793,6 +926,11 @@ macro_rules! every_message {
         $call!(produce_response, ProduceResponse);
         $call!(push_telemetry_request, PushTelemetryRequest);
         $call!(push_telemetry_response, PushTelemetryResponse);
+        $call!(renew_delegation_token_request, RenewDelegationTokenRequest);
+        $call!(
+            renew_delegation_token_response,
+            RenewDelegationTokenResponse
+        );
         $call!(request_header, RequestHeader);
         $call!(response_header, ResponseHeader);
         $call!(sync_group_request, SyncGroupRequest);

@@ -93,7 +93,7 @@ fn a_count_beyond_the_frame_is_refused_before_anything_is_reserved() {
         })
     );
     let mut compact = Writer::new();
-    compact.uvarint(u32::MAX);
+    compact.uvarint(i32::MAX as u32);
     let error = MetadataRequest::decode(9, &mut Reader::new(compact.into_bytes()));
     assert!(matches!(error, Err(WireError::Short { .. })), "{error:?}");
 }
@@ -114,25 +114,37 @@ fn a_frame_packed_with_tiny_elements_is_refused() {
 }
 
 #[test]
-fn lengths_and_text_that_cannot_be_are_named() {
-    let mut negative = Writer::new();
-    negative.i16(-7);
-    assert_eq!(
-        Reader::new(negative.into_bytes()).string(false),
-        Err(WireError::Length(-7))
-    );
-    let mut null = Writer::new();
-    null.i16(-1);
-    assert_eq!(
-        Reader::new(null.into_bytes()).string(false),
-        Err(WireError::Null)
-    );
+fn every_negative_length_is_null_as_in_kafka() {
+    let (mut short, mut long, mut compact) = (Writer::new(), Writer::new(), Writer::new());
+    short.i16(-7);
+    long.i32(i32::MIN);
+    // As 32 bits with a sign this is -2, and a compact length is one less.
+    compact.uvarint(u32::MAX - 1);
+    let [short, long, compact] = [short, long, compact].map(|w| Reader::new(w.into_bytes()));
+    for (mut reader, flexible) in [(short, false), (compact.clone(), true)] {
+        assert_eq!(reader.clone().nullable_string(flexible), Ok(None));
+        assert_eq!(reader.string(flexible), Err(WireError::Null));
+    }
+    for (mut reader, flexible) in [(long, false), (compact, true)] {
+        assert_eq!(reader.clone().nullable_bytes(flexible), Ok(None));
+        assert_eq!(
+            reader.clone().nullable_array(flexible, Reader::i8),
+            Ok(None)
+        );
+        assert_eq!(reader.bytes(flexible), Err(WireError::Null));
+    }
+}
+
+#[test]
+fn text_that_is_not_utf8_is_read_as_kafka_reads_it() {
     let mut text = Writer::new();
-    text.bytes(true, &Bytes::from_static(&[0xc3, 0x28]));
-    assert_eq!(
-        Reader::new(text.into_bytes()).string(true),
-        Err(WireError::Utf8)
-    );
+    text.bytes(true, &Bytes::from_static(b"a\xc3\x28\xff"));
+    let read = Reader::new(text.into_bytes()).string(true);
+    assert_eq!(read.as_deref(), Ok("a\u{fffd}(\u{fffd}"));
+}
+
+#[test]
+fn a_variable_length_integer_ends() {
     assert_eq!(
         Reader::new(Bytes::from_static(&[0xff; 6])).uvarint(),
         Err(WireError::Varint)

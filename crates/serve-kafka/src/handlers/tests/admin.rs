@@ -303,7 +303,7 @@ fn producers_that_can_not_be_served_are_told_why() {
         (None, -2, -1, 42),
         (None, -1, -2, 42),
         (Some(""), -1, -1, 42),
-        (Some("t"), -1, -1, 15),
+        (Some("t"), -1, -1, 35),
     ];
     for (transactional, id, epoch, code) in rows {
         let answer = World::new().ask(4, &producer(transactional, id, epoch));

@@ -133,7 +133,7 @@ fn coordinators_are_found_one_or_several() {
 
 #[test]
 fn coordinators_of_other_kinds_are_not_there() {
-    for (version, key_type, code) in [(1, 1, 15), (5, 1, 15), (5, 2, 42), (6, 2, 15), (6, 3, 42)] {
+    for (version, key_type, code) in [(5, 2, 42), (6, 2, 15), (6, 3, 42), (1, 3, 42)] {
         let request = FindCoordinatorRequest {
             key: "g".into(),
             key_type,
@@ -145,6 +145,26 @@ fn coordinators_of_other_kinds_are_not_there() {
         }
         let told = (answer.error_code, answer.node_id);
         assert_eq!(told, (code, -1), "{version} {key_type}");
+    }
+}
+
+/// A producer with a transactional id, or who describes transactions, is to get its refusal from a
+/// node, not to look for one for ever.
+#[test]
+fn every_node_answers_for_transactions() {
+    for version in 1..=6 {
+        let request = FindCoordinatorRequest {
+            key: "t".into(),
+            key_type: 1,
+            coordinator_keys: vec!["t".into()],
+        };
+        let mut answer = world().ask(version, &request);
+        if let Some(one) = answer.coordinators.pop() {
+            (answer.error_code, answer.node_id) = (one.error_code, one.node_id);
+            answer.port = one.port;
+        }
+        let told = (answer.error_code, answer.node_id, answer.port);
+        assert_eq!(told, (0, 1, 9092), "{version}");
     }
 }
 

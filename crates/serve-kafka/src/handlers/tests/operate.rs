@@ -379,3 +379,33 @@ fn the_one_feature_stays_at_its_level() {
     let nothing = World::new().ask(1, &UpdateFeaturesRequest::default());
     assert_eq!((nothing.error_code, nothing.results), (0, vec![]));
 }
+
+/// What Kafka says without an authorizer and without authentication; tools know these codes.
+#[test]
+fn lists_of_rights_and_tokens_are_refused_for_good() {
+    use wire_kafka::messages::create_acls_request::{AclCreation, CreateAclsRequest};
+    use wire_kafka::messages::create_delegation_token_request::CreateDelegationTokenRequest;
+    use wire_kafka::messages::delete_acls_request::{DeleteAclsFilter, DeleteAclsRequest};
+    use wire_kafka::messages::describe_acls_request::DescribeAclsRequest;
+    let mut world = World::new();
+    let described = world.ask(3, &DescribeAclsRequest::default());
+    assert_eq!(described.error_code, 54);
+    let created = world.ask(
+        3,
+        &CreateAclsRequest {
+            creations: vec![AclCreation::default(); 2],
+        },
+    );
+    let codes = created.results.iter().map(|result| result.error_code);
+    assert_eq!(codes.collect::<Vec<_>>(), [54, 54]);
+    let deleted = world.ask(
+        3,
+        &DeleteAclsRequest {
+            filters: vec![DeleteAclsFilter::default()],
+        },
+    );
+    assert_eq!(deleted.filter_results[0].error_code, 54);
+    let token = world.ask(3, &CreateDelegationTokenRequest::default());
+    let told = (token.error_code, token.principal_name.as_str());
+    assert_eq!(told, (64, "ANONYMOUS"));
+}

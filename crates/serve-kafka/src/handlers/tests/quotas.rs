@@ -2,6 +2,7 @@
 
 use crate::testing::{NOW, World, batch, image_with};
 use base::{Now, Refusal};
+use broker::{Bounded, Principal};
 use meta::{Amount, Entity, Image, Whom};
 use shard::Reply;
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ use wire_kafka::messages::create_partitions_request::{
 use wire_kafka::messages::describe_client_quotas_request::{
     ComponentData, DescribeClientQuotasRequest,
 };
+use wire_kafka::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use wire_kafka::messages::fetch_response::FetchResponse;
 use wire_kafka::messages::metadata_request::MetadataRequest;
 use wire_kafka::messages::produce_request::{
     PartitionProduceData, ProduceRequest, TopicProduceData,
@@ -97,6 +100,40 @@ fn a_client_that_sends_too_fast_is_told_and_muted() {
         "its time has come"
     );
     assert!(world.connection.resume_at().is_none());
+}
+
+/// What a client has read too much on one connection it doesn't get on another, and no session
+/// begins with such an answer.
+#[test]
+fn a_client_that_reads_too_fast_gets_nothing_but_the_time_to_wait() {
+    let mut world = world(&[("consumer_byte_rate", 100.0)]);
+    let elsewhere = |world: &World, bytes| {
+        let client = Principal::ANONYMOUS;
+        let (broker, what) = (&world.broker, Bounded::Fetched);
+        broker.charge(NOW, &client, "test", what, bytes)
+    };
+    assert!(elsewhere(&world, 1500.0) > Duration::ZERO);
+    let fetch = FetchRequest {
+        session_epoch: 0,
+        topics: vec![FetchTopic {
+            topic: "orders".to_owned(),
+            partitions: vec![FetchPartition::default()],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let answer = world.ask(12, &fetch);
+    assert!((3_500..5_000).contains(&answer.throttle_time_ms));
+    assert_eq!((answer.error_code, answer.session_id), (0, 0));
+    assert!(answer.responses.is_empty());
+    // Once it owes nothing it is served.
+    world.send(12, &fetch);
+    world.connection.resume(later(31));
+    world.answer_with(Reply::Read(vec![Err(Refusal::UnknownTopic)]));
+    let answer: FetchResponse = world.answer(ApiKey::Fetch, 12);
+    assert_eq!(answer.throttle_time_ms, 0);
+    assert_eq!(answer.responses[0].partitions[0].error_code, 3);
+    assert_ne!(answer.session_id, 0);
 }
 
 #[test]

@@ -53,11 +53,18 @@ fn api_versions_tells_what_is_served() {
         (21, 0, 2),
         (22, 0, 5),
         (23, 0, 4),
+        (29, 0, 3),
+        (30, 0, 3),
+        (31, 0, 3),
         (32, 0, 4),
         (33, 0, 2),
         (34, 0, 2),
         (35, 0, 5),
         (37, 0, 3),
+        (38, 0, 3),
+        (39, 0, 2),
+        (40, 0, 2),
+        (41, 0, 3),
         (42, 0, 2),
         (43, 0, 2),
         (44, 0, 1),
@@ -227,6 +234,13 @@ fn every_admin_version() {
     every_version(
         &m::describe_user_scram_credentials_request::DescribeUserScramCredentialsRequest::default(),
     );
+    every_version(&m::describe_acls_request::DescribeAclsRequest::default());
+    every_version(&m::create_acls_request::CreateAclsRequest::default());
+    every_version(&m::delete_acls_request::DeleteAclsRequest::default());
+    every_version(&m::create_delegation_token_request::CreateDelegationTokenRequest::default());
+    every_version(&m::renew_delegation_token_request::RenewDelegationTokenRequest::default());
+    every_version(&m::expire_delegation_token_request::ExpireDelegationTokenRequest::default());
+    every_version(&m::describe_delegation_token_request::DescribeDelegationTokenRequest::default());
     every_version(&m::push_telemetry_request::PushTelemetryRequest::default());
     every_version(&m::list_config_resources_request::ListConfigResourcesRequest::default());
     every_version(&m::describe_topic_partitions_request::DescribeTopicPartitionsRequest::default());
