@@ -64,6 +64,8 @@ pub const QUORUM_CHECK: Duration = Duration::from_millis(300);
 /// How long a produce or a fetch waits at most for a leader that it can be sent to, when one is
 /// being handed over or elected.
 pub const LEADER_WAIT: Duration = Duration::from_millis(150);
+/// How long whoever made a topic waits at most until its partitions have leaders.
+pub const NEW_TOPIC_LEADER_WAIT: Duration = Duration::from_millis(500);
 /// Most parts of produce requests that one group holds meanwhile.
 pub const HELD_APPENDS_MAX: usize = 10_000;
 /// Groups that a node, as their leader, brings new replicas into at once.

@@ -10,6 +10,7 @@ use crate::cold::{ColdOutcome, ColdRead};
 use crate::counters::Counters;
 use crate::handlers::{self, APIS, Door, Request, Step, Waiting, api_versions};
 use crate::sessions::Sessions;
+use crate::settle::Settling;
 use base::limits::PIPELINE_MAX;
 use base::{Bug, Mono, Now, planted};
 use broker::{Bounded, Broker, Principal, Share};
@@ -27,6 +28,8 @@ use wire_kafka::{ApiKey, Reader, WireError};
 pub const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long a connection waits before it asks the node's budget again.
 const BUDGET_RETRY: Duration = Duration::from_millis(5);
+/// How long it waits before it looks again whether new topics have leaders.
+const SETTLE_RETRY: Duration = Duration::from_millis(5);
 
 /// Why a connection is closed from this side.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +66,7 @@ struct Slot {
 
 enum State {
     Waiting(Waiting),
+    Settling(Settling),
     Ready(Vec<Bytes>),
     Silent,
     Close(String),
@@ -84,6 +88,8 @@ pub struct Connection {
     /// The slots, and the ticket of the first.
     slots: VecDeque<Slot>,
     first_ticket: u64,
+    /// How many slots wait until new topics have leaders.
+    settling: usize,
     held_bytes: usize,
     out: Out,
     out_bytes: usize,
@@ -131,6 +137,7 @@ impl Connection {
             starved: None,
             slots: VecDeque::new(),
             first_ticket: 0,
+            settling: 0,
             held_bytes: 0,
             out: Out::default(),
             out_bytes: 0,
@@ -201,6 +208,7 @@ impl Connection {
     /// and at [`Connection::resume_at`].
     pub fn resume(&mut self, now: Now) {
         self.door.now = now;
+        self.settle();
         self.flush(now);
         while !self.ended && self.has_room() && self.door.muted(now.mono).is_none() {
             match self.next_frame(now) {
@@ -219,7 +227,27 @@ impl Connection {
     pub fn resume_at(&self) -> Option<Mono> {
         let starved = self.starved.as_ref();
         let starved = starved.map(|(_, since)| since.after(BUDGET_RETRY));
-        starved.max(self.door.muted(self.door.now.mono))
+        let later = starved.max(self.door.muted(self.door.now.mono));
+        let settled = (self.settling > 0).then(|| self.door.now.mono.after(SETTLE_RETRY));
+        [later, settled].into_iter().flatten().min()
+    }
+
+    /// Goes on with what waited until new topics have leaders.
+    fn settle(&mut self) {
+        for at in 0..self.slots.len() {
+            if self.settling == 0 {
+                return;
+            }
+            let slot = &mut self.slots[at];
+            if !matches!(slot.state, State::Settling(_)) {
+                continue;
+            }
+            if let State::Settling(settling) = std::mem::replace(&mut slot.state, State::Gone) {
+                self.settling -= 1;
+                let step = Step::Settle(settling).or_now(&self.door);
+                self.put(self.first_ticket + at as u64, step);
+            }
+        }
     }
 
     /// Counts time that this node spent on the client against its quota.
@@ -372,6 +400,10 @@ impl Connection {
                 self.out.cold.push((ticket, read));
                 State::Waiting(waiting)
             }
+            Step::Settle(settling) => {
+                self.settling += 1;
+                State::Settling(settling)
+            }
             Step::Close(reason) => {
                 self.ended = true;
                 State::Close(reason)
@@ -389,7 +421,7 @@ impl Connection {
             self.overtake(now);
         }
         while let Some(slot) = self.slots.front() {
-            if matches!(slot.state, State::Waiting(_)) {
+            if matches!(slot.state, State::Waiting(_) | State::Settling(_)) {
                 return;
             }
             let slot = self.slots.pop_front().expect("there is a first slot");
@@ -398,7 +430,7 @@ impl Connection {
             match slot.state {
                 State::Ready(pieces) => self.leave(now, slot.api, slot.since, pieces),
                 State::Close(reason) => return self.close(reason),
-                State::Waiting(_) | State::Silent | State::Gone => {}
+                State::Waiting(_) | State::Settling(_) | State::Silent | State::Gone => {}
             }
         }
     }
@@ -428,6 +460,7 @@ impl Connection {
         self.ended = true;
         self.counters.closed();
         self.slots.clear();
+        self.settling = 0;
         self.held_bytes = 0;
         self.starved = None;
         self.out.close = Some(Close {

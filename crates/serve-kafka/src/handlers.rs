@@ -54,6 +54,7 @@ mod update_features;
 
 use crate::cold::{ColdOutcome, ColdRead};
 use crate::sessions::Sessions;
+use crate::settle::Settling;
 use base::{Mono, Now, Refusal};
 use broker::{Bounded, Broker, Principal};
 use bytes::Bytes;
@@ -270,6 +271,8 @@ pub(crate) enum Step {
     Wait(Waiting),
     /// A read off the loop is to come back.
     Read(Waiting, ColdRead),
+    /// Topics are to have leaders first.
+    Settle(Settling),
 }
 
 /// What a handler keeps while it waits.

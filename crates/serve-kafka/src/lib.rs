@@ -14,6 +14,7 @@ mod message_set;
 mod recompress;
 pub mod refusals;
 mod sessions;
+mod settle;
 pub mod validate;
 
 #[cfg(test)]

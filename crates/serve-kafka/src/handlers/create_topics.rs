@@ -7,6 +7,7 @@
 use super::describe_configs::source;
 use super::{Api, Door, Request, Step, patience};
 use crate::refusals;
+use crate::settle::Settling;
 use base::{Now, Refusal};
 use broker::{ConfigEntry, TopicSpec};
 use meta::TopicCreated;
@@ -107,6 +108,8 @@ impl Waiting {
             Ok(_) => return Step::Close("the controller answered another question".to_owned()),
             Err(why) => vec![Err(why); topics.len()],
         };
+        let names = made.iter().filter_map(|made| made.as_ref().ok());
+        let names: Vec<String> = names.map(|made| made.name.clone()).collect();
         let results = topics
             .into_iter()
             .zip(made)
@@ -120,11 +123,11 @@ impl Waiting {
                     ..Default::default()
                 },
             });
-        let topics = results.collect();
-        request.answer(&CreateTopicsResponse {
-            topics,
+        let answer = CreateTopicsResponse {
+            topics: results.collect(),
             ..Default::default()
-        })
+        };
+        Settling::step(door, names, move |_| request.answer(&answer))
     }
 }
 

@@ -12,6 +12,7 @@ use super::describe_cluster::CLUSTER_OPERATIONS;
 use super::{Api, Door, Request, Step};
 use crate::hints::node_id;
 use crate::refusals::{self, codes};
+use crate::settle::Settling;
 use base::{NodeId, Now, Refusal, Uuid};
 use broker::{Action, Resource};
 use meta::{Image, PartitionInfo, Topic, names};
@@ -98,9 +99,9 @@ impl Waiting {
             body,
             making,
         } = self;
-        let refused: BTreeMap<&str, i16> = match &reply {
+        let refused: BTreeMap<String, i16> = match &reply {
             Ok(meta::Reply::TopicsCreated(made)) => {
-                let names = making.iter().map(String::as_str).zip(made);
+                let names = making.iter().cloned().zip(made);
                 names
                     .filter_map(|(name, made)| Some((name, code(made.as_ref().err()?))))
                     .collect()
@@ -108,10 +109,15 @@ impl Waiting {
             Ok(_) => BTreeMap::new(),
             Err(why) => making
                 .iter()
-                .map(|name| (name.as_str(), code(why)))
+                .map(|name| (name.clone(), code(why)))
                 .collect(),
         };
-        answer(door, request, &body, &refused)
+        if refused.len() == making.len() {
+            return answer(door, request, &body, &refused);
+        }
+        Settling::step(door, making, move |door| {
+            answer(door, request, &body, &refused)
+        })
     }
 }
 
@@ -132,7 +138,7 @@ fn answer(
     door: &Door,
     request: Request,
     body: &MetadataRequest,
-    refused: &BTreeMap<&str, i16>,
+    refused: &BTreeMap<String, i16>,
 ) -> Step {
     let image = door.broker.image();
     let view = View {
@@ -199,7 +205,7 @@ impl View<'_> {
         &self,
         asked: &[MetadataRequestTopic],
         version: i16,
-        refused: &BTreeMap<&str, i16>,
+        refused: &BTreeMap<String, i16>,
     ) -> Vec<MetadataResponseTopic> {
         let mut seen = BTreeSet::new();
         let mut topics = Vec::with_capacity(asked.len());
@@ -235,7 +241,7 @@ impl View<'_> {
         }
     }
 
-    fn by_name(&self, name: &str, refused: &BTreeMap<&str, i16>) -> MetadataResponseTopic {
+    fn by_name(&self, name: &str, refused: &BTreeMap<String, i16>) -> MetadataResponseTopic {
         let code = match self.image.topic(name) {
             _ if !self.may_see(name) => codes::TOPIC_AUTHORIZATION_FAILED,
             Some(topic) => return self.topic(topic),

@@ -1,11 +1,14 @@
 //! Metadata: what is shown, what is made on the way.
 
-use crate::testing::{TERM, World, id_of, image_with};
-use base::{GroupId, Refusal, Uuid};
+use crate::testing::{NOW, TERM, World, id_of, image_with};
+use base::{GroupId, Now, Refusal, Uuid};
 use meta::{Command as Meta, TopicCreated};
 use shard::{Command, Reply};
 use std::sync::Arc;
+use std::time::Duration;
 use wire_kafka::ApiKey;
+use wire_kafka::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use wire_kafka::messages::create_topics_response::CreateTopicsResponse;
 use wire_kafka::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use wire_kafka::messages::metadata_response::{MetadataResponse, MetadataResponseTopic};
 
@@ -252,6 +255,59 @@ fn a_topic_is_made_on_the_way_and_shown_in_the_first_answer() {
         ]
     );
     assert_eq!(topic(&answer, "fresh").partitions[0].leader_id, 1);
+}
+
+/// There are clients that connect to nowhere when they see a partition without a leader, so
+/// whoever makes a topic is answered when it has leaders, or when that takes too long.
+#[test]
+fn who_makes_a_topic_is_answered_when_it_has_leaders() {
+    let later = |ms| Now {
+        mono: NOW.mono.after(Duration::from_millis(ms)),
+        ..NOW
+    };
+    let create = CreateTopicsRequest {
+        topics: vec![CreatableTopic {
+            name: "fresh".to_owned(),
+            num_partitions: 1,
+            replication_factor: 1,
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    for (by_asking, elected) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut world = World::new();
+        match by_asking {
+            true => world.send(9, &by_name(&["fresh"], true)),
+            false => world.send(7, &create),
+        }
+        world.broker.publish(Arc::new(image_with("fresh", 77)));
+        let made = meta::Reply::TopicsCreated(vec![Ok(made("fresh", 77))]);
+        world.answer_with(Reply::Meta(Ok(made)));
+        assert!(world.frames().is_empty(), "nobody leads it yet");
+        let again = world.connection.resume_at().expect("it is looked again");
+        assert!(again > NOW.mono && again < later(50).mono);
+        let mut expected = 5;
+        if elected {
+            let leads = (GroupId(77), TERM, Some(crate::testing::HERE));
+            world.broker.publish_leaders(&[leads]);
+            world.connection.resume(later(5));
+            expected = 0;
+        } else {
+            world.connection.resume(later(499));
+            assert!(world.connection.take().bytes.is_empty());
+            world.connection.resume(later(500));
+        }
+        assert_eq!(world.connection.resume_at(), None);
+        world.settle();
+        if by_asking {
+            let answer: MetadataResponse = world.answer(ApiKey::Metadata, 9);
+            let partition = &topic(&answer, "fresh").partitions[0];
+            assert_eq!(partition.error_code, expected);
+        } else {
+            let answer: CreateTopicsResponse = world.answer(ApiKey::CreateTopics, 7);
+            assert_eq!(answer.topics[0].error_code, 0);
+        }
+    }
 }
 
 #[test]
