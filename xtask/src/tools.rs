@@ -1,6 +1,7 @@
 //! `cargo xtask interop tools`: Kafka's own command line tools against a running node, compared
 //! with what they printed against real Kafka 4.3.1. Cases and recorded results stand in
-//! `interop/tools`; what differs on purpose is named there with the reason.
+//! `interop/tools`; what differs on purpose is named there with the reason. With `--nodes 3` the
+//! cases are those that take a cluster of three.
 
 use crate::run::{self, checked, flag, only_flags, read, root};
 use crate::server::Target;
@@ -9,6 +10,8 @@ use std::process::{Command, Stdio};
 
 /// What the recorded node was configured with.
 const NODE: [&str; 4] = ["--rack", "RACK1", "--set", "min.insync.replicas=1"];
+/// And each of the three; they have racks of their own.
+const THREE: [&str; 2] = ["--set", "min.insync.replicas=2"];
 
 /// Words before what is drawn at random, or follows from the length of the metadata's log. The
 /// last one is the directory's id of a node in the quorum.
@@ -41,29 +44,40 @@ struct Outcome {
 
 /// Runs the subcommand. `--record` needs the address of a real Kafka.
 pub fn run(args: &[String]) -> Result<(), String> {
-    only_flags(args, &["--bootstrap", "--binary", "--jars"], &["--record"])?;
+    let flags = ["--bootstrap", "--binary", "--jars", "--nodes"];
+    only_flags(args, &flags, &["--record"])?;
+    let nodes = flag(args, "--nodes")?.unwrap_or(1);
+    let (suffix, how) = match nodes {
+        1 => ("", &NODE[..]),
+        _ => ("-3", &THREE[..]),
+    };
     let here = root().join("interop/tools");
-    let cases = cases(&read(&here.join("cases.txt"))?);
+    let cases = cases(&read(&here.join(format!("cases{suffix}.txt")))?);
     let cache = run::target_directory()?.join("interop/tools");
     std::fs::create_dir_all(&cache).map_err(|e| format!("{}: {e}", cache.display()))?;
     let jars = match flag::<String>(args, "--jars")? {
-        Some(jars) => jars,
+        Some(jars) => absolute(&jars)?,
         None => fetch(&here, &cache)?,
     };
     let record = args.iter().any(|arg| arg == "--record");
     if record && flag::<String>(args, "--bootstrap")?.is_none() {
         return Err("usage: --record needs --bootstrap of a real Kafka".into());
     }
-    let target = Target::of(args, &cache.join("data"), 1, &NODE)?;
+    let target = Target::of(args, &cache.join("data"), nodes, how)?;
     let bootstrap = &target.bootstrap;
     let outcomes = outcomes(&tools(&here, &jars, bootstrap, &cases)?, bootstrap);
     target.release()?;
-    let expected = here.join("expected.txt");
+    let expected = here.join(format!("expected{suffix}.txt"));
     if record {
         let text: String = outcomes.iter().map(written).collect();
         return std::fs::write(&expected, text).map_err(|e| format!("{}: {e}", expected.display()));
     }
     compare(&cases, &self::outcomes(&read(&expected)?, ""), &outcomes)
+}
+
+fn absolute(path: &str) -> Result<String, String> {
+    let path = std::path::absolute(path).map_err(|e| format!("{path}: {e}"))?;
+    Ok(path.display().to_string())
 }
 
 fn cases(text: &str) -> Vec<Case> {
@@ -102,8 +116,10 @@ pub fn fetch(here: &Path, cache: &Path) -> Result<String, String> {
 fn tools(here: &Path, jars: &str, bootstrap: &str, cases: &[Case]) -> Result<String, String> {
     let mut child = Command::new("java")
         .args(["-Xmx400m", "-XX:+UseSerialGC", "-cp", &format!("{jars}/*")])
-        .arg(here.join("Tools.java"))
+        .arg("Tools.java")
         .arg(bootstrap)
+        // Cases name files that lie there.
+        .current_dir(here)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -150,8 +166,14 @@ fn is_trace(line: &str) -> bool {
 
 fn plain(line: &str, bootstrap: &str) -> String {
     let mut line = line.to_owned();
-    if let Some((_, port)) = bootstrap.rsplit_once(':') {
-        line = line.replace(bootstrap, "ADDRESS").replace(port, "PORT");
+    let ports = bootstrap
+        .split(',')
+        .filter_map(|address| address.rsplit_once(':'));
+    for (at, (_, port)) in ports.enumerate() {
+        if at == 0 {
+            line = line.replace(bootstrap, "ADDRESS");
+        }
+        line = line.replace(port, "PORT");
     }
     let words = line.split_whitespace().collect::<Vec<_>>();
     let mut out: Vec<String> = Vec::new();
@@ -163,14 +185,19 @@ fn plain(line: &str, bootstrap: &str) -> String {
         };
         out.push(word);
     }
-    let line = out.join(" ");
-    match line.split_once("\"logDir\":\"") {
-        Some((head, tail)) => {
-            let rest = tail.split_once('"').map_or("", |(_, rest)| rest);
-            format!("{head}\"logDir\":\"DIRECTORY\"{rest}")
-        }
-        None => line,
+    let line = without(&out.join(" "), "\"logDir\":\"", '"');
+    without(&line, "\"log_dirs\":[\"/", ']')
+}
+
+/// A line without the directories that stand between `open` and `close`.
+fn without(line: &str, open: &str, close: char) -> String {
+    let mut parts = line.split(open);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.split_once(close).map_or("", |(_, rest)| rest);
+        out.push_str(&format!("{open}DIRECTORY{close}{rest}"));
     }
+    out
 }
 
 /// A word without what is drawn or told by a clock: 13 digits are milliseconds; 36 hexadecimal digits and dashes, or 22 digits

@@ -31,6 +31,17 @@ fn what_is_never_the_same_twice_is_left_out() {
             "1"
         )]
     );
+    let three = "127.0.0.1:27101,127.0.0.1:27102";
+    let told = plain(&format!("{three} is 1 27101 and 2 27102"), three);
+    assert_eq!(told, "ADDRESS is 1 PORT and 2 PORT");
+    let current = plain(
+        r#"{"a":0,"log_dirs":["/x/1","/x/2"]},{"a":1,"log_dirs":["any"]}"#,
+        "",
+    );
+    assert_eq!(
+        current,
+        r#"{"a":0,"log_dirs":["/DIRECTORY]},{"a":1,"log_dirs":["any"]}"#
+    );
     let json = plain("{\"logDir\":\"/a/b\"}]", "x:1");
     assert_eq!(json, "{\"logDir\":\"DIRECTORY\"}]");
     let again: String = all.iter().map(written).collect();
