@@ -225,13 +225,12 @@ impl BatchHeader {
     }
 
     /// When its first record was written: as the producer says, or the leader where the topic has
-    /// it so.
+    /// it so. Of a batch that was compacted only the last time is left.
     pub fn written(&self) -> WallMs {
-        let by_leader = self.attributes & 0x8 != 0;
-        WallMs(if by_leader {
-            self.max_timestamp
-        } else {
-            self.base_timestamp
+        let first_is_gone = self.has_append_time() || self.delete_horizon().is_some();
+        WallMs(match first_is_gone {
+            true => self.max_timestamp,
+            false => self.base_timestamp,
         })
     }
 
