@@ -43,10 +43,10 @@ pub trait Disk: Send + Sync {
         }
         outcome
     }
-    /// Makes everything durable that was written below a directory, bytes and names, all in one go.
-    /// False, and nothing is promised, where that can't be done, or couldn't be relied on: then each
-    /// file is to be synced, and each directory.
-    fn sync_below(&self, _dir: &str) -> io::Result<bool> {
+    /// Makes everything durable that was written below a directory, bytes and names of so many files,
+    /// all in one go. False, and nothing is promised, where that can't be done, couldn't be relied on,
+    /// or isn't worth it for so few: then each file is to be synced, and each directory.
+    fn sync_below(&self, _dir: &str, _files: usize) -> io::Result<bool> {
         Ok(false)
     }
     /// Bytes that can still be written.

@@ -61,7 +61,7 @@ impl Flush {
         if nothing {
             return Ok(());
         }
-        if wal::sync_below(&*self.disk, GROUPS)? {
+        if wal::sync_below(&*self.disk, GROUPS, self.dirty.files.len())? {
             mark(Mark::SyncedAtOnce);
             return Ok(());
         }

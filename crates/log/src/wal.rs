@@ -279,10 +279,10 @@ pub(crate) fn sync_many(
 }
 
 /// As [`sync`], for everything below a directory. False if the files have to be synced one by one.
-pub(crate) fn sync_below(disk: &dyn Disk, dir: &str) -> Result<bool, Fault> {
-    match disk.sync_below(dir) {
+pub(crate) fn sync_below(disk: &dyn Disk, dir: &str, files: usize) -> Result<bool, Fault> {
+    match disk.sync_below(dir, files) {
         Err(_) if planted(Bug::RetryFailedSync) => {
-            let _ = disk.sync_below(dir);
+            let _ = disk.sync_below(dir, files);
             Ok(true)
         }
         done => done.map_err(|source| {

@@ -11,6 +11,10 @@ use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+/// Files for which the whole filesystem is synced. For fewer it would be a bad bargain: it waits for
+/// what other programs wrote, too.
+const FILES_AT_ONCE_MIN: usize = 64;
+
 /// A data directory. All paths are relative to its root and stay inside of it.
 pub struct DataDir {
     root: PathBuf,
@@ -109,10 +113,10 @@ impl Disk for DataDir {
         self.syncer.sync_all(files)
     }
 
-    fn sync_below(&self, dir: &str) -> io::Result<bool> {
+    fn sync_below(&self, dir: &str, files: usize) -> io::Result<bool> {
         match &self.whole {
-            Some(whole) => whole.sync(&self.path(dir)?),
-            None => Ok(false),
+            Some(whole) if files >= FILES_AT_ONCE_MIN => whole.sync(&self.path(dir)?),
+            _ => Ok(false),
         }
     }
 

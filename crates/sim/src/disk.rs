@@ -335,7 +335,7 @@ impl Disk for SimDisk {
         state.names.sync(dir)
     }
 
-    fn sync_below(&self, dir: &str) -> io::Result<bool> {
+    fn sync_below(&self, dir: &str, _: usize) -> io::Result<bool> {
         let mut state = self.alive()?;
         // Not every filesystem can: the same node meets both.
         if state.random.percent(50) {

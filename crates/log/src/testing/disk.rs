@@ -395,7 +395,7 @@ impl Disk for MemDisk {
         Ok(())
     }
 
-    fn sync_below(&self, dir: &str) -> io::Result<bool> {
+    fn sync_below(&self, dir: &str, _: usize) -> io::Result<bool> {
         if !self.state().syncs_at_once {
             return Ok(false);
         }

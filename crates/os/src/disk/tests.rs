@@ -251,10 +251,20 @@ fn a_journal_takes_sectors_and_bits_of_them_and_gives_back_both() {
 fn a_directory_on_another_filesystem_is_not_synced_with_the_rest() {
     let (_temp, disk) = disk("below");
     disk.create_dir("here").expect("made");
-    let can = disk.sync_below("here").expect("nothing fails");
-    let missing = disk.sync_below("missing").map_err(|e| e.kind());
+    let can = disk
+        .sync_below("here", FILES_AT_ONCE_MIN)
+        .expect("nothing fails");
+    let missing = disk
+        .sync_below("missing", FILES_AT_ONCE_MIN)
+        .map_err(|e| e.kind());
     assert!(missing == Err(ErrorKind::NotFound) || !can);
     // Another filesystem, as every Linux has it.
     std::os::unix::fs::symlink("/proc", disk.root().join("there")).expect("made");
-    assert!(!disk.sync_below("there").expect("nothing fails"));
+    assert!(
+        !disk
+            .sync_below("there", FILES_AT_ONCE_MIN)
+            .expect("nothing fails")
+    );
+    let few = disk.sync_below("here", FILES_AT_ONCE_MIN - 1);
+    assert!(!few.expect("nothing fails"), "a few are synced one by one");
 }

@@ -42,7 +42,7 @@ fn what_lies_below_a_directory_that_was_synced_whole_survives() {
             let file = disk.open(path, Open::OrCreate).unwrap();
             file.write_at(&[&[7; 2000]], 0).unwrap();
         }
-        let done = disk.sync_below("all").unwrap();
+        let done = disk.sync_below("all", 3).unwrap();
         disk.power_loss();
         if done {
             synced += 1;
