@@ -266,8 +266,7 @@ impl Replica {
             term_starts: log.term_starts(),
             tail,
         };
-        let committed = log.committed();
-        assert_eq!(committed, state.commit, "recovery commits what is known");
+        assert_eq!(log.committed(), state.commit, "as recovered");
         log.settled(log.last_index());
         log.roll_at(policy.segment_bytes, policy.segment_ms);
         let high = log.next_offset_of(state.commit);
