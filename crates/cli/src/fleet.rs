@@ -15,7 +15,7 @@ use crate::output::{self, Table};
 use carry::Carrier;
 use plan::{Goal, Move, Partition};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use survey::{Name, Survey};
 use wire_kafka::messages::unregister_broker_request::UnregisterBrokerRequest;
 
@@ -43,7 +43,10 @@ pub fn show_plan(args: &Plan) -> Result<(), Trouble> {
 pub fn rebalance(args: &Rebalance) -> Result<(), Trouble> {
     let (mut cluster, survey) = look(&args.pace.target)?;
     let moves = decide(&survey, Goal::Rebalance)?;
-    carry_out(&mut cluster, &args.pace, &survey, moves)
+    let moving: BTreeSet<Name> = moves.iter().map(|m| name_of(&m.partition)).collect();
+    let mut leaders = survey.led_by_others();
+    leaders.retain(|name, _| !moving.contains(name));
+    carry_out(&mut cluster, &args.pace, &survey, moves, leaders)
 }
 
 /// `flotilla cluster drain`.
@@ -59,7 +62,7 @@ pub fn drain(args: &Drain) -> Result<(), Trouble> {
     if !args.pace.dry_run {
         cordon(&mut cluster, args.node, true, target)?;
     }
-    carry_out(&mut cluster, &args.pace, &survey, moves)?;
+    carry_out(&mut cluster, &args.pace, &survey, moves, BTreeMap::new())?;
     if args.pace.dry_run {
         return Ok(());
     }
@@ -156,7 +159,7 @@ pub fn reassign(args: &Reassign) -> Result<(), Trouble> {
             moves.push(Move { partition, target });
         }
     }
-    carry_out(&mut cluster, &args.pace, &survey, moves)
+    carry_out(&mut cluster, &args.pace, &survey, moves, BTreeMap::new())
 }
 
 fn cancel(cluster: &mut Cluster, args: &Reassign, survey: &Survey) -> Result<(), Trouble> {
@@ -280,9 +283,14 @@ fn carry_out(
     pace: &Pace,
     survey: &Survey,
     moves: Vec<Move>,
+    leaders: BTreeMap<Name, i32>,
 ) -> Result<(), Trouble> {
     if pace.dry_run {
-        return show(&pace.target, &moves);
+        show(&pace.target, &moves)?;
+        return match pace.target.output {
+            Output::Json => Ok(()),
+            Output::Text => output::text(&to_lead(leaders.len())),
+        };
     }
     let begun: BTreeSet<Name> = moves.iter().map(|m| name_of(&m.partition)).collect();
     let mut all = moves;
@@ -298,10 +306,10 @@ fn carry_out(
             }),
     );
     if pace.target.output == Output::Text {
-        output::text(&summary(&all))?;
+        output::text(&format!("{}{}", summary(&all), to_lead(leaders.len())))?;
     }
     let nothing = all.is_empty();
-    let report = Carrier::new(cluster, pace, all).run()?;
+    let report = Carrier::new(cluster, pace, all, leaders).run()?;
     if pace.target.output == Output::Json {
         return output::json(&json!({ "partitions": report.moved, "bytes": report.bytes }));
     }
@@ -343,6 +351,15 @@ fn show(target: &Target, moves: &[Move]) -> Result<(), Trouble> {
         text.push_str(&table.text());
     }
     output::text(&text)
+}
+
+/// Partitions that are led by another replica than their first one.
+fn to_lead(count: usize) -> String {
+    let partitions = output::counted(count as u64, "partition");
+    match count {
+        0 => String::new(),
+        _ => format!("{partitions} will be led by the first replica again\n"),
+    }
 }
 
 fn summary(moves: &[Move]) -> String {

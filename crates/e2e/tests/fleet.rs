@@ -116,6 +116,18 @@ fn a_node_joins_takes_its_share_and_others_are_emptied_under_load() {
     load.progress(BATCHES_BETWEEN)
         .expect("the load on three nodes");
 
+    // A node that was away leads nothing until it is asked to.
+    fleet.leave(1).expect("it stops in good order");
+    fleet.restart(1);
+    tool.run(&["cluster", "health", "--wait"]).ok();
+    tool.run(&["cluster", "rebalance", "--timeout", "60"]).ok();
+    for node in json(&tool, &["cluster", "nodes"])
+        .as_array()
+        .expect("nodes")
+    {
+        assert_eq!(node["leads"], node["preferred"], "{node}");
+    }
+
     let history = load.finish().expect("everything reads back");
     assert_eq!(judge::problems(&history), Vec::<String>::new());
     let mut read = tool.consume("bulk");

@@ -44,6 +44,8 @@ pub struct Carrier<'a> {
     to_lead: BTreeMap<Name, i32>,
     lost: Vec<Name>,
     count: usize,
+    /// Steps in all: three a move, one a partition that only gets its first replica as leader.
+    steps: usize,
     bytes: u64,
     bytes_done: u64,
     shown: Shown,
@@ -59,16 +61,22 @@ pub struct Report {
 }
 
 impl<'a> Carrier<'a> {
-    /// Will carry these out.
-    pub fn new(cluster: &'a mut Cluster, pace: &'a Pace, moves: Vec<Move>) -> Carrier<'a> {
+    /// Will carry these out, and have partitions led by their first replicas.
+    pub fn new(
+        cluster: &'a mut Cluster,
+        pace: &'a Pace,
+        moves: Vec<Move>,
+        to_lead: BTreeMap<Name, i32>,
+    ) -> Carrier<'a> {
         Carrier {
+            steps: moves.len() * 3 + to_lead.len(),
             cluster,
             pace,
             count: moves.len(),
             bytes: moves.iter().map(Move::bytes).sum(),
             waiting: moves.into(),
             flying: BTreeMap::new(),
-            to_lead: BTreeMap::new(),
+            to_lead,
             lost: Vec::new(),
             bytes_done: 0,
             shown: Shown::default(),
@@ -111,7 +119,7 @@ impl<'a> Carrier<'a> {
     /// Things done, to see whether there is progress.
     fn ahead(&self) -> usize {
         let left = self.waiting.len() * 3 + self.flying.len() * 2 + self.to_lead.len();
-        self.count * 3 - left
+        self.steps - left
     }
 
     fn copied(&self) -> u64 {

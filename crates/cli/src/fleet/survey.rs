@@ -172,6 +172,15 @@ impl Survey {
         self.placed.iter().map(partition).collect()
     }
 
+    /// Partitions that stay where they are and aren't led by their first replica, with that one.
+    pub fn led_by_others(&self) -> BTreeMap<Name, i32> {
+        let first = |placed: &Placed| placed.replicas.first().copied();
+        let other = |placed: &&Placed| !placed.moving && first(placed) != Some(placed.leader);
+        let all = self.placed.iter().filter(|(_, placed)| other(placed));
+        all.filter_map(|(name, placed)| Some((name.clone(), first(placed)?)))
+            .collect()
+    }
+
     /// Partitions of which a node has a replica, also one that is about to go.
     pub fn on(&self, node: i32) -> Vec<&Name> {
         let here =

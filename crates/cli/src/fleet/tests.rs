@@ -64,3 +64,20 @@ fn changes_are_read_as_people_and_kafka_s_tool_write_them() {
     assert!(from_file("{}").is_err());
     assert!(from_file(r#"{"partitions":[{"topic":"a"}]}"#).is_err());
 }
+
+#[test]
+fn partitions_that_are_led_by_another_replica_get_their_first_one_back() {
+    let mut survey = survey();
+    let placed = |leader| Placed {
+        replicas: vec![1, 2],
+        leader,
+        ..Placed::default()
+    };
+    for (index, leader) in [(1, 1), (2, 2), (3, -1)] {
+        survey
+            .placed
+            .insert(("t".to_owned(), index), placed(leader));
+    }
+    let wanted = [(("t".to_owned(), 2), 1), (("t".to_owned(), 3), 1)];
+    assert_eq!(survey.led_by_others(), BTreeMap::from(wanted));
+}
