@@ -27,43 +27,30 @@ const ONE_CODE: i16 = 2;
 fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
     let body = UpdateFeaturesRequest::decode(request.version, reader)?;
     let node = door.broker.controller().unwrap_or(door.broker.node());
-    let checked: Vec<(String, Result<(), String>)> = body
-        .feature_updates
-        .into_iter()
-        .map(|update| {
-            let checked = check(&update, request.version, &node.to_string());
-            (update.feature, checked)
-        })
-        .collect();
-    let first_wrong = checked.iter().find_map(|(_, part)| part.as_ref().err());
-    let whole = first_wrong.map(|why| {
-        format!(
-            "The update failed for all features since the following feature had an error: {why}"
-        )
-    });
-    if request.version >= ONE_CODE {
+    let updates = &body.feature_updates;
+    let wrong = updates
+        .iter()
+        .find_map(|update| check(update, request.version, &node.to_string()).err());
+    // One that is refused fails all, in every version; so it is in Kafka 4.
+    if let Some(why) = wrong {
         return Ok(request.answer(&UpdateFeaturesResponse {
-            error_code: match whole {
-                Some(_) => codes::INVALID_UPDATE_VERSION,
-                None => codes::NONE,
-            },
-            error_message: whole,
+            error_code: codes::INVALID_UPDATE_VERSION,
+            error_message: Some(format!(
+                "The update failed for all features since the following feature had an error: {why}"
+            )),
             ..Default::default()
         }));
     }
-    let results = checked.into_iter().map(|(feature, part)| {
-        let why = part.err().or_else(|| whole.clone());
-        UpdatableFeatureResult {
-            feature,
-            error_code: match why {
-                Some(_) => codes::INVALID_UPDATE_VERSION,
-                None => codes::NONE,
-            },
-            error_message: why,
-        }
+    let each = body.feature_updates.into_iter();
+    let results = each.map(|update| UpdatableFeatureResult {
+        feature: update.feature,
+        ..Default::default()
     });
     Ok(request.answer(&UpdateFeaturesResponse {
-        results: results.collect(),
+        results: match request.version {
+            ONE_CODE.. => Vec::new(),
+            _ => results.collect(),
+        },
         ..Default::default()
     }))
 }
