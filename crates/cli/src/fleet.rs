@@ -308,7 +308,7 @@ fn carry_out(
     if pace.target.output == Output::Text {
         output::text(&format!("{}{}", summary(&all), to_lead(leaders.len())))?;
     }
-    let nothing = all.is_empty();
+    let nothing = all.is_empty() && leaders.is_empty();
     let report = Carrier::new(cluster, pace, all, leaders).run()?;
     if pace.target.output == Output::Json {
         return output::json(&json!({ "partitions": report.moved, "bytes": report.bytes }));

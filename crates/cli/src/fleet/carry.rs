@@ -95,7 +95,9 @@ impl<'a> Carrier<'a> {
             self.launch(&placed, deadline)?;
             self.elect(&placed, deadline)?;
             self.measure(deadline);
-            self.show();
+            if self.count > 0 {
+                self.show();
+            }
             let now = (self.ahead(), self.copied());
             if now != last {
                 (last, deadline) = (now, Deadline::after(patience));
