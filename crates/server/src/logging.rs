@@ -1,15 +1,20 @@
 //! The node's own messages: to standard error or to a file that is put aside when it is large or
 //! old, for people or for machines. What is said is not decided here.
 
+mod repeats;
+
 use crate::config;
 use base::Mono;
 use broker::settings::Logging;
+use repeats::Repeats;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
-use std::sync::Mutex;
-use tracing_subscriber::EnvFilter;
+use std::sync::{LazyLock, Mutex};
+use tracing_subscriber::fmt::layer;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, registry};
 
 /// A file of messages can't be written.
 #[derive(Debug, thiserror::Error)]
@@ -32,16 +37,23 @@ pub fn start(logging: &Logging) -> Result<(), LogFileError> {
             (BoxMakeWriter::new(Mutex::new(file)), false)
         }
     };
-    let messages = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .with_ansi(colours);
-    if logging.json {
-        messages.json().flatten_event(true).init();
+    let messages = layer().with_writer(writer).with_ansi(colours);
+    let messages = if logging.json {
+        messages.json().flatten_event(true).boxed()
     } else {
-        messages.init();
-    }
+        messages.boxed()
+    };
+    let messages = messages.with_filter(&*REPEATS);
+    registry().with(filter).with(messages).init();
     Ok(())
+}
+
+/// What was said lately, so that nothing is said too often.
+static REPEATS: LazyLock<Repeats> = LazyLock::new(Repeats::default);
+
+/// Says now and then what wasn't written because it repeated itself. Doesn't end.
+pub async fn tell_repeats() {
+    REPEATS.tell().await;
 }
 
 /// A file that is put aside as `NAME.1` when it is large or old, `NAME.1` as `NAME.2` and so on.

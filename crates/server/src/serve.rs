@@ -61,6 +61,7 @@ pub fn run(mut settings: Settings) -> Result<(), StartError> {
             what: "the runtime",
             source,
         })?;
+    runtime.spawn(crate::logging::tell_repeats());
     let outcome = runtime.block_on(node(settings, &home, sockets));
     // Whatever still runs there has nothing left to lose.
     runtime.shutdown_background();

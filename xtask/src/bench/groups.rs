@@ -50,7 +50,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
         }
     }
     if args.iter().any(|arg| arg == "--write") {
-        let machine = super::machine::facts(&tools.data)?;
+        let machine = super::machine::facts(&target_directory()?)?;
         let path = root().join("docs/bench-groups.md");
         let text = page::page(&store, &machine);
         std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 const MIB: f64 = 1024.0 * 1024.0;
 /// Seconds of a quiet cluster or of idle groups that are looked at.
 const SECONDS: u64 = 30;
-/// Seconds in which a new cluster comes to rest.
-const REST: Duration = Duration::from_secs(10);
+/// Time in which a new cluster comes to rest.
+const REST: Duration = Duration::from_secs(30);
 
 /// One section of the page.
 pub struct Case {
