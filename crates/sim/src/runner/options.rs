@@ -59,6 +59,11 @@ impl Options {
                 other => return Err(format!("{USAGE}\n{other} is not known")),
             }
         }
+        if options.bug.is_some() && options.seed.is_none() && !options.planted {
+            return Err(format!(
+                "{USAGE}\n--bug wants --planted, to see whether it is caught, or a --seed to plant it in"
+            ));
+        }
         Ok(options)
     }
 }
@@ -100,10 +105,18 @@ mod tests {
         assert_eq!(parse("--seeds 5..9").unwrap().seeds, 5..9);
         assert_eq!(parse("--count 7 --jobs 1").unwrap().seeds, 0..7);
         assert_eq!(
-            parse("--bug SkipLogMatching").unwrap().bug,
+            parse("--planted --bug SkipLogMatching").unwrap().bug,
             Some(base::Bug::SkipLogMatching)
         );
-        for line in ["--seeds 5", "--count x", "--what", "--seed", "--bug No"] {
+        let alone = "--bug SkipLogMatching --seeds 5..9";
+        for line in [
+            "--seeds 5",
+            "--count x",
+            "--what",
+            "--seed",
+            "--bug No",
+            alone,
+        ] {
             assert!(parse(line).unwrap_err().starts_with("usage"), "{line}");
         }
     }
