@@ -295,6 +295,20 @@ fn one_node_leads_at_once_and_answers() {
 }
 
 #[test]
+fn a_batch_that_is_larger_than_what_may_wait_is_let_in_alone() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let group = c.create_topic(1);
+    c.run(Duration::from_secs(1));
+    let leader = c.leader(group).expect("a leader within a second");
+    let huge = "x".repeat(base::limits::UNCOMMITTED_GROUP_BYTES as usize + 1);
+    for offset in 0..2 {
+        let appended = c.append(leader, group, batch(1, offset, &huge));
+        assert_eq!(appended, Ok(Offset(i64::from(offset))));
+    }
+}
+
+#[test]
 fn three_nodes_elect_replicate_and_survive_their_leader() {
     let mut c = Cluster::new(3);
     c.run(Duration::from_secs(2));

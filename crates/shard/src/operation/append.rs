@@ -94,8 +94,10 @@ impl Shard {
             )));
         }
         let bytes = append.batch.len() as u64;
-        if replica.uncommitted_bytes + bytes > limits::UNCOMMITTED_GROUP_BYTES
-            || self.uncommitted_bytes + bytes > limits::UNCOMMITTED_NODE_BYTES
+        // A batch that is larger than a bound is let in alone: waiting would not make it smaller.
+        let is_over = |waiting: u64, most: u64| waiting > 0 && waiting + bytes > most;
+        if is_over(replica.uncommitted_bytes, limits::UNCOMMITTED_GROUP_BYTES)
+            || is_over(self.uncommitted_bytes, limits::UNCOMMITTED_NODE_BYTES)
         {
             return Err(Refusal::Busy("too many bytes wait for their commit".into()));
         }
