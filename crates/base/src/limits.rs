@@ -52,6 +52,8 @@ pub const APPEND_MESSAGES_IN_FLIGHT: usize = 64;
 pub const REMOVAL_HELD_BYTES: u64 = 64 * 1024 * 1024;
 /// How long a leader waits for the answer to a snapshot before it asks the follower again.
 pub const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a follower waits for a piece of a snapshot's records before it asks again.
+pub const PREFIX_PATIENCE: Duration = Duration::from_millis(500);
 /// How often a node speaks to each peer at least.
 pub const NODE_HEARTBEAT: Duration = Duration::from_millis(100);
 /// A leader node silent for this long and a seeded part of [`ELECTION_JITTER`] is presumed lost.

@@ -79,6 +79,12 @@ names! {
         SnapshotWithoutOffset,
         /// A snapshot that is lost is never sent again.
         SnapshotNeverFails,
+        /// A snapshot of a compacted log says that nothing lies in front of its first entry.
+        SnapshotWithoutItsPrefix,
+        /// A snapshot is taken once the first of its records are there.
+        ImportCutShort,
+        /// A snapshot is taken before its records are synced.
+        InstalledBeforeSync,
         /// A checkpoint leaves out where a log starts.
         StartNotCheckpointed,
         /// DeleteRecords is answered before its entry is committed.
@@ -109,8 +115,6 @@ names! {
         GivenBeforeReleased,
         /// Compaction takes away the last record of some keys.
         CompactionDropsLast,
-        /// Compaction reaches up to what is committed, not up to what all replicas have.
-        CompactAboveFloor,
         /// Segments are replaced by such as aren't on disk yet.
         SwitchBeforeSync,
         /// Compaction takes markers of deleted keys away at once.
@@ -221,6 +225,18 @@ names! {
         SnapshotReplaced,
         /// A snapshot was given up and the follower asked again.
         SnapshotFailed,
+        /// A follower began to fetch the records of a snapshot.
+        SnapshotFetched,
+        /// A snapshot with records took the place of a log.
+        SnapshotWithRecords,
+        /// Records of a snapshot were asked for again.
+        SnapshotAskedAgain,
+        /// A snapshot's records were fetched in vain: another leader, another term, another log.
+        SnapshotAborted,
+        /// A leader had other records by the time that a follower asked for those of its snapshot.
+        SnapshotGone,
+        /// A rewrite waited until a follower has what it would rewrite.
+        CompactionWaited,
         /// A new replica began as a learner.
         LearnerAdded,
         /// A group had two electorates.

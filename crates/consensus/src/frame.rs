@@ -7,6 +7,7 @@
 //! stamps lie in the first part, so no byte goes unsummed. A frame that doesn't add up is dropped.
 
 use crate::message::Message;
+use crate::prefix::{PrefixAsk, PrefixPiece};
 use base::batch::{BatchHeader, HEADER_BYTES};
 use base::checksum::crc32c;
 use base::{Batch, GroupId, NodeId, RaftIndex, Term};
@@ -87,6 +88,10 @@ pub enum Item {
         /// The answer, encoded by its machine; none if this node isn't the controller.
         reply: Option<Bytes>,
     },
+    /// A follower asks for records that a snapshot of this group stands for.
+    AskPrefix(GroupId, PrefixAsk),
+    /// Its leader's answer.
+    Prefix(GroupId, PrefixAsk, PrefixPiece),
 }
 
 /// What a node has heard of another one: its start, the version of its led set, its heartbeats.
@@ -120,6 +125,8 @@ const ITEM_DISOWN: u8 = 2;
 const ITEM_FORWARD: u8 = 3;
 const ITEM_ANSWER: u8 = 4;
 const ITEM_HAND_OVER: u8 = 5;
+const ITEM_ASK_PREFIX: u8 = 6;
+const ITEM_PREFIX: u8 = 7;
 /// Bytes of one change of a led set.
 const CHANGE_BYTES: usize = 13;
 /// The least bytes of who is behind in one of them.
@@ -128,6 +135,17 @@ const BEHIND_BYTES_MIN: usize = 8;
 const NODE_BYTES: usize = 4;
 /// The least bytes of an item.
 const ITEM_BYTES_MIN: usize = 9;
+
+impl Item {
+    /// Bytes of the batches, or of the snapshot, that it carries.
+    pub fn payload_bytes(&self) -> u64 {
+        match self {
+            Item::Raft(_, message) => message.payload_bytes(),
+            Item::Prefix(_, _, piece) => piece.bytes(),
+            _ => 0,
+        }
+    }
+}
 
 impl Frame {
     /// Lays it out. Large batch bodies stay shared slices.
@@ -236,6 +254,17 @@ fn encode_item(item: &Item, wide: bool, out: &mut Writer) {
             out.u8(u8::from(reply.is_some()));
             out.bytes(reply.as_ref().unwrap_or(&Bytes::new()));
         }
+        Item::AskPrefix(group, ask) => {
+            out.u8(ITEM_ASK_PREFIX);
+            out.u64(group.0);
+            ask.encode(out);
+        }
+        Item::Prefix(group, ask, piece) => {
+            out.u8(ITEM_PREFIX);
+            out.u64(group.0);
+            ask.encode(out);
+            piece.encode(out);
+        }
     }
 }
 
@@ -316,6 +345,11 @@ fn decode_item(r: &mut Reader, wide: bool) -> Result<Item, FrameError> {
                 index,
                 reply: some.then_some(reply),
             }
+        }
+        ITEM_ASK_PREFIX => Item::AskPrefix(GroupId(r.u64()?), PrefixAsk::decode(r)?),
+        ITEM_PREFIX => {
+            let group = GroupId(r.u64()?);
+            Item::Prefix(group, PrefixAsk::decode(r)?, PrefixPiece::decode(r)?)
         }
         _ => return Err(FrameError::Malformed("item kind")),
     })

@@ -13,6 +13,7 @@ mod entry;
 mod frame;
 mod group;
 mod message;
+mod prefix;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -23,4 +24,5 @@ pub use group::{
     Contradiction, Group, Install, PeerProgress, ProposeError, Ready, Restored, RestoredEntry, Role,
 };
 pub use message::Message;
+pub use prefix::{PrefixAsk, PrefixPiece};
 pub use store::ColdEntries;

@@ -16,7 +16,7 @@ mod segment;
 mod start;
 
 use fresh::Fresh;
-pub(crate) use image::{GroupImage, SegmentImage};
+pub(crate) use image::{GroupImage, SegmentImage, read_many};
 pub(crate) use segment::{Rewritten, Segment};
 use start::Front;
 pub use start::SegmentFacts;
@@ -290,8 +290,8 @@ impl GroupLog {
         Place { segment, pos }
     }
 
-    /// True if the next batch begins a segment: the last one would grow too long or is too old,
-    /// or all of it lies before a start that was asked for.
+    /// True if the next batch begins a segment: the last one would grow too long or is too old, or
+    /// was imported, or all of it lies before a start that was asked for.
     ///
     /// The last holds although that start may not be committed yet: once it is, the last segment
     /// may go, and whether it goes before or after the next batch is appended must not change
@@ -303,15 +303,15 @@ impl GroupLog {
         };
         let fits = used as usize + header.total_len() <= self.settings.segment_bytes as usize;
         let old = last.begun.is_older(header.max_timestamp, self.segment_ms);
-        used > 0 && (!fits || old || self.start_asked_at_end())
+        used > 0 && (last.is_sealed() || !fits || old || self.start_asked_at_end())
     }
 
     /// Whether a batch that lies at `place` begins a segment; `None` if the next one can't lie there.
     fn rolls_for(&self, place: Place) -> Option<bool> {
-        let goes_on = self
-            .segments
-            .last()
-            .is_some_and(|last| last.base == place.segment && place.pos == self.segment_len());
+        let goes_on = self.segments.last().is_some_and(|last| {
+            let next = place.pos == self.segment_len();
+            last.base == place.segment && next && !last.is_sealed()
+        });
         let rolls = place.pos == 0 && place.segment == self.end_offset;
         (goes_on || rolls).then_some(!goes_on)
     }

@@ -4,26 +4,25 @@
 //! given up between any two. First the keys of what is dirty are noted (`keys.rs`), in bounded
 //! memory: if they are too many, the rest is left to the next rewrite. Then every segment up to
 //! there is gone through batch by batch (`filter.rs`), and what stays is written to new segments
-//! (`output.rs`), whole and durable before anyone hears of them. Small ones are merged on the way.
+//! (`../output.rs`), whole and durable before anyone hears of them. Small ones are merged on the way.
 //!
 //! It decides nothing: what may go was said by the leader ([`Compact`]).
 
 mod filter;
 mod keys;
-mod output;
 
 use crate::block::{Block, Located};
 use crate::fault::{Fault, ReadFault};
 use crate::files::Files;
 use crate::name::SegmentName;
+use crate::output::{Made, Output};
 use crate::read::{corrupt, load, walk};
 use crate::shape::Compact;
 use base::batch::Compression;
-use base::{Batch, GroupId, Offset, ProducerId, RaftIndex, limits};
+use base::{Batch, Bug, GroupId, Offset, ProducerId, RaftIndex, limits};
 use bytes::Bytes;
 use filter::{Filter, Outcome};
 use keys::Keys;
-use output::Output;
 use std::collections::BTreeMap;
 
 /// How the records of compressed batches are come by. This room knows no compression.
@@ -77,14 +76,6 @@ pub enum Step {
     More(u64),
     /// All is done, and durable.
     Done(Rewrote),
-}
-
-/// A segment that a rewrite made.
-#[derive(Clone, Debug)]
-pub(crate) struct Made {
-    pub(crate) base: Offset,
-    pub(crate) blocks: Vec<Block>,
-    pub(crate) crc: u32,
 }
 
 /// What a rewrite made, to be taken in by [`crate::GroupLog::replace`].
@@ -182,7 +173,7 @@ impl Rewrite {
             keys: Keys::new(limits::COMPACTION_KEYS_MAX),
             phase: Phase::Map,
             at: At::default(),
-            output: Output::new(group, number, segment_bytes),
+            output: Output::new(group, number, segment_bytes, Bug::SwitchBeforeSync),
             counts: Counts::default(),
         }
     }

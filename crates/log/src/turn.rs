@@ -4,6 +4,7 @@
 //! [`crate::Storage`] carries them out; recovery pushes the same records through the same code.
 
 use crate::block::Block;
+use crate::import::ImportImage;
 use crate::name::SegmentName;
 use crate::origin::Origin;
 use base::{Batch, Bug, GroupId, NodeId, Offset, RaftIndex, Term, planted};
@@ -99,6 +100,8 @@ pub enum Record {
         group: GroupId,
         /// Where it begins.
         origin: Origin,
+        /// What lies in front of that, if anything does.
+        imported: Option<ImportImage>,
         /// The shard's own bytes, as in a checkpoint.
         app: Bytes,
         /// What those bytes stand for: everything up to this index.

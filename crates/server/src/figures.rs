@@ -185,6 +185,16 @@ fn replicas(stats: &shard::Stats, families: &mut Vec<Family>) {
             "Snapshots that took the place of a replica's log on this node.",
             stats.snapshots_installed,
         ),
+        Family::counter(
+            "flotilla_snapshot_bytes_total",
+            "Bytes of compacted records that came to this node with snapshots.",
+            stats.snapshot_bytes,
+        ),
+        Family::gauge(
+            "flotilla_snapshot_left_bytes",
+            "Bytes that the snapshot under way still has to bring to this node.",
+            stats.snapshot_bytes_left,
+        ),
         Family::gauge(
             "flotilla_hot_bytes",
             "Bytes of batches in memory.",

@@ -5,7 +5,10 @@ use base::{
     Batch, GroupId, Member, Mono, NodeId, Offset, ProducerId, RaftIndex, Refusal, Term, WallMs,
 };
 use bytes::Bytes;
-use log::{EntriesPlan, ReadFault, ReadPlan, Rewrite, RewriteFault, Step, TimePlan};
+use log::{
+    EntriesPlan, Import, ImportFault, Imported, ReadFault, ReadPlan, Rewrite, RewriteFault, Step,
+    TimePlan,
+};
 use std::sync::Arc;
 
 /// Where an answer goes: a connection's inbox and the ticket that it gave to the call.
@@ -387,6 +390,26 @@ pub enum Job {
         /// How far it is.
         rewrite: Box<Rewrite>,
     },
+    /// Read what lies in front of the first entry, for a follower that takes a snapshot.
+    Prefix {
+        /// The shard's own name for it.
+        ticket: u64,
+        /// The group.
+        group: GroupId,
+        /// What to read; it may be waited for.
+        plan: ReadPlan,
+    },
+    /// Write what a snapshot brings.
+    Import {
+        /// The shard's own name for it.
+        ticket: u64,
+        /// The group.
+        group: GroupId,
+        /// How far it is.
+        import: Box<Import>,
+        /// What comes next; none if it isn't wanted any more.
+        batches: Option<Vec<Batch>>,
+    },
 }
 
 impl Job {
@@ -399,6 +422,19 @@ impl Job {
                 JobResult::Records(read.map(Option::unwrap_or_default))
             }
             Job::Rewrite { rewrite, .. } => JobResult::Rewrite(rewrite.step(files)),
+            Job::Prefix { plan, .. } => {
+                let read = plan.run(files, true);
+                JobResult::Records(read.map(Option::unwrap_or_default))
+            }
+            Job::Import {
+                import, batches, ..
+            } => match batches.take() {
+                Some(batches) => JobResult::Imported(import.take(files, &batches)),
+                None => {
+                    import.abandon(files);
+                    JobResult::Abandoned
+                }
+            },
         }
     }
 }
@@ -411,6 +447,10 @@ pub enum JobResult {
     Records(Result<Vec<Bytes>, ReadFault>),
     /// How a step of a compaction ended.
     Rewrite(Result<Step, RewriteFault>),
+    /// A piece of a snapshot was written; with the last one, all of it.
+    Imported(Result<Option<Imported>, ImportFault>),
+    /// What was written of a snapshot is gone.
+    Abandoned,
 }
 
 /// What a turn leads to. The driver carries all of it out: the turn goes to storage in order,

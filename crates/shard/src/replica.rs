@@ -7,7 +7,7 @@ use crate::operation::Held;
 use crate::producers::Producers;
 use base::{Bug, Configuration, GroupId, Member, Mono, NodeId, Offset, RaftIndex, Term, planted};
 use consensus::{Group, Restored, RestoredEntry};
-use log::{GroupLog, HardState};
+use log::{GroupLog, HardState, Imported};
 use std::collections::{BTreeMap, VecDeque};
 
 /// An append that waits for enough copies.
@@ -146,6 +146,10 @@ pub(crate) struct Replica {
     pub(crate) parked: Vec<u64>,
     /// When this leader sent snapshots that aren't answered, by node.
     pub(crate) snapshots: BTreeMap<Member, Mono>,
+    /// Records of a snapshot that the group was handed in this turn.
+    pub(crate) imported: Option<Imported>,
+    /// The turn in which it was made here; 0 if an earlier process made it.
+    pub(crate) made_in: u64,
     /// Corruption that keeps it from voting.
     pub(crate) suspect: Option<String>,
     /// The coordinator of the groups in this partition of `__consumer_offsets`.
@@ -303,6 +307,8 @@ impl Replica {
             compact_asked: None,
             parked: Vec::new(),
             snapshots: BTreeMap::new(),
+            imported: None,
+            made_in: 0,
             suspect,
             coordinator: None,
             log,

@@ -8,7 +8,9 @@ use crate::calls::Calls;
 use crate::controller::Controller;
 use crate::coordinator::Coordinators;
 use crate::led::LedSet;
-use crate::operation::{ColdRequest, Compactions, InFlight, Park, Peer, Preference, Round};
+use crate::operation::{
+    ColdRequest, Compactions, Imports, InFlight, Lent, Park, Peer, Preference, Round,
+};
 use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
 use base::{GroupId, Mono, NodeId, Now, Offset, RaftIndex, Random};
@@ -78,6 +80,12 @@ pub struct Shard {
     /// Calls that wait for their preferred leaders.
     pub(crate) preferences: Vec<Preference>,
     pub(crate) cold: BTreeMap<u64, ColdRequest>,
+    /// Pieces of logs in front of their first entries that are read for followers, by ticket.
+    pub(crate) lent: BTreeMap<u64, Lent>,
+    /// Snapshots with records that are taken here.
+    pub(crate) imports: Imports,
+    /// The last turn that is known to be settled.
+    pub(crate) settled_turn: u64,
     /// Bytes that may still be read for followers until the next beat; negative: too many were.
     pub(crate) catch_up_left: i64,
     pub(crate) next_cold: u64,
@@ -136,6 +144,9 @@ impl Shard {
             leaving: false,
             preferences: Vec::new(),
             cold: BTreeMap::new(),
+            lent: BTreeMap::new(),
+            imports: Imports::default(),
+            settled_turn: 0,
             catch_up_left: 0,
             next_cold: 0,
             effects: Effects::default(),
@@ -239,6 +250,15 @@ impl Shard {
                 },
                 JobResult::Rewrite(result),
             ) => self.on_rewritten(ticket, rewrite, result),
+            (Job::Prefix { ticket, .. }, JobResult::Records(result)) => {
+                self.on_prefix_read(ticket, result);
+            }
+            (Job::Import { ticket, import, .. }, JobResult::Imported(result)) => {
+                self.on_imported(ticket, import, result);
+            }
+            (Job::Import { ticket, .. }, JobResult::Abandoned) => {
+                self.on_import_abandoned(ticket);
+            }
             // A driver that mixes jobs up has a bug; whoever waits for the job waits on.
             _ => self.note("a job came back with the outcome of another kind".into()),
         }

@@ -28,6 +28,10 @@ pub struct Stats {
     pub snapshots_sent: u64,
     /// Snapshots that took the place of a log here.
     pub snapshots_installed: u64,
+    /// Bytes of records that came with snapshots.
+    pub snapshot_bytes: u64,
+    /// Bytes of records that the snapshot under way still has to bring, as its leader said.
+    pub snapshot_bytes_left: u64,
     /// Rewrites of logs that were compacted.
     pub compactions: u64,
     /// Bytes that they read.

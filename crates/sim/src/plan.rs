@@ -114,10 +114,7 @@ impl Plan {
             plan.admin.moves.percent = one_of(moves, &[10, 25, 50]);
             plan.admin.moves.back_percent = one_of(moves, &[0, 15, 40]);
             plan.admin.moves.coordinators = plan.groups.partitions;
-            // A new replica gets the whole log: it can't begin after what is gone from its front.
-            plan.admin.records_percent = 0;
-            plan.admin.retention.topics_percent = 0;
-            plan.admin.compaction.topics_percent = 0;
+            plan.admin.moves.coordinators_percent = one_of(moves, &[0, 20, 50]);
         }
         plan.faults = faults::draw(random, nodes, plan.damaged);
         plan.catch_up_bytes_per_second = one_of(random, &[500_000, 5_000_000, 1 << 30]);
@@ -177,7 +174,6 @@ fn admin_habits(random: &mut Random, nodes: usize) -> admin::Habits {
             nodes: nodes as u32,
             replicas_min: 2,
             coordinators: 1,
-            // A log that was compacted answers no snapshot yet, so a new replica can't have it.
             coordinators_percent: 0,
         },
     }

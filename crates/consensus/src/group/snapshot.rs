@@ -35,6 +35,14 @@ impl Group {
             .report_snapshot(id_of(member), SnapshotStatus::Failure);
     }
 
+    /// True if the crate, handed this snapshot now, may replace the log by it: by the crate's own rule,
+    /// which takes one whose last entry is here for news of a commit.
+    pub fn would_install(&self, message: &Message) -> bool {
+        let log = &self.raw.raft.raft_log;
+        let about = message.raft.get_snapshot().get_metadata();
+        about.index >= log.committed && !log.match_term(about.index, about.term)
+    }
+
     /// A snapshot that has another entry where one is committed here.
     pub(super) fn replaced_by(&self, snapshot: &Snapshot) -> Option<Contradiction> {
         let log = &self.raw.raft.raft_log;

@@ -26,14 +26,14 @@ pub(crate) struct SegmentImage {
     /// Number of the blocks in the sidecar.
     pub(crate) blocks: u32,
     /// The closed blocks after those.
-    loose: Vec<Block>,
+    pub(super) loose: Vec<Block>,
     /// Set if a rewrite made it.
     pub(crate) rewritten: Option<Rewritten>,
 }
 
 /// A log read from a checkpoint, before its segments' blocks are loaded.
 pub(crate) struct GroupImage {
-    log: GroupLog,
+    pub(super) log: GroupLog,
     pub(crate) segments: Vec<SegmentImage>,
 }
 
@@ -84,23 +84,17 @@ impl GroupLog {
             .blocks
             .split_at(segment.blocks.partition_point(settled));
         let first = segment.blocks.first().or(self.open.as_ref());
-        put_i64(out, segment.base.0);
-        put_u64(out, first.map_or(0, |block| block.first_index.0));
-        put_i64(
-            out,
-            stable
-                .last()
-                .map_or(segment.base.0, |block| block.next_offset.0),
-        );
-        put_u32(out, stable.last().map_or(0, Block::end));
-        put_count(out, segment.lost as usize + stable.len());
-        put_count(out, loose.len());
-        loose.iter().for_each(|block| block.put(out));
-        let rewritten = segment.rewritten;
-        put_u32(out, rewritten.map_or(0, |rewritten| rewritten.number));
-        if let Some(rewritten) = rewritten {
-            put_u32(out, rewritten.crc);
-        }
+        let last = stable.last();
+        let image = SegmentImage {
+            base: segment.base,
+            first_index: first.map_or(RaftIndex(0), |block| block.first_index),
+            next: last.map_or(segment.base, |block| block.next_offset),
+            closed_len: last.map_or(0, Block::end),
+            blocks: segment.lost + stable.len() as u32,
+            loose: loose.to_vec(),
+            rewritten: segment.rewritten,
+        };
+        image.put(out);
     }
 
     /// Reads it back from a checkpoint of a version; `None` if it can't be one. `whole` is what the
@@ -292,7 +286,41 @@ impl SegmentImage {
         }
     }
 
-    fn read(fields: &mut Fields<'_>, version: u32) -> Option<SegmentImage> {
+    /// One that was imported, of three blocks.
+    #[cfg(test)]
+    pub(crate) fn of_import(base: Offset, number: u32, crc: u32) -> SegmentImage {
+        SegmentImage {
+            base,
+            first_index: RaftIndex(1),
+            next: Offset(6),
+            closed_len: 100,
+            blocks: 3,
+            loose: Vec::new(),
+            rewritten: Some(Rewritten { number, crc }),
+        }
+    }
+
+    /// True if the checkpoint needn't hold blocks of it itself.
+    pub(crate) fn has_all_in_sidecar(&self) -> bool {
+        self.loose.is_empty() && self.blocks > 0
+    }
+
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        put_i64(out, self.base.0);
+        put_u64(out, self.first_index.0);
+        put_i64(out, self.next.0);
+        put_u32(out, self.closed_len);
+        put_u32(out, self.blocks);
+        put_count(out, self.loose.len());
+        self.loose.iter().for_each(|block| block.put(out));
+        put_u32(out, self.rewritten.map_or(0, |rewritten| rewritten.number));
+        if let Some(rewritten) = self.rewritten {
+            put_u32(out, rewritten.crc);
+        }
+    }
+
+    /// As a checkpoint of a version has it.
+    pub(crate) fn read(fields: &mut Fields<'_>, version: u32) -> Option<SegmentImage> {
         Some(SegmentImage {
             base: Offset(fields.i64()?),
             first_index: RaftIndex(fields.u64()?),
@@ -363,7 +391,7 @@ fn read_block(fields: &mut Fields<'_>) -> Option<Option<Block>> {
     }
 }
 
-fn read_many<T>(
+pub(crate) fn read_many<T>(
     fields: &mut Fields<'_>,
     least: usize,
     read: impl Fn(&mut Fields<'_>) -> Option<T>,

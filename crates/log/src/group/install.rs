@@ -3,19 +3,25 @@
 //!
 //! One record says so and it is all. Before it is durable the old log stands with everything that
 //! was acknowledged, after it the new one: there is nothing between them that a crash could leave.
+//! Records in front of the new beginning were written and synced before (`import.rs`); the record
+//! names their segments, so they are there when it is.
 
-use super::{Front, GroupLog, Segment};
+use super::{Front, GroupImage, GroupLog, Rewritten, Segment, SegmentImage};
+use crate::block::Block;
+use crate::import::{Import, ImportImage, Imported, Prefix};
+use crate::name::SegmentName;
 use crate::origin::Origin;
+use crate::output::Made;
 use crate::turn::{Record, Turn};
 use base::{Bug, RaftIndex, planted};
 use bytes::Bytes;
 
 impl GroupLog {
-    /// What a follower needs to know of everything before the first entry that is there; `None` if
-    /// there is nothing before it, or if there are records in front of it that it would need too.
+    /// What a follower needs to know of everything before the first entry that is there, besides
+    /// the records of [`GroupLog::prefix`]; `None` if there is nothing before it.
     pub fn origin(&self) -> Option<Origin> {
         let index = self.front.index.prev();
-        if index == RaftIndex(0) || self.yielded() > 0 {
+        if index == RaftIndex(0) {
             return None;
         }
         let runs = self.terms.partition_point(|run| run.index <= index);
@@ -28,13 +34,85 @@ impl GroupLog {
         })
     }
 
-    /// Everything here goes, and an empty log that begins after the origin takes its place. `app`
-    /// are the shard's own bytes as of `app_index`, as in a checkpoint.
+    /// What lies in front of the first entry, to be read by offset; `None` if nothing does.
+    pub fn prefix(&self) -> Option<Prefix> {
+        (self.yielded() > 0).then_some(Prefix {
+            clean: self.clean,
+            compact: self.compact,
+        })
+    }
+
+    /// Bytes in front of the first entry.
+    pub fn prefix_bytes(&self) -> u64 {
+        self.segments().take(self.yielded()).map(|s| s.bytes).sum()
+    }
+
+    /// Begins to take over what lies in front of another log's first entry.
+    pub fn plan_import(&mut self, origin: Origin, prefix: Prefix) -> Import {
+        self.rewrites += 1;
+        let segment_bytes = self.settings.segment_bytes;
+        Import::new(self.group, self.rewrites, segment_bytes, origin, prefix)
+    }
+
+    /// What an import brought is not needed any more: its files go with the next checkpoint.
+    pub fn discard(&self, turn: &mut Turn, imported: &Imported) {
+        let name = |made: &Made| SegmentName {
+            base: made.base,
+            rewrite: imported.number,
+        };
+        self.drop_files(turn, imported.segments.iter().map(name).collect());
+    }
+
+    /// Everything here goes, and a log that begins after the origin takes its place: empty but for
+    /// what was imported. `app` are the shard's own bytes as of `app_index`, as in a checkpoint.
     ///
     /// What is committed here is a beginning of what the origin stands for. So segments that begin
     /// before its offset are dropped as if the start had passed them; those that begin later hold
     /// only what is cut off, and batches that are still to come may take their names.
-    pub fn install(&mut self, turn: &mut Turn, origin: Origin, app: Bytes, app_index: RaftIndex) {
+    pub fn install(
+        &mut self,
+        turn: &mut Turn,
+        origin: Origin,
+        imported: Option<Imported>,
+        app: Bytes,
+        app_index: RaftIndex,
+    ) {
+        let segments: Vec<Segment> = imported.iter().flat_map(Imported::segments).collect();
+        let image = imported.map(|imported| ImportImage {
+            number: imported.number,
+            prefix: imported.prefix,
+            segments: segments.iter().map(SegmentImage::of_closed).collect(),
+        });
+        self.begin_anew(turn, origin, image, app, app_index);
+        self.segments = segments;
+    }
+
+    /// As [`GroupLog::install`], from the record of it: the blocks of its segments are still to be
+    /// loaded.
+    pub(crate) fn install_again(
+        mut self,
+        turn: &mut Turn,
+        origin: Origin,
+        image: Option<ImportImage>,
+        app: Bytes,
+        app_index: RaftIndex,
+    ) -> GroupImage {
+        let segments = image.as_ref().map(|image| image.segments.clone());
+        self.begin_anew(turn, origin, image, app, app_index);
+        GroupImage {
+            log: self,
+            segments: segments.unwrap_or_default(),
+        }
+    }
+
+    fn begin_anew(
+        &mut self,
+        turn: &mut Turn,
+        origin: Origin,
+        imported: Option<ImportImage>,
+        app: Bytes,
+        app_index: RaftIndex,
+    ) {
         assert!(
             origin.index >= self.committed,
             "what is committed here is not replaced by less"
@@ -57,23 +135,58 @@ impl GroupLog {
             offset: next,
         };
         new.terms.clone_from(&origin.terms);
+        if let Some(imported) = &imported {
+            // No rewrite and no import after this one may take its name.
+            new.rewrites = new.rewrites.max(imported.number);
+            (new.clean, new.compact) = (imported.prefix.clean, imported.prefix.compact);
+        }
         *self = new;
         let (group, cuts) = (self.group, self.cuts);
         if !planted(Bug::InstallNotLogged) {
             turn.records.push(Record::Install {
                 group,
                 origin,
+                imported,
                 app,
                 app_index,
                 cuts,
             });
         }
-        if !dropped.is_empty() {
-            turn.records.push(Record::Drop {
-                group,
-                segments: dropped,
-                turn: turn.number,
-            });
+        self.drop_files(turn, dropped);
+    }
+}
+
+impl Imported {
+    fn segments(&self) -> impl Iterator<Item = Segment> + '_ {
+        let number = self.number;
+        self.segments.iter().map(move |made| made.segment(number))
+    }
+}
+
+impl Made {
+    /// As a log knows it.
+    pub(super) fn segment(&self, number: u32) -> Segment {
+        let mut segment = Segment::new(self.base);
+        let crc = self.crc;
+        segment.rewritten = Some(Rewritten { number, crc });
+        self.blocks.iter().for_each(|block| segment.push(*block));
+        segment
+    }
+}
+
+impl SegmentImage {
+    /// Of one whose blocks are all in its sidecar.
+    fn of_closed(segment: &Segment) -> SegmentImage {
+        let first = segment.blocks.first();
+        let last = segment.blocks.last();
+        SegmentImage {
+            base: segment.base,
+            first_index: first.map_or(RaftIndex(0), |block| block.first_index),
+            next: last.map_or(segment.base, |block| block.next_offset),
+            closed_len: last.map_or(0, Block::end),
+            blocks: segment.count(),
+            loose: Vec::new(),
+            rewritten: segment.rewritten,
         }
     }
 }

@@ -6,7 +6,7 @@
 //! the first index moves in the same places; that segments were replaced is in the checkpoint
 //! only. A crash before it finds the old ones, whose files are still there.
 
-use super::{GroupLog, Rewritten, Segment};
+use super::{GroupLog, Segment};
 use crate::block::Block;
 use crate::name::SegmentName;
 use crate::rewrite::{Kept, Rewrite, Rewrote, Source};
@@ -125,14 +125,8 @@ impl GroupLog {
         let number = rewrote.number;
         let new: Vec<Segment> = rewrote
             .segments
-            .into_iter()
-            .map(|made| {
-                let mut segment = Segment::new(made.base);
-                let crc = made.crc;
-                segment.rewritten = Some(Rewritten { number, crc });
-                made.blocks.into_iter().for_each(|b| segment.push(b));
-                segment
-            })
+            .iter()
+            .map(|made| made.segment(number))
             .collect();
         for undo in &mut self.tail {
             undo.segments = undo.segments + new.len() as u32 - gone.len() as u32;
@@ -145,7 +139,7 @@ impl GroupLog {
     }
 
     /// The files of these segments may go with the next checkpoint.
-    fn drop_files(&self, turn: &mut Turn, segments: Vec<SegmentName>) {
+    pub(super) fn drop_files(&self, turn: &mut Turn, segments: Vec<SegmentName>) {
         if segments.is_empty() {
             return;
         }

@@ -15,14 +15,14 @@ pub(crate) struct Segment {
     /// Largest timestamp of the closed blocks, so that a search by time skips whole segments.
     pub(super) max_timestamp: i64,
     pub(super) begun: Begun,
-    /// Set if a rewrite made it: then nothing is appended to it, ever.
+    /// Set if a rewrite made it, or an import: then nothing is appended to it, ever.
     pub(super) rewritten: Option<Rewritten>,
 }
 
-/// What is known of a segment that a rewrite made.
+/// What is known of a segment that a rewrite or an import made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rewritten {
-    /// Which rewrite.
+    /// Which of them.
     pub(crate) number: u32,
     /// CRC-32C of all its bytes. Offsets in it have holes, so they don't follow from their places.
     pub(crate) crc: u32,
@@ -51,6 +51,11 @@ impl Segment {
         self.begun.at(block.max_timestamp);
         self.max_timestamp = self.max_timestamp.max(block.max_timestamp);
         self.blocks.push(block);
+    }
+
+    /// True if nothing is appended to it, ever.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.rewritten.is_some()
     }
 
     /// Entries of the sidecar.

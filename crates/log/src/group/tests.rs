@@ -345,7 +345,7 @@ fn a_log_that_begins_after_an_origin_goes_on_like_the_one_it_is_of() {
         // What it has is another beginning, and goes.
         let old = batch(Offset(0), Term(1), 1, &[3; 1000]);
         follower.append_batch(&mut turn, RaftIndex(1), Term(1), &old);
-        follower.install(&mut turn, origin, Bytes::new(), RaftIndex(0));
+        follower.install(&mut turn, origin, None, Bytes::new(), RaftIndex(0));
         assert_eq!(follower.last_index().next(), leader.first_index());
         for (nth, entry) in pair.plain.iter().enumerate() {
             let index = RaftIndex(nth as u64 + 1);

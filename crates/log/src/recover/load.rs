@@ -8,7 +8,7 @@ use crate::block::{Block, SIDECAR_ENTRY_BYTES};
 use crate::checkpoint::{Checkpoint, GroupPart};
 use crate::fault::{Fault, RESTORE};
 use crate::files::{Key, Kind};
-use crate::group::SegmentImage;
+use crate::group::{GroupImage, GroupLog, SegmentImage};
 use crate::pending::{Dirty, make_group_dir};
 use base::{Batch, BatchHeader, GroupId, Offset, RaftIndex, Term, checksum, limits};
 use bytes::Bytes;
@@ -38,21 +38,8 @@ fn group(replay: &mut Replay, part: GroupPart) -> Result<Group, Fault> {
     replay.files.set_cuts(id, 0);
     // If the group is removed later, its directory may be gone, and replay wants to write.
     make_group_dir(&*replay.disk, id, &mut replay.dirty)?;
-    let mut suspect = None;
-    let mut blocks = Vec::new();
-    for (nth, segment) in part.image.segments.iter().enumerate() {
-        // Its files may be gone already; nobody will read them.
-        if replay.survey.removed(id) {
-            blocks.push(unreadable(segment, part.image.index_after(nth)));
-            continue;
-        }
-        let found = match sidecar(replay, id, segment)? {
-            Ok(found) => found,
-            Err(at) => mend(replay, &part, nth, at, &mut suspect)?,
-        };
-        blocks.push(found);
-    }
-    let log = part.image.with_blocks(blocks).ok_or_else(|| {
+    let removed = replay.survey.removed(id);
+    let (log, suspect) = with_blocks(replay, part.image, removed)?.ok_or_else(|| {
         Fault::corrupt(
             "checkpoint",
             0,
@@ -67,6 +54,31 @@ fn group(replay: &mut Replay, part: GroupPart) -> Result<Group, Fault> {
     group.app_index = part.app_index;
     group.suspect = suspect;
     Ok(group)
+}
+
+/// A log with the blocks that the sidecars of its segments hold, and what is wrong with those.
+/// `removed`: its files may be gone already, and nobody will read them. `None` if the parts don't
+/// fit together.
+pub(super) fn with_blocks(
+    replay: &mut Replay,
+    image: GroupImage,
+    removed: bool,
+) -> Result<Option<(GroupLog, Option<String>)>, Fault> {
+    let mut suspect = None;
+    let mut blocks = Vec::new();
+    for (nth, segment) in image.segments.iter().enumerate() {
+        if removed {
+            blocks.push(unreadable(segment, image.index_after(nth)));
+            continue;
+        }
+        let found = match sidecar(replay, image.group(), segment)? {
+            Ok(found) => found,
+            Err(at) => mend(replay, &image, nth, at, &mut suspect)?,
+        };
+        blocks.push(found);
+    }
+    let log = image.with_blocks(blocks);
+    Ok(log.map(|log| (log, suspect)))
 }
 
 /// Reads the closed blocks of a segment; inside `Err`, the position of the first bad entry.
@@ -140,12 +152,12 @@ fn complete(blocks: &[Block], segment: &SegmentImage) -> bool {
 /// read any more, and the group is suspect.
 fn mend(
     replay: &mut Replay,
-    part: &GroupPart,
+    image: &GroupImage,
     nth: usize,
     at: u64,
     suspect: &mut Option<String>,
 ) -> Result<Vec<Block>, Fault> {
-    let (group, segment) = (part.image.group(), &part.image.segments[nth]);
+    let (group, segment) = (image.group(), &image.segments[nth]);
     let key = Key {
         group,
         segment: segment.name(),
@@ -157,7 +169,7 @@ fn mend(
     };
     let bytes = read(replay, data, u64::from(segment.closed_len))?;
     let path = key.path();
-    if let Some(blocks) = bytes.and_then(|bytes| rebuild(part, segment, bytes)) {
+    if let Some(blocks) = bytes.and_then(|bytes| rebuild(image, segment, bytes)) {
         replay.report.push(format!(
             "{path} was corrupt at byte {at}; made again from its segment"
         ));
@@ -174,7 +186,7 @@ fn mend(
     );
     replay.report.push(what.clone());
     *suspect = Some(what);
-    Ok(unreadable(segment, part.image.index_after(nth)))
+    Ok(unreadable(segment, image.index_after(nth)))
 }
 
 fn write(replay: &mut Replay, key: Key, bytes: &[u8]) -> Result<(), Fault> {
@@ -187,7 +199,7 @@ fn write(replay: &mut Replay, key: Key, bytes: &[u8]) -> Result<(), Fault> {
 }
 
 /// Cuts a segment's batches into the blocks that they were in. `None` if anything doesn't match.
-fn rebuild(part: &GroupPart, segment: &SegmentImage, mut bytes: Bytes) -> Option<Vec<Block>> {
+fn rebuild(image: &GroupImage, segment: &SegmentImage, mut bytes: Bytes) -> Option<Vec<Block>> {
     let crc = segment.rewritten.map(|rewritten| rewritten.crc);
     if crc.is_some_and(|crc| checksum::crc32c(&bytes) != crc) {
         return None;
@@ -204,12 +216,12 @@ fn rebuild(part: &GroupPart, segment: &SegmentImage, mut bytes: Bytes) -> Option
         // In one that a rewrite made offsets have holes, and indexes count its batches.
         let (expected, follows) = match crc {
             None => {
-                let expected = part.image.next_batch_index(index);
+                let expected = image.next_batch_index(index);
                 let follows = header.base_offset == next;
-                (expected, follows && part.image.term_of(expected) == term)
+                (expected, follows && image.term_of(expected) == term)
             }
             Some(_) => {
-                let epoch = part.image.epoch_of(header.base_offset);
+                let epoch = image.epoch_of(header.base_offset);
                 (index, header.base_offset >= next && epoch == Some(term))
             }
         };

@@ -1,9 +1,11 @@
 //! The second reading of the write-ahead log: records go through the groups' bookkeeping again.
 
+use super::load;
 use super::survey::{Survey, read_records};
 use crate::fault::Fault;
 use crate::files::Files;
 use crate::group::GroupLog;
+use crate::import::ImportImage;
 use crate::origin::Origin;
 use crate::pending::{Dirty, Pending};
 use crate::recovered::{Entry, EntryBody, Recovered, RecoveredGroup};
@@ -68,13 +70,19 @@ impl Group {
     }
 
     /// Nothing of what was found before matters any more, damage neither.
-    fn install(&mut self, turn: &mut Turn, origin: Origin, app: Bytes, app_index: RaftIndex) {
-        self.log.install(turn, origin, app.clone(), app_index);
+    fn install(
+        &mut self,
+        log: GroupLog,
+        suspect: Option<String>,
+        app: Bytes,
+        app_index: RaftIndex,
+    ) {
         *self = Group {
             state: self.state,
             app,
             app_index,
-            ..Group::new(self.log.clone())
+            suspect,
+            ..Group::new(log)
         };
     }
 
@@ -155,7 +163,7 @@ impl Replay {
         let mut pos = link.from;
         while let Some(read) = link.read(pos)? {
             for logged in read_records(link, pos, &read.body)? {
-                if !self.apply(logged) {
+                if !self.apply(logged)? {
                     let what = format!("record {} doesn't follow from those before", self.record);
                     return Err(Fault::corrupt(&link.path(), pos, what));
                 }
@@ -169,8 +177,8 @@ impl Replay {
     }
 
     /// Applies a record; false if it can't be.
-    fn apply(&mut self, logged: Logged) -> bool {
-        match logged {
+    fn apply(&mut self, logged: Logged) -> Result<bool, Fault> {
+        Ok(match logged {
             Logged::Turn(number) => {
                 self.turn = number;
                 true
@@ -191,12 +199,12 @@ impl Replay {
                     head,
                 },
             ),
-            Logged::Whole(record) => self.whole(record),
-        }
+            Logged::Whole(record) => self.whole(record)?,
+        })
     }
 
-    fn whole(&mut self, record: Record) -> bool {
-        match record {
+    fn whole(&mut self, record: Record) -> Result<bool, Fault> {
+        Ok(match record {
             Record::Create { group, settings } => {
                 self.pending.push(record, false);
                 let new = Group::new(GroupLog::new(group, settings));
@@ -206,7 +214,7 @@ impl Replay {
             Record::State { group, state } => {
                 let mut turn = Turn::new(self.turn);
                 let Some(group) = self.groups.get_mut(&group) else {
-                    return false;
+                    return Ok(false);
                 };
                 group.state = state;
                 group.commit(&mut turn);
@@ -228,10 +236,10 @@ impl Replay {
             } => {
                 let mut turn = Turn::new(self.turn);
                 let Some(found) = self.groups.get_mut(&group) else {
-                    return false;
+                    return Ok(false);
                 };
                 if !found.make_way(&mut turn, index, term) {
-                    return false;
+                    return Ok(false);
                 }
                 found
                     .log
@@ -248,7 +256,7 @@ impl Replay {
                 let mut turn = Turn::new(self.turn);
                 let found = self.groups.get_mut(&group);
                 let Some(found) = found.filter(|found| from > found.log.committed()) else {
-                    return false;
+                    return Ok(false);
                 };
                 found.cut(&mut turn, from);
                 self.settle_later(turn, false);
@@ -257,12 +265,13 @@ impl Replay {
             Record::Install {
                 group,
                 origin,
+                imported,
                 app,
                 app_index,
-                ..
-            } => self.install(group, origin, app, app_index),
+                cuts: _,
+            } => return self.install(group, origin, imported, app, app_index),
             Record::Block { .. } | Record::Drop { .. } => false,
-        }
+        })
     }
 
     /// A group's files are removed at the end, if the group isn't there again by then. What it
@@ -273,15 +282,30 @@ impl Replay {
         self.groups.remove(&group).is_some()
     }
 
-    fn install(&mut self, group: GroupId, origin: Origin, app: Bytes, upto: RaftIndex) -> bool {
+    fn install(
+        &mut self,
+        group: GroupId,
+        origin: Origin,
+        imported: Option<ImportImage>,
+        app: Bytes,
+        upto: RaftIndex,
+    ) -> Result<bool, Fault> {
         let mut turn = Turn::new(self.turn);
-        let found = self.groups.get_mut(&group);
+        let found = self.groups.get(&group);
         let Some(found) = found.filter(|found| origin.index >= found.log.committed()) else {
-            return false;
+            return Ok(false);
         };
-        found.install(&mut turn, origin, app, upto);
+        let old = found.log.clone();
+        let image = old.install_again(&mut turn, origin, imported, app.clone(), upto);
+        let removed = self.survey.removed_after(self.record, group);
+        let Some((log, suspect)) = load::with_blocks(self, image, removed)? else {
+            return Ok(false);
+        };
+        if let Some(found) = self.groups.get_mut(&group) {
+            found.install(log, suspect, app, upto);
+        }
         self.settle_later(turn, false);
-        true
+        Ok(true)
     }
 
     fn batch(

@@ -163,6 +163,11 @@ impl Survey {
 }
 
 impl Survey {
+    /// True if a group was removed by a later record than this one.
+    pub(super) fn removed_after(&self, record: u64, group: GroupId) -> bool {
+        self.cut_off(record, group, RaftIndex(0))
+    }
+
     /// True if a group that the checkpoint knows was removed later.
     pub(super) fn removed(&self, group: GroupId) -> bool {
         let cuts = self.groups.get(&group).and_then(|group| group.cuts.first());

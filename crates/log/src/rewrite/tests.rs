@@ -1,5 +1,7 @@
 //! Compaction against a plain list of records, and crashes at every step of it.
 
+mod import;
+
 use super::*;
 use crate::testing::{Loss, MemDisk, SMALL};
 use crate::{GroupLog, HardState, Settings, Shape, Storage, Turn};

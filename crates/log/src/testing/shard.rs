@@ -334,7 +334,7 @@ impl Shard {
         };
         let app = Bytes::from_static(b"app");
         let app_index = RaftIndex(index.0 + self.random.below(5));
-        group.log.install(turn, origin, app, app_index);
+        group.log.install(turn, origin, None, app, app_index);
         group.batches.clear();
         group.state.commit = index;
     }

@@ -1,7 +1,9 @@
 //! Records as bytes in a frame. See `docs/formats/wal.md`; a kind, once released, keeps its
 //! number and its fields.
 
-use crate::field::{Fields, put_i64, put_sized, put_u32, put_u64};
+use crate::field::{Fields, put_count, put_i64, put_sized, put_u32, put_u64};
+use crate::group::{SegmentImage, read_many};
+use crate::import::{ImportImage, Prefix};
 use crate::origin::Origin;
 use crate::turn::{HardState, Place, Record, Settings};
 use base::batch::HEADER_BYTES;
@@ -19,6 +21,12 @@ const TRUNCATE: u8 = 8;
 const INSTALL: u8 = 9;
 /// As [`CREATE`], of a replica that isn't the first that the node has of the group.
 const CREATE_AGAIN: u8 = 11;
+/// As [`INSTALL`], with records in front of the first entry.
+const INSTALL_WITH: u8 = 12;
+/// Of the checkpoint's layouts the one in which an installation names its segments.
+const SEGMENTS_VERSION: u32 = 4;
+/// Bytes of such a segment at least.
+const SEGMENT_BYTES: usize = 44;
 
 /// A record as recovery reads it.
 #[derive(Debug, PartialEq, Eq)]
@@ -98,14 +106,25 @@ pub(crate) fn put(out: &mut Vec<u8>, record: &Record, direct: bool) {
         Record::Install {
             group,
             origin,
+            imported,
             app,
             app_index,
             cuts: _,
         } => {
-            begin(out, INSTALL, *group);
+            let kind = match imported {
+                Some(_) => INSTALL_WITH,
+                None => INSTALL,
+            };
+            begin(out, kind, *group);
             origin.put(out);
             put_u64(out, app_index.0);
             put_sized(out, app);
+            if let Some(imported) = imported {
+                put_u32(out, imported.number);
+                imported.prefix.put(out);
+                put_count(out, imported.segments.len());
+                imported.segments.iter().for_each(|s| s.put(out));
+            }
         }
         Record::Block { .. } | Record::Drop { .. } => {}
     }
@@ -191,19 +210,35 @@ fn read(fields: &mut Fields<'_>, body: &Bytes) -> Option<Logged> {
             from: RaftIndex(fields.u64()?),
             cuts: 0,
         },
-        INSTALL => read_install(fields, body, group)?,
+        INSTALL | INSTALL_WITH => read_install(fields, body, group, kind)?,
         _ => return None,
     }))
 }
 
-fn read_install(fields: &mut Fields<'_>, body: &Bytes, group: GroupId) -> Option<Record> {
+fn read_install(fields: &mut Fields<'_>, body: &Bytes, group: GroupId, kind: u8) -> Option<Record> {
     Some(Record::Install {
         group,
         origin: Origin::read(fields)?,
         app_index: RaftIndex(fields.u64()?),
         app: body.slice_ref(fields.sized()?),
+        imported: match kind {
+            INSTALL => None,
+            _ => Some(read_import(fields)?),
+        },
         cuts: 0,
     })
+}
+
+fn read_import(fields: &mut Fields<'_>) -> Option<ImportImage> {
+    let image = ImportImage {
+        number: fields.u32()?,
+        prefix: Prefix::read(fields)?,
+        segments: read_many(fields, SEGMENT_BYTES, |fields| {
+            SegmentImage::read(fields, SEGMENTS_VERSION)
+        })?,
+    };
+    let made = |s: &SegmentImage| s.name().rewrite == image.number && s.has_all_in_sidecar();
+    (image.number > 0 && image.segments.iter().all(made)).then_some(image)
 }
 
 pub(crate) fn read_state(fields: &mut Fields<'_>) -> Option<HardState> {
@@ -237,6 +272,7 @@ mod tests {
                 next_offset: Offset(6),
                 terms: vec![run],
             },
+            imported: None,
             app: Bytes::from_static(b"app"),
             app_index: RaftIndex(11),
             cuts: 0,
@@ -255,5 +291,61 @@ mod tests {
         assert_eq!(written, fields);
         let read = read_all(&fields.into());
         assert_eq!(read, Some(vec![Logged::Whole(record)]));
+    }
+
+    /// As above, with a segment in front of the first entry.
+    #[test]
+    fn an_installation_with_records_reads_back_from_the_bytes_of_its_first_version() {
+        let run = TermRun {
+            term: Term(3),
+            index: RaftIndex(4),
+            offset: Offset(0),
+        };
+        let segment = SegmentImage::of_import(Offset(1), 2, 0x0102_0304);
+        let record = Record::Install {
+            group: GroupId(7),
+            origin: Origin {
+                index: RaftIndex(9),
+                start_offset: Offset(0),
+                next_offset: Offset(6),
+                terms: vec![run],
+            },
+            imported: Some(ImportImage {
+                number: 2,
+                prefix: Prefix {
+                    clean: Offset(5),
+                    compact: None,
+                },
+                segments: vec![segment],
+            }),
+            app: Bytes::new(),
+            app_index: RaftIndex(11),
+            cuts: 0,
+        };
+        let mut fields = vec![12u8];
+        for long in [7u64, 9, 0, 6] {
+            fields.extend_from_slice(&long.to_le_bytes());
+        }
+        fields.extend_from_slice(&[1, 0, 0, 0, 3, 0, 0, 0]);
+        for long in [4u64, 0, 11] {
+            fields.extend_from_slice(&long.to_le_bytes());
+        }
+        fields.extend_from_slice(&[0, 0, 0, 0, 2, 0, 0, 0]);
+        fields.extend_from_slice(&5u64.to_le_bytes());
+        fields.extend_from_slice(&[0, 1, 0, 0, 0]);
+        for long in [1u64, 1, 6] {
+            fields.extend_from_slice(&long.to_le_bytes());
+        }
+        for short in [100u32, 3, 0, 2, 0x0102_0304] {
+            fields.extend_from_slice(&short.to_le_bytes());
+        }
+        let mut written = Vec::new();
+        put(&mut written, &record, false);
+        assert_eq!(written, fields);
+        let read = read_all(&fields.clone().into());
+        assert_eq!(read, Some(vec![Logged::Whole(record)]));
+        for cut in 1..fields.len() {
+            assert_eq!(read_all(&fields[..cut].to_vec().into()), None);
+        }
     }
 }

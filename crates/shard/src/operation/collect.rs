@@ -27,6 +27,7 @@ impl Shard {
             while let Some(ready) = replica.group.ready() {
                 self.take_ready(&mut replica, ready);
             }
+            self.discard_imported(&mut replica);
             self.replicas.insert(group, replica);
             self.request_cold(group);
             self.after_change(group);
@@ -188,6 +189,7 @@ impl Shard {
         let lost = self.give_up_appends(&mut replica);
         self.refuse_deletions(&mut replica, &refusal);
         replica.contact = self.now.mono;
+        replica.snapshots.clear();
         self.woken.extend(replica.parked.iter());
         self.replicas.insert(group, replica);
         for held in lost {
@@ -335,6 +337,7 @@ impl Shard {
     }
 
     pub(crate) fn on_settled(&mut self, turn: u64) {
+        self.settled_turn = self.settled_turn.max(turn);
         while self
             .settling
             .front()

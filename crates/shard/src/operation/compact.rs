@@ -5,13 +5,14 @@
 //!
 //! When it pays is as in Kafka: never the last segment, nothing younger than
 //! `min.compaction.lag.ms`, when the share of dirty bytes is above `min.cleanable.dirty.ratio` or
-//! something is older than `max.compaction.lag.ms`. And nothing that a replica lacks, for
-//! what is compacted can't be sent entry by entry any more, and snapshots carry no records.
+//! something is older than `max.compaction.lag.ms`. What a replica lacks is kept for a while as in
+//! `start.rs`: what is compacted can't be sent entry by entry any more, only in a snapshot.
 
+use super::start::floor;
 use crate::Shard;
 use crate::api::Job;
 use crate::replica::Policy;
-use base::{Bug, GroupId, Mark, Mono, Offset, RaftIndex, WallMs, mark, planted};
+use base::{GroupId, Mark, Mono, Offset, RaftIndex, WallMs, mark};
 use log::{Compact, GroupLog, Kept, ReadFault, Rewrite, RewriteFault, Rewrote, SegmentFacts};
 use log::{Shape, Step};
 use std::collections::{BTreeSet, VecDeque};
@@ -84,8 +85,9 @@ impl Shard {
         if !leads || asked || !replica.policy.compact || replica.log.is_dirty() {
             return;
         }
-        let matched = replica.group.progress().iter().map(|p| p.matched).min();
-        let limits = (replica.high.1, matched.unwrap_or_default());
+        let high = replica.high.1;
+        let floor = floor(replica, high, self.settings.removal_held_bytes);
+        let limits = (high, floor);
         let compact = compactable(&replica.log, &replica.policy, self.now.wall, limits);
         let Some(compact) = compact else {
             return;
@@ -116,6 +118,11 @@ impl Shard {
             let Some(replica) = self.replicas.get_mut(&group) else {
                 continue;
             };
+            // A follower fetches what would be rewritten. The next round looks again.
+            if !replica.snapshots.is_empty() {
+                mark(Mark::CompactionWaited);
+                continue;
+            }
             let producers = replica.producers.last_batches().collect();
             if let Some(rewrite) = replica.log.plan_rewrite(Kept { producers, codec }) {
                 let ticket = self.compactions.next_ticket;
@@ -204,16 +211,14 @@ impl Shard {
     }
 }
 
-/// What of a log is to be compacted, if it pays. `high` is the high watermark, `floor` what all have.
+/// What of a log is to be compacted, if it pays. `high` is the high watermark, `floor` up to where
+/// nothing is kept for followers.
 pub(crate) fn compactable(
     log: &GroupLog,
     policy: &Policy,
     now: WallMs,
-    (high, mut floor): (Offset, RaftIndex),
+    (high, floor): (Offset, RaftIndex),
 ) -> Option<Compact> {
-    if planted(Bug::CompactAboveFloor) {
-        floor = log.last_index();
-    }
     let old_enough = |s: &SegmentFacts| {
         policy.min_compaction_lag_ms == 0
             || s.max_timestamp <= now.0.saturating_sub(policy.min_compaction_lag_ms)

@@ -44,11 +44,12 @@ impl Shard {
         settings: LogSettings,
         cause: Cause,
     ) {
-        let (stored, cause) = match self.stored.remove(&group) {
-            Some(stored) => (stored, Cause::Lost),
+        let (stored, cause, made_in) = match self.stored.remove(&group) {
+            Some(stored) => (stored, Cause::Lost, 0),
             None => {
                 self.turn.create(group, settings);
-                (Stored::new(GroupLog::new(group, settings)), cause)
+                let new = Stored::new(GroupLog::new(group, settings));
+                (new, cause, self.turn.number)
             }
         };
         if let Some(why) = &stored.suspect {
@@ -56,7 +57,8 @@ impl Shard {
             self.note(note);
         }
         let node = self.settings.node;
-        let replica = Replica::new(node, founders, policy, stored, self.now.mono);
+        let mut replica = Replica::new(node, founders, policy, stored, self.now.mono);
+        replica.made_in = made_in;
         self.replicas.insert(group, Box::new(replica));
         if let Some(why) = self.lost.clone() {
             self.suspect(group, &why);

@@ -109,7 +109,7 @@ impl Shard {
 }
 
 /// The batches of a piece of a log; what was verified on its way is whole.
-fn batches(mut piece: Bytes) -> impl Iterator<Item = Batch> {
+pub(super) fn batches(mut piece: Bytes) -> impl Iterator<Item = Batch> {
     std::iter::from_fn(move || {
         if piece.is_empty() {
             return None;

@@ -7,6 +7,7 @@
 use crate::Shard;
 use crate::led::PeerLed;
 use crate::operation::elect::Cause;
+use crate::operation::snapshot::{SnapshotKind, kind_of_snapshot};
 use crate::replica::{Replica, Rest};
 use base::{GroupId, Mark, Member, Mono, NodeId, Random, Term, limits, mark};
 use bytes::Bytes;
@@ -161,6 +162,8 @@ impl Shard {
                     index,
                     reply,
                 } => self.on_answer(ticket, index, reply),
+                Item::AskPrefix(group, ask) => self.on_prefix_asked(from, group, ask),
+                Item::Prefix(group, ask, piece) => self.on_prefix(from, group, ask, piece),
             }
         }
     }
@@ -239,12 +242,13 @@ impl Shard {
             replica.contact = now;
         }
         let content = message.is_heartbeat_answer();
-        if !self.is_sound_snapshot(group, &message) {
-            return;
+        if message.snapshot().is_some() {
+            match kind_of_snapshot(replica, &message) {
+                SnapshotKind::Unsound => return self.note_unsound(from, group),
+                SnapshotKind::WithRecords => return self.take_over(group, message),
+                SnapshotKind::Whole => {}
+            }
         }
-        let Some(replica) = self.replicas.get_mut(&group) else {
-            return;
-        };
         if let Err(contradiction) = replica.group.step(message) {
             return self.on_contradiction(from, group, contradiction);
         }
@@ -290,6 +294,7 @@ impl Shard {
         self.led.prune(acked_by_all.unwrap_or(self.led.version()));
         self.allow_catch_up();
         self.review_held();
+        self.review_imports();
         self.review_stalled();
         self.confirm_again();
         self.reconfigure();
@@ -477,9 +482,7 @@ impl Shard {
                     frame.led = None;
                     bytes = 0;
                 }
-                if let Item::Raft(_, message) = &item {
-                    bytes += message.payload_bytes();
-                }
+                bytes += item.payload_bytes();
                 frame.items.push(item);
             }
             self.effects.frames.push((*node, frame.encode()));

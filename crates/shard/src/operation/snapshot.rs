@@ -1,10 +1,11 @@
 //! Snapshots: for a follower that needs entries which are gone from its leader's log.
 //!
-//! A snapshot stands for everything before the first entry that the leader has. It carries no
-//! records: whatever lies before that entry is before the log's start, and what comes after is
-//! sent as ever. So it is small: where the log begins ([`log::Origin`]), and what is known of
-//! idempotent producers, which can't be had from entries that are gone. That is as of what the
-//! leader has committed, a little later than the rest, and says so.
+//! A snapshot stands for everything before the first entry that the leader has; what comes after is
+//! sent as ever. It says where the log begins ([`log::Origin`]), and what is known of idempotent
+//! producers, which can't be had from entries that are gone. That is as of what the leader has
+//! committed, a little later than the rest, and says so. Of a compacted log there are records in front
+//! of that entry: the message says which, and the follower fetches them (`import.rs`) before its
+//! group hears of the snapshot.
 //!
 //! The follower takes it with one record of its write-ahead log, and answers once that is
 //! durable. Until then it is what it was. Group 0 is never shortened, so it needs none.
@@ -12,17 +13,29 @@
 use crate::Shard;
 use crate::producers::Producers;
 use crate::replica::Replica;
-use base::{Bug, GroupId, Mark, Member, RaftIndex, limits, mark, planted};
+use base::{Bug, GroupId, Mark, Member, NodeId, RaftIndex, limits, mark, planted};
 use bytes::Bytes;
 use consensus::{Install, Message};
-use log::Origin;
+use log::{Origin, Prefix};
 
 /// The layout of a snapshot's data between nodes.
 const FORMAT: u8 = 1;
 
+/// The same with records in front of the first entry, which are fetched (`import.rs`).
+const FORMAT_WITH_RECORDS: u8 = 2;
+
+/// What a snapshot says of the records in front of the first entry.
+#[derive(Clone, Copy)]
+pub(crate) struct Records {
+    pub(crate) about: Prefix,
+    /// Bytes of them on the leader.
+    pub(crate) bytes: u64,
+}
+
 /// What a snapshot says.
-struct Contents {
-    origin: Origin,
+pub(crate) struct Contents {
+    pub(crate) origin: Origin,
+    pub(crate) prefix: Option<Records>,
     /// What is known of producers, and the entry that it stands for.
     producers: Bytes,
     as_of: RaftIndex,
@@ -34,36 +47,87 @@ impl Contents {
             true => Vec::new(),
             false => replica.producers.checkpoint(),
         };
+        let prefix = replica.log.prefix().map(|about| Records {
+            about,
+            bytes: replica.log.prefix_bytes(),
+        });
         Some(Contents {
             origin: replica.log.origin()?,
+            prefix: prefix.filter(|_| !planted(Bug::SnapshotWithoutItsPrefix)),
             producers: producers.into(),
             as_of: replica.producers.as_of(),
         })
     }
 
     fn encode(&self) -> Bytes {
-        let mut out = vec![FORMAT];
+        let mut out = vec![match self.prefix {
+            None => FORMAT,
+            Some(_) => FORMAT_WITH_RECORDS,
+        }];
         out.extend_from_slice(&self.as_of.0.to_be_bytes());
         self.origin.put(&mut out);
+        if let Some(records) = &self.prefix {
+            records.about.put(&mut out);
+            out.extend_from_slice(&records.bytes.to_be_bytes());
+        }
         out.extend_from_slice(&self.producers);
         out.into()
     }
 
-    fn decode(data: &[u8]) -> Option<Contents> {
+    pub(crate) fn decode(data: &[u8]) -> Option<Contents> {
         let (format, rest) = data.split_first()?;
         let (as_of, rest) = rest.split_first_chunk()?;
-        let (origin, producers) = Origin::take(rest)?;
+        let (origin, rest) = Origin::take(rest)?;
+        let (prefix, producers) = match *format {
+            FORMAT => (None, rest),
+            FORMAT_WITH_RECORDS => {
+                let (about, rest) = Prefix::take(rest)?;
+                let (bytes, rest) = rest.split_first_chunk()?;
+                let bytes = u64::from_be_bytes(*bytes);
+                (Some(Records { about, bytes }), rest)
+            }
+            _ => return None,
+        };
         let contents = Contents {
             origin,
+            prefix,
             producers: Bytes::copy_from_slice(producers),
             as_of: RaftIndex(u64::from_be_bytes(*as_of)),
         };
-        let sound = *format == FORMAT && contents.as_of >= contents.origin.index;
-        sound.then_some(contents)
+        (contents.as_of >= contents.origin.index).then_some(contents)
     }
 
     fn producers(&self) -> Option<Producers> {
         Producers::restore(&self.producers, self.as_of)
+    }
+}
+
+/// What is to be done with a snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SnapshotKind {
+    /// It doesn't add up, and the group would believe it.
+    Unsound,
+    /// It is for the group.
+    Whole,
+    /// The records that it stands for are to be fetched before the group may see it.
+    WithRecords,
+}
+
+/// What is to be done with a message that is a snapshot. One that the group takes for news of a
+/// commit only needs no records.
+pub(crate) fn kind_of_snapshot(replica: &Replica, message: &Message) -> SnapshotKind {
+    let contents = Contents::decode(message.snapshot_data());
+    let sound = contents.filter(|contents| {
+        replica.id != GroupId::META
+            && Some(contents.origin.index) == message.snapshot()
+            && contents.producers().is_some()
+    });
+    match sound {
+        None => SnapshotKind::Unsound,
+        Some(c) if c.prefix.is_some() && replica.group.would_install(message) => {
+            SnapshotKind::WithRecords
+        }
+        Some(_) => SnapshotKind::Whole,
     }
 }
 
@@ -86,24 +150,10 @@ impl Shard {
         true
     }
 
-    /// A snapshot that doesn't add up isn't handed to the group, which would believe it.
-    pub(crate) fn is_sound_snapshot(&mut self, group: GroupId, message: &Message) -> bool {
-        let Some(index) = message.snapshot() else {
-            return true;
-        };
-        let contents = Contents::decode(message.snapshot_data());
-        let sound = contents.is_some_and(|contents| {
-            group != GroupId::META
-                && contents.origin.index == index
-                && contents.producers().is_some()
-        });
-        if !sound {
-            let from = message.from();
-            self.note(format!(
-                "a snapshot of group {group} from node {from} was dropped: it can't be read"
-            ));
-        }
-        sound
+    pub(crate) fn note_unsound(&mut self, from: NodeId, group: GroupId) {
+        self.note(format!(
+            "a snapshot of group {group} from node {from} was dropped: it can't be read"
+        ));
     }
 
     /// The log begins anew where a leader says, and what is derived from it too.
@@ -135,7 +185,14 @@ impl Shard {
         replica.producers = producers;
         replica.configuration = install.configuration.clone();
         let app = replica.kept();
-        replica.log.install(&mut self.turn, origin, app, as_of);
+        let imported = contents.prefix.map(|_| {
+            mark(Mark::SnapshotWithRecords);
+            let imported = replica.imported.take();
+            imported.expect("the group is handed a snapshot once its records are there")
+        });
+        replica
+            .log
+            .install(&mut self.turn, origin, imported, app, as_of);
         replica.next_offset = replica.log.end_offset();
         self.woken.extend(replica.parked.iter());
     }

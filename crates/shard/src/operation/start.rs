@@ -104,13 +104,13 @@ enum Asked {
 }
 
 /// Up to where nothing is kept for followers if the log starts at an offset: what every replica has
-/// as far as this leader knows, and what comes before the last `held_max` bytes that could go. A
-/// log with compacted records has no snapshot that would hold them, so it keeps what anyone lacks.
+/// as far as this leader knows, and what comes before the last `held_max` bytes that could go.
 pub(super) fn floor(replica: &Replica, start: Offset, held_max: u64) -> RaftIndex {
     let matched = replica.group.progress().iter().map(|p| p.matched).min();
-    let held_max = match replica.log.compaction() {
-        Some(_) => u64::MAX,
-        None => held_max,
+    // What follows on a snapshot that is on its way will be needed.
+    let held_max = match replica.snapshots.is_empty() {
+        true => held_max,
+        false => u64::MAX,
     };
     let below = |facts: &SegmentFacts| facts.end_offset <= start;
     let going: Vec<_> = replica.log.segments().take_while(below).collect();

@@ -36,7 +36,7 @@ fn begin_anew(shard: &mut Shard, turn: &mut Turn) {
         terms: vec![run],
     };
     let (app, as_of) = (Bytes::from_static(b"app"), RaftIndex(23));
-    group.log.install(turn, origin, app, as_of);
+    group.log.install(turn, origin, None, app, as_of);
     group.batches.clear();
     shard.states.push(shard.groups.clone());
     for byte in 20..23 {

@@ -1,7 +1,7 @@
-//! Where a rewrite writes to: segments and sidecars of its own, made durable piece by piece, so
-//! that a sync never has much to do.
+//! Where segments go that batches aren't appended to: those of a rewrite, and those that a snapshot
+//! brings. Files of their own, which nothing names yet, made durable piece by piece, so that a sync
+//! never has much to do.
 
-use super::Made;
 use crate::block::Block;
 use crate::fault::Fault;
 use crate::files::{Files, Key, Kind, group_dir};
@@ -10,11 +10,21 @@ use crate::wal;
 use base::{Batch, Bug, File, GroupId, Offset, RaftIndex, Term, checksum, limits, planted};
 use std::sync::Arc;
 
-/// The segments of one rewrite.
-pub(super) struct Output {
+/// A segment that was made.
+#[derive(Clone, Debug)]
+pub(crate) struct Made {
+    pub(crate) base: Offset,
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) crc: u32,
+}
+
+/// The segments of one number.
+pub(crate) struct Output {
     group: GroupId,
     number: u32,
     segment_bytes: u32,
+    /// The planted bug that leaves out its syncs.
+    hasty: Bug,
     made: Vec<Made>,
     open: Option<Opened>,
 }
@@ -23,6 +33,7 @@ pub(super) struct Output {
 struct Opened {
     key: Key,
     file: Arc<dyn File>,
+    hasty: Bug,
     first_index: RaftIndex,
     batches: u64,
     blocks: Vec<Block>,
@@ -39,11 +50,12 @@ impl std::fmt::Debug for Output {
 }
 
 impl Output {
-    pub(super) fn new(group: GroupId, number: u32, segment_bytes: u32) -> Output {
+    pub(crate) fn new(group: GroupId, number: u32, segment_bytes: u32, hasty: Bug) -> Output {
         Output {
             group,
             number,
             segment_bytes,
+            hasty,
             made: Vec::new(),
             open: None,
         }
@@ -51,7 +63,7 @@ impl Output {
 
     /// Adds a batch, in a new segment if it doesn't fit into this one. Its index is the one it
     /// had, or less.
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         files: &Files,
         index: RaftIndex,
@@ -70,7 +82,7 @@ impl Output {
                     base: batch.header().base_offset,
                     rewrite: self.number,
                 };
-                let opened = Opened::new(files, self.group, name, index)?;
+                let opened = Opened::new(files, self.group, name, index, self.hasty)?;
                 self.open.insert(opened)
             }
         };
@@ -79,7 +91,7 @@ impl Output {
     }
 
     /// Writes what was added, and syncs it. Returns how many bytes that were.
-    pub(super) fn write(&mut self, files: &Files) -> Result<u64, Fault> {
+    pub(crate) fn write(&mut self, files: &Files) -> Result<u64, Fault> {
         match &mut self.open {
             Some(open) if !open.buffer.is_empty() => open.write(files),
             _ => Ok(0),
@@ -101,9 +113,9 @@ impl Output {
     }
 
     /// Ends the last segment; the names of all become durable.
-    pub(super) fn finish(&mut self, files: &Files) -> Result<Vec<Made>, Fault> {
+    pub(crate) fn finish(&mut self, files: &Files) -> Result<Vec<Made>, Fault> {
         self.close(files)?;
-        if !self.made.is_empty() && !planted(Bug::SwitchBeforeSync) {
+        if !self.made.is_empty() && !planted(self.hasty) {
             let dir = group_dir(self.group);
             files
                 .disk
@@ -114,7 +126,7 @@ impl Output {
     }
 
     /// Takes everything away that was written. What can't be removed is removed by the next start.
-    pub(super) fn abandon(&mut self, files: &Files) {
+    pub(crate) fn abandon(&mut self, files: &Files) {
         let open = self.open.take().map(|open| open.key.segment.base);
         let made = std::mem::take(&mut self.made);
         let bases = made.into_iter().map(|made| made.base).chain(open);
@@ -142,6 +154,7 @@ impl Opened {
         group: GroupId,
         segment: SegmentName,
         first_index: RaftIndex,
+        hasty: Bug,
     ) -> Result<Opened, Fault> {
         let kind = Kind::Data;
         let key = Key {
@@ -152,6 +165,7 @@ impl Opened {
         Ok(Opened {
             key,
             file: files.made_anew(key)?,
+            hasty,
             first_index,
             batches: 0,
             blocks: Vec::new(),
@@ -191,7 +205,7 @@ impl Opened {
         let bytes = self.buffer.len() as u64;
         self.written += bytes;
         self.buffer.clear();
-        sync(files, &self.file, &path)?;
+        self.sync(files, &self.file, &path)?;
         Ok(bytes)
     }
 
@@ -211,19 +225,19 @@ impl Opened {
         let file = files.made_anew(key)?;
         file.write_at(&[&entries], 0)
             .map_err(|e| Fault::from_io(&key.path(), "write", e))?;
-        sync(files, &file, &key.path())
+        self.sync(files, &file, &key.path())
     }
 
     fn crc(&self) -> u32 {
         let grow = |crc, block: &Block| checksum::combine(crc, block.crc, u64::from(block.len));
         self.blocks.iter().fold(checksum::crc32c(&[]), grow)
     }
-}
 
-fn sync(files: &Files, file: &Arc<dyn File>, path: &str) -> Result<(), Fault> {
-    if planted(Bug::SwitchBeforeSync) {
-        return Ok(());
+    fn sync(&self, files: &Files, file: &Arc<dyn File>, path: &str) -> Result<(), Fault> {
+        if planted(self.hasty) {
+            return Ok(());
+        }
+        let one = [Arc::clone(file)];
+        wal::sync_many(&*files.disk, &one, |_| path.to_owned())
     }
-    let one = [Arc::clone(file)];
-    wal::sync_many(&*files.disk, &one, |_| path.to_owned())
 }
