@@ -11,8 +11,9 @@
 
 use crate::fault::Fault;
 use crate::field::{Fields, put_i64};
-use crate::files::Files;
+use crate::files::{Files, Kind};
 use crate::group::SegmentImage;
+use crate::name::SegmentName;
 use crate::origin::{Origin, TermRun};
 use crate::output::{Made, Output};
 use crate::pending::{Dirty, GROUPS, make_group_dir};
@@ -71,9 +72,26 @@ pub enum ImportFault {
 /// Segments that an import made, durable, to be taken in by [`crate::GroupLog::install`].
 #[derive(Clone, Debug)]
 pub struct Imported {
+    group: GroupId,
     pub(crate) number: u32,
     pub(crate) prefix: Prefix,
     pub(crate) segments: Vec<Made>,
+}
+
+impl Imported {
+    /// It isn't wanted any more: its files go. Nothing ever named them, so nobody reads them. What
+    /// can't be removed is removed by the next start.
+    pub fn remove(&self, files: &Files) {
+        for made in &self.segments {
+            let segment = SegmentName {
+                base: made.base,
+                rewrite: self.number,
+            };
+            for kind in [Kind::Data, Kind::Index] {
+                let _ = files.disk.remove(&files.path(self.group, segment, kind));
+            }
+        }
+    }
 }
 
 /// What was imported, as the write-ahead log says it: the blocks are in sidecars.
@@ -157,6 +175,7 @@ impl Import {
             .sync_dir(GROUPS)
             .map_err(|e| Fault::from_io(GROUPS, "sync", e))?;
         Ok(Some(Imported {
+            group: self.group,
             number: self.number,
             prefix: self.prefix,
             segments,

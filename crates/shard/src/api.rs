@@ -410,6 +410,13 @@ pub enum Job {
         /// What comes next; none if it isn't wanted any more.
         batches: Option<Vec<Batch>>,
     },
+    /// Remove what a snapshot brought and the group didn't take.
+    Discard {
+        /// The group.
+        group: GroupId,
+        /// What it brought.
+        imported: Imported,
+    },
 }
 
 impl Job {
@@ -435,6 +442,10 @@ impl Job {
                     JobResult::Abandoned
                 }
             },
+            Job::Discard { imported, .. } => {
+                imported.remove(files);
+                JobResult::Abandoned
+            }
         }
     }
 }

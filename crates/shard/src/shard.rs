@@ -259,6 +259,7 @@ impl Shard {
             (Job::Import { ticket, .. }, JobResult::Abandoned) => {
                 self.on_import_abandoned(ticket);
             }
+            (Job::Discard { .. }, JobResult::Abandoned) => self.on_discarded(),
             // A driver that mixes jobs up has a bug; whoever waits for the job waits on.
             _ => self.note("a job came back with the outcome of another kind".into()),
         }

@@ -9,7 +9,6 @@
 use super::{Front, GroupImage, GroupLog, Rewritten, Segment, SegmentImage};
 use crate::block::Block;
 use crate::import::{Import, ImportImage, Imported, Prefix};
-use crate::name::SegmentName;
 use crate::origin::Origin;
 use crate::output::Made;
 use crate::turn::{Record, Turn};
@@ -52,15 +51,6 @@ impl GroupLog {
         self.rewrites += 1;
         let segment_bytes = self.settings.segment_bytes;
         Import::new(self.group, self.rewrites, segment_bytes, origin, prefix)
-    }
-
-    /// What an import brought is not needed any more: its files go with the next checkpoint.
-    pub fn discard(&self, turn: &mut Turn, imported: &Imported) {
-        let name = |made: &Made| SegmentName {
-            base: made.base,
-            rewrite: imported.number,
-        };
-        self.drop_files(turn, imported.segments.iter().map(name).collect());
     }
 
     /// Everything here goes, and a log that begins after the origin takes its place: empty but for

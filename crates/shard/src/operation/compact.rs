@@ -115,6 +115,9 @@ impl Shard {
         }
         while let Some(group) = self.compactions.waiting.pop_first() {
             let codec = self.settings.compaction.codec;
+            if self.is_replacing(group) {
+                continue;
+            }
             let Some(replica) = self.replicas.get_mut(&group) else {
                 continue;
             };

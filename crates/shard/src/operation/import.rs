@@ -22,6 +22,9 @@ pub(crate) struct Imports {
     running: Option<Running>,
     /// Snapshots that wait, the last one of each group.
     waiting: BTreeMap<GroupId, Message>,
+    /// What was brought and not taken is being removed: until then nothing is brought anew, perhaps
+    /// under the same names.
+    discarding: usize,
     next_ticket: u64,
 }
 
@@ -108,7 +111,7 @@ impl Shard {
     }
 
     fn begin_import(&mut self) {
-        if self.imports.running.is_some() {
+        if self.imports.running.is_some() || self.imports.discarding > 0 {
             return;
         }
         let mut next = None;
@@ -307,8 +310,24 @@ impl Shard {
     pub(crate) fn discard_imported(&mut self, replica: &mut Replica) {
         if let Some(imported) = replica.imported.take() {
             mark(Mark::SnapshotAborted);
-            replica.log.discard(&mut self.turn, &imported);
+            self.imports.discarding += 1;
+            let group = replica.id;
+            self.effects.jobs.push(Job::Discard { group, imported });
         }
+    }
+
+    pub(crate) fn on_discarded(&mut self) {
+        self.imports.discarding -= 1;
+        self.begin_import();
+    }
+
+    /// True while a log is taken over in the place of this one. A rewrite that begins meanwhile would have a
+    /// later name than what takes its place, and files of earlier names than one that is gone are
+    /// taken for gone.
+    pub(crate) fn is_replacing(&self, group: GroupId) -> bool {
+        let running = self.imports.running.as_ref();
+        let handed = self.replicas.get(&group).map(|r| r.imported.is_some());
+        running.is_some_and(|running| running.group == group) || handed == Some(true)
     }
 }
 

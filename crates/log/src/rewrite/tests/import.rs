@@ -239,7 +239,7 @@ fn damage_to_what_was_imported_is_mended_from_its_records_or_told() {
     assert!(suspect.contains("damaged"), "{suspect}");
 }
 
-/// What was brought and isn't needed goes with the next checkpoint.
+/// What was brought and isn't needed goes.
 #[test]
 fn an_import_that_comes_to_nothing_is_removed() {
     let leader = leader(2);
@@ -248,8 +248,7 @@ fn an_import_that_comes_to_nothing_is_removed() {
     let before = follower.segment_files();
     let imported = import(&leader, &mut follower, 3000).unwrap();
     assert!(follower.segment_files() > before);
-    follower.write(|this, turn| this.log.discard(turn, &imported));
-    follower.checkpoint().unwrap();
+    imported.remove(&follower.storage.files());
     assert_eq!(follower.segment_files(), before);
     let (origin, prefix): (Origin, Prefix) =
         (leader.log.origin().unwrap(), leader.log.prefix().unwrap());
