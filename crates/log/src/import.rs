@@ -10,7 +10,7 @@
 //! record, from the second no marker any more.
 
 use crate::fault::Fault;
-use crate::field::{Fields, put_i64};
+use crate::field::{Fields, put_count, put_i64, put_u32};
 use crate::files::{Files, Kind};
 use crate::group::SegmentImage;
 use crate::name::SegmentName;
@@ -100,6 +100,15 @@ pub struct ImportImage {
     pub(crate) number: u32,
     pub(crate) prefix: Prefix,
     pub(crate) segments: Vec<SegmentImage>,
+}
+
+impl ImportImage {
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        put_u32(out, self.number);
+        self.prefix.put(out);
+        put_count(out, self.segments.len());
+        self.segments.iter().for_each(|segment| segment.put(out));
+    }
 }
 
 /// An import under way.

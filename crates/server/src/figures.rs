@@ -18,6 +18,7 @@ pub fn of(running: &Running, families: &mut Vec<Family>) {
         .expect("nobody panics while copying figures")
         .clone();
     replicas(&stats, families);
+    laggards(&stats, families);
     compaction(&stats, families);
     work(&stats, families);
     ways(running, families);
@@ -165,6 +166,32 @@ fn replicas(stats: &shard::Stats, families: &mut Vec<Family>) {
             "Bytes past their retention that are kept for replicas that lack them.",
             stats.held_bytes,
         ),
+        Family::gauge(
+            "flotilla_hot_bytes",
+            "Bytes of batches in memory.",
+            stats.hot_bytes,
+        ),
+        Family::gauge(
+            "flotilla_uncommitted_bytes",
+            "Bytes appended and not committed.",
+            stats.uncommitted_bytes,
+        ),
+        Family::gauge(
+            "flotilla_waiting_appends",
+            "Appends that wait for their commit.",
+            stats.appends_waiting,
+        ),
+        Family::gauge(
+            "flotilla_waiting_reads",
+            "Reads that wait for data.",
+            stats.reads_waiting,
+        ),
+    ]);
+}
+
+/// Replicas that are far behind, and what they are given.
+fn laggards(stats: &shard::Stats, families: &mut Vec<Family>) {
+    families.extend([
         Family::counter(
             "flotilla_catch_up_bytes_total",
             "Bytes read from files for replicas that are far behind their leader on this node.",
@@ -194,26 +221,6 @@ fn replicas(stats: &shard::Stats, families: &mut Vec<Family>) {
             "flotilla_snapshot_left_bytes",
             "Bytes that the snapshot under way still has to bring to this node.",
             stats.snapshot_bytes_left,
-        ),
-        Family::gauge(
-            "flotilla_hot_bytes",
-            "Bytes of batches in memory.",
-            stats.hot_bytes,
-        ),
-        Family::gauge(
-            "flotilla_uncommitted_bytes",
-            "Bytes appended and not committed.",
-            stats.uncommitted_bytes,
-        ),
-        Family::gauge(
-            "flotilla_waiting_appends",
-            "Appends that wait for their commit.",
-            stats.appends_waiting,
-        ),
-        Family::gauge(
-            "flotilla_waiting_reads",
-            "Reads that wait for data.",
-            stats.reads_waiting,
         ),
     ]);
 }

@@ -234,6 +234,20 @@ impl Stored {
         }
     }
 
+    /// What its Raft group begins with.
+    fn restored(&mut self, configuration: &(Configuration, RaftIndex)) -> Restored {
+        Restored {
+            term: self.state.term,
+            vote: self.state.vote,
+            commit: self.state.commit,
+            configuration: configuration.0.clone(),
+            configured: configuration.1,
+            first: self.log.first_index(),
+            term_starts: self.log.term_starts(),
+            tail: std::mem::take(&mut self.tail),
+        }
+    }
+
     /// What a checkpoint keeps of it beside its log.
     pub(crate) fn kept(&self) -> bytes::Bytes {
         Kept::encode(&self.producers, self.configuration.as_ref())
@@ -246,30 +260,20 @@ impl Replica {
         node: NodeId,
         founders: &[NodeId],
         policy: Policy,
-        stored: Stored,
+        mut stored: Stored,
         now: Mono,
     ) -> Replica {
         let me = stored.member(node);
+        let first = || (Configuration::of_founders(founders), RaftIndex(0));
+        let configuration = stored.configuration.take().unwrap_or_else(first);
+        let restored = stored.restored(&configuration);
         let Stored {
             mut log,
             producers,
-            configuration,
             state,
-            tail,
             suspect,
+            ..
         } = stored;
-        let configuration =
-            configuration.unwrap_or_else(|| (Configuration::of_founders(founders), RaftIndex(0)));
-        let restored = Restored {
-            term: state.term,
-            vote: state.vote,
-            commit: state.commit,
-            configuration: configuration.0.clone(),
-            configured: configuration.1,
-            first: log.first_index(),
-            term_starts: log.term_starts(),
-            tail,
-        };
         assert_eq!(log.committed(), state.commit, "as recovered");
         log.settled(log.last_index());
         log.roll_at(policy.segment_bytes, policy.segment_ms);

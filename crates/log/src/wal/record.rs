@@ -1,7 +1,7 @@
 //! Records as bytes in a frame. See `docs/formats/wal.md`; a kind, once released, keeps its
 //! number and its fields.
 
-use crate::field::{Fields, put_count, put_i64, put_sized, put_u32, put_u64};
+use crate::field::{Fields, put_i64, put_sized, put_u32, put_u64};
 use crate::group::{SegmentImage, read_many};
 use crate::import::{ImportImage, Prefix};
 use crate::origin::Origin;
@@ -111,20 +111,12 @@ pub(crate) fn put(out: &mut Vec<u8>, record: &Record, direct: bool) {
             app_index,
             cuts: _,
         } => {
-            let kind = match imported {
-                Some(_) => INSTALL_WITH,
-                None => INSTALL,
-            };
-            begin(out, kind, *group);
+            let with = imported.is_some();
+            begin(out, if with { INSTALL_WITH } else { INSTALL }, *group);
             origin.put(out);
             put_u64(out, app_index.0);
             put_sized(out, app);
-            if let Some(imported) = imported {
-                put_u32(out, imported.number);
-                imported.prefix.put(out);
-                put_count(out, imported.segments.len());
-                imported.segments.iter().for_each(|s| s.put(out));
-            }
+            imported.iter().for_each(|imported| imported.put(out));
         }
         Record::Block { .. } | Record::Drop { .. } => {}
     }
