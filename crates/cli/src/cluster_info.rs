@@ -11,6 +11,7 @@ use serde_json::json;
 use wire_kafka::ApiKey;
 use wire_kafka::messages::api_versions_request::ApiVersionsRequest;
 use wire_kafka::messages::describe_cluster_request::DescribeClusterRequest;
+use wire_kafka::messages::describe_cluster_response::DescribeClusterResponse;
 use wire_kafka::messages::describe_quorum_request::{
     DescribeQuorumRequest, PartitionData, TopicData,
 };
@@ -34,15 +35,7 @@ pub fn run(command: ClusterCommand) -> Result<(), Trouble> {
 fn info(args: &Info) -> Result<(), Trouble> {
     let deadline = Deadline::after(args.target.timeout);
     let mut cluster = Cluster::new(&args.target.bootstrap)?;
-    let request = DescribeClusterRequest {
-        endpoint_type: 1,
-        ..DescribeClusterRequest::default()
-    };
-    let mut known = cluster.call_any(&request, deadline)?;
-    let code = Code(known.error_code);
-    if !code.is_ok() {
-        return Err(Trouble::refused("the cluster", code, known.error_message));
-    }
+    let mut known = describe(&mut cluster, false, deadline)?;
     known.brokers.sort_by_key(|node| node.broker_id);
     let topics = cluster.topics(None, deadline)?;
     let partitions: usize = topics.iter().map(|topic| topic.partitions.len()).sum();
@@ -90,6 +83,25 @@ fn info(args: &Info) -> Result<(), Trouble> {
         output::counted(partitions as u64, "partition"),
         table.text()
     ))
+}
+
+/// Who is there; with `silent`, those that aren't heard among them.
+pub(crate) fn describe(
+    cluster: &mut Cluster,
+    silent: bool,
+    deadline: Deadline,
+) -> Result<DescribeClusterResponse, Trouble> {
+    let request = DescribeClusterRequest {
+        endpoint_type: 1,
+        include_fenced_brokers: silent,
+        ..DescribeClusterRequest::default()
+    };
+    let known = cluster.call_any(&request, deadline)?;
+    let code = Code(known.error_code);
+    match code.is_ok() {
+        true => Ok(known),
+        false => Err(Trouble::refused("the cluster", code, known.error_message)),
+    }
 }
 
 /// How the group stands that keeps the metadata.

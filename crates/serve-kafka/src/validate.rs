@@ -122,7 +122,7 @@ pub fn admit(version: i16, records: Option<Bytes>) -> Result<Batch, Refusal> {
     if len < HEADER_BYTES {
         return Err(corrupt("the batch is shorter than its header"));
     }
-    if version < 7 && bytes[22] & 0x7 == 4 {
+    if version < 7 && Compression::of_bits(bytes[22].into()) == Ok(Compression::Zstd) {
         let what = format!("produce version {version} can't carry Zstandard, version 7 can");
         return Err(Refusal::UnsupportedCompression(what));
     }

@@ -2,10 +2,9 @@
 //! as it should be. Asked for with calls that every Kafka-compatible cluster answers.
 
 use super::quorum;
-use crate::client::{Cluster, Code, Deadline, Trouble};
+use crate::client::{Cluster, Deadline, Trouble};
 use crate::output;
 use std::collections::BTreeMap;
-use wire_kafka::messages::describe_cluster_request::DescribeClusterRequest;
 use wire_kafka::messages::metadata_response::MetadataResponseTopic;
 
 /// Partitions named at most in one line.
@@ -63,16 +62,7 @@ pub struct View {
 impl View {
     /// Looks at a cluster.
     pub fn of(cluster: &mut Cluster, deadline: Deadline) -> Result<View, Trouble> {
-        let request = DescribeClusterRequest {
-            endpoint_type: 1,
-            include_fenced_brokers: true,
-            ..DescribeClusterRequest::default()
-        };
-        let known = cluster.call_any(&request, deadline)?;
-        let code = Code(known.error_code);
-        if !code.is_ok() {
-            return Err(Trouble::refused("the cluster", code, known.error_message));
-        }
+        let known = super::describe(cluster, true, deadline)?;
         let quorum = quorum(cluster, deadline)?;
         let mut view = View {
             id: known.cluster_id,

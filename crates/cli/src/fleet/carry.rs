@@ -174,13 +174,7 @@ impl<'a> Carrier<'a> {
             )
         };
         let asked = next.iter().map(target).collect();
-        let refused = alter(self.cluster, asked, deadline)?;
-        if let Some((name, trouble)) = refused.into_iter().next() {
-            // Nothing is known of the others: a second run looks anew.
-            return Err(Trouble::Unhealthy {
-                what: format!("{}: {trouble}", survey::text(&name)),
-            });
-        }
+        alter(self.cluster, asked, deadline)?;
         for change in next {
             let name = (change.partition.topic.clone(), change.partition.index);
             let flight = Flight {
@@ -282,12 +276,13 @@ fn some<'n>(names: impl ExactSizeIterator<Item = &'n Name>) -> String {
     }
 }
 
-/// Asks for replicas; none: for those that a partition had before. Says which were refused.
+/// Asks for replicas; none: for those that a partition had before. The first one that is refused is
+/// the error: a second run looks anew at the others.
 pub fn alter(
     cluster: &mut Cluster,
     asked: Vec<(String, i32, Option<Vec<i32>>)>,
     deadline: Deadline,
-) -> Result<Vec<(Name, Trouble)>, Trouble> {
+) -> Result<(), Trouble> {
     let mut topics: BTreeMap<String, Vec<ReassignablePartition>> = BTreeMap::new();
     for (topic, partition_index, replicas) in asked {
         let partition = ReassignablePartition {
@@ -313,17 +308,19 @@ pub fn alter(
             answer.error_message,
         ));
     }
-    let mut refused = Vec::new();
     for topic in answer.responses {
         for partition in topic.partitions {
             let code = Code(partition.error_code);
             if !code.is_ok() {
                 let trouble = Trouble::refused("moving replicas", code, partition.error_message);
-                refused.push(((topic.name.clone(), partition.partition_index), trouble));
+                let name = survey::text(&(topic.name, partition.partition_index));
+                return Err(Trouble::Unhealthy {
+                    what: format!("{name}: {trouble}"),
+                });
             }
         }
     }
-    Ok(refused)
+    Ok(())
 }
 
 /// Asks that partitions be led by their first replicas. What can't be is seen at the next look.

@@ -3,8 +3,8 @@
 
 use super::plan::{Partition, Site};
 use crate::client::{Cluster, Code, Deadline, Trouble};
+use crate::cluster_info::describe;
 use std::collections::{BTreeMap, BTreeSet};
-use wire_kafka::messages::describe_cluster_request::DescribeClusterRequest;
 use wire_kafka::messages::describe_log_dirs_request::DescribeLogDirsRequest;
 use wire_kafka::messages::list_partition_reassignments_request::ListPartitionReassignmentsRequest;
 
@@ -125,16 +125,7 @@ pub struct Survey {
 impl Survey {
     /// Looks at a cluster.
     pub fn of(cluster: &mut Cluster, deadline: Deadline) -> Result<Survey, Trouble> {
-        let request = DescribeClusterRequest {
-            endpoint_type: 1,
-            include_fenced_brokers: true,
-            ..DescribeClusterRequest::default()
-        };
-        let known = cluster.call_any(&request, deadline)?;
-        let code = Code(known.error_code);
-        if !code.is_ok() {
-            return Err(Trouble::refused("the cluster", code, known.error_message));
-        }
+        let known = describe(cluster, true, deadline)?;
         let mut survey = Survey {
             placed: placed(cluster, deadline)?,
             ..Survey::default()

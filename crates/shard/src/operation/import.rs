@@ -187,6 +187,7 @@ impl Shard {
             return;
         }
         running.asked = None;
+        let bytes = piece.bytes();
         match piece {
             // The next beat asks again.
             PrefixPiece::Later => {}
@@ -195,7 +196,6 @@ impl Shard {
                 self.give_up_import();
             }
             PrefixPiece::Batches(batches) => {
-                let bytes: u64 = batches.iter().map(|batch| batch.len() as u64).sum();
                 self.stats.snapshot_bytes += bytes;
                 let left = &mut self.stats.snapshot_bytes_left;
                 *left = left.saturating_sub(bytes);
