@@ -307,7 +307,7 @@ impl Group {
         }
     }
 
-    /// Ends this voter's loyalty to a leader whose node fell silent, so that it may vote.
+    /// Ends loyalty to a leader whose node fell silent, so that this replica may vote.
     pub fn forget_leader(&mut self) {
         if self.role() != Role::Leader {
             self.raw.tick();

@@ -49,6 +49,8 @@ struct Cluster {
     held: u64,
     /// Snapshots that the network loses.
     lose_snapshots: u32,
+    /// A group of which frames say nothing for a while.
+    unsaid: Option<reassign::Unsaid>,
     /// Whose replicas are behind, as each node was told last.
     behind: BTreeMap<(u32, GroupId), Vec<NodeId>>,
     /// What a turn said of a loss, to be kept on disk.
@@ -70,6 +72,7 @@ impl Cluster {
             down: vec![],
             held,
             lose_snapshots: 0,
+            unsaid: None,
             behind: BTreeMap::new(),
             lost: None,
             inbox: Arc::default(),
@@ -164,6 +167,7 @@ impl Cluster {
                 let there = self.shards.contains_key(&to);
                 let down = self.down.contains(&to) || self.down.contains(&from);
                 if there && !down && !self.loses(&bytes) {
+                    let bytes = self.without_unsaid(bytes);
                     self.event(to, Event::Frame { from, bytes });
                 }
             }

@@ -29,12 +29,18 @@ pub(crate) enum Cause {
 impl Shard {
     /// Sets a time to campaign, unless one is set.
     pub(crate) fn schedule_election(&mut self, group: GroupId, cause: Cause) {
-        let Some(replica) = self.replicas.get(&group) else {
+        let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
-        if replica.elect_at.is_some() || replica.group.is_leader() || !replica.group.is_elector() {
+        if replica.elect_at.is_some() || replica.group.is_leader() {
             return;
         }
+        if !replica.group.is_elector() {
+            // It may have got a say in an entry that the others know to be committed: then they can't
+            // elect anybody without it.
+            return replica.group.forget_leader();
+        }
+        let replica = &self.replicas[&group];
         let delay = election_delay(replica, self.settings.node, cause);
         self.set_election(group, delay);
     }
