@@ -127,6 +127,8 @@ names! {
         IncarnationNotBumped,
         /// A replica is removed as soon as it is asked for.
         RemovedBeforeItsGroupLetGo,
+        /// Leaders are given to replicas that aren't the preferred ones.
+        BalanceTakesTheLast,
     }
 }
 
@@ -253,6 +255,8 @@ names! {
         ReplicaRemoved,
         /// A node got a replica of a group of which it had one before.
         ReplicaReturned,
+        /// A leader was asked to hand over to the replica that is named first.
+        LeaderAskedBack,
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Settings {
     pub compaction_check: Duration,
     /// `log.cleaner.io.max.bytes.per.second`.
     pub compaction_bytes_per_second: u64,
+    /// `auto.leader.rebalance.enable` and how; none: never.
+    pub balancing: Option<shard::Balancing>,
     /// `socket.request.max.bytes`.
     pub request_bytes_max: u32,
     /// `connections.max.idle.ms`; none: no bound.

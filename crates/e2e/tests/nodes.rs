@@ -54,6 +54,29 @@ fn a_silent_node_is_named_and_health_can_be_waited_for() {
 }
 
 #[test]
+fn a_node_that_comes_back_leads_again_what_it_is_to_lead() {
+    let scratch = Scratch::new("balance");
+    let often = "leader.imbalance.check.interval.seconds=1";
+    let all = "leader.imbalance.per.broker.percentage=0";
+    let mut fleet = Fleet::start(scratch.path(), &["--set", often, "--set", all]);
+    let tool = Tool::new(&fleet.bootstrap());
+    tool.create("t", &["--partitions", "12", "--replicas", "3"]);
+    tool.run(&["cluster", "health", "--wait"]).ok();
+    let leads = || -> Vec<u64> {
+        let nodes = seen(&tool, &["cluster", "nodes"]);
+        let nodes = nodes.as_array().expect("nodes");
+        nodes.iter().filter_map(|n| n["leads"].as_u64()).collect()
+    };
+    assert_eq!(leads(), [4, 4, 4]);
+    fleet.kill(2);
+    e2e::wait::until("others to lead", || (leads()[1] == 0).then_some(()));
+    fleet.restart(2);
+    e2e::wait::until("node 2 to lead again", || {
+        (leads() == [4, 4, 4]).then_some(())
+    });
+}
+
+#[test]
 fn what_is_no_data_directory_is_said_to_be_none() {
     let scratch = Scratch::new("nowhere");
     let nowhere = scratch.path().to_string_lossy().into_owned();

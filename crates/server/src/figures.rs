@@ -156,6 +156,16 @@ fn replicas(stats: &shard::Stats, families: &mut Vec<Family>) {
             "Groups of this node without a known leader.",
             stats.leaderless,
         ),
+        Family::gauge(
+            "flotilla_leaders_elsewhere",
+            "Partitions that aren't led by their preferred leader, as the node that leads the metadata saw it last; zero elsewhere.",
+            stats.leaders_elsewhere,
+        ),
+        Family::counter(
+            "flotilla_leaders_asked_back_total",
+            "Times that this node asked a leader to hand over to the preferred one (auto.leader.rebalance.enable).",
+            stats.leaders_asked_back,
+        ),
         Family::counter(
             "flotilla_log_starts_moved_total",
             "Times that the start of a log on this node moved.",

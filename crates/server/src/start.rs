@@ -342,6 +342,7 @@ fn shard_settings(
             bytes_per_second: settings.compaction_bytes_per_second,
             codec: serve_kafka::CODEC,
         },
+        balancing: settings.balancing,
         groups: settings.groups.config.clone(),
     }
 }

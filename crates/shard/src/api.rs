@@ -1,6 +1,7 @@
 //! What goes into a shard and what comes out of it: plain data. The server's threads and the
 //! simulator drive the same [`crate::Shard`] with these.
 
+use crate::operation::Balancing;
 use base::{
     Batch, GroupId, Member, Mono, NodeId, Offset, ProducerId, RaftIndex, Refusal, Term, WallMs,
 };
@@ -517,6 +518,8 @@ pub struct Settings {
     pub removal_held_bytes: u64,
     /// How logs are compacted.
     pub compaction: Compaction,
+    /// When leaders go back to the replicas that are named first; none: never by themselves.
+    pub balancing: Option<Balancing>,
     /// What coordinators of groups obey.
     pub groups: group::Config,
 }

@@ -3,7 +3,7 @@
 //! quiet groups (no heartbeats are sent for them while the node itself is heard) and lets nodes
 //! without a replica find leaders.
 
-use base::{GroupId, Term};
+use base::{GroupId, NodeId, Term};
 use consensus::{Led, LedDelta};
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ impl LedSet {
 #[derive(Debug, Default)]
 pub(crate) struct PeerLed {
     version: u64,
-    groups: BTreeMap<GroupId, (Term, bool)>,
+    groups: BTreeMap<GroupId, Led>,
 }
 
 impl PeerLed {
@@ -88,7 +88,7 @@ impl PeerLed {
         for (group, led) in &delta.changes {
             match led {
                 Led::Gone => self.groups.remove(group),
-                Led::Leads { term, quiet, .. } => self.groups.insert(*group, (*term, *quiet)),
+                leads => self.groups.insert(*group, leads.clone()),
             };
         }
         true
@@ -96,14 +96,22 @@ impl PeerLed {
 
     /// The term in which the peer leads the group, and whether it is quiet.
     pub(crate) fn get(&self, group: GroupId) -> Option<(Term, bool)> {
-        self.groups.get(&group).copied()
+        match self.groups.get(&group)? {
+            Led::Leads { term, quiet, .. } => Some((*term, *quiet)),
+            Led::Gone => None,
+        }
+    }
+
+    /// True if the peer says that a node's replica of a group that it leads isn't in sync.
+    pub(crate) fn lacks(&self, group: GroupId, node: NodeId) -> bool {
+        let says = self.groups.get(&group);
+        says.is_some_and(|led| matches!(led, Led::Leads { behind, .. } if behind.contains(&node)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base::NodeId;
 
     fn leads(quiet: bool, behind: &[u32]) -> Led {
         Led::Leads {
@@ -131,6 +139,9 @@ mod tests {
         mine.set(GroupId(3), leads(false, &[2]));
         let delta = mine.delta_since(theirs.version());
         assert_eq!(delta.changes, [(GroupId(3), leads(false, &[2]))]);
+        assert!(theirs.apply(&delta));
+        assert!(theirs.lacks(GroupId(3), NodeId(2)));
+        assert!(!theirs.lacks(GroupId(2), NodeId(2)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What happens to replicas, one file for each operation. All are methods of [`crate::Shard`].
 
 mod append;
+mod balance;
 mod catch_up;
 mod collect;
 mod compact;
@@ -23,6 +24,8 @@ mod stamps;
 mod start;
 mod suspect;
 
+pub(crate) use balance::Balance;
+pub use balance::Balancing;
 pub(crate) use catch_up::ColdRequest;
 pub(crate) use collect::InFlight;
 pub(crate) use compact::Compactions;

@@ -9,7 +9,7 @@ use crate::controller::Controller;
 use crate::coordinator::Coordinators;
 use crate::led::LedSet;
 use crate::operation::{
-    ColdRequest, Compactions, Imports, InFlight, Lent, Park, Peer, Preference, Round,
+    Balance, ColdRequest, Compactions, Imports, InFlight, Lent, Park, Peer, Preference, Round,
 };
 use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
@@ -79,6 +79,8 @@ pub struct Shard {
     pub(crate) leaving: bool,
     /// Calls that wait for their preferred leaders.
     pub(crate) preferences: Vec<Preference>,
+    /// Leaders that go back by themselves.
+    pub(crate) balance: Balance,
     pub(crate) cold: BTreeMap<u64, ColdRequest>,
     /// Pieces of logs in front of their first entries that are read for followers, by ticket.
     pub(crate) lent: BTreeMap<u64, Lent>,
@@ -143,6 +145,7 @@ impl Shard {
             holding: BTreeSet::new(),
             leaving: false,
             preferences: Vec::new(),
+            balance: Balance::default(),
             cold: BTreeMap::new(),
             lent: BTreeMap::new(),
             imports: Imports::default(),

@@ -32,6 +32,11 @@ pub struct Stats {
     pub snapshot_bytes: u64,
     /// Bytes of records that the snapshot under way still has to bring, as its leader said.
     pub snapshot_bytes_left: u64,
+    /// Partitions that aren't led by the replica that is named first, as the node that leads the
+    /// metadata saw it in its last round; zero elsewhere.
+    pub leaders_elsewhere: u64,
+    /// Times that it asked a leader to hand over to that one.
+    pub leaders_asked_back: u64,
     /// Rewrites of logs that were compacted.
     pub compactions: u64,
     /// Bytes that they read.

@@ -1,6 +1,8 @@
 //! A few shards with instant storage and a perfect network: the protocol's happy path and the
 //! plain failures, without the simulator's weather.
 
+#[path = "cluster/balance.rs"]
+mod balance;
 #[path = "cluster/joined.rs"]
 mod joined;
 #[path = "cluster/operate.rs"]
@@ -47,6 +49,8 @@ struct Cluster {
     down: Vec<NodeId>,
     /// Bytes past their retention that are kept for replicas that are away.
     held: u64,
+    /// When leaders go back by themselves.
+    balancing: Option<shard::Balancing>,
     /// Snapshots that the network loses.
     lose_snapshots: u32,
     /// A group of which frames say nothing for a while.
@@ -65,12 +69,17 @@ impl Cluster {
     }
 
     fn keeping(nodes: u32, held: u64) -> Cluster {
+        Cluster::with(nodes, held, None)
+    }
+
+    fn with(nodes: u32, held: u64, balancing: Option<shard::Balancing>) -> Cluster {
         let mut cluster = Cluster {
             now: Mono(1),
             shards: BTreeMap::new(),
             frames: VecDeque::new(),
             down: vec![],
             held,
+            balancing,
             lose_snapshots: 0,
             unsaid: None,
             behind: BTreeMap::new(),
@@ -99,6 +108,7 @@ impl Cluster {
             retention_check: Duration::from_secs(1),
             catch_up_bytes_per_second: 1 << 30,
             removal_held_bytes: self.held,
+            balancing: self.balancing,
             compaction: shard::Compaction {
                 check: Duration::from_secs(1),
                 bytes_per_second: u64::MAX,

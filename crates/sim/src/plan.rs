@@ -48,6 +48,8 @@ pub(crate) struct Plan {
     pub(crate) catch_up_bytes_per_second: u64,
     /// Bytes past their retention that are kept for replicas that are away.
     pub(crate) removal_held_bytes: u64,
+    /// When leaders go back by themselves.
+    pub(crate) balancing: Option<shard::Balancing>,
     pub(crate) hot_tail_bytes: u64,
     /// Calls that may wait for a shard.
     pub(crate) calls_max: usize,
@@ -92,6 +94,7 @@ impl Plan {
             segment_bytes: one_of(random, &[4_096, 16_384, 65_536, 1 << 20]),
             catch_up_bytes_per_second: 0,
             removal_held_bytes: 0,
+            balancing: balancing(&mut Random::new(seed.rotate_left(32))),
             hot_tail_bytes: one_of(random, &[2_000, 20_000, 200_000]),
             calls_max: one_of(random, &[2, 1_000, 1_000]),
             requests_in_flight_bytes: one_of(random, &[30_000, 1 << 28, 1 << 28]),
@@ -121,6 +124,14 @@ impl Plan {
         plan.removal_held_bytes = one_of(random, &[0, 0, 0, 20_000, 1 << 30]);
         plan
     }
+}
+
+/// Drawn apart, so that other seeds stay what they were.
+fn balancing(random: &mut Random) -> Option<shard::Balancing> {
+    let check = std::time::Duration::from_secs(one_of(random, &[1, 2, 5]));
+    let percent = one_of(random, &[0, 0, 10, 50]);
+    let balancing = shard::Balancing { check, percent };
+    random.percent(60).then_some(balancing)
 }
 
 fn weather(random: &mut Random) -> Weather {

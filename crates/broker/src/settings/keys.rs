@@ -132,6 +132,13 @@ const OWN: &[Key] = &[
         "Make a topic when a client that allows it asks about one that doesn't exist.",
     ),
     row(
+        "auto.leader.rebalance.enable",
+        Kind::Boolean,
+        Some("true"),
+        Rule::Any,
+        "Whether partitions go back to their preferred leaders by themselves.",
+    ),
+    row(
         "broker.rack",
         Kind::Text,
         None,
@@ -222,6 +229,20 @@ const OWN: &[Key] = &[
         Some(""),
         Rule::Any,
         "Nodes of a running cluster to join, where they listen for nodes, HOST:PORT; empty: none.",
+    ),
+    row(
+        "leader.imbalance.check.interval.seconds",
+        Kind::Long,
+        Some("300"),
+        Rule::AtLeast(1),
+        "How often it is looked which partitions aren't led by their preferred leaders.",
+    ),
+    row(
+        "leader.imbalance.per.broker.percentage",
+        Kind::Int,
+        Some("10"),
+        Rule::AtLeast(0),
+        "How many of a hundred partitions of a node may be led by others before they go back.",
     ),
     row(
         "listeners",

@@ -198,6 +198,7 @@ impl Values {
             retention_check: Duration::from_millis(self.count("log.retention.check.interval.ms")),
             compaction_check: Duration::from_millis(self.count("log.cleaner.backoff.ms")),
             compaction_bytes_per_second: self.rate("log.cleaner.io.max.bytes.per.second"),
+            balancing: self.balancing(),
             request_bytes_max: self.count("socket.request.max.bytes"),
             connections_idle_max: u64::try_from(idle).ok().map(Duration::from_millis),
             connections_max: self.count("max.connections"),
@@ -219,6 +220,15 @@ impl Values {
             topic_defaults: self.topic_defaults()?,
             given: self.0,
         })
+    }
+
+    fn balancing(&self) -> Option<shard::Balancing> {
+        let balancing = shard::Balancing {
+            check: Duration::from_secs(self.count("leader.imbalance.check.interval.seconds")),
+            percent: self.count("leader.imbalance.per.broker.percentage"),
+        };
+        self.flag("auto.leader.rebalance.enable")
+            .then_some(balancing)
     }
 
     /// Names the listeners that belong to Kafka's controller.

@@ -298,6 +298,7 @@ impl Shard {
         self.review_stalled();
         self.confirm_again();
         self.reconfigure();
+        self.balance_leaders();
         self.apply_metadata();
     }
 

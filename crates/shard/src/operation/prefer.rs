@@ -85,7 +85,7 @@ impl Shard {
     }
 
     /// Who leads a group, by this node's replica or else by what the peers say of themselves.
-    fn leader_heard(&self, group: GroupId) -> Option<(NodeId, Term)> {
+    pub(crate) fn leader_heard(&self, group: GroupId) -> Option<(NodeId, Term)> {
         if let Some(replica) = self.replicas.get(&group) {
             return replica.leader();
         }

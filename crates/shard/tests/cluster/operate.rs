@@ -11,6 +11,26 @@ impl Cluster {
         }
     }
 
+    pub(crate) fn configure(
+        &mut self,
+        kind: meta::ResourceKind,
+        name: &str,
+        key: &str,
+        value: &str,
+    ) {
+        let change = meta::ConfigChange {
+            resource: meta::Resource::new(kind, name),
+            replace: false,
+            edits: vec![(key.into(), meta::Edit::Set(value.into()))],
+        };
+        let command = meta::Command::AlterConfigs {
+            changes: vec![change],
+            validate_only: false,
+        };
+        let changed = self.controller(1, command);
+        assert_eq!(changed, meta::Reply::Each(vec![Ok(())]));
+    }
+
     /// Makes a call under a ticket and doesn't wait for its answer.
     fn post(&mut self, ticket: u64, node: u32, command: Command) {
         let sink = self.inbox.clone();
@@ -96,20 +116,12 @@ fn new_partitions_are_led_and_changed_settings_hold_at_once() {
     let leader = c.leader(groups[2]).expect("a new partition is led");
     assert_eq!(c.append(leader, groups[2], batch(1, 0, "a")), Ok(Offset(0)));
 
-    let change = meta::ConfigChange {
-        resource: meta::Resource::new(meta::ResourceKind::Topic, "t"),
-        replace: false,
-        edits: vec![(
-            "message.timestamp.type".into(),
-            meta::Edit::Set("LogAppendTime".into()),
-        )],
-    };
-    let command = meta::Command::AlterConfigs {
-        changes: vec![change],
-        validate_only: false,
-    };
-    let changed = c.controller(1, command);
-    assert_eq!(changed, meta::Reply::Each(vec![Ok(())]));
+    c.configure(
+        meta::ResourceKind::Topic,
+        "t",
+        "message.timestamp.type",
+        "LogAppendTime",
+    );
     c.run(Duration::from_secs(1));
     let append = Command::Append {
         acks: Acks::All,

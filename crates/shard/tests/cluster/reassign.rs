@@ -32,7 +32,7 @@ impl Cluster {
         frame.encode().concat().into()
     }
 
-    fn create_on(&mut self, replicas: &[u32]) -> GroupId {
+    pub(crate) fn create_on(&mut self, replicas: &[u32]) -> GroupId {
         let deadline = self.now.after(Duration::from_secs(5));
         let topic = meta::NewTopic {
             name: "t".into(),

@@ -57,6 +57,7 @@ fn settings(node: NodeId, voters: &[NodeId]) -> Settings {
         retention_check: Duration::from_secs(1),
         catch_up_bytes_per_second: 1 << 30,
         removal_held_bytes: 1 << 20,
+        balancing: None,
         compaction: shard::Compaction {
             check: Duration::from_secs(1),
             bytes_per_second: u64::MAX,

@@ -93,6 +93,7 @@ fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Sett
         retention_check: std::time::Duration::from_millis(700),
         catch_up_bytes_per_second: plan.catch_up_bytes_per_second,
         removal_held_bytes: plan.removal_held_bytes,
+        balancing: plan.balancing,
         compaction: shard::Compaction {
             check: std::time::Duration::from_millis(500),
             bytes_per_second: 4 * 1024 * 1024,

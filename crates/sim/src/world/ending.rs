@@ -31,6 +31,8 @@ pub(super) struct Ending {
     prober: Option<usize>,
     probed: bool,
     power_lost: bool,
+    /// Since when all is well, and how many leaders there were until then.
+    calm: Option<(Micros, usize)>,
 }
 
 impl World {
@@ -125,9 +127,14 @@ impl World {
             self.review_groups();
         }
         self.probe();
-        match self.busy().or_else(|| self.unwell()) {
+        match self
+            .busy()
+            .or_else(|| self.unwell())
+            .or_else(|| self.stirs())
+        {
             None if self.plan.last_power_loss && !self.ending.power_lost => {
                 self.ending.power_lost = true;
+                self.ending.calm = None;
                 self.ending.deadline = now + CONVERGENCE;
                 self.trace.tell(now, || "LAST POWER LOSS".to_string());
                 self.review_groups();
@@ -261,6 +268,37 @@ impl World {
             .or_else(|| self.unwell_groups())
     }
 
+    /// Where leaders go back by themselves, none may change any more once all is well.
+    fn stirs(&mut self) -> Option<String> {
+        let balancing = self.plan.balancing?;
+        let (now, elected) = (self.scheduler.now(), self.checkers.elections.count());
+        let (since, before) = *self.ending.calm.get_or_insert((now, elected));
+        if before != elected {
+            self.ending.calm = Some((now, elected));
+            return Some(format!(
+                "{} leaders were elected since all was well",
+                elected - before
+            ));
+        }
+        let rounds = 2 * balancing.check.as_micros() as Micros;
+        (now - since < rounds).then(|| "leaders may still change".to_string())
+    }
+
+    /// A partition that isn't led by the replica that is named first, where it has to be.
+    fn led_elsewhere(&self, group: u64, places: &[Place]) -> Option<String> {
+        let balancing = self.plan.balancing.filter(|it| it.percent == 0)?;
+        let first = *places.first()?;
+        let led = self.leader_of(GroupId(group))?;
+        let what = || {
+            format!(
+                "node {} leads, for {} s",
+                led + 1,
+                balancing.check.as_secs()
+            )
+        };
+        (led != first && !self.is_excused(first)).then(what)
+    }
+
     /// Where nodes know other metadata or their storage is still at work.
     fn nodes_differ(&self) -> Option<String> {
         let here = |place: &usize| self.nodes[*place].process.is_some() && !self.is_excused(*place);
@@ -327,6 +365,9 @@ impl World {
             if self.status(place, group).is_some() {
                 return Some(format!("{part}: node {} still has a replica", place + 1));
             }
+        }
+        if let Some(why) = self.led_elsewhere(group, &places) {
+            return Some(format!("{part}: {why}"));
         }
         let mut first: Option<ReplicaStatus> = None;
         for place in places {

@@ -31,7 +31,7 @@ impl World {
     }
 
     /// Who leads a group, by the latest term that any node knows.
-    fn leader_of(&self, group: GroupId) -> Option<Place> {
+    pub(super) fn leader_of(&self, group: GroupId) -> Option<Place> {
         let brokers = self.nodes.iter().filter_map(|node| node.process.as_ref());
         let known = brokers.filter_map(|process| process.broker.leader(group));
         let (leader, _) = known.max_by_key(|(_, term)| *term)?;
