@@ -5,7 +5,7 @@
 
 use base::{GroupId, NodeId, Term};
 use consensus::{Led, LedDelta};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The groups that this node leads.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub(crate) struct LedSet {
     version: u64,
     states: BTreeMap<GroupId, (Led, u64)>,
     by_version: BTreeMap<u64, GroupId>,
+    /// The versions at which it stopped to lead a group.
+    gone: BTreeSet<u64>,
 }
 
 impl LedSet {
@@ -27,10 +29,14 @@ impl LedSet {
             None if led == Led::Gone => return,
             Some((_, version)) => {
                 self.by_version.remove(version);
+                self.gone.remove(version);
             }
             None => {}
         }
         self.version += 1;
+        if led == Led::Gone {
+            self.gone.insert(self.version);
+        }
         self.states.insert(group, (led, self.version));
         self.by_version.insert(self.version, group);
     }
@@ -51,15 +57,14 @@ impl LedSet {
     /// Forgets groups that it doesn't lead any more, once all peers know. A peer that starts
     /// anew is told everything, and "everything" needs no word of them.
     pub(crate) fn prune(&mut self, acked_by_all: u64) {
-        let gone: Vec<_> = self
-            .by_version
-            .range(..=acked_by_all)
-            .filter(|(_, g)| self.states[g].0 == Led::Gone)
-            .map(|(v, g)| (*v, *g))
-            .collect();
-        for (version, group) in gone {
-            self.by_version.remove(&version);
-            self.states.remove(&group);
+        while let Some(version) = self.gone.first().copied() {
+            if version > acked_by_all {
+                break;
+            }
+            self.gone.remove(&version);
+            if let Some(group) = self.by_version.remove(&version) {
+                self.states.remove(&group);
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ mod peers;
 mod prefer;
 mod read;
 mod reconfigure;
+mod rest;
 mod retain;
 mod snapshot;
 mod stamps;

@@ -108,6 +108,8 @@ pub(crate) struct Replica {
     pub(crate) uncommitted_bytes: u64,
     /// In the list of replicas to look at in this turn.
     pub(crate) dirty: bool,
+    /// In the list of replicas that the next beat looks at.
+    pub(crate) restless: bool,
     /// It led when last looked at.
     pub(crate) was_leader: bool,
     /// The leader and term that were published last.
@@ -292,6 +294,7 @@ impl Replica {
             uncommitted: VecDeque::new(),
             uncommitted_bytes: 0,
             dirty: false,
+            restless: false,
             was_leader: false,
             published: None,
             rest: Rest::Active(0),

@@ -32,6 +32,8 @@ pub struct Shard {
     pub(crate) stored: BTreeMap<GroupId, Stored>,
     /// Replicas with something to collect in this turn.
     pub(crate) dirty: Vec<GroupId>,
+    /// Replicas that the next beat looks at.
+    pub(crate) restless: Vec<GroupId>,
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     /// The nodes that were published as heard.
     pub(crate) heard: Vec<NodeId>,
@@ -111,6 +113,7 @@ impl Shard {
             lost: recovered.lost,
             stored: BTreeMap::new(),
             dirty: Vec::new(),
+            restless: Vec::new(),
             peers,
             heard: Vec::new(),
             led: LedSet::default(),
@@ -333,6 +336,7 @@ impl Shard {
             && !replica.dirty
         {
             replica.dirty = true;
+            replica.rouse(&mut self.restless);
             self.dirty.push(group);
         }
     }

@@ -70,15 +70,17 @@ pub struct Stats {
 impl Shard {
     /// The counters and gauges now.
     pub fn stats(&self) -> Stats {
+        let (mut led, mut to_hand_over, mut leaderless) = (0, 0, 0);
+        for replica in self.replicas.values() {
+            led += u64::from(replica.was_leader);
+            to_hand_over += u64::from(replica.was_leader && !replica.is_alone());
+            leaderless += u64::from(replica.leader().is_none());
+        }
         Stats {
             replicas: self.replicas.len() as u64,
-            led: self.replicas.values().filter(|r| r.was_leader).count() as u64,
-            to_hand_over: self.leaderships() as u64,
-            leaderless: self
-                .replicas
-                .values()
-                .filter(|r| r.leader().is_none())
-                .count() as u64,
+            led,
+            to_hand_over,
+            leaderless,
             hot_bytes: self.hot_bytes,
             uncommitted_bytes: self.uncommitted_bytes,
             appends_waiting: self.calls.len() as u64,

@@ -13,8 +13,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// How often the shard's figures are copied, for the metrics and for an orderly stop.
-const STATS_EVERY: Duration = Duration::from_millis(200);
+/// How often the shard's figures are copied, for the metrics. It looks at every replica.
+const STATS_EVERY: Duration = Duration::from_secs(1);
 /// The same while the stop waits for leaderships to be handed over.
 const STATS_LEAVING: Duration = Duration::from_millis(5);
 
@@ -38,7 +38,8 @@ pub struct Turns {
     ways: Ways,
     effects: Effects,
     late: Late,
-    stats_at: Mono,
+    /// When the figures were copied last.
+    copied: Option<Mono>,
 }
 
 impl Worker for Turns {
@@ -49,12 +50,12 @@ impl Worker for Turns {
         }
         self.shard.turn(now, &mut self.effects);
         self.carry_out();
-        if now.mono >= self.stats_at {
-            let pause = match self.shard.is_leaving() {
-                true => STATS_LEAVING,
-                false => STATS_EVERY,
-            };
-            self.stats_at = now.mono.after(pause);
+        let pause = match self.shard.is_leaving() {
+            true => STATS_LEAVING,
+            false => STATS_EVERY,
+        };
+        if self.copied.is_none_or(|at| now.mono.since(at) >= pause) {
+            self.copied = Some(now.mono);
             let mut stats = self
                 .ways
                 .stats
@@ -74,7 +75,7 @@ impl Turns {
             ways,
             effects: Effects::default(),
             late: Late::default(),
-            stats_at: Mono::default(),
+            copied: None,
         }
     }
 

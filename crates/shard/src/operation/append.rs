@@ -228,6 +228,7 @@ impl Shard {
             replica.caught_up = members.map(|member| (member, now)).collect();
         }
         replica.rest = Rest::Active(0);
+        replica.rouse(&mut self.restless);
         if announced && replica.group.is_leader() {
             self.say_led(group);
             mark(Mark::Woken);

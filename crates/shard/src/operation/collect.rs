@@ -28,6 +28,7 @@ impl Shard {
                 self.take_ready(&mut replica, ready);
             }
             self.discard_imported(&mut replica);
+            replica.rouse(&mut self.restless);
             self.replicas.insert(group, replica);
             self.request_cold(group);
             self.after_change(group);

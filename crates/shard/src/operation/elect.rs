@@ -3,6 +3,7 @@
 //! they don't split the vote.
 
 use crate::Shard;
+use crate::operation::Peer;
 use crate::replica::Replica;
 use base::{GroupId, Mark, NodeId, limits, mark};
 use std::time::Duration;
@@ -99,17 +100,24 @@ impl Shard {
     /// True if the node that this follower takes for its leader is alive and stands by it: by a
     /// message not long ago, or by its promise for quiet groups.
     pub(crate) fn hears_leader(&self, replica: &Replica) -> bool {
-        let Some((leader, term)) = replica.leader() else {
-            return false;
-        };
-        if leader == self.settings.node {
-            return replica.group.is_leader();
+        match replica.leader() {
+            None => false,
+            Some((leader, _)) if leader == self.settings.node => replica.group.is_leader(),
+            Some((leader, _)) => {
+                let peer = self.peers.get(&leader).filter(|p| !p.lost);
+                let fresh = |p: &Peer| self.now.mono.since(replica.contact) < p.patience;
+                self.is_promised_quiet(replica) || peer.is_some_and(fresh)
+            }
         }
-        let Some(peer) = self.peers.get(&leader).filter(|p| !p.lost) else {
-            return false;
-        };
-        let promised = peer.led.get(replica.id) == Some((term, true));
-        promised || self.now.mono.since(replica.contact) < peer.patience
+    }
+
+    /// True if the leader that this follower knows is another node that is alive and has promised
+    /// that the group is quiet.
+    pub(crate) fn is_promised_quiet(&self, replica: &Replica) -> bool {
+        replica.leader().is_some_and(|(leader, term)| {
+            let peer = self.peers.get(&leader).filter(|p| !p.lost);
+            peer.is_some_and(|p| p.led.get(replica.id) == Some((term, true)))
+        })
     }
 
     /// A leader's node is lost: its followers here may vote for others, and campaign.
@@ -126,6 +134,7 @@ impl Shard {
             })
             .collect();
         for group in followers {
+            self.rouse(group);
             self.schedule_election(group, Cause::Lost);
         }
     }

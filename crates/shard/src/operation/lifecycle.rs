@@ -186,6 +186,7 @@ impl Shard {
     /// The process is about to stop: hands the leaderships over, and takes none any more.
     pub(crate) fn drain(&mut self) {
         self.leaving = true;
+        self.rouse_all();
         let groups: Vec<_> = self.replicas.keys().copied().collect();
         for group in groups {
             self.leave_group(group);
@@ -223,13 +224,5 @@ impl Shard {
     /// True once the process is about to stop.
     pub fn is_leaving(&self) -> bool {
         self.leaving
-    }
-
-    /// Groups that this node leads and others could lead.
-    pub(crate) fn leaderships(&self) -> usize {
-        self.replicas
-            .values()
-            .filter(|r| r.was_leader && !r.is_alone())
-            .count()
     }
 }

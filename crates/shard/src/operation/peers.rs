@@ -6,7 +6,6 @@
 
 use crate::Shard;
 use crate::led::PeerLed;
-use crate::operation::elect::Cause;
 use crate::operation::snapshot::{SnapshotKind, kind_of_snapshot};
 use crate::replica::{Replica, Rest};
 use base::{GroupId, Mark, Member, Mono, NodeId, Random, Term, limits, mark};
@@ -69,8 +68,12 @@ impl Shard {
     /// Nodes that joined are peers from now on, those that were unregistered no longer.
     pub(crate) fn meet(&mut self, image: &Image) {
         let formed = &self.settings.voters;
+        let known = self.peers.len();
         self.peers
             .retain(|node, _| formed.contains(node) || image.homes.contains_key(node));
+        if self.peers.len() < known {
+            self.rouse_all();
+        }
         for node in image.homes.keys().filter(|n| **n != self.settings.node) {
             if !self.peers.contains_key(node) {
                 let peer = Peer::new(*node, self.now.mono, &mut self.random);
@@ -99,6 +102,7 @@ impl Shard {
             return;
         };
         if !std::mem::replace(&mut peer.lost, true) {
+            self.rouse_all();
             self.on_leader_node_lost(node);
             self.wake_groups_with(node);
             self.controller.forget_asked(node);
@@ -187,6 +191,7 @@ impl Shard {
             peer.led = PeerLed::default();
             peer.told = 0;
             peer.outbox.clear();
+            self.rouse_all();
             if restarted {
                 self.on_leader_node_lost(from);
                 self.controller.forget_asked(from);
@@ -205,7 +210,11 @@ impl Shard {
         if !peer.led.apply(delta) {
             return;
         }
+        if delta.from == 0 {
+            self.rouse_all();
+        }
         for (group, led) in &delta.changes {
+            self.rouse(*group);
             let Led::Leads { term, behind, .. } = led else {
                 continue;
             };
@@ -286,10 +295,7 @@ impl Shard {
         for peer in self.peers.values_mut() {
             peer.must_send = true;
         }
-        let groups: Vec<_> = self.replicas.keys().copied().collect();
-        for group in groups {
-            self.beat_group(group);
-        }
+        self.beat_groups();
         let acked_by_all = self.peers.values().map(|p| p.acked).min();
         self.led.prune(acked_by_all.unwrap_or(self.led.version()));
         self.allow_catch_up();
@@ -300,47 +306,6 @@ impl Shard {
         self.reconfigure();
         self.balance_leaders();
         self.apply_metadata();
-    }
-
-    fn beat_group(&mut self, group: GroupId) {
-        let Some(replica) = self.replicas.get(&group) else {
-            return;
-        };
-        if replica.group.is_leader() {
-            if self.leaving {
-                self.leave_group(group);
-            }
-            let Some(replica) = self.replicas.get(&group) else {
-                return;
-            };
-            if !replica.is_alone() && replica.rest != Rest::Quiet {
-                self.beat_led_group(group);
-                self.review_snapshots(group);
-            }
-        } else if !self.hears_leader(replica) {
-            let cause = if replica.leader().is_some() {
-                Cause::Lost
-            } else {
-                Cause::Leaderless
-            };
-            self.schedule_election(group, cause);
-        } else {
-            self.disown_if_stale(group);
-        }
-    }
-
-    /// A peer promises quiet for a group of which this replica knows a later term.
-    fn disown_if_stale(&mut self, group: GroupId) {
-        let term = self.replicas[&group].group.term();
-        for peer in self.peers.values_mut() {
-            if peer
-                .led
-                .get(group)
-                .is_some_and(|(theirs, quiet)| quiet && theirs < term)
-            {
-                peer.outbox.push(Item::Disown(group, term));
-            }
-        }
     }
 
     /// Tells the others, and the doors here, how it stands with a group that this node leads.
@@ -377,7 +342,7 @@ impl Shard {
         }
     }
 
-    fn beat_led_group(&mut self, group: GroupId) {
+    pub(crate) fn beat_led_group(&mut self, group: GroupId) {
         let now = self.now.mono;
         let check = self.beats % BEATS_A_CHECK == group.0 % BEATS_A_CHECK;
         let Some(replica) = self.replicas.get_mut(&group) else {
