@@ -21,6 +21,8 @@ pub const PIPELINE_MAX: usize = 64;
 pub const PARTITIONS_PER_TOPIC_MAX: u32 = 10_000;
 /// Bytes of a block of a segment, the unit of the sparse index and of checksums on reads.
 pub const BLOCK_BYTES: u32 = 64 * 1024;
+/// Most bytes of memory that reads of blocks used and that is kept for the next ones.
+pub const READ_BUFFER_BYTES: usize = 16 * 1024 * 1024;
 /// Keys that one rewrite of a compacted log notes at most (24 bytes each, and room to grow); with
 /// more it takes several.
 pub const COMPACTION_KEYS_MAX: usize = 750_000;

@@ -3,6 +3,7 @@
 
 use crate::fault::{Fault, ReadFault};
 use crate::name::SegmentName;
+use crate::read::buffers::Buffers;
 use base::{Disk, File, GroupId, Offset, Open};
 use std::collections::BTreeMap;
 use std::io;
@@ -98,6 +99,8 @@ struct State {
 /// The open segment files of a data directory.
 pub struct Files {
     pub(crate) disk: Arc<dyn Disk>,
+    /// What blocks are read into.
+    pub(crate) buffers: Arc<Buffers>,
     open_max: usize,
     state: Mutex<State>,
 }
@@ -106,6 +109,7 @@ impl Files {
     pub(crate) fn new(disk: Arc<dyn Disk>, open_max: usize) -> Files {
         Files {
             disk,
+            buffers: Arc::default(),
             open_max: open_max.max(1),
             state: Mutex::default(),
         }

@@ -3,6 +3,7 @@
 //! A block is read whole and its checksum is compared every time before a byte of it is used;
 //! that costs a fraction of the copy out of the page cache and leaves no way past it.
 
+pub(crate) mod buffers;
 mod time;
 
 pub use time::{TimePlan, TimeQuery, Unpack};
@@ -136,12 +137,12 @@ fn read_block(
         return Err(corrupt(files, group, located, what));
     }
     let file = files.existing(group, located.segment)?;
-    let mut bytes = vec![0; block.len as usize];
+    let mut buffer = files.buffers.take(block.len as usize);
     let pos = u64::from(block.pos);
     let read = if wait {
-        file.read_at(&mut bytes, pos).map(|()| true)
+        file.read_at(buffer.room(), pos).map(|()| true)
     } else {
-        file.read_at_cached(&mut bytes, pos)
+        file.read_at_cached(buffer.room(), pos)
     };
     match read {
         Ok(true) => {}
@@ -159,7 +160,7 @@ fn read_block(
             return Err(ReadFault::Io { path, source });
         }
     }
-    if checksum::crc32c(&bytes) != block.crc && !planted(Bug::SkipVerification) {
+    if checksum::crc32c(buffer.as_ref()) != block.crc && !planted(Bug::SkipVerification) {
         return Err(corrupt(
             files,
             group,
@@ -167,7 +168,7 @@ fn read_block(
             "the block's checksum doesn't match its bytes",
         ));
     }
-    Ok(Some(bytes.into()))
+    Ok(Some(buffer.share()))
 }
 
 /// The batches of a block: position in it and header. Ends with an error if the bytes are not
