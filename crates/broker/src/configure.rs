@@ -3,7 +3,7 @@
 //! controller's to decide.
 
 use crate::settings::{self, Standing};
-use crate::{Action, Broker, Principal, Resource, Verb, authorise};
+use crate::{Action, Broker, Principal, Resource, Verb, authorise, subscriptions};
 use base::{Now, Refusal};
 use meta::config::{self, Kind};
 use meta::{Command, ConfigChange, Configs, Edit, ResourceKind};
@@ -65,7 +65,7 @@ impl Broker {
             ResourceKind::ClientMetrics if name.is_empty() => Err(Refusal::InvalidRequest(
                 "Subscription name can't be empty".to_owned(),
             )),
-            ResourceKind::ClientMetrics => Ok(()),
+            ResourceKind::ClientMetrics => subscriptions::check_patterns(&change.edits),
             ResourceKind::Group if name.is_empty() => Err(Refusal::InvalidRequest(
                 "Group name can't be empty".to_owned(),
             )),

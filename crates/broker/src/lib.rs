@@ -24,6 +24,7 @@ mod read;
 mod routing;
 pub mod settings;
 mod stats;
+mod subscriptions;
 mod topics;
 
 pub use append::Append;
@@ -39,6 +40,7 @@ pub use read::{Read, ReadFrom};
 pub use routing::{Target, TopicKey};
 pub use settings::{Settings, SettingsError};
 pub use stats::{Stats, Verb};
+pub use subscriptions::{Reporter, Wanted};
 pub use topics::TopicSpec;
 
 use arc_swap::{ArcSwap, ArcSwapOption};

@@ -1,6 +1,7 @@
 //! Prometheus' text format: families of samples in, text out. Nothing is kept here.
 
 use base::Distribution;
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// How a family's values move.
@@ -18,9 +19,9 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Family {
     /// The name, with its unit last.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The meaning.
-    pub help: &'static str,
+    pub help: Cow<'static, str>,
     /// How values move.
     pub kind: Kind,
     /// The values.
@@ -33,7 +34,7 @@ pub struct Sample {
     /// What follows the family's name: a histogram has several kinds of values.
     suffix: &'static str,
     /// What sets it apart from its siblings.
-    pub labels: Vec<(&'static str, String)>,
+    pub labels: Vec<(Cow<'static, str>, String)>,
     /// The value.
     pub value: f64,
 }
@@ -78,10 +79,14 @@ impl Family {
     }
 
     /// A family without values yet.
-    pub fn empty(name: &'static str, help: &'static str, kind: Kind) -> Family {
+    pub fn empty(
+        name: impl Into<Cow<'static, str>>,
+        help: impl Into<Cow<'static, str>>,
+        kind: Kind,
+    ) -> Family {
         Family {
-            name,
-            help,
+            name: name.into(),
+            help: help.into(),
             kind,
             samples: Vec::new(),
         }
@@ -90,6 +95,16 @@ impl Family {
     /// Adds a value.
     pub fn push(&mut self, labels: &[(&'static str, &str)], value: impl Number) {
         self.add("", labels, value.number());
+    }
+
+    /// Adds a value whose labels aren't known before.
+    pub fn push_labelled(&mut self, labels: Vec<(String, String)>, value: f64) {
+        let owned = |(name, value): (String, String)| (Cow::Owned(name), value);
+        self.samples.push(Sample {
+            suffix: "",
+            labels: labels.into_iter().map(owned).collect(),
+            value,
+        });
     }
 
     /// Adds what a histogram has counted.
@@ -108,7 +123,8 @@ impl Family {
     }
 
     fn add(&mut self, suffix: &'static str, labels: &[(&'static str, &str)], value: f64) {
-        let owned = |(name, value): &(&'static str, &str)| (*name, (*value).to_owned());
+        let owned =
+            |(name, value): &(&'static str, &str)| (Cow::Borrowed(*name), (*value).to_owned());
         self.samples.push(Sample {
             suffix,
             labels: labels.iter().map(owned).collect(),
@@ -177,7 +193,7 @@ pub fn render(families: &[Family]) -> String {
         let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
         let _ = writeln!(text, "# HELP {} {help}\n# TYPE {0} {kind}", family.name);
         for sample in &family.samples {
-            text.push_str(family.name);
+            text.push_str(&family.name);
             text.push_str(sample.suffix);
             labels(&mut text, &sample.labels);
             let _ = writeln!(text, " {}", sample.value);
@@ -186,7 +202,7 @@ pub fn render(families: &[Family]) -> String {
     text
 }
 
-fn labels(text: &mut String, labels: &[(&'static str, String)]) {
+fn labels(text: &mut String, labels: &[(Cow<'static, str>, String)]) {
     for (at, (name, value)) in labels.iter().enumerate() {
         let value = value
             .replace('\\', "\\\\")

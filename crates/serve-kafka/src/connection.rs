@@ -19,7 +19,7 @@ use bytes::{Bytes, BytesMut};
 use shard::{Reply, ReplySink};
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use wire_kafka::frame::{Frames, RequestHead};
 use wire_kafka::{ApiKey, Reader, WireError};
@@ -116,7 +116,7 @@ impl Connection {
         let frames = Frames::new(broker.settings().request_bytes_max);
         let counters: Arc<Counters> = Arc::default();
         let sessions = Mutex::new(Sessions::new(id, Arc::clone(&counters)));
-        let host = handlers::host(&peer);
+        let (host, port) = (handlers::host(&peer), handlers::port(&peer));
         Connection {
             id,
             peer,
@@ -129,6 +129,9 @@ impl Connection {
                 sessions,
                 now: Now::default(),
                 client: "".into(),
+                port,
+                software: OnceLock::new(),
+                telemetry: Arc::clone(counters.telemetry()),
                 muted_until: AtomicU64::new(0),
             },
             counters,
@@ -154,8 +157,14 @@ impl Connection {
     /// Counts in these counters, which a node's connections share.
     pub fn counted(mut self, counters: Arc<Counters>) -> Connection {
         self.door.sessions = Mutex::new(Sessions::new(self.id, Arc::clone(&counters)));
+        self.door.telemetry = Arc::clone(counters.telemetry());
         self.counters = counters;
         self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn telemetry(&self) -> &crate::telemetry::Telemetry {
+        &self.door.telemetry
     }
 
     /// The number that it was given.

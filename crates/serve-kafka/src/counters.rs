@@ -2,7 +2,9 @@
 
 use crate::handlers;
 use crate::sessions;
+use crate::telemetry::Telemetry;
 use base::{Distribution, Histogram};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ pub struct Counters {
     apis: Vec<Counter>,
     closed: AtomicU64,
     session_partitions: AtomicUsize,
+    telemetry: Arc<Telemetry>,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +48,7 @@ impl Default for Counters {
             apis,
             closed: AtomicU64::new(0),
             session_partitions: AtomicUsize::new(0),
+            telemetry: Arc::default(),
         }
     }
 }
@@ -59,6 +63,11 @@ impl Counters {
         self.session_partitions
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, resized)
             .is_ok()
+    }
+
+    /// What clients pushed of their own metrics.
+    pub fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.telemetry
     }
 
     /// Partitions in fetch sessions.

@@ -55,14 +55,15 @@ mod update_features;
 use crate::cold::{ColdOutcome, ColdRead};
 use crate::sessions::Sessions;
 use crate::settle::Settling;
-use base::{Mono, Now, Refusal};
-use broker::{Bounded, Broker, Principal};
+use crate::telemetry::Telemetry;
+use base::{Mono, Now, Refusal, Uuid};
+use broker::{Bounded, Broker, Principal, Reporter};
 use bytes::Bytes;
-pub(crate) use groups::host;
+pub(crate) use groups::{host, port};
 use shard::{Reply, ReplySink, ReplyTo};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 use wire_kafka::{ApiKey, Message, Reader, WireError, frame};
 
@@ -155,6 +156,12 @@ pub(crate) struct Door {
     pub(crate) now: Now,
     /// The name that the client gave itself in its last request.
     pub(crate) client: Arc<str>,
+    /// The port that it came from.
+    pub(crate) port: u16,
+    /// The name and version of its software, once it told them.
+    pub(crate) software: OnceLock<(String, String)>,
+    /// What clients pushed to this node.
+    pub(crate) telemetry: Arc<Telemetry>,
     /// Until when the client has to wait because of a quota, in microseconds.
     pub(crate) muted_until: AtomicU64,
 }
@@ -174,6 +181,20 @@ impl Door {
             .charge(self.now, principal, client, what, amount);
         self.mute(wait);
         wait
+    }
+
+    /// What is known of the client whose number for metrics this is.
+    pub(crate) fn reporter(&self, instance: Uuid) -> Reporter<'_> {
+        let software = self.software.get();
+        let (software, version) = software.map_or(("", ""), |(name, version)| (name, version));
+        Reporter {
+            instance,
+            client: &self.client,
+            software,
+            version,
+            address: self.host.trim_start_matches('/'),
+            port: self.port,
+        }
     }
 
     pub(crate) fn mute(&self, wait: Duration) {

@@ -15,6 +15,7 @@ mod recompress;
 pub mod refusals;
 mod sessions;
 mod settle;
+pub mod telemetry;
 pub mod validate;
 
 #[cfg(test)]

@@ -110,6 +110,11 @@ impl World {
         self
     }
 
+    /// What the connection's clients pushed of their own metrics.
+    pub(crate) fn telemetry(&self) -> &crate::telemetry::Telemetry {
+        self.connection.telemetry()
+    }
+
     /// Another client of the same node.
     pub(crate) fn connect(&mut self) -> Connection {
         Connection::new(

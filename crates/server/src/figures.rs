@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub fn of(running: &Running, families: &mut Vec<Family>) {
     connections(&running.door, families);
     requests(&running.door, families);
+    pushed(&running.door, families);
     calls(&running.broker, families);
     let stats = running
         .shard
@@ -78,6 +79,35 @@ fn requests(door: &Door, families: &mut Vec<Family>) {
             counts.iter().map(|c| (c.api, c.waits.clone())),
         ),
     ]);
+}
+
+/// What clients pushed of their own metrics, a family for each name.
+fn pushed(door: &Door, families: &mut Vec<Family>) {
+    let telemetry = door.counters().telemetry();
+    let mut last: Option<Family> = None;
+    for (series, value) in telemetry.series(os::clock::mono()) {
+        let kind = match series.counts {
+            true => Kind::Counter,
+            false => Kind::Gauge,
+        };
+        if last
+            .as_ref()
+            .is_none_or(|family| family.name != series.name)
+        {
+            families.extend(last.take());
+            let help = format!("Pushed by clients, who call it {}.", series.origin);
+            last = Some(Family::empty(series.name, help, kind));
+        }
+        if let Some(family) = &mut last {
+            family.push_labelled(series.labels, value);
+        }
+    }
+    families.extend(last);
+    families.push(Family::counter(
+        "flotilla_pushed_metrics_dropped_total",
+        "Values pushed by clients that were not kept.",
+        telemetry.dropped(),
+    ));
 }
 
 fn calls(broker: &Broker, families: &mut Vec<Family>) {

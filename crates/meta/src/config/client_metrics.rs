@@ -1,5 +1,4 @@
-//! What a subscription to metrics of clients says. Subscriptions are kept and shown; clients are
-//! not asked for metrics yet.
+//! What a subscription to metrics of clients says (KIP-714): who is to report what, how often.
 
 use super::{Key, Kind, Rule, items};
 use std::collections::BTreeMap;
@@ -15,6 +14,9 @@ const MATCHES: [&str; 6] = [
     "client_source_address",
     "client_source_port",
 ];
+
+/// The interval of a subscription that names none, and the longest that clients are told.
+pub const INTERVAL_DEFAULT_MS: i32 = 300_000;
 
 const fn row(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
     Key {
@@ -53,6 +55,26 @@ pub const KEYS: &[Key] = &[
 /// True for keys whose value is a list.
 pub fn is_list(name: &str) -> bool {
     KEYS.iter().any(|k| k.name == name && k.kind == Kind::List)
+}
+
+/// How often those whom a subscription matches are to report.
+pub fn interval_ms(configs: &BTreeMap<String, String>) -> i32 {
+    let set = configs.get("interval.ms");
+    set.and_then(|value| value.trim().parse().ok())
+        .unwrap_or(INTERVAL_DEFAULT_MS)
+}
+
+/// How the names of the metrics begin that it asks for; `*` asks for all.
+pub fn metrics(configs: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
+    items(configs.get("metrics").map_or("", String::as_str))
+}
+
+/// The patterns of a list of matches, each with what of the client it is held against. All of them are to match.
+pub fn matches(list: &str) -> impl Iterator<Item = (&str, &str)> {
+    items(list).filter_map(|item| {
+        let (of, pattern) = item.split_once('=')?;
+        Some((of.trim(), pattern.trim()))
+    })
 }
 
 /// What is wrong: the request as a whole, or a value.

@@ -36,6 +36,11 @@ fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<S
             ..Default::default()
         }));
     }
+    if request.version >= 3 {
+        let [name, version] = names.map(String::clone);
+        // It tells this once, before all else.
+        let _ = door.software.set((name, version));
+    }
     let level = METADATA_LEVELS;
     let supported = SupportedFeatureKey {
         name: METADATA_VERSION.to_owned(),

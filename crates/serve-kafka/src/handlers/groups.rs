@@ -183,6 +183,12 @@ pub(crate) fn host(peer: &str) -> String {
     }
 }
 
+/// The port that a client came from; 0 where it isn't known.
+pub(crate) fn port(peer: &str) -> u16 {
+    peer.parse::<SocketAddr>()
+        .map_or(0, |address| address.port())
+}
+
 /// What an asker may do to a group, if it wants to know.
 pub(crate) fn operations(asked: bool) -> i32 {
     if asked { GROUP_OPERATIONS } else { i32::MIN }

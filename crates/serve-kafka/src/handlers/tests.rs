@@ -9,4 +9,5 @@ mod offsets;
 mod operate;
 mod produce;
 mod quotas;
+mod telemetry;
 mod versions;
