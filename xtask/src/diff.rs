@@ -8,7 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What the node is configured with, as the Kafka it is compared with.
-const NODE: [&str; 4] = ["--rack", "RACK1", "--set", "num.partitions=4"];
+const NODE: [&str; 6] = [
+    "--rack",
+    "RACK1",
+    "--set",
+    "num.partitions=4",
+    "--set",
+    "group.initial.rebalance.delay.ms=0",
+];
 
 /// Why some disagreements are meant so.
 #[derive(Debug, PartialEq, Eq)]

@@ -61,6 +61,9 @@ impl Waiting {
         let Some(parts) = super::each(reply, count) else {
             return super::other_question();
         };
+        // No part runs out of time by itself: Kafka says beside them too that all of it did.
+        let is_late = |part: &&Result<(), Refusal>| matches!(part, Err(Refusal::Timeout));
+        let late = parts.iter().find(is_late).and_then(|p| p.clone().err());
         let image = door.broker.image();
         let mut parts = parts.into_iter();
         let responses = self.topics.iter().map(|(name, indexes)| {
@@ -91,6 +94,8 @@ impl Waiting {
         self.request.answer(&AlterPartitionReassignmentsResponse {
             allow_replication_factor_change: self.may_change_factor,
             responses,
+            error_code: late.as_ref().map_or(codes::NONE, refusals::code),
+            error_message: late.map(|why| why.to_string()),
             ..Default::default()
         })
     }

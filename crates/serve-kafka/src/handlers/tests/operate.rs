@@ -1,10 +1,14 @@
 //! What operators ask: configurations, partitions, leaders, directories.
 
+use crate::refusals::codes;
 use crate::testing::{HERE, TERM, World};
 use base::{GroupId, NodeId, Offset, ProducerId, RaftIndex, Refusal, Term, WallMs};
 use meta::{Edit, ResourceKind};
 use shard::{Command, ProducerStatus, ReplicaStatus, Reply};
 use wire_kafka::messages::alter_configs_request as replacing;
+use wire_kafka::messages::alter_partition_reassignments_request::{
+    AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignableTopic,
+};
 use wire_kafka::messages::create_partitions_request::{
     CreatePartitionsAssignment, CreatePartitionsRequest, CreatePartitionsTopic,
 };
@@ -410,4 +414,24 @@ fn lists_of_rights_and_tokens_are_refused_for_good() {
     let token = world.ask(3, &CreateDelegationTokenRequest::default());
     let told = (token.error_code, token.principal_name.as_str());
     assert_eq!(told, (64, "ANONYMOUS"));
+}
+
+/// Who gives no time is told so beside the parts as well, as by Kafka.
+#[test]
+fn a_reassignment_that_fails_as_a_whole_says_so_at_the_top() {
+    let mut world = World::new();
+    let body = AlterPartitionReassignmentsRequest {
+        topics: vec![ReassignableTopic {
+            name: "orders".to_owned(),
+            partitions: vec![ReassignablePartition {
+                partition_index: 0,
+                replicas: Some(vec![1]),
+            }],
+        }],
+        ..Default::default()
+    };
+    let (_, answer) = world.call(1, &body, Reply::Meta(Err(Refusal::Timeout)));
+    assert_eq!(answer.error_code, codes::REQUEST_TIMED_OUT);
+    let part = &answer.responses[0].partitions[0];
+    assert_eq!(part.error_code, codes::REQUEST_TIMED_OUT);
 }
