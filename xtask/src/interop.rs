@@ -1,4 +1,4 @@
-//! `cargo xtask interop clients` (`tools`, `suite`, `diff` and `connect` are modules of their own): stock clients in their own languages write to a running node
+//! `cargo xtask interop clients` (`tools`, `suite`, `diff`, `connect` and `frameworks` are modules of their own): stock clients in their own languages write to a running node
 //! and read back, alone and as members of groups. Their sources are under `interop/`; what they need is fetched by the package
 //! manager of their language into the target directory.
 
@@ -40,13 +40,14 @@ const CLIENTS: &[Client] = &[
 pub fn run(args: &[String]) -> Result<(), String> {
     let usage = "usage: cargo xtask interop clients [--bootstrap HOST:PORT] [--only NAME,..] \
                  [--records N] [--binary PATH] [--all] | tools [--bootstrap HOST:PORT] \
-                 [--binary PATH] [--jars DIRECTORY] [--record] | suite NAME .. | diff .. | connect ..";
+                 [--binary PATH] [--jars DIRECTORY] [--record] | suite NAME .. | diff .. | connect .. | frameworks ..";
     match args.split_first() {
         Some((what, rest)) if what == "clients" => clients(rest),
         Some((what, rest)) if what == "tools" => crate::tools::run(rest),
         Some((what, rest)) if what == "suite" => crate::suites::run(rest),
         Some((what, rest)) if what == "diff" => crate::diff::run(rest),
         Some((what, rest)) if what == "connect" => crate::connect::run(rest),
+        Some((what, rest)) if what == "frameworks" => crate::frameworks::run(rest),
         _ => Err(usage.into()),
     }
 }

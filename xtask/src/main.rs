@@ -7,6 +7,7 @@ mod codegen;
 mod connect;
 mod diff;
 mod e2e;
+mod frameworks;
 mod interop;
 mod run;
 mod server;
