@@ -4,6 +4,7 @@
 //! other's writes. With `--ceiling` a third one takes its turns: a broker that keeps nothing,
 //! which shows how much the load itself reaches on this machine.
 
+mod care;
 mod groups;
 mod load;
 mod machine;
@@ -114,6 +115,9 @@ pub struct Outcome {
 
 /// Runs the subcommand.
 pub fn run(args: &[String]) -> Result<(), String> {
+    if let Some(rest) = args.split_first().filter(|(first, _)| *first == "care") {
+        return care::run(rest.1);
+    }
     if let Some(rest) = args.split_first().filter(|(first, _)| *first == "groups") {
         return groups::run(rest.1);
     }

@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest wait for the ready line.
 pub const START_MAX: Duration = Duration::from_secs(30);
@@ -86,6 +86,20 @@ impl Server {
         self.data.with_extension("log")
     }
 
+    /// Kills it and starts it again over what it left, which takes as long as this says.
+    #[expect(clippy::disallowed_methods, reason = "the real clock measures a start")]
+    pub fn killed_and_back(
+        mut self,
+        binary: &Path,
+        args: &[&str],
+    ) -> Result<(Server, Duration), String> {
+        self.child.kill().map_err(|e| format!("kill: {e}"))?;
+        self.child.wait().map_err(|e| format!("wait: {e}"))?;
+        let began = Instant::now();
+        let server = Starting::over(binary, &self.data, args)?.ready()?;
+        Ok((server, began.elapsed()))
+    }
+
     /// Asks it to stop and waits for an orderly end; deletes its data.
     pub fn stop(mut self) -> Result<(), String> {
         let pid = self.pid().to_string();
@@ -145,6 +159,11 @@ impl Starting {
     fn new(binary: &Path, data: &Path, args: &[&str]) -> Result<Starting, String> {
         let _ = std::fs::remove_dir_all(data);
         std::fs::create_dir_all(data).map_err(|e| format!("{}: {e}", data.display()))?;
+        Starting::over(binary, data, args)
+    }
+
+    /// Over what is in the directory.
+    fn over(binary: &Path, data: &Path, args: &[&str]) -> Result<Starting, String> {
         let log = std::fs::File::create(data.with_extension("log"))
             .map_err(|e| format!("the node's log: {e}"))?;
         let mut command = Command::new(binary);

@@ -51,6 +51,16 @@ impl Usage {
     }
 }
 
+/// Most memory that a process ever had resident, bytes.
+pub fn peak_resident(pid: u32) -> Result<f64, String> {
+    let path = format!("/proc/{pid}/status");
+    let status = std::fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    kib.map(|kib| kib * 1024.0)
+        .ok_or_else(|| format!("{path} has an unknown form"))
+}
+
 /// The sum over all counters of syncs in Prometheus' text.
 pub fn counted_syncs(metrics: &str) -> Option<f64> {
     let values = metrics
