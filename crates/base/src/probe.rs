@@ -129,6 +129,10 @@ names! {
         RemovedBeforeItsGroupLetGo,
         /// Leaders are given to replicas that aren't the preferred ones.
         BalanceTakesTheLast,
+        /// The replica that takes the place of a damaged one is the same member.
+        RenewedAsTheSame,
+        /// Damage that the look at everything on disk finds is left alone.
+        DamageLeftAlone,
     }
 }
 
@@ -257,6 +261,12 @@ names! {
         ReplicaReturned,
         /// A leader was asked to hand over to the replica that is named first.
         LeaderAskedBack,
+        /// A damaged replica gave its place to a new one.
+        ReplicaRenewed,
+        /// Damage was found by the slow look at everything.
+        DamageFound,
+        /// A follower's piece was the same on its leader.
+        PieceCompared,
     }
 }
 

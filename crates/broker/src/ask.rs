@@ -33,6 +33,13 @@ impl Broker {
         }
     }
 
+    /// What this node has of a group could not be read: the shard looks for damage there. If it has no
+    /// time now, the next reader says so again.
+    pub fn check_soon(&self, group: GroupId) {
+        let event = Event::Command(Command::Check { group }, None);
+        let _ = self.0.mailbox.post(event);
+    }
+
     /// When the batches at these offsets were written, answered with `Reply::Stamps`; empty if
     /// the shard has no time for the question.
     pub fn stamps(&self, places: Vec<(GroupId, Offset)>, to: ReplyTo) {

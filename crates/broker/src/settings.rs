@@ -52,6 +52,8 @@ pub struct Settings {
     pub compaction_bytes_per_second: u64,
     /// `auto.leader.rebalance.enable` and how; none: never.
     pub balancing: Option<shard::Balancing>,
+    /// `replica.check.bytes.per.second` and `replica.check.interval.ms`; none: never.
+    pub checking: Option<shard::Checking>,
     /// `socket.request.max.bytes`.
     pub request_bytes_max: u32,
     /// `connections.max.idle.ms`; none: no bound.

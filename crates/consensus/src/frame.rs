@@ -8,6 +8,7 @@
 
 use crate::message::Message;
 use crate::prefix::{PrefixAsk, PrefixPiece};
+use crate::sum::{SumAsk, Verdict};
 use base::batch::{BatchHeader, HEADER_BYTES};
 use base::checksum::crc32c;
 use base::{Batch, GroupId, NodeId, RaftIndex, Term};
@@ -92,6 +93,10 @@ pub enum Item {
     AskPrefix(GroupId, PrefixAsk),
     /// Its leader's answer.
     Prefix(GroupId, PrefixAsk, PrefixPiece),
+    /// A follower compares a part of its log with its leader's.
+    AskSum(GroupId, SumAsk),
+    /// The leader's answer.
+    Sum(GroupId, SumAsk, Verdict),
 }
 
 /// What a node has heard of another one: its start, the version of its led set, its heartbeats.
@@ -127,6 +132,8 @@ const ITEM_ANSWER: u8 = 4;
 const ITEM_HAND_OVER: u8 = 5;
 const ITEM_ASK_PREFIX: u8 = 6;
 const ITEM_PREFIX: u8 = 7;
+const ITEM_ASK_SUM: u8 = 50;
+const ITEM_SUM: u8 = 51;
 /// Bytes of one change of a led set.
 const CHANGE_BYTES: usize = 13;
 /// The least bytes of who is behind in one of them.
@@ -144,6 +151,12 @@ impl Item {
             Item::Prefix(_, _, piece) => piece.bytes(),
             _ => 0,
         }
+    }
+
+    /// True for kinds that earlier releases don't know. A frame with a kind that it doesn't know is
+    /// dropped by a node, so these stand behind everything where such nodes stop reading.
+    fn is_late(&self) -> bool {
+        matches!(self, Item::AskSum(..) | Item::Sum(..))
     }
 }
 
@@ -174,12 +187,20 @@ impl Frame {
                 out.u32(term.0);
             }
         }
-        out.u32(self.items.len() as u32);
-        for item in &self.items {
+        let (late, items): (Vec<&Item>, Vec<&Item>) =
+            self.items.iter().partition(|item| item.is_late());
+        out.u32(items.len() as u32);
+        for item in items {
             encode_item(item, wide, &mut out);
         }
         if let Some(led) = &self.led {
             encode_behind(led, &mut out);
+        }
+        if !late.is_empty() {
+            out.u32(late.len() as u32);
+            for item in late {
+                encode_item(item, wide, &mut out);
+            }
         }
         out.finish()
     }
@@ -210,6 +231,11 @@ impl Frame {
         }
         if let Some(led) = &mut led {
             decode_behind(led, &mut r)?;
+        }
+        if !r.is_empty() {
+            for _ in 0..r.count(ITEM_BYTES_MIN)? {
+                items.push(decode_item(&mut r, wide)?);
+            }
         }
         Ok(Frame {
             boot,
@@ -264,6 +290,17 @@ fn encode_item(item: &Item, wide: bool, out: &mut Writer) {
             out.u64(group.0);
             ask.encode(out);
             piece.encode(out);
+        }
+        Item::AskSum(group, ask) => {
+            out.u8(ITEM_ASK_SUM);
+            out.u64(group.0);
+            ask.encode(out);
+        }
+        Item::Sum(group, ask, verdict) => {
+            out.u8(ITEM_SUM);
+            out.u64(group.0);
+            ask.encode(out);
+            verdict.encode(out);
         }
     }
 }
@@ -350,6 +387,11 @@ fn decode_item(r: &mut Reader, wide: bool) -> Result<Item, FrameError> {
         ITEM_PREFIX => {
             let group = GroupId(r.u64()?);
             Item::Prefix(group, PrefixAsk::decode(r)?, PrefixPiece::decode(r)?)
+        }
+        ITEM_ASK_SUM => Item::AskSum(GroupId(r.u64()?), SumAsk::decode(r)?),
+        ITEM_SUM => {
+            let group = GroupId(r.u64()?);
+            Item::Sum(group, SumAsk::decode(r)?, Verdict::decode(r)?)
         }
         _ => return Err(FrameError::Malformed("item kind")),
     })

@@ -15,6 +15,7 @@ mod group;
 mod message;
 mod prefix;
 mod store;
+mod sum;
 #[cfg(test)]
 mod tests;
 
@@ -26,3 +27,4 @@ pub use group::{
 pub use message::Message;
 pub use prefix::{PrefixAsk, PrefixPiece};
 pub use store::ColdEntries;
+pub use sum::{SumAsk, Verdict};

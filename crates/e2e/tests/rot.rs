@@ -2,8 +2,9 @@
 //! to start and names the file, refuses the read, or has the data from elsewhere.
 
 use e2e::tool::{Done, offline};
-use e2e::{Scratch, Setup, Tool};
+use e2e::{Fleet, Scratch, Setup, Tool, http, replicas, wait};
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Places in each file that are damaged, one at a time; `E2E_ROT_PLACES` asks for more.
@@ -158,4 +159,43 @@ fn a_flipped_bit_after_a_stop_is_never_served() {
 #[test]
 fn a_flipped_bit_after_a_kill_is_never_served() {
     damage_everywhere("rot-killed", true);
+}
+
+/// What is found by nobody but the node itself, as it looks at everything, is made good by the others.
+#[test]
+fn a_flipped_bit_on_one_of_three_is_made_good() {
+    let scratch = Scratch::new("rot-healed");
+    let often = "replica.check.interval.ms=1000";
+    let mut fleet = Fleet::start(scratch.path(), &["--set", often]);
+    let tool = Tool::new(&fleet.bootstrap());
+    tool.create("t", &["--partitions", "1", "--replicas", "3"]);
+    let lines: Vec<String> = (0..300).map(|n| format!("line {n:03}")).collect();
+    let (first, rest) = lines.split_at(200);
+    tool.produce("t", first);
+    tool.run(&["cluster", "health", "--wait"]).ok();
+    let segments = files(&scratch.join("node2")).into_iter();
+    let segments = segments.filter(|f| f.extension().is_some_and(|ending| ending == "log"));
+    let size = |file: &PathBuf| fs::metadata(file).map_or(0, |found| found.len());
+    let largest = segments.max_by_key(size).expect("segments");
+    let (middle, mut byte) = (size(&largest) / 2, [0]);
+    let rotten = fs::OpenOptions::new().read(true).write(true).open(&largest);
+    let rotten = rotten.expect("it is there");
+    rotten.read_exact_at(&mut byte, middle).expect("readable");
+    rotten
+        .write_all_at(&[byte[0] ^ 1], middle)
+        .expect("writable");
+
+    let address = fleet.node(2).http.clone();
+    wait::until("the replica to be made again", || {
+        let (_, metrics) = http::get(&address, "/metrics")?;
+        let renewed = metrics.contains("flotilla_renewed_replicas_total 1\n");
+        let sound = metrics.contains("flotilla_damaged_replicas 0\n");
+        (renewed && sound).then_some(())
+    });
+    tool.produce("t", rest);
+    tool.run(&["cluster", "health", "--wait"]).ok();
+    assert_eq!(tool.consume("t"), lines);
+    fleet.settle("t").expect("all replicas have everything");
+    let directories = fleet.stop().expect("in good order");
+    assert_eq!(replicas::differences(&directories), Vec::<String>::new());
 }

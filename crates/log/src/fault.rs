@@ -1,5 +1,6 @@
 //! What can go wrong with files, in words that an operator can act on.
 
+use base::GroupId;
 use std::io;
 
 /// An effect on the data directory failed.
@@ -91,6 +92,8 @@ pub enum ReadFault {
     /// The bytes are not what was written. Nothing of the block was served.
     #[error("{file} is corrupt at byte {offset}: {what}; {remedy}")]
     Corrupt {
+        /// Whose log it is.
+        group: GroupId,
         /// The file.
         file: String,
         /// Where the block starts.

@@ -198,6 +198,7 @@ impl Files {
             .map_err(|source| match source.kind() {
                 io::ErrorKind::NotFound if self.is_gone(group, segment) => ReadFault::Gone,
                 io::ErrorKind::NotFound => ReadFault::Corrupt {
+                    group,
                     file: key.path(),
                     offset: 0,
                     what: "the file is missing".to_string(),

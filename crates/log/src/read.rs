@@ -206,6 +206,7 @@ pub(crate) fn walk<'a>(
 
 pub(crate) fn corrupt(files: &Files, group: GroupId, located: &Located, what: &str) -> ReadFault {
     ReadFault::Corrupt {
+        group,
         file: files.path(group, located.segment, Kind::Data),
         offset: u64::from(located.block.pos),
         what: what.to_string(),

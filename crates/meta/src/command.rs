@@ -71,6 +71,12 @@ pub enum Command {
         /// The groups and their voters.
         groups: Vec<(GroupId, Vec<Member>)>,
     },
+    /// A node says that these replicas of its are damaged: others are to take their places there;
+    /// answered with [`Reply::Done`]. Those that are no more are passed over.
+    Renew {
+        /// The groups and the damaged members of each.
+        members: Vec<(GroupId, Member)>,
+    },
     /// A node joins, or says where it lives now; answered with [`Reply::Introduced`].
     IntroduceNode {
         /// The node.

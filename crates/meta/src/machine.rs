@@ -328,6 +328,7 @@ impl Machine for Meta {
                 keep_factor,
             } => self.reassign(&changes, keep_factor),
             Command::Reassigned { groups } => self.reassigned(&groups),
+            Command::Renew { members } => self.renew(&members),
             Command::IntroduceNode { node, home, joins } => self.introduce(node, home, joins),
             // Only the shard that leads the group can tell.
             Command::DescribeQuorum => Decision {

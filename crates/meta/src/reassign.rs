@@ -169,6 +169,20 @@ impl Placed {
         self.replicas = shown;
     }
 
+    /// A new replica takes the place of the one on this node.
+    fn renew(&mut self, node: NodeId) {
+        let moves = &mut self.moves;
+        if !planted(Bug::RenewedAsTheSame) {
+            moves.incarnations.retain(|member| member.node != node);
+            moves.incarnations.push(Member {
+                node,
+                incarnation: moves.next_incarnation,
+            });
+            moves.next_incarnation = moves.next_incarnation.saturating_add(1);
+        }
+        moves.under_way = true;
+    }
+
     /// The group is as it should be: what goes is gone.
     fn arrive(&mut self) {
         let moves = &mut self.moves;
@@ -209,6 +223,24 @@ impl Meta {
             if info.is_moving() && set(&info.target()) == set(voters) {
                 mark(Mark::Reassigned);
                 placed.of(topic, *partition).arrive();
+            }
+        }
+        Decision {
+            records: placed.records(),
+            reply: Reply::Done,
+        }
+    }
+
+    /// Damaged replicas that their groups are to have get successors on their nodes.
+    pub(crate) fn renew(&self, members: &[(GroupId, Member)]) -> Decision<Reply> {
+        let mut placed = Changes::new(self);
+        for (group, member) in members {
+            let Some((topic, partition)) = self.image.groups.get(group) else {
+                continue;
+            };
+            let info = &topic.partitions[partition.0 as usize];
+            if info.target().contains(member) {
+                placed.of(topic, *partition).renew(member.node);
             }
         }
         Decision {

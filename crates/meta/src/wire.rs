@@ -22,10 +22,7 @@ impl Command {
                 w.bool(*validate_only);
                 w.list(topics, write_topic);
             }
-            Command::DeleteTopics { topics } => {
-                w.byte(2);
-                w.list(topics, write_ref);
-            }
+            Command::DeleteTopics { topics } => listed(&mut w, 2, topics, write_ref),
             Command::RegisterNode { node, info } => {
                 begin(&mut w, 3, *node);
                 write_node(&mut w, info);
@@ -68,10 +65,8 @@ impl Command {
                 w.bool(*keep_factor);
                 w.list(changes, admin::write_reassignment);
             }
-            Command::Reassigned { groups } => {
-                w.byte(11);
-                w.list(groups, admin::write_voters);
-            }
+            Command::Reassigned { groups } => listed(&mut w, 11, groups, admin::write_voters),
+            Command::Renew { members } => listed(&mut w, 50, members, admin::write_of_group),
             Command::IntroduceNode { node, home, joins } => {
                 begin(&mut w, 20, *node);
                 admin::write_home(&mut w, home);
@@ -133,6 +128,9 @@ impl Command {
             11 => Command::Reassigned {
                 groups: r.list(admin::read_voters)?,
             },
+            50 => Command::Renew {
+                members: r.list(admin::read_of_group)?,
+            },
             20 => Command::IntroduceNode {
                 node: r.node()?,
                 home: admin::read_home(&mut r)?,
@@ -160,6 +158,12 @@ impl Reply {
         r.end()?;
         Ok(reply)
     }
+}
+
+/// A command that is a list.
+fn listed<T>(w: &mut Writer, kind: u8, all: &[T], write: impl FnMut(&mut Writer, &T)) {
+    w.byte(kind);
+    w.list(all, write);
 }
 
 /// What a command about a node begins with.

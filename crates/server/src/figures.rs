@@ -19,6 +19,7 @@ pub fn of(running: &Running, families: &mut Vec<Family>) {
         .expect("nobody panics while copying figures")
         .clone();
     replicas(&stats, families);
+    checks(&stats, families);
     laggards(&stats, families);
     compaction(&stats, families);
     work(&stats, families);
@@ -225,6 +226,37 @@ fn replicas(stats: &shard::Stats, families: &mut Vec<Family>) {
             "flotilla_waiting_reads",
             "Reads that wait for data.",
             stats.reads_waiting,
+        ),
+    ]);
+}
+
+/// What is looked at on disk, and what was found there.
+fn checks(stats: &shard::Stats, families: &mut Vec<Family>) {
+    families.extend([
+        Family::counter(
+            "flotilla_check_bytes_total",
+            "Bytes that were read to see that replicas are whole and what their leaders have.",
+            stats.check_bytes,
+        ),
+        Family::counter(
+            "flotilla_checked_replicas_total",
+            "Replicas that were looked at from one end to the other.",
+            stats.checks,
+        ),
+        Family::gauge(
+            "flotilla_check_replicas_left",
+            "Replicas that the round under way has still to look at.",
+            stats.check_left,
+        ),
+        Family::gauge(
+            "flotilla_differing_replicas",
+            "Replicas on this node that differ from their leaders although both are whole.",
+            stats.replicas_differing,
+        ),
+        Family::counter(
+            "flotilla_renewed_replicas_total",
+            "Damaged replicas on this node that gave their place to new ones.",
+            stats.replicas_renewed,
         ),
     ]);
 }

@@ -343,6 +343,7 @@ fn shard_settings(
             codec: serve_kafka::CODEC,
         },
         balancing: settings.balancing,
+        checking: settings.checking,
         groups: settings.groups.config.clone(),
     }
 }

@@ -1,7 +1,7 @@
 //! What goes into a shard and what comes out of it: plain data. The server's threads and the
 //! simulator drive the same [`crate::Shard`] with these.
 
-use crate::operation::Balancing;
+use crate::operation::{Balancing, Checking};
 use base::{
     Batch, GroupId, Member, Mono, NodeId, Offset, ProducerId, RaftIndex, Refusal, Term, WallMs,
 };
@@ -101,6 +101,11 @@ pub enum Command {
         groups: Vec<GroupId>,
         /// When to give up waiting.
         deadline: Mono,
+    },
+    /// Somebody could not read what a replica here has: it is to be looked at soon. Not answered.
+    Check {
+        /// Which.
+        group: GroupId,
     },
     /// Where the replicas of groups stand; answered with [`Reply::Replicas`].
     Replicas {
@@ -400,6 +405,15 @@ pub enum Job {
         /// What to read; it may be waited for.
         plan: ReadPlan,
     },
+    /// Read a piece of a log to see that it is whole.
+    Check {
+        /// The shard's own name for it.
+        ticket: u64,
+        /// The group.
+        group: GroupId,
+        /// What to read; it may be waited for.
+        plan: ReadPlan,
+    },
     /// Write what a snapshot brings.
     Import {
         /// The shard's own name for it.
@@ -430,7 +444,7 @@ impl Job {
                 JobResult::Records(read.map(Option::unwrap_or_default))
             }
             Job::Rewrite { rewrite, .. } => JobResult::Rewrite(rewrite.step(files)),
-            Job::Prefix { plan, .. } => {
+            Job::Prefix { plan, .. } | Job::Check { plan, .. } => {
                 let read = plan.run(files, true);
                 JobResult::Records(read.map(Option::unwrap_or_default))
             }
@@ -520,6 +534,8 @@ pub struct Settings {
     pub compaction: Compaction,
     /// When leaders go back to the replicas that are named first; none: never by themselves.
     pub balancing: Option<Balancing>,
+    /// How often everything on disk is looked at; none: never.
+    pub checking: Option<Checking>,
     /// What coordinators of groups obey.
     pub groups: group::Config,
 }

@@ -23,6 +23,6 @@ mod shard;
 mod stats;
 
 pub use api::*;
-pub use operation::Balancing;
+pub use operation::{Balancing, Checking};
 pub use shard::Shard;
 pub use stats::Stats;

@@ -167,6 +167,8 @@ pub(crate) struct Stored {
     pub(crate) state: HardState,
     pub(crate) tail: Vec<RestoredEntry>,
     pub(crate) suspect: Option<String>,
+    /// It is suspect because its files are damaged.
+    pub(crate) damaged: bool,
 }
 
 impl Stored {
@@ -179,6 +181,7 @@ impl Stored {
             state: HardState::default(),
             tail: Vec::new(),
             suspect: None,
+            damaged: false,
         }
     }
 
@@ -187,6 +190,7 @@ impl Stored {
     pub(crate) fn recovered(found: log::RecoveredGroup) -> Stored {
         let restored = Kept::restore(&found.app, found.app_index);
         let mut suspect = found.suspect;
+        let damaged = suspect.is_some();
         if restored.is_none() {
             suspect.get_or_insert("the checkpointed state is of another format".into());
         }
@@ -223,6 +227,7 @@ impl Stored {
             state: found.state,
             tail,
             suspect,
+            damaged,
         }
     }
 }

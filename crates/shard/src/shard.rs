@@ -9,7 +9,8 @@ use crate::controller::Controller;
 use crate::coordinator::Coordinators;
 use crate::led::LedSet;
 use crate::operation::{
-    Balance, ColdRequest, Compactions, Imports, InFlight, Lent, Park, Peer, Preference, Round,
+    Balance, Checks, ColdRequest, Compactions, Imports, InFlight, Lent, Park, Peer, Preference,
+    Round,
 };
 use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
@@ -81,6 +82,12 @@ pub struct Shard {
     pub(crate) leaving: bool,
     /// Calls that wait for their preferred leaders.
     pub(crate) preferences: Vec<Preference>,
+    /// The slow look at everything on disk.
+    pub(crate) checks: Checks,
+    /// Groups whose replicas here are damaged.
+    pub(crate) damaged: BTreeSet<GroupId>,
+    /// When the controller is asked again for others in their place.
+    pub(crate) next_renewal: Mono,
     /// Leaders that go back by themselves.
     pub(crate) balance: Balance,
     pub(crate) cold: BTreeMap<u64, ColdRequest>,
@@ -148,6 +155,9 @@ impl Shard {
             holding: BTreeSet::new(),
             leaving: false,
             preferences: Vec::new(),
+            checks: Checks::default(),
+            damaged: BTreeSet::new(),
+            next_renewal: now.mono,
             balance: Balance::default(),
             cold: BTreeMap::new(),
             lent: BTreeMap::new(),
@@ -223,6 +233,7 @@ impl Shard {
             (Command::Prefer { groups, deadline }, Some(to)) => {
                 self.prefer(&groups, deadline, to);
             }
+            (Command::Check { group }, _) => self.check_soon(group),
             (Command::DeleteRecords { deadline, parts }, Some(to)) => {
                 self.delete_records(deadline, parts, to);
             }
@@ -258,6 +269,9 @@ impl Shard {
             ) => self.on_rewritten(ticket, rewrite, result),
             (Job::Prefix { ticket, .. }, JobResult::Records(result)) => {
                 self.on_prefix_read(ticket, result);
+            }
+            (Job::Check { ticket, .. }, JobResult::Records(result)) => {
+                self.on_check_read(ticket, result);
             }
             (Job::Import { ticket, import, .. }, JobResult::Imported(result)) => {
                 self.on_imported(ticket, import, result);

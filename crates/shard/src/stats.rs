@@ -37,6 +37,22 @@ pub struct Stats {
     pub leaders_elsewhere: u64,
     /// Times that it asked a leader to hand over to that one.
     pub leaders_asked_back: u64,
+    /// Bytes that were read to see that they are whole.
+    pub check_bytes: u64,
+    /// Replicas that were looked at from one end to the other.
+    pub checks: u64,
+    /// Rounds over all of them that were begun.
+    pub check_rounds: u64,
+    /// Replicas that the round under way has still to look at.
+    pub check_left: u64,
+    /// Pieces of them that were the same on their leaders.
+    pub pieces_compared: u64,
+    /// Replicas that differ from their leaders although both are whole.
+    pub replicas_differing: u64,
+    /// Replicas whose data is damaged and that wait for others in their place.
+    pub replicas_damaged: u64,
+    /// Damaged replicas that gave their place to new ones.
+    pub replicas_renewed: u64,
     /// Rewrites of logs that were compacted.
     pub compactions: u64,
     /// Bytes that they read.
@@ -81,6 +97,7 @@ impl Shard {
             led,
             to_hand_over,
             leaderless,
+            replicas_damaged: self.damaged.len() as u64,
             hot_bytes: self.hot_bytes,
             uncommitted_bytes: self.uncommitted_bytes,
             appends_waiting: self.calls.len() as u64,

@@ -3,6 +3,8 @@
 
 #[path = "cluster/balance.rs"]
 mod balance;
+#[path = "cluster/damage.rs"]
+mod damage;
 #[path = "cluster/joined.rs"]
 mod joined;
 #[path = "cluster/operate.rs"]
@@ -51,6 +53,9 @@ struct Cluster {
     held: u64,
     /// When leaders go back by themselves.
     balancing: Option<shard::Balancing>,
+    /// When everything on disk is looked at; these jobs wait for the test to do them.
+    checking: Option<shard::Checking>,
+    checks: Vec<(NodeId, shard::Job)>,
     /// Snapshots that the network loses.
     lose_snapshots: u32,
     /// A group of which frames say nothing for a while.
@@ -80,6 +85,8 @@ impl Cluster {
             down: vec![],
             held,
             balancing,
+            checking: None,
+            checks: Vec::new(),
             lose_snapshots: 0,
             unsaid: None,
             behind: BTreeMap::new(),
@@ -109,6 +116,7 @@ impl Cluster {
             catch_up_bytes_per_second: 1 << 30,
             removal_held_bytes: self.held,
             balancing: self.balancing,
+            checking: self.checking,
             compaction: shard::Compaction {
                 check: Duration::from_secs(1),
                 bytes_per_second: u64::MAX,
@@ -149,6 +157,9 @@ impl Cluster {
         loop {
             let mut effects = Effects::default();
             shard.turn(now, &mut effects);
+            let checks = effects.jobs.into_iter();
+            let checks = checks.filter(|job| matches!(job, shard::Job::Check { .. }));
+            self.checks.extend(checks.map(|job| (node, job)));
             for (to, pieces) in effects.frames {
                 self.frames.push_back((node, to, pieces.concat().into()));
             }

@@ -86,6 +86,8 @@ pub(crate) struct Damage {
     pub(crate) destroyed: Vec<String>,
     /// How many of these are flipped bits.
     pub(crate) flips: usize,
+    /// How many of those are in segments and their sidecars.
+    pub(crate) flips_in_segments: usize,
     /// Syncs that failed in this life: the process must stop.
     pub(crate) failed_syncs: u32,
     /// Writes that failed in this life.
@@ -158,6 +160,7 @@ impl SimDisk {
         state.damage = Damage {
             destroyed: std::mem::take(&mut state.damage.destroyed),
             flips: state.damage.flips,
+            flips_in_segments: state.damage.flips_in_segments,
             ..Damage::default()
         };
         SimDisk {

@@ -50,6 +50,8 @@ pub(crate) struct Plan {
     pub(crate) removal_held_bytes: u64,
     /// When leaders go back by themselves.
     pub(crate) balancing: Option<shard::Balancing>,
+    /// How often everything on disk is looked at.
+    pub(crate) checking: Option<shard::Checking>,
     pub(crate) hot_tail_bytes: u64,
     /// Calls that may wait for a shard.
     pub(crate) calls_max: usize,
@@ -94,6 +96,7 @@ impl Plan {
             segment_bytes: one_of(random, &[4_096, 16_384, 65_536, 1 << 20]),
             catch_up_bytes_per_second: 0,
             removal_held_bytes: 0,
+            checking: checking(&mut Random::new(seed.rotate_left(16))),
             balancing: balancing(&mut Random::new(seed.rotate_left(32))),
             hot_tail_bytes: one_of(random, &[2_000, 20_000, 200_000]),
             calls_max: one_of(random, &[2, 1_000, 1_000]),
@@ -132,6 +135,17 @@ fn balancing(random: &mut Random) -> Option<shard::Balancing> {
     let percent = one_of(random, &[0, 0, 10, 50]);
     let balancing = shard::Balancing { check, percent };
     random.percent(60).then_some(balancing)
+}
+
+/// Drawn apart too.
+fn checking(random: &mut Random) -> Option<shard::Checking> {
+    let every = std::time::Duration::from_secs(one_of(random, &[2, 4, 6]));
+    let bytes_per_second = one_of(random, &[2_000_000, 8_000_000, 1 << 30]);
+    let checking = shard::Checking {
+        every,
+        bytes_per_second,
+    };
+    random.percent(70).then_some(checking)
 }
 
 fn weather(random: &mut Random) -> Weather {

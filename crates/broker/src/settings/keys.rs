@@ -371,6 +371,21 @@ const OWN: &[Key] = &[
         "Threads that read old records from files.",
     ),
     row(
+        "replica.check.bytes.per.second",
+        Kind::Long,
+        Some("8388608"),
+        Rule::AtLeast(0),
+        "Bytes a second at most that are read to see that replicas are whole and what their leaders \
+         have; 0: none are.",
+    ),
+    row(
+        "replica.check.interval.ms",
+        Kind::Long,
+        Some("86400000"),
+        Rule::AtLeast(1000),
+        "How often it is begun to look at all replicas of the node.",
+    ),
+    row(
         "replica.lag.time.max.ms",
         Kind::Long,
         Some("30000"),

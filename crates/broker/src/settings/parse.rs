@@ -199,6 +199,7 @@ impl Values {
             compaction_check: Duration::from_millis(self.count("log.cleaner.backoff.ms")),
             compaction_bytes_per_second: self.rate("log.cleaner.io.max.bytes.per.second"),
             balancing: self.balancing(),
+            checking: self.checking(),
             request_bytes_max: self.count("socket.request.max.bytes"),
             connections_idle_max: u64::try_from(idle).ok().map(Duration::from_millis),
             connections_max: self.count("max.connections"),
@@ -229,6 +230,14 @@ impl Values {
         };
         self.flag("auto.leader.rebalance.enable")
             .then_some(balancing)
+    }
+
+    fn checking(&self) -> Option<shard::Checking> {
+        let checking = shard::Checking {
+            every: Duration::from_millis(self.count("replica.check.interval.ms")),
+            bytes_per_second: self.count("replica.check.bytes.per.second"),
+        };
+        (checking.bytes_per_second > 0).then_some(checking)
     }
 
     /// Names the listeners that belong to Kafka's controller.

@@ -196,3 +196,36 @@ fn a_move_that_is_aimed_elsewhere_keeps_what_it_has() {
         assert!(info(&meta).member_on(NodeId(node)).is_some());
     }
 }
+
+#[test]
+fn a_damaged_replica_gets_a_successor_on_its_node_and_clients_see_nothing_of_it() {
+    let mut meta = cluster();
+    let group = info(&meta).group;
+    let damaged = Member::founder(NodeId(2));
+    let renew = |meta: &mut Meta, member| {
+        let members = vec![(group, member)];
+        assert_eq!(tell(meta, Command::Renew { members }), Reply::Done);
+    };
+    renew(&mut meta, damaged);
+    let successor = info(&meta).member_on(NodeId(2)).unwrap();
+    assert!(successor.incarnation > 0 && info(&meta).is_over(damaged));
+    assert_eq!(shown(&meta), (nodes(&[1, 2, 3]), vec![], vec![]));
+    assert!(info(&meta).is_moving());
+
+    // Asked again it is another's name, and nobody is renewed who isn't to stay.
+    renew(&mut meta, damaged);
+    renew(&mut meta, Member::founder(NodeId(4)));
+    assert_eq!(info(&meta).member_on(NodeId(2)), Some(successor));
+    let target = info(&meta).target();
+    arrive(&mut meta, target);
+    assert!(!info(&meta).is_moving());
+    assert_eq!(info(&meta).member_on(NodeId(2)), Some(successor));
+
+    // It may go like any other.
+    aim(&mut meta, Some(&[1, 4, 3])).unwrap();
+    renew(&mut meta, successor);
+    assert_eq!(info(&meta).member_on(NodeId(2)), Some(successor));
+    let target = info(&meta).target();
+    arrive(&mut meta, target);
+    assert!(info(&meta).is_over(successor));
+}

@@ -207,6 +207,15 @@ pub(crate) fn read_voters(r: &mut Reader<'_>) -> Result<(GroupId, Vec<Member>), 
     Ok((GroupId(r.number()?), r.list(records::read_member)?))
 }
 
+pub(super) fn write_of_group(w: &mut Writer, (group, member): &(GroupId, Member)) {
+    w.number(group.0);
+    records::write_member(w, member);
+}
+
+pub(super) fn read_of_group(r: &mut Reader<'_>) -> Result<(GroupId, Member), Malformed> {
+    Ok((GroupId(r.number()?), records::read_member(r)?))
+}
+
 /// Where a node lives; records use it too, so its layout is frozen.
 pub(crate) fn write_home(w: &mut Writer, home: &Home) {
     w.text(&home.address);

@@ -114,6 +114,9 @@ fn commands() -> Vec<Command> {
         Command::Reassigned {
             groups: vec![(base::GroupId(7), vec![base::Member::founder(NodeId(300))])],
         },
+        Command::Renew {
+            members: vec![(base::GroupId(7), base::Member::founder(NodeId(300)))],
+        },
         Command::DescribeQuorum,
     ]
 }

@@ -248,7 +248,7 @@ impl Waiting {
         for (place, answer) in self.partitions().enumerate() {
             match found.next_if(|(at, _)| *at == place) {
                 Some((_, Ok(Found::Records(pieces)))) => answer.records = Some(pieces.into()),
-                Some((_, Err(fault))) => failed(version, answer, &fault, notes),
+                Some((_, Err(fault))) => failed(door, version, answer, &fault, notes),
                 Some((_, Ok(Found::Time(_)))) | None => {}
             }
         }
@@ -281,7 +281,7 @@ fn write(
     match plan.run(door.broker.files(), false) {
         Ok(Some(pieces)) => answer.records = Some(pieces.into()),
         Ok(None) => cold.records(place, plan),
-        Err(fault) => failed(version, answer, &fault, notes),
+        Err(fault) => failed(door, version, answer, &fault, notes),
     }
 }
 
@@ -300,9 +300,17 @@ fn to_message_set(answer: &mut PartitionData, magic: u8, from: i64, bytes_max: u
 
 /// A read failed. What was to be read may be gone by now, which the next fetch finds out; the
 /// rest is the operator's business, and nothing of it is served.
-fn failed(version: i16, answer: &mut PartitionData, fault: &ReadFault, notes: &mut Vec<String>) {
-    if matches!(fault, ReadFault::Gone) {
-        return;
+fn failed(
+    door: &Door,
+    version: i16,
+    answer: &mut PartitionData,
+    fault: &ReadFault,
+    notes: &mut Vec<String>,
+) {
+    match fault {
+        ReadFault::Gone => return,
+        ReadFault::Corrupt { group, .. } => door.broker.check_soon(*group),
+        ReadFault::Io { .. } => {}
     }
     notes.push(format!("a fetch was refused: {fault}"));
     answer.error_code = refusals::fetch_code(&Refusal::Storage(fault.to_string()), version);

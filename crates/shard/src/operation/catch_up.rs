@@ -22,7 +22,7 @@ pub(crate) enum ColdRequest {
 }
 
 impl ColdRequest {
-    fn group(&self) -> GroupId {
+    pub(crate) fn group(&self) -> GroupId {
         match self {
             ColdRequest::Follower(group, _) => *group,
             ColdRequest::Metadata => GroupId::META,
@@ -101,14 +101,10 @@ impl Shard {
     }
 
     /// A replica that can't read its own log must not lead it: others have what it lost. It neither
-    /// votes nor takes entries until it is repaired.
+    /// votes nor takes entries; another one takes its place (`renew.rs`).
     pub(crate) fn on_unreadable(&mut self, group: GroupId, fault: &ReadFault) {
-        if let (ReadFault::Corrupt { .. }, Some(replica)) = (fault, self.replicas.get_mut(&group)) {
-            replica.suspect = Some(fault.to_string());
-            if !replica.is_alone() {
-                replica.group.resign();
-                self.touch(group);
-            }
+        if let ReadFault::Corrupt { .. } = fault {
+            self.on_damaged(group, &fault.to_string());
         }
         self.note(format!(
             "entries of group {group} could not be read: {fault}"

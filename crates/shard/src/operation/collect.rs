@@ -311,6 +311,10 @@ impl Shard {
         for written in written.chain([&mut self.written]) {
             written.retain(|(id, _)| *id != group);
         }
+        self.cold.retain(|_, request| request.group() != group);
+        self.lent.retain(|_, lent| lent.group != group);
+        self.coordinators.jobs.retain(|_, of| *of != group);
+        self.compactions.forget(group);
     }
 
     fn report_durable(&mut self, readies: Vec<InFlight>) {

@@ -54,6 +54,14 @@ impl Compactions {
     }
 }
 
+impl Compactions {
+    /// A replica ends here, and its files: the rewrite that a job may still be at is of no use.
+    pub(crate) fn forget(&mut self, group: GroupId) {
+        self.waiting.remove(&group);
+        self.running.take_if(|running| running.group == group);
+    }
+}
+
 impl Shard {
     /// Begins a round if it is time, goes on with the one under way and with the rewrite.
     pub(crate) fn compact_if_due(&mut self) {

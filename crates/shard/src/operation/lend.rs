@@ -20,7 +20,7 @@ const PIECES_MAX: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Lent {
     to: NodeId,
-    group: GroupId,
+    pub(crate) group: GroupId,
     ask: PrefixAsk,
 }
 
@@ -30,7 +30,9 @@ impl Shard {
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
-        let sent = replica.snapshots.keys().find(|m| m.node == from).copied();
+        // Of two members on its node the newer one asks: the other is gone.
+        let sent = replica.snapshots.keys().filter(|m| m.node == from).max();
+        let sent = sent.copied();
         let origin = replica.log.origin().filter(|o| o.index == ask.index);
         let clean = replica.log.prefix().map(|prefix| prefix.clean);
         let lends = replica.group.is_leader()

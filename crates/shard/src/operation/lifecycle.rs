@@ -56,6 +56,9 @@ impl Shard {
             let note = format!("group {group} does not vote until it is repaired: {why}");
             self.note(note);
         }
+        if stored.damaged {
+            self.damaged.insert(group);
+        }
         let node = self.settings.node;
         let mut replica = Replica::new(node, founders, policy, stored, self.now.mono);
         replica.made_in = made_in;
@@ -169,6 +172,8 @@ impl Shard {
     fn retire(&mut self, group: GroupId, refusal: &Refusal) {
         let stored = self.stored.remove(&group).is_some();
         self.retire_coordinator(group);
+        self.forget_damage(group);
+        self.forget_check(group);
         let Some(mut replica) = self.replicas.remove(&group) else {
             if stored {
                 self.turn.remove(group);

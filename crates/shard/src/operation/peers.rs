@@ -168,6 +168,8 @@ impl Shard {
                 } => self.on_answer(ticket, index, reply),
                 Item::AskPrefix(group, ask) => self.on_prefix_asked(from, group, ask),
                 Item::Prefix(group, ask, piece) => self.on_prefix(from, group, ask, piece),
+                Item::AskSum(group, ask) => self.on_sum_asked(from, group, ask),
+                Item::Sum(group, ask, verdict) => self.on_sum(from, group, ask, verdict),
             }
         }
     }
@@ -305,6 +307,8 @@ impl Shard {
         self.confirm_again();
         self.reconfigure();
         self.balance_leaders();
+        self.renew_damaged();
+        self.check_replicas();
         self.apply_metadata();
     }
 

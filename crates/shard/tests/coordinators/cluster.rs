@@ -58,6 +58,7 @@ fn settings(node: NodeId, voters: &[NodeId]) -> Settings {
         catch_up_bytes_per_second: 1 << 30,
         removal_held_bytes: 1 << 20,
         balancing: None,
+        checking: None,
         compaction: shard::Compaction {
             check: Duration::from_secs(1),
             bytes_per_second: u64::MAX,

@@ -147,6 +147,17 @@ impl SimDisk {
         }
     }
 
+    /// Files leave the page cache: what had rotted shows.
+    pub(crate) fn drop_caches(&self, of: impl Fn(&str) -> bool) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let files = state.names.files().filter(|(path, _)| of(path));
+        let there: Vec<usize> = files.map(|(_, inode)| inode).collect();
+        for inode in there {
+            state.inodes[inode].show_rot();
+        }
+    }
+
     /// Flips a bit of durable data in one of the files that `of` picks; says where. While the
     /// node runs, an open file's cache hides it.
     pub(crate) fn rot(&self, of: impl Fn(&str) -> bool) -> Option<String> {
@@ -175,6 +186,7 @@ impl SimDisk {
         let what = format!("a bit of {path} at {pos} of {len}");
         state.damage.destroyed.push(what.clone());
         state.damage.flips += 1;
+        state.damage.flips_in_segments += usize::from(path.starts_with("groups/"));
         Some(what)
     }
 }

@@ -94,6 +94,7 @@ fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Sett
         catch_up_bytes_per_second: plan.catch_up_bytes_per_second,
         removal_held_bytes: plan.removal_held_bytes,
         balancing: plan.balancing,
+        checking: plan.checking,
         compaction: shard::Compaction {
             check: std::time::Duration::from_millis(500),
             bytes_per_second: 4 * 1024 * 1024,

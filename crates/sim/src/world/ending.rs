@@ -16,6 +16,7 @@ use crate::plan::{CHAOS, CONVERGENCE};
 use crate::scheduler::Micros;
 use base::{Configuration, GroupId, Member, NodeId};
 use shard::ReplicaStatus;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How often the replicas are asked where they stand.
@@ -31,6 +32,8 @@ pub(super) struct Ending {
     prober: Option<usize>,
     probed: bool,
     power_lost: bool,
+    /// Rounds over everything on disk that each process had begun when it was first looked at.
+    rounds: BTreeMap<(Place, u64), u64>,
     /// Since when all is well, and how many leaders there were until then.
     calm: Option<(Micros, usize)>,
 }
@@ -127,11 +130,9 @@ impl World {
             self.review_groups();
         }
         self.probe();
-        match self
-            .busy()
-            .or_else(|| self.unwell())
-            .or_else(|| self.stirs())
-        {
+        let unwell = self.busy().or_else(|| self.unwell());
+        let unwell = unwell.or_else(|| self.unchecked());
+        match unwell.or_else(|| self.stirs()) {
             None if self.plan.last_power_loss && !self.ending.power_lost => {
                 self.ending.power_lost = true;
                 self.ending.calm = None;
@@ -268,6 +269,24 @@ impl World {
             .or_else(|| self.unwell_groups())
     }
 
+    /// A node of which bits flipped has to find that by itself, wherever it is.
+    fn unchecked(&mut self) -> Option<String> {
+        self.plan.checking?;
+        for place in 0..self.plan.nodes {
+            if !self.is_excused(place) || self.is_given_up(place) {
+                continue;
+            }
+            let node = &self.nodes[place];
+            let begun = node.process.as_ref()?.shard.stats().check_rounds;
+            let before = self.ending.rounds.entry((place, node.life));
+            // One that began after all of the bits had flipped, and ended.
+            if begun < *before.or_insert(begun) + 2 {
+                return Some(format!("node {} hasn't looked at everything", place + 1));
+            }
+        }
+        None
+    }
+
     /// Where leaders go back by themselves, none may change any more once all is well.
     fn stirs(&mut self) -> Option<String> {
         let balancing = self.plan.balancing?;
@@ -296,12 +315,13 @@ impl World {
                 balancing.check.as_secs()
             )
         };
-        (led != first && !self.is_excused(first)).then(what)
+        (led != first && !self.is_given_up(first)).then(what)
     }
 
     /// Where nodes know other metadata or their storage is still at work.
     fn nodes_differ(&self) -> Option<String> {
-        let here = |place: &usize| self.nodes[*place].process.is_some() && !self.is_excused(*place);
+        let here =
+            |place: &usize| self.nodes[*place].process.is_some() && !self.is_given_up(*place);
         let mut version = None;
         for place in (0..self.plan.nodes).filter(here) {
             let process = self.nodes[place].process.as_ref().expect("it is here");
@@ -322,9 +342,19 @@ impl World {
         None
     }
 
-    /// A node that isn't bound to converge: what it had was destroyed.
+    /// A node that may lack what it had: some of it was destroyed.
     fn is_excused(&self, place: Place) -> bool {
         !self.damage(place).destroyed.is_empty()
+    }
+
+    /// A node that isn't bound to converge. One of which only segments of partitions were destroyed is:
+    /// it gets others from its peers.
+    fn is_given_up(&self, place: Place) -> bool {
+        let damage = self.damage(place);
+        let meta = self.status(place, GroupId::META.0);
+        let heals = damage.flips_in_segments == damage.destroyed.len()
+            && meta.is_some_and(|status| status.suspect.is_none());
+        !damage.destroyed.is_empty() && !heals
     }
 
     /// The group of a partition and the nodes that have its replicas.
@@ -352,7 +382,7 @@ impl World {
         let image = broker.image();
         let replicas = &image.partition(GroupId(group))?.replicas;
         let shown = broker.in_sync(GroupId(group), replicas);
-        let excused = |node: &NodeId| self.is_excused(node.0 as usize - 1);
+        let excused = |node: &NodeId| self.is_given_up(node.0 as usize - 1);
         let missing = replicas.iter().find(|n| !shown.contains(n) && !excused(n));
         missing.copied()
     }
@@ -371,12 +401,15 @@ impl World {
         }
         let mut first: Option<ReplicaStatus> = None;
         for place in places {
-            if self.is_excused(place) {
+            if self.is_given_up(place) {
                 continue;
             }
             let Some(status) = self.status(place, group) else {
                 return Some(format!("{part}: node {} has no replica", place + 1));
             };
+            if let Some(why) = status.suspect {
+                return Some(format!("{part}: node {} is damaged: {why}", place + 1));
+            }
             if status.leader.is_none() {
                 return Some(format!("{part}: node {} knows no leader", place + 1));
             }

@@ -5,7 +5,7 @@ use super::{Event, Over, World};
 use crate::checkers::Checked;
 use crate::disk::Fails;
 use crate::net::Place;
-use crate::plan::faults::{Crash, Fault, Whom};
+use crate::plan::faults::{Crash, Fault, Where, Whom};
 use crate::scheduler::Micros;
 use base::GroupId;
 
@@ -287,6 +287,7 @@ impl World {
         for place in 0..self.plan.nodes {
             let node = &mut self.nodes[place];
             node.disk.disarm();
+            node.disk.drop_caches(|path| is_at(Where::Segments, path));
             node.disk.put_out_fuse();
             node.disk.set_capacity(None);
             node.fuse = None;

@@ -1,0 +1,144 @@
+//! Replicas whose data is damaged, and what is read to find that out.
+
+use super::*;
+use base::Member;
+use log::ReadFault;
+use shard::{Checking, Job, JobResult};
+
+impl Cluster {
+    /// Every node looks at what it has, as soon as the test does the jobs.
+    fn look_at_everything(&mut self) {
+        self.checking = Some(Checking {
+            every: Duration::from_secs(1),
+            bytes_per_second: 1 << 20,
+        });
+        for node in 1..=3 {
+            self.start_empty(NodeId(node), 3, 200, None);
+        }
+    }
+
+    /// The next look of a node at a group ends with this.
+    fn end_look(&mut self, node: u32, group: GroupId, result: Result<Vec<Bytes>, ReadFault>) {
+        for _ in 0..100 {
+            let of = |(on, job): &(NodeId, Job)| {
+                on.0 == node && matches!(job, Job::Check { group: of, .. } if *of == group)
+            };
+            if let Some(at) = self.checks.iter().position(of) {
+                let (node, job) = self.checks.remove(at);
+                return self.event(node, Event::Done(job, JobResult::Records(result)));
+            }
+            for (node, job) in std::mem::take(&mut self.checks) {
+                let nothing = JobResult::Records(Ok(Vec::new()));
+                self.event(node, Event::Done(job, nothing));
+            }
+            self.run(Duration::from_millis(100));
+        }
+        panic!("node {node} doesn't look at group {group}");
+    }
+
+    fn member(&self, node: u32, group: GroupId) -> Member {
+        let status = self.shards[&NodeId(node)].replica_status(group).unwrap();
+        status.member
+    }
+}
+
+fn damage(group: GroupId) -> ReadFault {
+    ReadFault::Corrupt {
+        group,
+        file: "a file".to_owned(),
+        offset: 17,
+        what: "a bit flipped".to_owned(),
+        remedy: "none".to_owned(),
+    }
+}
+
+/// A group on three nodes with five records, its leader and the other two.
+fn five_records() -> (Cluster, GroupId, u32, Vec<u32>) {
+    let mut c = Cluster::new(3);
+    c.look_at_everything();
+    c.run(Duration::from_secs(2));
+    let group = c.create_topic(1);
+    c.run(Duration::from_secs(1));
+    let leader = c.leader(group).expect("somebody leads");
+    for at in 0..5 {
+        let appended = c.append(leader, group, batch(1, at, "v"));
+        assert_eq!(appended, Ok(Offset(i64::from(at))));
+    }
+    let others = (1..=3).filter(|n| *n != leader).collect();
+    (c, group, leader, others)
+}
+
+#[test]
+fn a_damaged_replica_is_made_again_from_the_others() {
+    let (mut c, group, leader, others) = five_records();
+    for node in [others[0], leader] {
+        c.end_look(node, group, Err(damage(group)));
+        c.run(Duration::from_secs(5));
+        assert!(c.member(node, group).incarnation > 0, "node {node}");
+        let status = c.shards[&NodeId(node)].replica_status(group).unwrap();
+        assert_eq!((status.high_watermark, status.suspect), (Offset(5), None));
+        let stats = c.shards[&NodeId(node)].stats();
+        assert_eq!((stats.replicas_damaged, stats.replicas_renewed), (0, 1));
+        let image = c.shards[&NodeId(1)].image();
+        let info = image.partition(group).unwrap();
+        assert!(!info.is_moving() && info.replicas.len() == 3);
+    }
+    // They vote like any other.
+    c.down = vec![NodeId(others[1])];
+    c.run(Duration::from_secs(2));
+    let leader = c.leader(group).expect("the two that were made again");
+    assert_eq!(c.append(leader, group, batch(1, 5, "w")), Ok(Offset(5)));
+}
+
+/// As long as it may be the last one but one that has everything.
+#[test]
+fn a_damaged_replica_is_kept_while_others_are_away() {
+    let (mut c, group, leader, others) = five_records();
+    c.down = vec![NodeId(others[1])];
+    c.run(Duration::from_secs(2));
+    c.end_look(others[0], group, Err(damage(group)));
+    c.run(Duration::from_secs(5));
+    assert_eq!(
+        c.member(others[0], group),
+        Member::founder(NodeId(others[0]))
+    );
+    assert_eq!(c.shards[&NodeId(others[0])].stats().replicas_damaged, 1);
+    c.down.clear();
+    c.run(Duration::from_secs(5));
+    assert!(c.member(others[0], group).incarnation > 0);
+    let led = c.leader(group).expect("somebody leads");
+    assert_eq!(
+        c.append(led, group, batch(1, 5, "w")),
+        Ok(Offset(5)),
+        "{leader}"
+    );
+}
+
+/// Each is whole by its own checksums: nothing is done but that it is told.
+#[test]
+fn replicas_that_differ_are_told() {
+    let (mut c, group, leader, others) = five_records();
+    let bytes = |value: &str| {
+        let batch = batch(1, 0, value);
+        Bytes::from([batch.head().as_slice(), batch.body()].concat())
+    };
+    for (theirs, differ) in [("v", 0), ("w", 1)] {
+        c.end_look(others[0], group, Ok(vec![bytes("v")]));
+        // The leader is asked, and reads the same, perhaps for itself too.
+        c.run(Duration::from_millis(50));
+        for (node, job) in std::mem::take(&mut c.checks) {
+            let there = vec![bytes(theirs)];
+            let of_leader =
+                node.0 == leader && matches!(job, Job::Check { group: of, .. } if of == group);
+            let read = if of_leader { there } else { Vec::new() };
+            c.event(node, Event::Done(job, JobResult::Records(Ok(read))));
+        }
+        c.run(Duration::from_millis(200));
+        let stats = c.shards[&NodeId(others[0])].stats();
+        assert_eq!(
+            (stats.pieces_compared, stats.replicas_differing),
+            (1, differ)
+        );
+        c.end_look(others[0], group, Ok(Vec::new()));
+    }
+}
