@@ -1,5 +1,5 @@
 //! `cargo xtask interop connect`: Kafka Connect with its connectors for files, alone and distributed, over a node; and MirrorMaker
-//! 2 from Apache Kafka into a node, where `--kafka` names one. What went in has to come out, once, also after a worker was stopped
+//! 2 from Apache Kafka into a node and from the node into Kafka, where `--kafka` names one. What went in has to come out, once, also after a worker was stopped
 //! and started again.
 
 use crate::run::{self, checked, flag, only_flags, root, wait_until};
@@ -49,8 +49,15 @@ fn all(place: &Place, kafka: Option<String>) -> Result<(), String> {
     println!("connect: distributed ok, {LINES} lines, a stop, {LINES} more");
     match kafka {
         Some(kafka) => {
-            mirror(place, &kafka)?;
-            println!("connect: MirrorMaker ok, {LINES} records and the offsets of a group");
+            for (way, from, to) in [
+                ("into", &kafka, &place.bootstrap),
+                ("out-of", &place.bootstrap, &kafka),
+            ] {
+                mirror(place, way, from, to)?;
+                println!(
+                    "connect: MirrorMaker {way} the node ok, {LINES} records and a group's offsets"
+                );
+            }
         }
         None => println!("connect: MirrorMaker skipped, it wants --kafka HOST:PORT"),
     }
@@ -230,12 +237,12 @@ fn post(address: &str, path: &str, body: &str) -> std::io::Result<u16> {
     code.ok_or_else(|| std::io::Error::other("no status"))
 }
 
-/// Records and a group's offsets go from Kafka into the node.
-fn mirror(place: &Place, kafka: &str) -> Result<(), String> {
-    let topic = format!("mirrored-{}", std::process::id());
-    let group = format!("readers-{}", std::process::id());
+/// Records and a group's offsets go from one cluster into another.
+fn mirror(place: &Place, way: &str, from: &str, to: &str) -> Result<(), String> {
+    let topic = format!("mirrored-{way}-{}", std::process::id());
+    let group = format!("readers-{way}-{}", std::process::id());
     let mut producer = place.java("org.apache.kafka.tools.ConsoleProducer");
-    producer.args(["--bootstrap-server", kafka, "--topic", &topic]);
+    producer.args(["--bootstrap-server", from, "--topic", &topic]);
     let mut producer = producer
         .stdin(Stdio::piped())
         .spawn()
@@ -246,13 +253,12 @@ fn mirror(place: &Place, kafka: &str) -> Result<(), String> {
         .map_err(|e| format!("the producer: {e}"))?;
     drop(stdin);
     producer.wait().map_err(|e| format!("the producer: {e}"))?;
-    consume(place, kafka, &topic, &group)?;
+    consume(place, from, &topic, &group)?;
 
     let mut own = format!(
-        "clusters=there,here\nthere.bootstrap.servers={kafka}\nhere.bootstrap.servers={}\nthere->here.enabled=true\n\
+        "clusters=there,here\nthere.bootstrap.servers={from}\nhere.bootstrap.servers={to}\nthere->here.enabled=true\n\
          there->here.topics={topic}\nthere->here.groups={group}\nreplication.factor=1\nsync.group.offsets.enabled=true\n\
-         emit.checkpoints.interval.seconds=2\nsync.group.offsets.interval.seconds=2\nrefresh.groups.interval.seconds=2\n",
-        place.bootstrap
+         emit.checkpoints.interval.seconds=2\nsync.group.offsets.interval.seconds=2\nrefresh.groups.interval.seconds=2\n"
     );
     for what in [
         "checkpoints.topic",
@@ -264,10 +270,10 @@ fn mirror(place: &Place, kafka: &str) -> Result<(), String> {
     ] {
         own.push_str(&format!("{what}.replication.factor=1\n"));
     }
-    let file = place.write("mirror.properties", &own)?;
+    let file = place.write(&format!("mirror-{way}.properties"), &own)?;
     let running = place.start("org.apache.kafka.connect.mirror.MirrorMaker", &[&file])?;
     let mirrored = format!("there.{topic}");
-    let mut out = consume(place, &place.bootstrap, &mirrored, "checker")?;
+    let mut out = consume(place, to, &mirrored, "checker")?;
     let mut wanted: Vec<String> = lines(0).lines().map(str::to_owned).collect();
     out.sort();
     wanted.sort();
@@ -280,13 +286,7 @@ fn mirror(place: &Place, kafka: &str) -> Result<(), String> {
     }
     let known = || {
         let mut tool = place.java("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand");
-        tool.args([
-            "--bootstrap-server",
-            &place.bootstrap,
-            "--describe",
-            "--group",
-            &group,
-        ]);
+        tool.args(["--bootstrap-server", to, "--describe", "--group", &group]);
         let told = run::output(&mut tool).ok()?;
         told.contains(&mirrored).then_some(())
     };

@@ -1,14 +1,23 @@
 //! `cargo xtask interop frameworks`: applications of frameworks that stand on Kafka's clients, over a node or three: Kafka Streams and
-//! Spring Kafka. Each is one Java file under `interop/frameworks` that checks for itself what came of it, tells it line by line, and ends with
-//! an error if something didn't come.
+//! Spring Kafka, Faust, Quix Streams and FastStream; and clients of the years of Kafka 0.8 to 2.0. Each is one file under
+//! `interop/frameworks` that checks for itself what came of it, and ends with an error if something didn't come.
 
-use crate::run::{self, checked, exists, flag, only_flags, root};
+use crate::run::{self, checked, flag, only_flags, root};
 use crate::server::Target;
 use std::path::Path;
 use std::process::Command;
 
-/// The frameworks: the directory of each, and its program.
-const FRAMEWORKS: [(&str, &str); 2] = [("streams", "Streams.java"), ("spring", "Spring.java")];
+/// The frameworks, and their programs: Java's in directories of their names, Python's all in one.
+const FRAMEWORKS: [(&str, &str); 6] = [
+    ("streams", "Streams.java"),
+    ("spring", "Spring.java"),
+    ("faust", "faust_words.py"),
+    ("quix", "quix_counts.py"),
+    ("faststream", "faststream_chain.py"),
+    ("old", "old_clients.py"),
+];
+/// Longest time for one program.
+const LIMIT_SECONDS: u32 = 600;
 
 const USAGE: &str = "usage: cargo xtask interop frameworks [--bootstrap HOST:PORT,..] [--binary PATH] [--nodes 1|3] [--only NAME,..]";
 
@@ -23,11 +32,6 @@ pub fn run(args: &[String]) -> Result<(), String> {
     let wanted: Vec<_> = FRAMEWORKS.iter().filter(|(n, _)| is_wanted(n)).collect();
     if wanted.is_empty() {
         return Err(USAGE.into());
-    }
-    for (program, probe) in [("java", "-version"), ("mvn", "-version")] {
-        if !exists(program, probe) {
-            return Err(format!("{program} is not installed"));
-        }
     }
     let cache = run::target_directory()?.join("interop/frameworks");
     std::fs::create_dir_all(&cache).map_err(|e| format!("{}: {e}", cache.display()))?;
@@ -47,9 +51,23 @@ pub fn run(args: &[String]) -> Result<(), String> {
 }
 
 fn one(name: &str, program: &str, cache: &Path, bootstrap: &str) -> Result<(), String> {
-    let here = root().join("interop/frameworks").join(name);
-    let jars = crate::tools::fetch(&here, &cache.join(name))?;
-    let mut java = Command::new("java");
-    java.args(["-Xmx600m", "-cp", &format!("{jars}/*")]);
-    checked(java.arg(here.join(program)).arg(bootstrap)).map_err(|e| format!("{name}: {e}"))
+    let all = root().join("interop/frameworks");
+    let mut command = Command::new("timeout");
+    command.arg(LIMIT_SECONDS.to_string());
+    match program.ends_with(".py") {
+        true => {
+            let cache = cache.join("python");
+            std::fs::create_dir_all(&cache).map_err(|e| format!("{}: {e}", cache.display()))?;
+            let here = all.join("python");
+            let python = crate::interop::environment(&here.join("requirements.txt"), &cache)?;
+            command.arg(python).arg(here.join(program));
+        }
+        false => {
+            let here = all.join(name);
+            let jars = crate::tools::fetch(&here, &cache.join(name))?;
+            command.args(["java", "-Xmx600m", "-cp", &format!("{jars}/*")]);
+            command.arg(here.join(program));
+        }
+    }
+    checked(command.arg(bootstrap)).map_err(|e| format!("{name}: {e}"))
 }

@@ -133,11 +133,21 @@ fn java(cache: &Path) -> Result<Vec<Command>, String> {
 }
 
 fn python(cache: &Path) -> Result<Vec<Command>, String> {
+    let python = environment(&sources("python").join("requirements.txt"), cache)?;
+    let program = |source: &str| {
+        let mut command = Command::new(&python);
+        command.arg(sources("python").join(source));
+        command
+    };
+    Ok(vec![program("round_trip.py"), program("groups.py")])
+}
+
+/// A Python that has these requirements, made in the cache if they changed.
+pub fn environment(requirements: &Path, cache: &Path) -> Result<PathBuf, String> {
     let environment = cache.join("venv");
     let done = cache.join("complete");
-    let requirements = sources("python").join("requirements.txt");
     let python = environment.join("bin/python");
-    if newer(&requirements, &done) {
+    if newer(requirements, &done) {
         checked(
             Command::new("python3")
                 .args(["-m", "venv"])
@@ -152,15 +162,10 @@ fn python(cache: &Path) -> Result<Vec<Command>, String> {
             "--disable-pip-version-check",
             "-r",
         ]);
-        checked(fetch.arg(&requirements))?;
+        checked(fetch.arg(requirements))?;
         std::fs::write(&done, "").map_err(|e| format!("{}: {e}", done.display()))?;
     }
-    let program = |source: &str| {
-        let mut command = Command::new(&python);
-        command.arg(sources("python").join(source));
-        command
-    };
-    Ok(vec![program("round_trip.py"), program("groups.py")])
+    Ok(python)
 }
 
 fn go(cache: &Path) -> Result<Vec<Command>, String> {
