@@ -72,6 +72,8 @@ pub const LEADER_WAIT: Duration = Duration::from_millis(150);
 pub const NEW_TOPIC_LEADER_WAIT: Duration = Duration::from_millis(500);
 /// Most parts of produce requests that one group holds meanwhile.
 pub const HELD_APPENDS_MAX: usize = 10_000;
+/// Nodes that vote in the controller's own group; all others follow it.
+pub const CONTROLLERS_MAX: usize = 5;
 /// Groups that a node, as their leader, brings new replicas into at once.
 pub const MOVES_AT_ONCE: usize = 8;
 /// A new replica has caught up if, this long ago at most, it had all that was there a heartbeat before.

@@ -245,6 +245,8 @@ names! {
         CompactionWaited,
         /// A new replica began as a learner.
         LearnerAdded,
+        /// Other nodes were to vote on metadata.
+        ControllersChanged,
         /// A group had two electorates.
         BecameJoint,
         /// The voters before had no say any more.

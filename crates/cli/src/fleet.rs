@@ -8,6 +8,7 @@ mod plan;
 mod survey;
 
 use crate::args::{Drain, Output, Pace, Plan, Reassign, Rebalance, Remove, Resource, Target};
+use crate::client::deadline::sleep;
 use crate::client::{Cluster, Code, Deadline, Trouble};
 use crate::cluster_info::quorum;
 use crate::config;
@@ -16,6 +17,7 @@ use carry::Carrier;
 use plan::{Goal, Move, Partition};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use survey::{Name, Survey};
 use wire_kafka::messages::unregister_broker_request::UnregisterBrokerRequest;
 
@@ -23,6 +25,8 @@ use wire_kafka::messages::unregister_broker_request::UnregisterBrokerRequest;
 const CALL_MS: i32 = 10_000;
 /// How long leaders are waited for in one call.
 const ELECT_MS: i32 = 2_000;
+/// Between two looks whether a node votes on metadata.
+const VOTE_LOOK: Duration = Duration::from_millis(200);
 /// The key of a node on which nothing new is to be placed; `*` means all its directories.
 const CORDON: &str = "cordoned.log.dirs";
 
@@ -88,14 +92,17 @@ pub fn drain(args: &Drain) -> Result<(), Trouble> {
 pub fn remove(args: &Remove) -> Result<(), Trouble> {
     let (mut cluster, survey) = look(&args.target)?;
     let (node, deadline) = (args.node, Deadline::after(args.target.timeout));
-    let quorum = quorum(&mut cluster, deadline)?;
-    let votes = quorum.current_voters.iter().any(|v| v.replica_id == node);
-    if let Some(why) = stays(&survey, node, votes) {
+    if let Some(why) = stays(&survey, node) {
         return Err(Trouble::Unhealthy {
             what: format!("node {node} is not removed: {why}"),
         });
     }
+    let votes = votes(&mut cluster, node, deadline)?;
     if !args.dry_run {
+        if votes {
+            cordon(&mut cluster, node, true, &args.target)?;
+            await_successor(&mut cluster, node, deadline)?;
+        }
         let request = UnregisterBrokerRequest { broker_id: node };
         let answer = cluster.call_controller(&request, deadline)?;
         let code = Code(answer.error_code);
@@ -105,14 +112,41 @@ pub fn remove(args: &Remove) -> Result<(), Trouble> {
         }
     }
     if args.target.output == Output::Json {
-        return output::json(&json!({ "node": node, "removed": !args.dry_run }));
+        return output::json(&json!({ "node": node, "removed": !args.dry_run, "voted": votes }));
     }
     let verb = if args.dry_run { "could be" } else { "is" };
-    output::text(&format!("node {node} {verb} removed\n"))
+    let vote = match votes {
+        true => "; its vote on metadata goes to another node, if there is one that has none",
+        false => "",
+    };
+    output::text(&format!("node {node} {verb} removed{vote}\n"))
+}
+
+/// True if a node votes on metadata.
+fn votes(cluster: &mut Cluster, node: i32, deadline: Deadline) -> Result<bool, Trouble> {
+    let voters = quorum(cluster, deadline)?.current_voters;
+    Ok(voters.iter().any(|voter| voter.replica_id == node))
+}
+
+/// Waits until a node that is cordoned doesn't vote on metadata any more.
+fn await_successor(cluster: &mut Cluster, node: i32, deadline: Deadline) -> Result<(), Trouble> {
+    while votes(cluster, node, deadline)? {
+        if deadline.left().is_none() {
+            return Err(Trouble::Unhealthy {
+                what: format!(
+                    "node {node} is not removed: it votes on metadata still. Others must be there \
+                     and up to date to go on without it: look at `flotilla cluster status`, then \
+                     run the command again"
+                ),
+            });
+        }
+        sleep(VOTE_LOOK);
+    }
+    Ok(())
 }
 
 /// Why a node must stay.
-fn stays(survey: &Survey, node: i32, votes: bool) -> Option<String> {
+fn stays(survey: &Survey, node: i32) -> Option<String> {
     if !survey.sites.contains_key(&node) {
         return Some("it is not registered".to_owned());
     }
@@ -123,10 +157,8 @@ fn stays(survey: &Survey, node: i32, votes: bool) -> Option<String> {
             "it has {replicas}; run `flotilla cluster drain {node}` first"
         ));
     }
-    if !survey.silent.contains(&node) {
-        return Some("it runs; stop it first".to_owned());
-    }
-    votes.then(|| "it is one of those that vote on metadata, and nobody takes its place".to_owned())
+    let runs = !survey.silent.contains(&node);
+    runs.then(|| "it runs; stop it first".to_owned())
 }
 
 /// `flotilla cluster reassign`.

@@ -4,6 +4,7 @@ use crate::node::{Node, Setup};
 use crate::wait;
 use cli::client::{Cluster, Deadline};
 use std::net::TcpListener;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -36,34 +37,47 @@ pub struct Fleet {
     nodes: Vec<Option<Node>>,
     /// The number of the first node.
     first: i32,
-    /// Where those that formed the cluster listen for nodes.
+    /// Where they listen for nodes.
     peers: Vec<String>,
 }
 
 impl Fleet {
     /// Starts three nodes over directories in `place` and waits until all are ready.
     pub fn start(place: &Path, args: &[&str]) -> Fleet {
-        Fleet::start_of(None, 1, place, args)
+        Fleet::start_of(None, 1..=3, place, args)
+    }
+
+    /// Starts one node, which forms a cluster alone and lets others in.
+    pub fn start_alone(place: &Path) -> Fleet {
+        Fleet::start_of(None, 1..=1, place, &[])
     }
 
     /// The same with nodes 0, 1 and 2.
     pub fn start_from_zero(place: &Path) -> Fleet {
-        Fleet::start_of(None, 0, place, &[])
+        Fleet::start_of(None, 0..=2, place, &[])
     }
 
     /// The same with another binary than the one under test.
     pub fn start_as(binary: &Path, place: &Path, args: &[&str]) -> Fleet {
-        Fleet::start_of(Some(binary), 1, place, args)
+        Fleet::start_of(Some(binary), 1..=3, place, args)
     }
 
-    fn start_of(binary: Option<&Path>, first: i32, place: &Path, args: &[&str]) -> Fleet {
+    fn start_of(
+        binary: Option<&Path>,
+        ids: RangeInclusive<i32>,
+        place: &Path,
+        args: &[&str],
+    ) -> Fleet {
+        let first = *ids.start();
         let address = || format!("127.0.0.1:{}", free_port());
-        let peers: Vec<String> = (0..3).map(|_| address()).collect();
-        let members: Vec<String> = (first..)
+        let peers: Vec<String> = ids.clone().map(|_| address()).collect();
+        let members: Vec<String> = ids
+            .clone()
             .zip(&peers)
             .map(|(id, peer)| format!("{id}@{peer}"))
             .collect();
-        let setups: Vec<Setup> = (first..)
+        let alone = peers.len() == 1;
+        let setups: Vec<Setup> = ids
             .zip(&peers)
             .map(|(id, peer)| {
                 let id = id.to_string();
@@ -76,9 +90,11 @@ impl Fleet {
                     env: Vec::new(),
                 };
                 let members = members.join(",");
-                setup
-                    .with(&["--node-id", &id, "--peer", peer, "--peers", &members])
-                    .with(args)
+                let setup = setup.with(&["--node-id", &id, "--peer", peer]).with(args);
+                match alone {
+                    true => setup,
+                    false => setup.with(&["--peers", &members]),
+                }
             })
             .collect();
         let mut fleet = Fleet {
@@ -111,6 +127,8 @@ impl Fleet {
     pub fn join(&mut self, setup: Setup) {
         let mut node = setup.spawn();
         ready(&mut node);
+        let peer = setup.args.iter().skip_while(|arg| *arg != "--peer").nth(1);
+        self.peers.extend(peer.cloned());
         self.setups.push(setup);
         self.nodes.push(Some(node));
     }
@@ -168,6 +186,17 @@ impl Fleet {
         let mut node = setup.spawn();
         ready(&mut node);
         *self.slot(id) = Some(node);
+    }
+
+    /// Starts some nodes again at once and waits until all of them are ready.
+    pub fn restart_together(&mut self, ids: &[i32]) {
+        for id in ids {
+            let setup = self.setups[self.place(*id)].clone();
+            *self.slot(*id) = Some(setup.spawn());
+        }
+        for id in ids {
+            ready(self.node(*id));
+        }
     }
 
     /// Starts all nodes again at once and waits until all are ready.

@@ -6,7 +6,7 @@
 //! it may join anew, as the next generation, which nobody takes for the one before.
 
 use crate::records::Record;
-use crate::{Meta, Reply};
+use crate::{Image, Meta, Reply};
 use base::{Decision, NodeId, Refusal, Uuid};
 use std::sync::Arc;
 
@@ -22,6 +22,14 @@ pub struct Home {
     /// Which of the directories that lived under its number this is; 0 for one that formed the
     /// cluster.
     pub generation: u32,
+}
+
+impl Image {
+    /// True if a node was of the cluster and was unregistered: nobody speaks with it any more. One
+    /// that is newer than this image hasn't left.
+    pub fn has_left(&self, node: NodeId) -> bool {
+        self.generations.contains_key(&node) && !self.homes.contains_key(&node)
+    }
 }
 
 impl Meta {

@@ -12,6 +12,7 @@ mod alter;
 mod codec;
 pub mod command;
 pub mod config;
+mod controllers;
 mod create;
 mod grow;
 mod home;
@@ -31,6 +32,7 @@ pub use codec::Malformed;
 pub use command::{
     Command, NewTopic, Placement, Quorum, QuorumMember, Reply, TopicCreated, TopicRef,
 };
+pub use controllers::{Candidate, controllers};
 pub use grow::MorePartitions;
 pub use home::Home;
 pub use image::{Endpoint, Image, LISTENER, NodeInfo, PartitionInfo, Topic};

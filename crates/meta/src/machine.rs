@@ -231,6 +231,8 @@ impl Meta {
             Record::NodeUnregistered { node } => {
                 self.image.nodes.remove(&node);
                 self.image.homes.remove(&node);
+                // Also one that never said where it lives has left.
+                self.image.generations.entry(node).or_default();
             }
             Record::PartitionsReassigned { id, partitions } => {
                 self.apply_reassigned(&id, partitions);

@@ -16,10 +16,10 @@ pub use standing::Standing;
 
 use base::NodeId;
 use bytes::Bytes;
-use meta::Home;
+use meta::{Home, Image};
 use outbox::Outbox;
 use shard::Reply;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
@@ -76,6 +76,10 @@ impl Link {
         self.address.lock().expect(UNPOISONED).clone()
     }
 
+    fn move_to(&self, address: &str) {
+        address.clone_into(&mut self.address.lock().expect(UNPOISONED));
+    }
+
     /// Ends when the peer was unregistered.
     async fn ends(&self) {
         let mut over = self.over.subscribe();
@@ -88,8 +92,6 @@ struct Shared {
     standing: Arc<Standing>,
     sink: Arc<dyn PeerSink>,
     links: RwLock<BTreeMap<NodeId, Arc<Link>>>,
-    /// Peers for good: those that formed the cluster.
-    lasting: BTreeSet<NodeId>,
     runtime: Handle,
     received: Arc<Semaphore>,
 }
@@ -97,7 +99,7 @@ struct Shared {
 const UNPOISONED: &str = "nobody panics while holding the links";
 
 impl Shared {
-    /// Begins to dial a node.
+    /// Begins to dial a node, unless it is dialled already.
     fn link(self: &Arc<Shared>, node: NodeId, address: &str) {
         let link = Arc::new(Link {
             node,
@@ -108,6 +110,9 @@ impl Shared {
             over: watch::Sender::new(false),
         });
         let mut links = self.links.write().expect(UNPOISONED);
+        if links.contains_key(&node) {
+            return;
+        }
         links.insert(node, Arc::clone(&link));
         self.runtime.spawn(dial::keep(Arc::clone(self), link));
     }
@@ -136,7 +141,6 @@ impl Peers {
             standing,
             sink,
             links: RwLock::default(),
-            lasting: others.keys().copied().collect(),
             runtime: Handle::current(),
             received: Arc::new(Semaphore::new(RECEIVED_BYTES)),
         });
@@ -149,24 +153,20 @@ impl Peers {
         Peers { shared }
     }
 
-    /// Takes up where nodes live: new ones are dialled, those that moved are dialled there from now
-    /// on, those that were unregistered no longer.
-    pub fn meet(&self, homes: &BTreeMap<NodeId, Arc<Home>>) {
-        self.shared.standing.publish_homes(homes);
+    /// Takes up what is known of the cluster: new nodes are dialled, those that moved are dialled
+    /// where they live now, those that were unregistered no longer.
+    pub fn meet(&self, image: &Arc<Image>) {
+        self.shared.standing.publish(image);
         let me = self.shared.standing.me();
-        for (node, home) in homes.iter().filter(|(node, _)| **node != me) {
+        for (node, home) in image.homes.iter().filter(|(node, _)| **node != me) {
             match self.shared.known(*node) {
-                Some(link) => link
-                    .address
-                    .lock()
-                    .expect(UNPOISONED)
-                    .clone_from(&home.address),
+                Some(link) => link.move_to(&home.address),
                 None => self.shared.link(*node, &home.address),
             }
         }
         let mut links = self.shared.links.write().expect(UNPOISONED);
         links.retain(|node, link| {
-            let stays = homes.contains_key(node) || self.shared.lasting.contains(node);
+            let stays = !image.has_left(*node);
             if !stays {
                 tracing::info!("node {node} was unregistered and is no peer any more");
                 link.over.send_replace(true);

@@ -92,8 +92,8 @@ async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), S
         return Ok(());
     };
     let members = start::members(&settings, &identity);
-    let lives_at = address.map(|address| crate::join::home(&identity, &address));
-    let standing = start::standing(home, identity, &members);
+    let lives_at = (address.as_deref()).map(|at| crate::join::home(&identity, at));
+    let standing = start::standing(home, identity, &members, address);
     let _ = health.standing.set(Arc::clone(&standing));
     let mailbox = Arc::new(Mailbox::new(settings.mailbox_events));
     let peer = sockets.peer.map(into_tokio).transpose()?;

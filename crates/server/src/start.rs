@@ -47,16 +47,14 @@ pub enum StartError {
     /// The directory's identity doesn't fit.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// The nodes given aren't those that formed the cluster.
+    /// A member of a cluster of several listens to none of them.
     #[error(
-        "the data directory belongs to a cluster formed by node {stored}, but peers names {given}; \
-         start the node with the list it was formed with"
+        "the data directory belongs to a cluster formed by nodes {stored}, but this node is told no \
+         address at which they reach it; give --peer or --peers"
     )]
-    OtherPeers {
+    Deaf {
         /// Who formed it.
         stored: String,
-        /// Who is named.
-        given: String,
     },
     /// The log of a cluster's member is gone: with it what this node has voted and acknowledged.
     #[error(
@@ -90,7 +88,7 @@ impl StartError {
     pub fn exit_code(&self) -> i32 {
         match self {
             StartError::Identity(IdentityError::OtherNode { .. })
-            | StartError::OtherPeers { .. }
+            | StartError::Deaf { .. }
             | StartError::NotTakenIn { .. } => crate::stop::EXIT_USAGE,
             _ => crate::stop::EXIT_FAULT,
         }
@@ -139,44 +137,27 @@ impl Home {
     }
 }
 
+/// Whom `peers` names counts when a cluster is formed; later they are first contacts, for nodes come
+/// and go. But a member of several has to listen to the others.
 fn check_peers(settings: &Settings, cluster: Option<&Cluster>) -> Result<(), StartError> {
-    // A member that names no peers would listen to none.
-    let needs = |cluster: &&Cluster| !settings.peers.is_empty() || cluster.voters.len() > 1;
-    let Some(cluster) = cluster.filter(needs) else {
-        return Ok(());
-    };
-    let list = |mut nodes: Vec<NodeId>| {
-        nodes.sort();
-        nodes
-            .iter()
-            .map(|node| node.to_string())
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let stored = list(cluster.voters.iter().map(|voter| voter.node).collect());
-    let mut given = list(settings.peers.iter().map(|peer| peer.node).collect());
-    if given.is_empty() {
-        given = "none".to_owned();
-    }
-    if stored == given {
-        Ok(())
-    } else {
-        Err(StartError::OtherPeers { stored, given })
+    match cluster {
+        Some(cluster) if cluster.voters.len() > 1 && settings.peer_listener.is_none() => {
+            let formed = cluster.voters.iter().map(|voter| voter.node.to_string());
+            let stored = formed.collect::<Vec<_>>().join(", ");
+            Err(StartError::Deaf { stored })
+        }
+        _ => Ok(()),
     }
 }
 
-/// All nodes of the cluster and where nodes reach them: as configured, else as it was formed.
+/// The nodes that are dialled first, and where they are reached: as configured, else as the cluster
+/// was formed. The others are known from the metadata.
 pub fn members(settings: &Settings, identity: &Identity) -> BTreeMap<NodeId, String> {
-    if !settings.peers.is_empty() {
-        return settings
-            .peers
-            .iter()
-            .map(|p| (p.node, p.address.to_string()))
-            .collect();
-    }
     let formed = identity.cluster.iter().flat_map(|cluster| &cluster.voters);
     let mut members: BTreeMap<NodeId, String> =
         formed.map(|v| (v.node, v.address.clone())).collect();
+    let named = settings.peers.iter();
+    members.extend(named.map(|p| (p.node, p.address.to_string())));
     members.entry(settings.node).or_default();
     members
 }
@@ -367,9 +348,11 @@ pub fn standing(
     home: &Home,
     identity: Identity,
     members: &BTreeMap<NodeId, String>,
+    address: Option<String>,
 ) -> Arc<Standing> {
     let (disk, named): (Arc<dyn Disk>, _) = (home.disk.clone(), members.clone());
-    Arc::new(Standing::new(disk, identity, named, os::entropy::uuid()))
+    let chosen = os::entropy::uuid();
+    Arc::new(Standing::new(disk, identity, named, chosen, address))
 }
 
 #[cfg(test)]

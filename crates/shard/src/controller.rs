@@ -126,6 +126,12 @@ impl Shard {
         self.controller.image.clone()
     }
 
+    /// True if the image is of all that is known to be committed.
+    pub(crate) fn knows_all_metadata(&self) -> bool {
+        let committed = self.replicas[&GroupId::META].high.0;
+        self.controller.applied == committed && self.controller.image.version == committed.0
+    }
+
     pub(crate) fn ask_controller(&mut self, command: Command, deadline: Mono, to: ReplyTo) {
         if self.controller.waiting() >= ASKS_MAX {
             let busy = Refusal::Busy("too many commands wait for the controller".into());
@@ -238,6 +244,13 @@ impl Shard {
         if !current {
             return false;
         }
+        if let Some(Command::UnregisterNode { .. }) =
+            self.controller.asks.front().map(|a| &a.command)
+            && !self.controllers_are_settled()
+        {
+            // Its vote may be counted on for a moment more.
+            return false;
+        }
         let Some(ask) = self.controller.asks.pop_front() else {
             return false;
         };
@@ -245,6 +258,13 @@ impl Shard {
             Command::DescribeQuorum => Decision {
                 records: Vec::new(),
                 reply: meta::Reply::Quorum(self.quorum()),
+            },
+            Command::UnregisterNode { node } if self.votes_on_metadata(node) => Decision {
+                records: Vec::new(),
+                reply: meta::Reply::Each(vec![Err(Refusal::Policy(format!(
+                    "Broker {node} votes on the cluster's metadata: 'flotilla cluster remove {node}' \
+                     gives its place to another node first"
+                )))]),
             },
             command => self.controller.meta.handle(self.now, command),
         };
@@ -280,7 +300,12 @@ impl Shard {
             let ago = i64::try_from(now.mono.since(at).as_millis()).unwrap_or(i64::MAX);
             WallMs(now.wall.0.saturating_sub(ago))
         };
-        let electors: Vec<_> = replica.group.configuration().electors().collect();
+        // As long as a change is under way the ones before are needed.
+        let configuration = replica.group.configuration();
+        let electors = match configuration.is_joint() {
+            true => &configuration.outgoing,
+            false => &configuration.voters,
+        };
         let progress = replica.group.progress().into_iter();
         let progress = progress.filter(|peer| electors.contains(&peer.member));
         let last = replica.group.last_index();

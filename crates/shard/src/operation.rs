@@ -6,6 +6,7 @@ mod catch_up;
 mod check;
 mod collect;
 mod compact;
+mod controllers;
 mod coordinate;
 mod elect;
 mod follow;

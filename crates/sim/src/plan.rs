@@ -17,6 +17,8 @@ use faults::Fault;
 pub(crate) const SECOND: Micros = 1_000_000;
 /// Percent of runs of several nodes in which partitions move.
 const MOVING_PERCENT: u64 = 40;
+/// Percent of those in which nodes are cordoned too, and give up their say in the metadata.
+const CORDONS_PERCENT: u64 = 60;
 /// How long faults come.
 pub(crate) const CHAOS: Micros = 60 * SECOND;
 /// How long a cluster without faults may take to converge.
@@ -119,6 +121,10 @@ impl Plan {
             plan.admin.replicas = one_of(moves, &[3, 3, 2]);
             plan.admin.moves.percent = one_of(moves, &[10, 25, 50]);
             plan.admin.moves.back_percent = one_of(moves, &[0, 15, 40]);
+            if moves.percent(CORDONS_PERCENT) {
+                plan.admin.cordons.percent = one_of(moves, &[4, 10, 25]);
+                plan.admin.cordons.most = one_of(moves, &[1, 1, 2, 3]).min(nodes - 1);
+            }
             plan.admin.moves.coordinators = plan.groups.partitions;
             plan.admin.moves.coordinators_percent = one_of(moves, &[0, 20, 50]);
         }
@@ -200,6 +206,11 @@ fn admin_habits(random: &mut Random, nodes: usize) -> admin::Habits {
             replicas_min: 2,
             coordinators: 1,
             coordinators_percent: 0,
+        },
+        cordons: admin::cordons::Cordons {
+            percent: 0,
+            nodes: nodes as u32,
+            most: 0,
         },
     }
 }

@@ -21,15 +21,14 @@ fn survey() -> Survey {
 #[test]
 fn a_node_is_removed_only_if_it_is_empty_silent_and_has_no_vote() {
     let mut survey = survey();
-    let why = |survey: &Survey, node, votes| stays(survey, node, votes).unwrap_or_default();
-    assert!(why(&survey, 9, false).contains("not registered"));
-    assert!(why(&survey, 1, false).contains("1 replica;"));
+    let why = |survey: &Survey, node| stays(survey, node).unwrap_or_default();
+    assert!(why(&survey, 9).contains("not registered"));
+    assert!(why(&survey, 1).contains("1 replica;"));
     // Also one that others only wait to let go.
-    assert!(why(&survey, 2, false).contains("1 replica;"));
-    assert!(why(&survey, 3, false).contains("it runs"));
+    assert!(why(&survey, 2).contains("1 replica;"));
+    assert!(why(&survey, 3).contains("it runs"));
     survey.silent.insert(3);
-    assert!(why(&survey, 3, true).contains("vote on metadata"));
-    assert_eq!(stays(&survey, 3, false), None);
+    assert_eq!(stays(&survey, 3), None);
 }
 
 #[test]

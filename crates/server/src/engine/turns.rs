@@ -85,7 +85,7 @@ impl Turns {
         let (effects, ways) = (&mut self.effects, &self.ways);
         // First what others read, so that whoever was answered in this turn finds it.
         if let Some(image) = effects.image.take() {
-            ways.peers.meet(&image.homes);
+            ways.peers.meet(&image);
             ways.broker.publish(image);
         }
         if !effects.leaders.is_empty() {

@@ -53,9 +53,9 @@ pub async fn run(shared: Arc<Shared>, listener: TcpListener) {
 }
 
 /// Says hello; a link if frames are to come.
-async fn greet(shared: &Shared, stream: &mut TcpStream) -> io::Result<Option<Arc<Link>>> {
+async fn greet(shared: &Arc<Shared>, stream: &mut TcpStream) -> io::Result<Option<Arc<Link>>> {
     os::socket::tune_peer(&*stream)?;
-    let (card, link) = match hello::read(stream).await? {
+    let card = match hello::read(stream).await? {
         Message::Join {
             card,
             address,
@@ -65,19 +65,22 @@ async fn greet(shared: &Shared, stream: &mut TcpStream) -> io::Result<Option<Arc
             hello::write(stream, &answer).await?;
             return Ok(None);
         }
-        Message::Hello { card, to } => match known(shared, &card, NodeId(to)) {
-            Ok(link) => (card, link),
-            Err(reason) => return refuse(stream, reason).await,
-        },
+        Message::Hello { card, to } if NodeId(to) == shared.standing.me() => card,
+        Message::Hello { to, .. } => {
+            let me = shared.standing.me();
+            return refuse(stream, format!("this is node {me}, not node {to}")).await;
+        }
         other => return Err(io::Error::other(format!("expected a hello, got {other:?}"))),
     };
     // One look at our own standing: what we say and what we decide must be the same.
     let mine = shared.standing.formed().borrow().clone();
     let mut own = shared.standing.card();
     own.cluster = mine.as_ref().map(|cluster| cluster.id.to_string());
-    let joined = |node, directory| shared.standing.has_joined(node, directory);
-    let purpose = match hello::judge(mine.as_deref(), &card, joined) {
-        Ok(purpose) => purpose,
+    let image = shared.standing.image();
+    let judged = hello::judge(mine.as_deref(), &card, &image)
+        .and_then(|purpose| Ok((purpose, link_to(shared, &card, purpose)?)));
+    let (purpose, link) = match judged {
+        Ok(judged) => judged,
         Err(reason) => return refuse(stream, reason).await,
     };
     hello::write(stream, &Message::Welcome { card: own }).await?;
@@ -112,7 +115,7 @@ async fn take_in(shared: &Shared, card: &Card, address: String, release: String)
             return Message::Refused { reason };
         }
         Some(_) => return welcome(shared, &mine, 0),
-        None if mine.voters.iter().any(|voter| voter.node == node) => {
+        None if lists(&mine, node) && !shared.standing.image().has_left(node) => {
             let reason = format!(
                 "node {node} is one of those that formed cluster {}, with another data directory; \
                  join under a number of your own",
@@ -142,10 +145,10 @@ async fn take_in(shared: &Shared, card: &Card, address: String, release: String)
 
 /// The cluster, with the addresses at which those who formed it live now.
 fn welcome(shared: &Shared, mine: &Cluster, generation: u32) -> Message {
-    let mut cluster = mine.clone();
+    let (image, mut cluster) = (shared.standing.image(), mine.clone());
     for voter in &mut cluster.voters {
-        if let Some(address) = shared.standing.address_of(voter.node) {
-            voter.address = address;
+        if let Some(home) = image.homes.get(&voter.node) {
+            voter.address.clone_from(&home.address);
         }
     }
     Message::Joined {
@@ -154,13 +157,28 @@ fn welcome(shared: &Shared, mine: &Cluster, generation: u32) -> Message {
     }
 }
 
-fn known(shared: &Shared, card: &Card, to: NodeId) -> Result<Arc<Link>, String> {
-    let me = shared.standing.me();
-    if to != me {
-        return Err(format!("this is node {me}, not node {to}"));
+fn lists(cluster: &Cluster, node: NodeId) -> bool {
+    cluster.voters.iter().any(|voter| voter.node == node)
+}
+
+/// The way to a node that dialled. One that isn't known here and belongs to the cluster is dialled
+/// from now on, where it says that it lives; so is one that moved.
+fn link_to(shared: &Arc<Shared>, card: &Card, purpose: Purpose) -> Result<Arc<Link>, String> {
+    let (me, node) = (shared.standing.me(), card.node());
+    let stranger = || format!("node {node} is not among the peers of node {me}");
+    match (shared.known(node), &card.address) {
+        (Some(link), Some(address)) if purpose == Purpose::Frames => {
+            link.move_to(address);
+            Ok(link)
+        }
+        (Some(link), _) => Ok(link),
+        (None, Some(address)) if purpose == Purpose::Frames && node != me => {
+            tracing::info!("node {node} at {address} is new here");
+            shared.link(node, address);
+            shared.known(node).ok_or_else(stranger)
+        }
+        (None, _) => Err(stranger()),
     }
-    let link = shared.known(card.node());
-    link.ok_or_else(|| format!("node {} is not among the peers of node {me}", card.node))
 }
 
 async fn refuse<T>(stream: &mut TcpStream, reason: String) -> io::Result<Option<T>> {

@@ -109,11 +109,8 @@ async fn greet(shared: &Shared, link: &Link, stream: &mut TcpStream) -> io::Resu
         Message::Refused { reason } => return Err(io::Error::other(reason)),
         other => return Err(io::Error::other(format!("unexpected answer {other:?}"))),
     };
-    match hello::judge(mine.as_deref(), &card, |node, directory| {
-        shared.standing.has_joined(node, directory)
-    })
-    .map_err(io::Error::other)?
-    {
+    let image = shared.standing.image();
+    match hello::judge(mine.as_deref(), &card, &image).map_err(io::Error::other)? {
         Purpose::Frames => Ok(Greeted::Together),
         Purpose::Forming => match shared.standing.heard(&card) {
             Some(cluster) => {

@@ -5,6 +5,7 @@
 
 use crate::cluster::{Cluster, uuid};
 use base::{NodeId, Uuid};
+use meta::Image;
 use serde::{Deserialize, Serialize};
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -26,6 +27,12 @@ pub struct Card {
     pub incarnation: Uuid,
     /// Its cluster, if it is formed.
     pub cluster: Option<String>,
+    /// Which directory of its node's number it is.
+    #[serde(default)]
+    pub generation: u32,
+    /// Where it listens for nodes, for those that don't know it yet, or know an older place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 impl Card {
@@ -35,6 +42,8 @@ impl Card {
             node: node.0,
             incarnation,
             cluster: cluster.map(|id| id.to_string()),
+            generation: 0,
+            address: None,
         }
     }
 
@@ -111,13 +120,12 @@ pub enum Purpose {
     Forming,
 }
 
-/// Whether two nodes belong together. `mine` is this node's cluster, `joined` tells whether a
-/// directory that didn't form it was taken in.
-pub fn judge(
-    mine: Option<&Cluster>,
-    other: &Card,
-    joined: impl Fn(NodeId, Uuid) -> bool,
-) -> Result<Purpose, String> {
+/// Whether two nodes belong together. `mine` is this node's cluster, `image` what is known of it
+/// here, perhaps of long ago.
+///
+/// Who has the cluster's identity was taken in once. So a node that isn't known here is newer than
+/// what is, and this node may need it to learn more: the ones that it knew may all be gone.
+pub fn judge(mine: Option<&Cluster>, other: &Card, image: &Image) -> Result<Purpose, String> {
     let (Some(mine), Some(theirs)) = (mine, other.cluster()) else {
         return Ok(Purpose::Forming);
     };
@@ -127,7 +135,13 @@ pub fn judge(
             other.node, mine.id
         ));
     }
-    if !mine.lists(other.node(), other.incarnation) && !joined(other.node(), other.incarnation) {
+    let (node, directory) = (other.node(), other.incarnation);
+    let known = image.homes.get(&node).map(|home| home.directory);
+    let belongs = match image.generations.get(&node) {
+        Some(last) => known == Some(directory) || other.generation > *last,
+        None => mine.lists(node, directory) || !mine.voters.iter().any(|v| v.node == node),
+    };
+    if !belongs {
         return Err(format!(
             "cluster {} does not list node {} with incarnation {}",
             mine.id, other.node, other.incarnation

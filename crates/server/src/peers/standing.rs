@@ -6,7 +6,7 @@ use super::hello::Card;
 use crate::cluster::{Cluster, Identity};
 use crate::formation::{Action, Event, Formation};
 use base::{Disk, NodeId, Uuid};
-use meta::Home;
+use meta::Image;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -15,11 +15,14 @@ use tokio::sync::watch;
 pub struct Standing {
     me: NodeId,
     incarnation: Uuid,
+    generation: u32,
+    /// Where other nodes reach it.
+    address: Option<String>,
     disk: Arc<dyn Disk>,
     machine: Mutex<Formation>,
     formed: watch::Sender<Option<Arc<Cluster>>>,
-    /// Where nodes live, as the metadata says.
-    homes: Mutex<BTreeMap<NodeId, Arc<Home>>>,
+    /// The metadata as it is known here.
+    image: Mutex<Arc<Image>>,
 }
 
 impl Standing {
@@ -30,11 +33,13 @@ impl Standing {
         identity: Identity,
         named: BTreeMap<NodeId, String>,
         chosen: Uuid,
+        address: Option<String>,
     ) -> Standing {
         let Identity {
             node: me,
             incarnation,
             cluster,
+            generation,
             ..
         } = identity;
         let formed = watch::Sender::new(cluster.clone().map(Arc::new));
@@ -42,10 +47,12 @@ impl Standing {
         let standing = Standing {
             me,
             incarnation,
+            generation,
+            address,
             disk,
             machine: Mutex::new(machine),
             formed,
-            homes: Mutex::default(),
+            image: Mutex::default(),
         };
         let actions = standing.lock().start();
         standing.carry_out(me, actions);
@@ -57,32 +64,30 @@ impl Standing {
         self.me
     }
 
-    /// Takes up where nodes live.
-    pub fn publish_homes(&self, homes: &BTreeMap<NodeId, Arc<Home>>) {
-        self.homes().clone_from(homes);
+    /// Takes up what is known of the cluster.
+    pub fn publish(&self, image: &Arc<Image>) {
+        *self.lock_image() = Arc::clone(image);
     }
 
-    /// True if this directory of this node was taken into the cluster.
-    pub fn has_joined(&self, node: NodeId, directory: Uuid) -> bool {
-        let home = self.homes().get(&node).cloned();
-        home.is_some_and(|home| home.directory == directory)
+    /// What is known of the cluster.
+    pub fn image(&self) -> Arc<Image> {
+        Arc::clone(&self.lock_image())
     }
 
-    /// Where a node lives, if it said so.
-    pub fn address_of(&self, node: NodeId) -> Option<String> {
-        self.homes().get(&node).map(|home| home.address.clone())
-    }
-
-    fn homes(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeId, Arc<Home>>> {
-        self.homes
+    fn lock_image(&self) -> std::sync::MutexGuard<'_, Arc<Image>> {
+        self.image
             .lock()
-            .expect("nobody panics while holding the homes")
+            .expect("nobody panics while holding the image")
     }
 
     /// Who this node says it is.
     pub fn card(&self) -> Card {
         let cluster = self.formed.borrow().as_ref().map(|cluster| cluster.id);
-        Card::new(self.me, self.incarnation, cluster)
+        Card {
+            generation: self.generation,
+            address: self.address.clone(),
+            ..Card::new(self.me, self.incarnation, cluster)
+        }
     }
 
     /// The cluster, once formed; also tells of the change.

@@ -18,10 +18,6 @@ enum News {
 
 struct Ear(UnboundedSender<News>);
 
-fn nobody(_: NodeId, _: Uuid) -> bool {
-    false
-}
-
 impl PeerSink for Ear {
     fn introduce(&self, _: NodeId, _: Home, _: Duration) -> oneshot::Receiver<Reply> {
         oneshot::channel().1
@@ -70,7 +66,13 @@ impl Node {
         let mut others = named.clone();
         others.remove(&NodeId(id));
         let disk = Arc::new(scratch.disk());
-        let standing = Arc::new(Standing::new(disk, identity, named, os::entropy::uuid()));
+        let standing = Arc::new(Standing::new(
+            disk,
+            identity,
+            named,
+            os::entropy::uuid(),
+            None,
+        ));
         let (sender, news) = unbounded_channel();
         let ear = Arc::new(Ear(sender));
         let peers = Peers::start(Arc::clone(&standing), &others, Some(listener), ear);
@@ -194,8 +196,10 @@ async fn a_node_that_was_unregistered_is_dialled_no_longer_and_what_it_dialled_i
         release: "1".to_owned(),
         generation: 1,
     };
-    let homes = BTreeMap::from([(NodeId(4), Arc::new(home))]);
-    first.peers.meet(&homes);
+    let mut image = meta::Image::default();
+    image.homes.insert(NodeId(4), Arc::new(home));
+    image.generations.insert(NodeId(4), 1);
+    first.peers.meet(&Arc::new(image.clone()));
     let (mut from_1, _) = listener_4.accept().await.expect("node 1 dials");
     answer(&mut from_1, 4).await;
     first.hears(News::Up(NodeId(4))).await;
@@ -205,7 +209,8 @@ async fn a_node_that_was_unregistered_is_dialled_no_longer_and_what_it_dialled_i
     hello::write(&mut to_1, &hello).await.expect("sent");
     hello::read(&mut to_1).await.expect("welcome");
 
-    first.peers.meet(&BTreeMap::new());
+    image.homes.clear();
+    first.peers.meet(&Arc::new(image));
     first.hears(News::Down(NodeId(4))).await;
     for stream in [&mut from_1, &mut to_1] {
         let end = tokio::io::AsyncReadExt::read_u8(stream).await;
@@ -220,7 +225,7 @@ async fn a_node_that_was_unregistered_is_dialled_no_longer_and_what_it_dialled_i
     else {
         panic!("it is let in");
     };
-    assert!(reason.contains("not among the peers"), "{reason}");
+    assert!(reason.contains("does not list node 4"), "{reason}");
 }
 
 async fn answer(stream: &mut TcpStream, id: u32) {
@@ -371,40 +376,56 @@ async fn a_full_outbox_drops_the_newest_and_counts_it() {
 }
 
 #[test]
-fn two_nodes_belong_together_only_in_one_cluster_that_lists_them() {
+fn two_nodes_belong_together_only_in_one_cluster_that_took_both_in() {
     let mine = formed(&[1, 2]);
-    let card = |cluster| Card::new(NodeId(2), Uuid([2; 16]), cluster);
-    assert_eq!(
-        hello::judge(Some(&mine), &card(Some(mine.id)), nobody),
-        Ok(Purpose::Frames)
+    let card = |node: u32, directory: u8, generation, cluster| Card {
+        generation,
+        ..Card::new(NodeId(node), Uuid([directory; 16]), cluster)
+    };
+    let mut image = meta::Image::default();
+    let judge = |card: &Card, image: &meta::Image| {
+        let mine = Some(&mine).filter(|_| card.node != 9);
+        hello::judge(mine, card, image)
+    };
+    let ours = Some(mine.id);
+    assert_eq!(judge(&card(2, 2, 0, ours), &image), Ok(Purpose::Frames));
+    assert_eq!(judge(&card(2, 2, 0, None), &image), Ok(Purpose::Forming));
+    assert_eq!(judge(&card(9, 2, 0, ours), &image), Ok(Purpose::Forming));
+    assert!(judge(&card(2, 2, 0, Some(Uuid([8; 16]))), &image).is_err());
+    assert!(
+        judge(&card(2, 7, 0, ours), &image).is_err(),
+        "an erased one"
     );
-    assert_eq!(
-        hello::judge(Some(&mine), &card(None), nobody),
-        Ok(Purpose::Forming)
-    );
-    assert_eq!(
-        hello::judge(None, &card(Some(mine.id)), nobody),
-        Ok(Purpose::Forming)
-    );
-    assert!(hello::judge(Some(&mine), &card(Some(Uuid([8; 16]))), nobody).is_err());
+
+    // One that joined after what is known here; then one that was unregistered; then its successor.
+    assert_eq!(judge(&card(4, 4, 1, ours), &image), Ok(Purpose::Frames));
+    image.generations.insert(NodeId(4), 1);
+    image.generations.insert(NodeId(2), 0);
+    assert!(judge(&card(4, 4, 1, ours), &image).is_err());
+    assert!(judge(&card(2, 2, 0, ours), &image).is_err());
+    assert_eq!(judge(&card(4, 5, 2, ours), &image), Ok(Purpose::Frames));
+    assert_eq!(judge(&card(2, 6, 1, ours), &image), Ok(Purpose::Frames));
 }
 
-#[test]
-fn a_small_frame_keeps_no_more_memory_than_its_bytes() {
-    let mut splitter = frames::Splitter::default();
-    let mut kept = Vec::new();
-    let first = splitter.room().as_ptr();
-    for n in 0..1000u32 {
-        let buffer = splitter.room();
-        buffer.extend_from_slice(&100u32.to_be_bytes());
-        buffer.extend_from_slice(&[n as u8; 100]);
-        kept.push(splitter.next().expect("short").expect("whole"));
-        // The buffer is used again: nothing that was handed out holds it.
-        assert_eq!(splitter.room().as_ptr(), first, "frame {n}");
-    }
-    assert!(
-        kept.iter()
-            .zip(0..)
-            .all(|(frame, n)| frame[..] == [n as u8; 100])
-    );
+#[tokio::test]
+async fn one_that_is_newer_than_what_is_known_is_let_in_and_dialled() {
+    let (listener_1, address) = listener();
+    let (listener_4, address_4) = listener();
+    let addresses = BTreeMap::from([(NodeId(1), address)]);
+    let cluster = Some(formed(&[1]));
+    let mut first = Node::start(1, Uuid([1; 16]), cluster, &addresses, listener_1);
+    let silent = Card::new(NodeId(4), Uuid([4; 16]), Some(Uuid([9; 16])));
+    let Message::Refused { reason } = say(address, silent.clone(), 1).await else {
+        panic!("nobody knows where it lives");
+    };
+    assert!(reason.contains("not among the peers"), "{reason}");
+    let card = Card {
+        address: Some(address_4.to_string()),
+        ..silent
+    };
+    let answer_1 = say(address, card, 1).await;
+    assert!(matches!(answer_1, Message::Welcome { .. }), "{answer_1:?}");
+    let (mut from_1, _) = listener_4.accept().await.expect("node 1 dials");
+    answer(&mut from_1, 4).await;
+    first.hears(News::Up(NodeId(4))).await;
 }

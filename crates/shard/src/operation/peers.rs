@@ -65,24 +65,31 @@ impl Peer {
 }
 
 impl Shard {
-    /// Nodes that joined are peers from now on, those that were unregistered no longer.
+    /// Nodes of the cluster are peers from now on, those that were unregistered no longer.
     pub(crate) fn meet(&mut self, image: &Image) {
-        let formed = &self.settings.voters;
         let known = self.peers.len();
-        self.peers
-            .retain(|node, _| formed.contains(node) || image.homes.contains_key(node));
+        self.peers.retain(|node, _| !image.has_left(*node));
         if self.peers.len() < known {
             self.rouse_all();
         }
-        for node in image.homes.keys().filter(|n| **n != self.settings.node) {
-            if !self.peers.contains_key(node) {
-                let peer = Peer::new(*node, self.now.mono, &mut self.random);
-                self.peers.insert(*node, peer);
-            }
+        for node in image.homes.keys() {
+            self.greet(*node);
         }
     }
 
+    fn greet(&mut self, node: NodeId) {
+        if node != self.settings.node && !self.peers.contains_key(&node) {
+            let peer = Peer::new(node, self.now.mono, &mut self.random);
+            self.peers.insert(node, peer);
+        }
+    }
+
+    /// A node that the image doesn't name may be newer than it: without it this one may have nobody
+    /// to learn from.
     pub(crate) fn on_peer_up(&mut self, node: NodeId) {
+        if !self.image().has_left(node) {
+            self.greet(node);
+        }
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.up = true;
             peer.must_send = true;

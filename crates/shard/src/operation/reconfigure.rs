@@ -3,19 +3,20 @@
 //! both electorates for a moment; then without the old one. Each step is an entry of the log that
 //! follows on what holds, so whoever leads next goes on where this one was, whatever it was.
 //!
+//! Who votes on metadata is another matter (`controllers.rs`).
+//!
 //! Nothing is remembered but the metadata and the log. What is asked for may change at any step, or
 //! be taken back: then the next step leads elsewhere.
 
 use crate::Shard;
 use crate::replica::Replica;
-use base::{Bug, Configuration, GroupId, Mark, Member, Mono, NodeId, limits, mark, planted};
-use meta::{Command, Home};
+use base::{Bug, Configuration, GroupId, Mark, Member, Mono, limits, mark, planted};
+use meta::Command;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// What a leader does next for a group that isn't as it should be.
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     /// Nothing: something is on its way.
     Wait,
     /// Another configuration.
@@ -29,7 +30,7 @@ enum Step {
 impl Shard {
     /// Takes the next step of every group that this node leads and that isn't as it should be.
     pub(crate) fn reconfigure(&mut self) {
-        self.teach_those_who_joined();
+        self.reconfigure_controllers();
         if self.moving.is_empty() {
             return;
         }
@@ -48,49 +49,30 @@ impl Shard {
             let target = info.target();
             let room = receiving < limits::MOVES_AT_ONCE;
             match next_step(&self.replicas[&group], &target, room, self.now.mono) {
-                Step::Wait => {}
-                Step::Configure(next) => {
-                    receiving += usize::from(!next.learners.is_empty());
-                    self.configure(group, &next);
-                }
-                Step::HandOver(heirs) => {
-                    if let Some(heir) = self.best_heir(&self.replicas[&group], &heirs) {
-                        mark(Mark::LeaderMovedAway);
-                        self.hand_over(group, heir);
-                    }
-                }
                 Step::Arrived if self.is_sealed(group) => arrived.push((group, target)),
                 Step::Arrived => self.seal(group),
+                step => {
+                    if let Step::Configure(next) = &step {
+                        receiving += usize::from(!next.learners.is_empty());
+                    }
+                    self.take(group, step);
+                }
             }
         }
         self.report_arrived(arrived);
     }
 
-    /// Nodes that joined follow the metadata as learners for good; those that were unregistered no
-    /// longer.
-    fn teach_those_who_joined(&mut self) {
-        let meta = &self.replicas[&GroupId::META];
-        let steady = meta.was_leader && meta.group.committed_in_term() && meta.group.may_propose();
-        let there = meta.group.configuration();
-        if !steady || meta.group.configuration_is_pending() || there.is_joint() {
-            return;
-        }
-        let image = self.image();
-        let joined = image.homes.iter().filter(|(_, home)| home.generation > 0);
-        let member = |(node, home): (&NodeId, &Arc<Home>)| Member {
-            node: *node,
-            incarnation: home.generation,
-        };
-        let learners: Vec<Member> = joined
-            .map(member)
-            .filter(|m| !there.voters.contains(m))
-            .collect();
-        if learners != there.learners {
-            let next = Configuration {
-                learners,
-                ..there.clone()
-            };
-            self.configure(GroupId::META, &next);
+    /// Does what a step says.
+    pub(super) fn take(&mut self, group: GroupId, step: Step) {
+        match step {
+            Step::Wait | Step::Arrived => {}
+            Step::Configure(next) => self.configure(group, &next),
+            Step::HandOver(heirs) => {
+                if let Some(heir) = self.best_heir(&self.replicas[&group], &heirs) {
+                    mark(Mark::LeaderMovedAway);
+                    self.hand_over(group, heir);
+                }
+            }
         }
     }
 
@@ -116,7 +98,7 @@ impl Shard {
     /// A replica may forget what it knew to be committed, but not what came with an entry that it
     /// has; and one that lacks a committed entry isn't elected. Before that is certain the replicas
     /// that go must stay, for a start could believe that their votes are needed.
-    fn is_sealed(&self, group: GroupId) -> bool {
+    pub(super) fn is_sealed(&self, group: GroupId) -> bool {
         let replica = &self.replicas[&group];
         let sealed = replica.sealed;
         sealed.is_some_and(|(configured, entry)| {
@@ -124,7 +106,7 @@ impl Shard {
         })
     }
 
-    fn seal(&mut self, group: GroupId) {
+    pub(super) fn seal(&mut self, group: GroupId) {
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
@@ -150,6 +132,15 @@ impl Shard {
     }
 }
 
+/// Only one that stays may end what has two electorates: it still leads then.
+pub(super) fn leave_joint(replica: &Replica) -> Step {
+    let there = replica.group.configuration();
+    match there.voters.contains(&replica.group.me()) {
+        true => Step::Configure(there.left()),
+        false => Step::HandOver(there.voters.clone()),
+    }
+}
+
 /// `room`: this node may bring replicas into one more group.
 fn next_step(replica: &Replica, target: &[Member], room: bool, now: Mono) -> Step {
     let group = &replica.group;
@@ -159,11 +150,7 @@ fn next_step(replica: &Replica, target: &[Member], room: bool, now: Mono) -> Ste
     let set = |members: &[Member]| members.iter().copied().collect::<BTreeSet<_>>();
     let there = group.configuration();
     if there.is_joint() {
-        // Only one that stays may end it: it still leads then.
-        return match there.voters.contains(&group.me()) {
-            true => Step::Configure(there.left()),
-            false => Step::HandOver(there.voters.clone()),
-        };
+        return leave_joint(replica);
     }
     let new = |member: &&Member| !there.voters.contains(member);
     let learners: Vec<Member> = target.iter().filter(new).copied().collect();

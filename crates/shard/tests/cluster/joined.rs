@@ -1,37 +1,81 @@
-//! A node that joins: it follows the metadata, gets replicas, and never has a say in group 0.
+//! Nodes that join: they follow the metadata, get replicas, and a say in group 0 where that is due.
 
 use super::*;
 use meta::Home;
 
 impl Cluster {
-    fn introduce(&mut self, home: Home) -> Result<u32, Refusal> {
+    fn introduce(&mut self, by: u32, node: u32, home: Home) -> Result<u32, Refusal> {
         let command = meta::Command::IntroduceNode {
-            node: NodeId(4),
+            node: NodeId(node),
             home,
             joins: true,
         };
         let deadline = self.now.after(Duration::from_secs(5));
-        match self.call(2, Command::Meta { command, deadline }) {
+        match self.call(by, Command::Meta { command, deadline }) {
             Reply::Meta(Ok(meta::Reply::Introduced(outcome))) => outcome,
             other => panic!("{other:?}"),
         }
     }
 
-    fn start_joined(&mut self, home: Home) {
-        let mut settings = self.settings(NodeId(4), 3, 100);
+    fn start_joined(&mut self, node: u32, founders: u32, home: Home) {
+        let mut settings = self.settings(NodeId(node), founders, 100);
         settings.home = Some(home);
         let recovered = Recovered {
             next_turn: 1,
             ..Recovered::default()
         };
         let shard = Shard::new(settings, recovered, self.now());
-        self.shards.insert(NodeId(4), shard);
+        self.shards.insert(NodeId(node), shard);
+    }
+
+    fn join(&mut self, by: u32, node: u32, founders: u32) {
+        let directory = node as u8;
+        assert_eq!(self.introduce(by, node, home(directory, 0)), Ok(1));
+        self.start_joined(node, founders, home(directory, 1));
+    }
+
+    fn cordon(&mut self, by: u32, node: u32) {
+        let change = meta::ConfigChange {
+            resource: meta::Resource::new(meta::ResourceKind::Node, node.to_string()),
+            edits: vec![(meta::CORDONED.into(), meta::Edit::Set("*".into()))],
+            replace: false,
+        };
+        let command = meta::Command::AlterConfigs {
+            changes: vec![change],
+            validate_only: false,
+        };
+        assert_eq!(self.ask_meta(by, command), meta::Reply::Each(vec![Ok(())]));
+    }
+
+    fn unregister(&mut self, by: u32, node: u32) -> Result<(), Refusal> {
+        let node = NodeId(node);
+        match self.ask_meta(by, meta::Command::UnregisterNode { node }) {
+            meta::Reply::Each(mut parts) => parts.remove(0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn ask_meta(&mut self, by: u32, command: meta::Command) -> meta::Reply {
+        let deadline = self.now.after(Duration::from_secs(5));
+        match self.call(by, Command::Meta { command, deadline }) {
+            Reply::Meta(Ok(reply)) => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Who votes on metadata, as a node knows.
+    fn controllers(&self, node: u32) -> Vec<u32> {
+        let known = self.shards[&NodeId(node)].configuration(GroupId::META);
+        let (configuration, _) = known.expect("group 0 is everywhere");
+        let mut voters: Vec<u32> = configuration.electors().map(|m| m.node.0).collect();
+        voters.sort_unstable();
+        voters
     }
 }
 
 fn home(directory: u8, generation: u32) -> Home {
     Home {
-        address: "h:4".into(),
+        address: format!("h:{directory}"),
         directory: Uuid([directory; 16]),
         release: "1".into(),
         generation,
@@ -42,9 +86,10 @@ fn home(directory: u8, generation: u32) -> Home {
 fn a_node_that_joins_follows_the_metadata_and_gets_replicas() {
     let mut c = Cluster::new(3);
     c.run(Duration::from_secs(2));
-    assert_eq!(c.introduce(home(1, 0)), Ok(1));
-    c.introduce(home(2, 0)).expect_err("its number is taken");
-    c.start_joined(home(1, 1));
+    assert_eq!(c.introduce(2, 4, home(1, 0)), Ok(1));
+    c.introduce(2, 4, home(2, 0))
+        .expect_err("its number is taken");
+    c.start_joined(4, 3, home(1, 1));
     c.run(Duration::from_secs(2));
     let image = c.shards[&NodeId(4)].image();
     assert_eq!(image.nodes.len(), 4, "it registered, and knows that");
@@ -64,4 +109,68 @@ fn a_node_that_joins_follows_the_metadata_and_gets_replicas() {
     c.run(Duration::from_secs(2));
     assert_ne!(c.leader(GroupId::META), Some(4));
     assert!(c.leader(GroupId::META).is_some());
+}
+
+#[test]
+fn two_that_join_one_node_vote_with_it_and_go_on_without_it() {
+    let mut c = Cluster::new(1);
+    c.run(Duration::from_secs(1));
+    c.join(1, 2, 1);
+    c.run(Duration::from_secs(2));
+    assert_eq!(c.controllers(1), [1], "two of two would be a weaker one");
+    c.join(1, 3, 1);
+    c.run(Duration::from_secs(2));
+    for node in 1..=3 {
+        assert_eq!(c.controllers(node), [1, 2, 3]);
+    }
+    c.down.push(NodeId(1));
+    c.run(Duration::from_secs(3));
+    let heir = c.leader(GroupId::META).expect("a controller");
+    assert_ne!(heir, 1);
+    c.cordon(heir, 1);
+    c.run(Duration::from_secs(1));
+    assert_eq!(c.controllers(heir), [2, 3]);
+
+    // The first one is back: it is told, campaigns no more, and is let go.
+    c.down.clear();
+    c.run(Duration::from_secs(2));
+    assert_eq!(c.controllers(1), [2, 3]);
+    assert_ne!(c.leader(GroupId::META), Some(1));
+}
+
+#[test]
+fn a_voter_that_is_lost_is_replaced_and_forgotten() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    c.join(1, 4, 3);
+    c.run(Duration::from_secs(2));
+    assert_eq!(c.controllers(4), [1, 2, 3]);
+    let lost = c.leader(GroupId::META).expect("a controller");
+    c.down.push(NodeId(lost));
+    c.run(Duration::from_secs(3));
+    let heir = c.leader(GroupId::META).expect("another one");
+    let why = c.unregister(heir, lost).expect_err("its vote counts");
+    assert!(why.to_string().contains("votes on"), "{why}");
+    assert_eq!(c.controllers(heir), [1, 2, 3], "it may come back");
+
+    c.cordon(heir, lost);
+    c.run(Duration::from_secs(1));
+    let stay: Vec<u32> = (1..=4).filter(|node| *node != lost).collect();
+    assert_eq!(c.controllers(4), stay);
+    assert_eq!(c.unregister(heir, lost), Ok(()));
+
+    // Another two may now not be there at once, but any one.
+    c.down.push(NodeId(heir));
+    c.run(Duration::from_secs(3));
+    let third = c
+        .leader(GroupId::META)
+        .expect("a majority of those who vote now");
+    c.down.retain(|node| node.0 != heir);
+    // What was lost comes back as it was: nobody follows it, and it leads nothing.
+    c.down.clear();
+    c.run(Duration::from_secs(3));
+    let image = c.shards[&NodeId(third)].image();
+    assert!(image.has_left(NodeId(lost)));
+    assert!(c.leader(GroupId::META).is_some_and(|leader| leader != lost));
+    assert_eq!(c.controllers(third), stay);
 }

@@ -1,5 +1,6 @@
 //! A client that makes and deletes topics and asks questions: offsets, epochs.
 
+pub(crate) mod cordons;
 pub(crate) mod moves;
 mod records;
 
@@ -10,6 +11,7 @@ use crate::book::topic_name;
 use crate::checkers::starts::ANYWHERE;
 use crate::checkers::{Checked, Part, violation};
 use crate::scheduler::Micros;
+use std::collections::BTreeSet;
 use wire_kafka::Reader;
 use wire_kafka::messages::alter_partition_reassignments_response::AlterPartitionReassignmentsResponse;
 use wire_kafka::messages::create_topics_request::{
@@ -19,6 +21,7 @@ use wire_kafka::messages::create_topics_response::CreateTopicsResponse;
 use wire_kafka::messages::delete_records_response::DeleteRecordsResponse;
 use wire_kafka::messages::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
 use wire_kafka::messages::delete_topics_response::DeleteTopicsResponse;
+use wire_kafka::messages::incremental_alter_configs_response::IncrementalAlterConfigsResponse;
 use wire_kafka::messages::list_offsets_request::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
 };
@@ -47,6 +50,8 @@ pub(crate) struct Habits {
     pub(crate) compaction: Compaction,
     /// Which replicas it moves.
     pub(crate) moves: moves::Moves,
+    /// Which nodes it cordons.
+    pub(crate) cordons: cordons::Cordons,
 }
 
 /// What topics are told about compaction; not all topics are compacted.
@@ -75,6 +80,8 @@ pub(crate) struct Admin {
     making: Vec<u32>,
     /// Creations that wait for their answers.
     asked: u32,
+    /// Nodes that it has cordoned, or would have.
+    cordoned: BTreeSet<u32>,
     /// Only finishes what it began.
     pub(crate) draining: bool,
 }
@@ -91,6 +98,7 @@ impl Admin {
             next_at: 0,
             making: Vec::new(),
             asked: 0,
+            cordoned: BTreeSet::new(),
             draining: false,
         }
     }
@@ -100,13 +108,21 @@ impl Admin {
         self.making.is_empty() && self.asked == 0
     }
 
+    /// A node is cordoned still, also if that was asked for long ago.
+    pub(crate) fn lift(&mut self, node: u32) {
+        self.cordoned.insert(node);
+    }
+
     pub(crate) fn act(&mut self, common: &mut Common, reach: &mut Reach<'_>) -> Micros {
         if reach.now < self.next_at {
             return self.next_at;
         }
         self.next_at = reach.now + common.random.between(1_000, 2 * self.habits.pause);
         let made = reach.book.topics().count() as u32;
-        if let Some(topic) = self.making.pop() {
+        if let Some(node) = self.draining.then(|| self.cordoned.pop_first()).flatten() {
+            // Topics may need the node.
+            cordons::change(node, false, common, reach);
+        } else if let Some(topic) = self.making.pop() {
             self.create(common, reach, topic);
         } else if self.draining {
         } else if made < self.habits.topics_first {
@@ -121,6 +137,10 @@ impl Admin {
         let moves = self.habits.moves.percent;
         if moves > 0 && common.random.percent(moves) {
             return moves::ask(&self.habits, common, reach);
+        }
+        let cordons = &self.habits.cordons;
+        if cordons.percent > 0 && common.random.percent(cordons.percent) {
+            return cordons::ask(cordons, &mut self.cordoned, common, reach);
         }
         let parts = common.view.parts();
         let roll = common.random.below(100);
@@ -315,6 +335,10 @@ impl Admin {
             Ask::DeleteRecords(part, before) => {
                 let answer: DeleteRecordsResponse = decode(version, &mut reader)?;
                 records::deleted(common, reach, part, before, &answer)
+            }
+            Ask::Cordon => {
+                let answer: IncrementalAlterConfigsResponse = decode(version, &mut reader)?;
+                cordons::asked(reach, &answer)
             }
             Ask::Move => {
                 let answer: AlterPartitionReassignmentsResponse = decode(version, &mut reader)?;

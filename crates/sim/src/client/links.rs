@@ -29,6 +29,8 @@ pub(crate) enum Ask {
     DeleteRecords(Part, i64),
     /// A partition to other replicas.
     Move,
+    /// A node that gets nothing new, or may again.
+    Cordon,
     Create(u32),
     Delete(u32),
     /// Something between a member and its coordinator.

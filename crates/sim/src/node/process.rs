@@ -80,7 +80,12 @@ fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Sett
         boot: random.next(),
         seed: random.next(),
         info: meta::NodeInfo::new(&format!("node-{place}"), 9092, None),
-        home: None,
+        home: Some(meta::Home {
+            address: format!("node-{place}:9192"),
+            directory: Uuid::from_random(plan.seed, place as u64 + 2),
+            release: "sim".to_string(),
+            generation: 0,
+        }),
         hot_tail_bytes: plan.hot_tail_bytes,
         disk_reserve_bytes: 20_000,
         defaults: meta::Defaults {

@@ -130,6 +130,7 @@ impl World {
             self.review_groups();
         }
         self.probe();
+        self.lift_cordons();
         let unwell = self.busy().or_else(|| self.unwell());
         let unwell = unwell.or_else(|| self.unchecked());
         match unwell.or_else(|| self.stirs()) {
@@ -186,6 +187,40 @@ impl World {
         self.ending.prober = Some(self.add_client(Role::Producer(prober)));
     }
 
+    /// No node is cordoned in the end.
+    fn lift_cordons(&mut self) {
+        let cordoned = self.cordoned();
+        for client in &mut self.clients {
+            if let Role::Admin(admin) = &mut client.role {
+                cordoned.iter().for_each(|node| admin.lift(node.0));
+            }
+        }
+    }
+
+    fn cordoned(&self) -> Vec<NodeId> {
+        let processes = self.nodes.iter().filter_map(|node| node.process.as_ref());
+        let images = processes.map(|process| process.broker.image());
+        let Some(image) = images.max_by_key(|image| image.version) else {
+            return Vec::new();
+        };
+        let nodes = image.nodes.keys().copied();
+        nodes.filter(|node| image.is_cordoned(*node)).collect()
+    }
+
+    /// Who doesn't vote on metadata, or does so too much.
+    fn odd_controllers(&self) -> Option<String> {
+        let known = self.configuration(GroupId::META.0)?;
+        let nodes = self.plan.nodes;
+        let wanted = match nodes.min(5) {
+            2 => known.voters.len().min(2),
+            4 => 3,
+            odd => odd,
+        };
+        let members = known.members().count();
+        let well = !known.is_joint() && known.voters.len() == wanted && members == nodes;
+        (!well).then(|| format!("the members of group 0 are {known:?}"))
+    }
+
     /// Partitions that must be there.
     fn expected_parts(&self) -> Vec<Part> {
         let made = self
@@ -237,6 +272,9 @@ impl World {
                 return Some(format!("node {} isn't up", place + 1));
             }
         }
+        if let Some(node) = self.cordoned().first() {
+            return Some(format!("node {node} is still cordoned"));
+        }
         if !self.ending.probed {
             return Some("the prober has no producer id".to_string());
         }
@@ -265,6 +303,7 @@ impl World {
         let parts = self.expected_parts();
         let unwell = || parts.into_iter().find_map(|part| self.unwell_part(part));
         self.nodes_differ()
+            .or_else(|| self.odd_controllers())
             .or_else(unwell)
             .or_else(|| self.unwell_groups())
     }

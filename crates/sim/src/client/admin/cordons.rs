@@ -1,0 +1,82 @@
+//! Nodes that are to get nothing new, and that give up their say in the metadata; and that may again.
+
+use crate::checkers::{Checked, violation};
+use crate::client::links::Ask;
+use crate::client::producer::unexpected;
+use crate::client::{Common, Reach, codes};
+use std::collections::BTreeSet;
+use wire_kafka::messages::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+};
+use wire_kafka::messages::incremental_alter_configs_response::IncrementalAlterConfigsResponse;
+
+/// How often nodes are cordoned.
+#[derive(Clone, Debug)]
+pub(crate) struct Cordons {
+    /// Percent of what an admin does.
+    pub(crate) percent: u64,
+    pub(crate) nodes: u32,
+    /// Nodes that are cordoned at once, at most.
+    pub(crate) most: usize,
+}
+
+/// Kafka's numbers of a resource that is a node, and of the two operations.
+const NODE: i8 = 4;
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+
+/// Cordons a node, or lifts a cordon.
+pub(super) fn ask(
+    cordons: &Cordons,
+    there: &mut BTreeSet<u32>,
+    common: &mut Common,
+    reach: &mut Reach<'_>,
+) {
+    let node = common.random.between(1, u64::from(cordons.nodes)) as u32;
+    match there.first().copied() {
+        Some(first) if there.len() >= cordons.most || common.random.percent(40) => {
+            there.remove(&first);
+            change(first, false, common, reach);
+        }
+        _ => {
+            there.insert(node);
+            change(node, true, common, reach);
+        }
+    }
+}
+
+/// Asks for one node to be cordoned, or not.
+pub(super) fn change(node: u32, on: bool, common: &mut Common, reach: &mut Reach<'_>) {
+    reach.tell(|| format!("  node {node} is to be cordoned: {on}"));
+    let config = AlterableConfig {
+        name: meta::CORDONED.to_string(),
+        config_operation: if on { SET } else { DELETE },
+        value: on.then(|| "*".to_string()),
+    };
+    let body = IncrementalAlterConfigsRequest {
+        resources: vec![AlterConfigsResource {
+            resource_type: NODE,
+            resource_name: node.to_string(),
+            configs: vec![config],
+        }],
+        validate_only: false,
+    };
+    let to = common.any_node(reach);
+    let version = common.version::<IncrementalAlterConfigsRequest>();
+    common.ask(reach, to, version, &body, Ask::Cordon);
+}
+
+/// It is on record, or not.
+pub(super) fn asked(reach: &mut Reach<'_>, answer: &IncrementalAlterConfigsResponse) -> Checked {
+    let Some(part) = answer.responses.first() else {
+        let what = format!("{answer:?}");
+        return Err(violation("answers fit their requests", what));
+    };
+    let code = part.error_code;
+    reach.tell(|| format!("  a cordon: code {code}"));
+    match code {
+        codes::NONE => Ok(()),
+        code if codes::retriable(code) => Ok(()),
+        code => Err(unexpected("IncrementalAlterConfigs", code)),
+    }
+}
