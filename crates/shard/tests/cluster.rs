@@ -472,12 +472,22 @@ impl Cluster {
     }
 
     fn refused_read(&mut self, node: u32, group: GroupId, offset: i64) -> Refusal {
+        self.refused_read_after(node, group, offset, None)
+    }
+
+    fn refused_read_after(
+        &mut self,
+        node: u32,
+        group: GroupId,
+        offset: i64,
+        last_fetched_epoch: Option<i32>,
+    ) -> Refusal {
         let part = ReadPart {
             group,
             offset: Offset(offset),
             bytes_max: 1 << 20,
             leader_epoch: None,
-            last_fetched_epoch: None,
+            last_fetched_epoch,
         };
         let (deadline, parts) = (self.now, vec![part]);
         let command = Command::Read {
@@ -491,6 +501,14 @@ impl Cluster {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// A leader that was deposed and doesn't know it says nothing of what its successor committed.
+#[test]
+fn what_was_read_of_a_later_leader_is_not_said_to_differ() {
+    let (mut c, leader, group) = five_segments(&[]);
+    let refusal = c.refused_read_after(leader, group, 5, Some(99));
+    assert_eq!(refusal, Refusal::UnknownLeaderEpoch);
 }
 
 /// Three nodes, a leader, five records in segments of their own.

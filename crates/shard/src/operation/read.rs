@@ -96,6 +96,11 @@ impl Shard {
             cold: None,
         };
         if let Some(epoch) = part.last_fetched_epoch {
+            if epoch > replica.group.term().epoch() {
+                // Somebody else led after this node, which only doesn't know it yet: what the caller
+                // has may well be committed.
+                return Err(Refusal::UnknownLeaderEpoch);
+            }
             let (ours, ends) = replica.log.epoch_end(epoch);
             if ours < 0 {
                 // As in Kafka: there is no place to go back to.
