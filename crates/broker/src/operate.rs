@@ -168,6 +168,24 @@ impl Broker {
         self.ask_controller(Verb::UnregisterNode, now, timeout, to, allowed, command);
     }
 
+    /// Lets the cluster write what all its nodes can read. Answered with
+    /// `Reply::Meta(Ok(Each(..)))`.
+    pub fn raise_level(
+        &self,
+        now: Now,
+        principal: &Principal,
+        (level, validate_only): (meta::Level, bool),
+        timeout: Duration,
+        to: ReplyTo,
+    ) {
+        let allowed = authorise(principal, Action::Alter, Resource::Cluster);
+        let command = Command::RaiseLevel {
+            level,
+            validate_only,
+        };
+        self.ask_controller(Verb::RaiseLevel, now, timeout, to, allowed, command);
+    }
+
     fn ask_controller(
         &self,
         verb: Verb,

@@ -63,6 +63,8 @@ verbs! {
     DescribeQuorum = "describe_quorum",
     /// Forget a node.
     UnregisterNode = "unregister_node",
+    /// Raise the cluster's level.
+    RaiseLevel = "raise_level",
     /// Hand out a producer id.
     InitProducer = "init_producer",
 }

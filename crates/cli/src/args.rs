@@ -13,7 +13,7 @@ pub use admin::{
 
 pub use consume::{Consume, Format, Start};
 pub use debug::{Bundle, DebugCommand};
-pub use fleet::{Drain, Pace, Plan, Reassign, Rebalance, Remove};
+pub use fleet::{Drain, Finalize, Pace, Plan, Reassign, Rebalance, Remove};
 
 pub use group::{
     GroupCommand, GroupDelete, GroupLag, GroupList, GroupNames, GroupWatch, Part, ResetOffsets,

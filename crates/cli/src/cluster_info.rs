@@ -1,6 +1,7 @@
 //! `flotilla cluster ...` and `flotilla api-versions`: who is there, how they are, what they speak.
 
 mod health;
+mod level;
 mod view;
 
 use crate::args::{ApiVersions, ClusterCommand, Info, Output};
@@ -10,6 +11,7 @@ use crate::output::{self, Table};
 use serde_json::json;
 use wire_kafka::ApiKey;
 use wire_kafka::messages::api_versions_request::ApiVersionsRequest;
+use wire_kafka::messages::api_versions_response::ApiVersionsResponse;
 use wire_kafka::messages::describe_cluster_request::DescribeClusterRequest;
 use wire_kafka::messages::describe_cluster_response::DescribeClusterResponse;
 use wire_kafka::messages::describe_quorum_request::{
@@ -28,6 +30,7 @@ pub fn run(command: ClusterCommand) -> Result<(), Trouble> {
         ClusterCommand::Rebalance(args) => fleet::rebalance(&args),
         ClusterCommand::Drain(args) => fleet::drain(&args),
         ClusterCommand::Remove(args) => fleet::remove(&args),
+        ClusterCommand::Finalize(args) => level::finalize(&args),
         ClusterCommand::Reassign(args) => fleet::reassign(&args),
     }
 }
@@ -122,19 +125,25 @@ pub(crate) fn quorum(cluster: &mut Cluster, deadline: Deadline) -> Result<Quorum
     }
 }
 
-/// `flotilla api-versions`.
-pub fn api_versions(args: &ApiVersions) -> Result<(), Trouble> {
-    let deadline = Deadline::after(args.target.timeout);
-    let mut cluster = Cluster::new(&args.target.bootstrap)?;
+/// What a node speaks, and the features of its cluster.
+fn versions(cluster: &mut Cluster, deadline: Deadline) -> Result<ApiVersionsResponse, Trouble> {
     let request = ApiVersionsRequest {
         client_software_name: "flotilla".into(),
         client_software_version: env!("CARGO_PKG_VERSION").into(),
     };
     let answer = cluster.call_any(&request, deadline)?;
     let code = Code(answer.error_code);
-    if !code.is_ok() {
-        return Err(Trouble::refused("the versions", code, None));
+    match code.is_ok() {
+        true => Ok(answer),
+        false => Err(Trouble::refused("the versions", code, None)),
     }
+}
+
+/// `flotilla api-versions`.
+pub fn api_versions(args: &ApiVersions) -> Result<(), Trouble> {
+    let deadline = Deadline::after(args.target.timeout);
+    let mut cluster = Cluster::new(&args.target.bootstrap)?;
+    let answer = versions(&mut cluster, deadline)?;
     let name = |key: i16| ApiKey::from_code(key).map_or("unknown", |api| api.name());
     if args.target.output == Output::Json {
         let rows = answer.api_keys.iter().map(|api| {

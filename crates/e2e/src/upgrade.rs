@@ -1,10 +1,11 @@
 //! A rolling upgrade: three nodes of an older binary, each in turn told to stop and started again
-//! as the newer one, over the same data and under load. Then everything is read back.
+//! as the newer one, one of them back and forth, over the same data and under load. Then the upgrade
+//! is finalised and everything is read back.
 
 use crate::fleet::Fleet;
 use crate::tool::Tool;
 use crate::writers::Load;
-use crate::{judge, replicas};
+use crate::{judge, replicas, wait};
 use std::path::Path;
 
 /// The topic under load.
@@ -26,7 +27,7 @@ pub struct Report {
 pub fn run(old: &Path, new: &Path, place: &Path) -> Report {
     let mut report = Report::default();
     let mut fleet = Fleet::start_as(old, place, &[]);
-    if let Err(problem) = roll(&mut report, &mut fleet, new) {
+    if let Err(problem) = roll(&mut report, &mut fleet, (old, new)) {
         report.problems.push(problem);
     }
     match fleet.stop() {
@@ -36,7 +37,7 @@ pub fn run(old: &Path, new: &Path, place: &Path) -> Report {
     report
 }
 
-fn roll(report: &mut Report, fleet: &mut Fleet, new: &Path) -> Result<(), String> {
+fn roll(report: &mut Report, fleet: &mut Fleet, (old, new): (&Path, &Path)) -> Result<(), String> {
     let partitions = PARTITIONS.to_string();
     let args = ["--partitions", &partitions, "--replicas", "3"];
     let durable = ["--config", "min.insync.replicas=2"];
@@ -44,10 +45,12 @@ fn roll(report: &mut Report, fleet: &mut Fleet, new: &Path) -> Result<(), String
     fleet.settle(TOPIC)?;
     let load = Load::start(&fleet.bootstrap(), TOPIC, PARTITIONS, true);
     load.progress(BATCHES_BETWEEN)?;
-    for id in 1..=3 {
+    // The second node goes back once: until the upgrade is finalised any of them may.
+    let steps = [(1, new), (2, new), (2, old), (2, new), (3, new)];
+    for (id, binary) in steps {
         fleet.leave(id)?;
         load.progress(BATCHES_BETWEEN)?;
-        fleet.restart_as(new, id);
+        fleet.restart_as(binary, id);
         fleet.settle(TOPIC)?;
         load.progress(BATCHES_BETWEEN)?;
         let deaths = fleet.deaths();
@@ -55,9 +58,24 @@ fn roll(report: &mut Report, fleet: &mut Fleet, new: &Path) -> Result<(), String
             return Err(deaths.join("; "));
         }
     }
+    finalize(&fleet.bootstrap())?;
+    load.progress(BATCHES_BETWEEN)?;
     let history = load.finish()?;
     let acks = history.written.values().flat_map(|written| &written.acks);
     report.acked = acks.map(|ack| u64::from(ack.records)).sum();
     report.problems.extend(judge::problems(&history));
     Ok(())
+}
+
+/// The last node says what it can read a moment after it is in sync.
+fn finalize(bootstrap: &str) -> Result<(), String> {
+    let tool = Tool::new(bootstrap);
+    let ready = || (tool.run(&["cluster", "finalize", "--dry-run"]).code == Some(0)).then_some(());
+    wait::patiently("every node knows the newest level", ready)?;
+    tool.run(&["cluster", "finalize"]).ok();
+    let again = tool.run(&["cluster", "finalize"]).ok();
+    match again.contains("the newest") {
+        true => Ok(()),
+        false => Err(format!("the upgrade isn't final: {again}")),
+    }
 }

@@ -26,6 +26,12 @@ impl Writer {
         self.0.push(value);
     }
 
+    /// What a record begins with: its kind and the version of its layout.
+    pub(crate) fn kind(&mut self, (kind, version): (u8, u8)) {
+        self.byte(kind);
+        self.byte(version);
+    }
+
     pub(crate) fn bool(&mut self, value: bool) {
         self.byte(u8::from(value));
     }

@@ -1,6 +1,8 @@
 //! What the controller may be asked, and what it answers.
 
-use crate::{ConfigChange, Home, MorePartitions, NodeInfo, QuotaChange, Reassignment};
+use crate::{
+    ConfigChange, Home, Level, Levels, MorePartitions, NodeInfo, QuotaChange, Reassignment,
+};
 use base::{GroupId, Member, NodeId, ProducerId, RaftIndex, Refusal, Term, Uuid, WallMs};
 use std::collections::BTreeMap;
 
@@ -85,6 +87,20 @@ pub enum Command {
         home: Home,
         /// It has no generation yet.
         joins: bool,
+    },
+    /// A node says what it can read; answered with [`Reply::Done`].
+    DeclareLevels {
+        /// The node.
+        node: NodeId,
+        /// What its binary can read.
+        levels: Levels,
+    },
+    /// From now on this may be written; answered with [`Reply::Each`].
+    RaiseLevel {
+        /// The level.
+        level: Level,
+        /// Decide and answer, but change nothing.
+        validate_only: bool,
     },
     /// How the controller's own group stands; answered with [`Reply::Quorum`]. The machine
     /// doesn't know: the shard that leads the group answers in its place.

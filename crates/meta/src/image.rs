@@ -2,7 +2,7 @@
 //! whole, sharing unchanged topics with the image before it.
 
 use crate::reassign::Moves;
-use crate::{Configs, Home, Quotas, TopicSettings};
+use crate::{Configs, Home, Level, Levels, Quotas, TopicSettings};
 use base::{GroupId, NodeId, Partition, Uuid};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,6 +87,10 @@ pub struct Image {
     pub homes: BTreeMap<NodeId, Arc<Home>>,
     /// The last generation of each node's number.
     pub generations: BTreeMap<NodeId, u32>,
+    /// What may be written.
+    pub level: Level,
+    /// What nodes can read that said so.
+    pub levels: BTreeMap<NodeId, Levels>,
     /// Topics by name.
     pub topics: BTreeMap<String, Arc<Topic>>,
     /// Names by id.

@@ -88,11 +88,11 @@ impl Meta {
     fn register(&self, node: NodeId, info: NodeInfo) -> Decision<Reply> {
         let known = self.image.nodes.get(&node) == Some(&info);
         let record = Record::NodeRegistered { node, info };
+        let facts = self.level_of_a_new_cluster().into_iter().chain([record]);
         Decision {
-            records: if known {
-                Vec::new()
-            } else {
-                vec![record.encode()]
+            records: match known {
+                true => Vec::new(),
+                false => facts.map(|fact| fact.encode()).collect(),
             },
             reply: Reply::Done,
         }
@@ -233,11 +233,16 @@ impl Meta {
                 self.image.homes.remove(&node);
                 // Also one that never said where it lives has left.
                 self.image.generations.entry(node).or_default();
+                self.image.levels.remove(&node);
             }
             Record::PartitionsReassigned { id, partitions } => {
                 self.apply_reassigned(&id, partitions);
             }
             Record::NodeHoused { node, home } => self.house(node, home),
+            Record::LevelRaised { level } => self.image.level = level,
+            Record::LevelsDeclared { node, levels } => {
+                self.image.levels.insert(node, levels);
+            }
         }
     }
 
@@ -332,6 +337,11 @@ impl Machine for Meta {
             Command::Reassigned { groups } => self.reassigned(&groups),
             Command::Renew { members } => self.renew(&members),
             Command::IntroduceNode { node, home, joins } => self.introduce(node, home, joins),
+            Command::DeclareLevels { node, levels } => self.declare_levels(node, levels),
+            Command::RaiseLevel {
+                level,
+                validate_only,
+            } => self.raise_level(level, validate_only),
             // Only the shard that leads the group can tell.
             Command::DescribeQuorum => Decision {
                 records: Vec::new(),

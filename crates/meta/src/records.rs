@@ -5,7 +5,7 @@
 use crate::codec::{Malformed, Reader, Writer};
 use crate::reassign::{Moves, Placed};
 use crate::wire::admin;
-use crate::{Amount, Entity, Home, NodeInfo, PartitionInfo, Resource, wire};
+use crate::{Amount, Entity, Home, Level, Levels, NodeInfo, PartitionInfo, Resource, wire};
 use base::{GroupId, Member, NodeId, Partition, ProducerId, Uuid};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -52,6 +52,10 @@ pub(crate) enum Record {
     },
     /// A node said where it lives.
     NodeHoused { node: NodeId, home: Home },
+    /// From here on this is what may be written.
+    LevelRaised { level: Level },
+    /// A node said what it can read.
+    LevelsDeclared { node: NodeId, levels: Levels },
 }
 
 const NODE_REGISTERED: u8 = 1;
@@ -64,6 +68,8 @@ const QUOTA_CHANGED: u8 = 7;
 const NODE_UNREGISTERED: u8 = 8;
 const PARTITIONS_REASSIGNED: u8 = 9;
 const NODE_HOUSED: u8 = 20;
+const LEVEL_RAISED: u8 = 30;
+const LEVELS_DECLARED: u8 = 31;
 
 impl Record {
     pub(crate) fn encode(&self) -> Bytes {
@@ -79,21 +85,18 @@ impl Record {
                 partitions,
                 configs,
             } => {
-                w.byte(TOPIC_CREATED);
-                w.byte(1);
+                w.kind((TOPIC_CREATED, 1));
                 w.text(name);
                 w.uuid(id);
                 w.list(partitions, write_partition);
                 w.pairs(configs);
             }
             Record::TopicDeleted { id } => {
-                w.byte(TOPIC_DELETED);
-                w.byte(1);
+                w.kind((TOPIC_DELETED, 1));
                 w.uuid(id);
             }
             Record::ProducerIdsAllocated { next } => {
-                w.byte(PRODUCER_IDS_ALLOCATED);
-                w.byte(1);
+                w.kind((PRODUCER_IDS_ALLOCATED, 1));
                 w.signed(next.0);
             }
             Record::ConfigChanged {
@@ -101,15 +104,13 @@ impl Record {
                 set,
                 gone,
             } => {
-                w.byte(CONFIG_CHANGED);
-                w.byte(1);
+                w.kind((CONFIG_CHANGED, 1));
                 admin::write_resource(&mut w, resource);
                 w.pairs(set);
                 w.list(gone, |w, key| w.text(key));
             }
             Record::PartitionsAdded { id, partitions } => {
-                w.byte(PARTITIONS_ADDED);
-                w.byte(1);
+                w.kind((PARTITIONS_ADDED, 1));
                 w.uuid(id);
                 w.list(partitions, write_partition);
             }
@@ -123,6 +124,14 @@ impl Record {
             Record::NodeHoused { node, home } => {
                 begin(&mut w, (NODE_HOUSED, 1), *node);
                 admin::write_home(&mut w, home);
+            }
+            Record::LevelRaised { level } => {
+                w.kind((LEVEL_RAISED, 1));
+                w.number(u64::from(level.0));
+            }
+            Record::LevelsDeclared { node, levels } => {
+                begin(&mut w, (LEVELS_DECLARED, 1), *node);
+                admin::write_levels(&mut w, *levels);
             }
             Record::NodeUnregistered { node } => begin(&mut w, (NODE_UNREGISTERED, 1), *node),
             Record::PartitionsReassigned { id, partitions } => {
@@ -171,6 +180,13 @@ impl Record {
                 node: r.node()?,
                 home: admin::read_home(&mut r)?,
             },
+            (LEVEL_RAISED, 1) => Record::LevelRaised {
+                level: Level(r.small()?),
+            },
+            (LEVELS_DECLARED, 1) => Record::LevelsDeclared {
+                node: r.node()?,
+                levels: admin::read_levels(&mut r)?,
+            },
             (NODE_UNREGISTERED, 1) => Record::NodeUnregistered { node: r.node()? },
             (PARTITIONS_REASSIGNED, 1) => Record::PartitionsReassigned {
                 id: r.uuid()?,
@@ -185,8 +201,7 @@ impl Record {
 
 /// What a record about a node begins with: kind, version, the node.
 fn begin(w: &mut Writer, (kind, version): (u8, u8), node: NodeId) {
-    w.byte(kind);
-    w.byte(version);
+    w.kind((kind, version));
     w.number(u64::from(node.0));
 }
 
@@ -204,16 +219,14 @@ fn read_partition(r: &mut Reader<'_>) -> Result<PartitionInfo, Malformed> {
 }
 
 fn write_quota(w: &mut Writer, entity: &Entity, key: &str, amount: Option<Amount>) {
-    w.byte(QUOTA_CHANGED);
-    w.byte(1);
+    w.kind((QUOTA_CHANGED, 1));
     admin::write_entity(w, entity);
     w.text(key);
     admin::write_amount(w, amount);
 }
 
 fn write_reassigned(w: &mut Writer, id: &Uuid, partitions: &[(Partition, Placed)]) {
-    w.byte(PARTITIONS_REASSIGNED);
-    w.byte(1);
+    w.kind((PARTITIONS_REASSIGNED, 1));
     w.uuid(id);
     w.list(partitions, write_placed);
 }

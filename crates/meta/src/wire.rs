@@ -5,7 +5,7 @@ pub(crate) mod admin;
 
 use crate::codec::{Malformed, Reader, Writer};
 use crate::{
-    Command, Endpoint, NewTopic, NodeInfo, Placement, Reply, TopicCreated, TopicRef, refusal,
+    Command, Endpoint, Level, NewTopic, NodeInfo, Placement, Reply, TopicCreated, TopicRef, refusal,
 };
 use base::{GroupId, NodeId, ProducerId, Refusal};
 
@@ -17,11 +17,7 @@ impl Command {
             Command::CreateTopics {
                 topics,
                 validate_only,
-            } => {
-                w.byte(1);
-                w.bool(*validate_only);
-                w.list(topics, write_topic);
-            }
+            } => write_all(&mut w, (1, *validate_only), topics, write_topic),
             Command::DeleteTopics { topics } => listed(&mut w, 2, topics, write_ref),
             Command::RegisterNode { node, info } => {
                 begin(&mut w, 3, *node);
@@ -34,43 +30,44 @@ impl Command {
             Command::AlterConfigs {
                 changes,
                 validate_only,
-            } => {
-                w.byte(5);
-                w.bool(*validate_only);
-                w.list(changes, admin::write_change);
-            }
+            } => write_all(&mut w, (5, *validate_only), changes, admin::write_change),
             Command::AddPartitions {
                 topics,
                 validate_only,
-            } => {
-                w.byte(6);
-                w.bool(*validate_only);
-                w.list(topics, admin::write_more);
-            }
+            } => write_all(&mut w, (6, *validate_only), topics, admin::write_more),
             Command::AlterQuotas {
                 changes,
                 validate_only,
-            } => {
-                w.byte(7);
-                w.bool(*validate_only);
-                w.list(changes, admin::write_quota);
-            }
+            } => write_all(&mut w, (7, *validate_only), changes, admin::write_quota),
             Command::UnregisterNode { node } => begin(&mut w, 8, *node),
             Command::DescribeQuorum => w.byte(9),
             Command::Reassign {
                 changes,
                 keep_factor,
-            } => {
-                w.byte(10);
-                w.bool(*keep_factor);
-                w.list(changes, admin::write_reassignment);
-            }
+            } => write_all(
+                &mut w,
+                (10, *keep_factor),
+                changes,
+                admin::write_reassignment,
+            ),
             Command::Reassigned { groups } => listed(&mut w, 11, groups, admin::write_voters),
             Command::Renew { members } => listed(&mut w, 50, members, admin::write_of_group),
             Command::IntroduceNode { node, home, joins } => {
                 begin(&mut w, 20, *node);
                 admin::write_home(&mut w, home);
                 w.bool(*joins);
+            }
+            Command::DeclareLevels { node, levels } => {
+                begin(&mut w, 30, *node);
+                admin::write_levels(&mut w, *levels);
+            }
+            Command::RaiseLevel {
+                level,
+                validate_only,
+            } => {
+                w.byte(31);
+                w.number(u64::from(level.0));
+                w.bool(*validate_only);
             }
         }
         w.0
@@ -80,13 +77,10 @@ impl Command {
     pub fn decode(bytes: &[u8]) -> Result<Command, Malformed> {
         let mut r = Reader::new(bytes);
         let command = match r.byte()? {
-            1 => {
-                let validate_only = r.bool()?;
-                Command::CreateTopics {
-                    topics: r.list(read_topic)?,
-                    validate_only,
-                }
-            }
+            1 => Command::CreateTopics {
+                validate_only: r.bool()?,
+                topics: r.list(read_topic)?,
+            },
             2 => Command::DeleteTopics {
                 topics: r.list(read_ref)?,
             },
@@ -95,36 +89,24 @@ impl Command {
                 info: read_node(&mut r)?,
             },
             4 => Command::AllocateProducerIds { count: r.small()? },
-            5 => {
-                let validate_only = r.bool()?;
-                Command::AlterConfigs {
-                    changes: r.list(admin::read_change)?,
-                    validate_only,
-                }
-            }
-            6 => {
-                let validate_only = r.bool()?;
-                Command::AddPartitions {
-                    topics: r.list(admin::read_more)?,
-                    validate_only,
-                }
-            }
-            7 => {
-                let validate_only = r.bool()?;
-                Command::AlterQuotas {
-                    changes: r.list(admin::read_quota)?,
-                    validate_only,
-                }
-            }
+            5 => Command::AlterConfigs {
+                validate_only: r.bool()?,
+                changes: r.list(admin::read_change)?,
+            },
+            6 => Command::AddPartitions {
+                validate_only: r.bool()?,
+                topics: r.list(admin::read_more)?,
+            },
+            7 => Command::AlterQuotas {
+                validate_only: r.bool()?,
+                changes: r.list(admin::read_quota)?,
+            },
             8 => Command::UnregisterNode { node: r.node()? },
             9 => Command::DescribeQuorum,
-            10 => {
-                let keep_factor = r.bool()?;
-                Command::Reassign {
-                    changes: r.list(admin::read_reassignment)?,
-                    keep_factor,
-                }
-            }
+            10 => Command::Reassign {
+                keep_factor: r.bool()?,
+                changes: r.list(admin::read_reassignment)?,
+            },
             11 => Command::Reassigned {
                 groups: r.list(admin::read_voters)?,
             },
@@ -135,6 +117,14 @@ impl Command {
                 node: r.node()?,
                 home: admin::read_home(&mut r)?,
                 joins: r.bool()?,
+            },
+            30 => Command::DeclareLevels {
+                node: r.node()?,
+                levels: admin::read_levels(&mut r)?,
+            },
+            31 => Command::RaiseLevel {
+                level: Level(r.small()?),
+                validate_only: r.bool()?,
             },
             _ => return Err(Malformed),
         };
@@ -164,6 +154,18 @@ impl Reply {
 fn listed<T>(w: &mut Writer, kind: u8, all: &[T], write: impl FnMut(&mut Writer, &T)) {
     w.byte(kind);
     w.list(all, write);
+}
+
+/// A command about several things, and how it is meant.
+fn write_all<T>(
+    w: &mut Writer,
+    (kind, how): (u8, bool),
+    items: &[T],
+    write: impl FnMut(&mut Writer, &T),
+) {
+    w.byte(kind);
+    w.bool(how);
+    w.list(items, write);
 }
 
 /// What a command about a node begins with.

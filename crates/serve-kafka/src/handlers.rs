@@ -317,6 +317,7 @@ pub(crate) enum Waiting {
     Metadata(metadata::Waiting),
     Produce(produce::Waiting),
     UnregisterBroker(Request),
+    UpdateFeatures(update_features::Waiting),
 }
 
 impl Waiting {
@@ -349,6 +350,7 @@ impl Waiting {
             (Waiting::UnregisterBroker(request), Reply::Meta(reply)) => {
                 unregister_broker::finish(request, reply)
             }
+            (Waiting::UpdateFeatures(waiting), Reply::Meta(reply)) => waiting.finish(reply),
             (Waiting::InitProducerId(request), Reply::Meta(reply)) => {
                 init_producer_id::finish(request, reply)
             }

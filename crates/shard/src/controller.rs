@@ -214,6 +214,11 @@ impl Shard {
             let (home, joins) = (home.clone(), false);
             commands.push(Command::IntroduceNode { node, home, joins });
         }
+        // Before it is registered nobody asks, and then it may have founded the cluster.
+        if image.nodes.contains_key(&node) && image.levels.get(&node) != Some(&meta::LEVELS) {
+            let levels = meta::LEVELS;
+            commands.push(Command::DeclareLevels { node, levels });
+        }
         if commands.is_empty() {
             return;
         }

@@ -1,6 +1,6 @@
 //! What can be typed about configurations and the cluster.
 
-use super::{Drain, Plan, Reassign, Rebalance, Remove, Target, pair};
+use super::{Drain, Finalize, Plan, Reassign, Rebalance, Remove, Target, pair};
 use clap::{Args, Subcommand};
 
 /// What can be done with the configuration of a running cluster.
@@ -35,6 +35,8 @@ pub enum ClusterCommand {
     Drain(Drain),
     /// Forget a node that was drained and stopped
     Remove(Remove),
+    /// End an upgrade: use what the older release didn't know. There is no way back from here
+    Finalize(Finalize),
     /// Give partitions other replicas, or watch or cancel what is moving
     Reassign(Reassign),
 }

@@ -63,6 +63,17 @@ pub struct Remove {
     pub target: Target,
 }
 
+/// `flotilla cluster finalize`.
+#[derive(Debug, Args)]
+pub struct Finalize {
+    /// Only say whether all nodes are ready for it
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The cluster
+    #[command(flatten)]
+    pub target: Target,
+}
+
 /// `flotilla cluster reassign`. Without changes it watches those that are under way.
 #[derive(Debug, Args)]
 pub struct Reassign {

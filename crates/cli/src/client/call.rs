@@ -33,6 +33,7 @@ use wire_kafka::messages::offset_fetch_request::OffsetFetchRequest;
 use wire_kafka::messages::produce_request::ProduceRequest;
 use wire_kafka::messages::sync_group_request::SyncGroupRequest;
 use wire_kafka::messages::unregister_broker_request::UnregisterBrokerRequest;
+use wire_kafka::messages::update_features_request::UpdateFeaturesRequest;
 
 /// A request that the client knows how to fill in.
 pub trait Call: Request {
@@ -83,4 +84,5 @@ calls! {
     ProduceRequest: 3 to 12;
     SyncGroupRequest: 0 to 5;
     UnregisterBrokerRequest: 0 to 0;
+    UpdateFeaturesRequest: 1 to 2;
 }

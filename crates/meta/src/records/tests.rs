@@ -124,6 +124,17 @@ fn version_1() -> Vec<(&'static str, Record)> {
                 },
             },
         ),
+        ("level_raised", Record::LevelRaised { level: Level(300) }),
+        (
+            "levels_declared",
+            Record::LevelsDeclared {
+                node: NodeId(300),
+                levels: Levels {
+                    min: Level(1),
+                    max: Level(200),
+                },
+            },
+        ),
     ]
 }
 

@@ -4,8 +4,8 @@
 use super::{read_result, write_result};
 use crate::codec::{Malformed, Reader, Writer};
 use crate::{
-    Amount, ConfigChange, Edit, Entity, Home, MorePartitions, Quorum, QuorumMember, QuotaChange,
-    Reassignment, Resource, ResourceKind, Whom, records,
+    Amount, ConfigChange, Edit, Entity, Home, Level, Levels, MorePartitions, Quorum, QuorumMember,
+    QuotaChange, Reassignment, Resource, ResourceKind, Whom, records,
 };
 use base::{GroupId, Member, Partition, RaftIndex, Refusal, Term, WallMs};
 
@@ -222,6 +222,18 @@ pub(crate) fn write_home(w: &mut Writer, home: &Home) {
     w.uuid(&home.directory);
     w.text(&home.release);
     w.number(u64::from(home.generation));
+}
+
+pub(crate) fn write_levels(w: &mut Writer, levels: Levels) {
+    w.number(u64::from(levels.min.0));
+    w.number(u64::from(levels.max.0));
+}
+
+pub(crate) fn read_levels(r: &mut Reader<'_>) -> Result<Levels, Malformed> {
+    Ok(Levels {
+        min: Level(r.small()?),
+        max: Level(r.small()?),
+    })
 }
 
 pub(crate) fn read_home(r: &mut Reader<'_>) -> Result<Home, Malformed> {

@@ -49,6 +49,14 @@ fn commands() -> Vec<Command> {
             },
             joins: true,
         },
+        Command::DeclareLevels {
+            node: NodeId(4),
+            levels: crate::LEVELS,
+        },
+        Command::RaiseLevel {
+            level: crate::Level(u16::MAX),
+            validate_only: true,
+        },
         Command::AllocateProducerIds { count: 1000 },
         Command::AlterConfigs {
             changes: vec![crate::ConfigChange {

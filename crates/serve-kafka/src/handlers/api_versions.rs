@@ -26,6 +26,34 @@ pub(crate) const METADATA_VERSION: &str = "metadata.version";
 /// Its levels: the oldest that Kafka 4 knows, and that of Kafka 4.3.
 pub(crate) const METADATA_LEVELS: (i16, i16) = (7, 30);
 
+/// The feature whose level is the cluster's own: see [`meta::Level`].
+pub(crate) const CLUSTER_LEVEL: &str = "flotilla.version";
+
+/// What a cluster can do, by the level that it has of it.
+pub(crate) struct Feature {
+    pub(crate) name: &'static str,
+    /// The levels that this node knows, from and to.
+    pub(crate) levels: (i16, i16),
+    /// The level that the cluster has.
+    pub(crate) level: i16,
+}
+
+pub(crate) fn features(level: meta::Level) -> [Feature; 2] {
+    let number = |level: meta::Level| i16::try_from(level.0).unwrap_or(i16::MAX);
+    [
+        Feature {
+            name: METADATA_VERSION,
+            levels: METADATA_LEVELS,
+            level: METADATA_LEVELS.1,
+        },
+        Feature {
+            name: CLUSTER_LEVEL,
+            levels: (number(meta::LEVELS.min), number(meta::LEVELS.max)),
+            level: number(level),
+        },
+    ]
+}
+
 fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
     let body = ApiVersionsRequest::decode(request.version, reader)?;
     let names = [&body.client_software_name, &body.client_software_version];
@@ -41,22 +69,23 @@ fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<S
         // It tells this once, before all else.
         let _ = door.software.set((name, version));
     }
-    let level = METADATA_LEVELS;
-    let supported = SupportedFeatureKey {
-        name: METADATA_VERSION.to_owned(),
-        min_version: level.0,
-        max_version: level.1,
-    };
-    let finalized = FinalizedFeatureKey {
-        name: METADATA_VERSION.to_owned(),
-        max_version_level: level.1,
-        min_version_level: level.1,
-    };
+    let image = door.broker.image();
+    let features = features(image.level);
+    let supported = features.iter().map(|feature| SupportedFeatureKey {
+        name: feature.name.to_owned(),
+        min_version: feature.levels.0,
+        max_version: feature.levels.1,
+    });
+    let finalized = features.iter().map(|feature| FinalizedFeatureKey {
+        name: feature.name.to_owned(),
+        max_version_level: feature.level,
+        min_version_level: feature.level,
+    });
     Ok(request.answer(&ApiVersionsResponse {
         api_keys: APIS.iter().map(range).collect(),
-        supported_features: vec![supported],
-        finalized_features_epoch: i64::try_from(door.broker.image().version).unwrap_or(i64::MAX),
-        finalized_features: vec![finalized],
+        supported_features: supported.collect(),
+        finalized_features_epoch: i64::try_from(image.version).unwrap_or(i64::MAX),
+        finalized_features: finalized.collect(),
         ..Default::default()
     }))
 }

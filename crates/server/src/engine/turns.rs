@@ -6,6 +6,7 @@ use super::mailbox::{Letter, Worker};
 use super::readers::Readers;
 use super::storage::{Order, Orders};
 use crate::peers::Peers;
+use crate::stop;
 use base::Mono;
 use broker::Broker;
 use shard::{Effects, Shard};
@@ -85,6 +86,9 @@ impl Turns {
         let (effects, ways) = (&mut self.effects, &self.ways);
         // First what others read, so that whoever was answered in this turn finds it.
         if let Some(image) = effects.image.take() {
+            if !meta::LEVELS.contain(image.level) {
+                stop::on_fault(&beyond(image.level));
+            }
             ways.peers.meet(&image);
             ways.broker.publish(image);
         }
@@ -113,4 +117,14 @@ impl Turns {
             tracing::info!("{note}");
         }
     }
+}
+
+/// Facts follow that this binary would not understand.
+fn beyond(level: meta::Level) -> String {
+    let known = meta::LEVELS;
+    format!(
+        "the cluster was raised to level {level}, and this binary knows {} to {}; start a newer one \
+         on this directory",
+        known.min, known.max
+    )
 }

@@ -5,6 +5,7 @@ use crate::testing::{HERE, TERM, World};
 use base::{GroupId, NodeId, Offset, ProducerId, RaftIndex, Refusal, Term, WallMs};
 use meta::{Edit, ResourceKind};
 use shard::{Command, ProducerStatus, ReplicaStatus, Reply};
+use wire_kafka::ApiKey;
 use wire_kafka::messages::alter_configs_request as replacing;
 use wire_kafka::messages::alter_partition_reassignments_request::{
     AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignableTopic,
@@ -355,7 +356,7 @@ fn the_quorum_is_told_as_kafka_counts_it() {
 }
 
 #[test]
-fn the_one_feature_stays_at_its_level() {
+fn the_metadata_version_stays_at_its_level() {
     let ask = |version: i16, feature: &str, level: i16| {
         let update = FeatureUpdateKey {
             feature: feature.to_owned(),
@@ -384,6 +385,44 @@ fn the_one_feature_stays_at_its_level() {
     assert_eq!((kept.error_code, kept.results[0].error_code), (0, 0));
     let nothing = World::new().ask(1, &UpdateFeaturesRequest::default());
     assert_eq!((nothing.error_code, nothing.results), (0, vec![]));
+}
+
+#[test]
+fn the_clusters_level_is_raised_by_the_controller() {
+    let request = |level: i16| UpdateFeaturesRequest {
+        timeout_ms: 1000,
+        feature_updates: vec![FeatureUpdateKey {
+            feature: "flotilla.version".to_owned(),
+            max_version_level: level,
+            upgrade_type: 1,
+            ..Default::default()
+        }],
+        validate_only: true,
+    };
+    let answer = |outcome: Result<(), Refusal>| {
+        let mut world = World::new();
+        world.send(2, &request(2));
+        let (command, to) = world.command().expect("the controller is asked");
+        let asked = match command {
+            Command::Meta { command, .. } => command,
+            other => panic!("{other:?}"),
+        };
+        let (level, validate_only) = (meta::Level(2), true);
+        let expected = meta::Command::RaiseLevel {
+            level,
+            validate_only,
+        };
+        assert_eq!(asked, expected);
+        world.reply(to, Reply::Meta(Ok(meta::Reply::Each(vec![outcome]))));
+        let answer: wire_kafka::messages::update_features_response::UpdateFeaturesResponse =
+            world.answer(ApiKey::UpdateFeatures, 2);
+        (answer.error_code, answer.error_message.unwrap_or_default())
+    };
+    assert_eq!(answer(Ok(())), (0, String::new()));
+    let (code, why) = answer(Err(Refusal::InvalidRequest("node 3 is old".to_owned())));
+    assert_eq!(code, 95);
+    assert!(why.ends_with("error: node 3 is old"), "{why}");
+    assert_eq!(World::new().ask(2, &request(1000)).error_code, 95);
 }
 
 /// What Kafka says without an authorizer and without authentication; tools know these codes.

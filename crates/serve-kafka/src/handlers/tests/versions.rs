@@ -90,8 +90,12 @@ fn api_versions_tells_what_is_served() {
     ];
     assert_eq!(told, expected);
     assert_eq!(answer.finalized_features_epoch, 40);
-    assert_eq!(answer.finalized_features[0].name, "metadata.version");
-    assert_eq!(answer.finalized_features[0].max_version_level, 30);
+    let features = answer.finalized_features.iter();
+    let features: Vec<_> = features.map(|f| (&*f.name, f.max_version_level)).collect();
+    assert_eq!(
+        features,
+        [("metadata.version", 30), ("flotilla.version", 1)]
+    );
     assert!(!answer.zk_migration_ready);
 }
 
