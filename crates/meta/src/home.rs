@@ -82,7 +82,6 @@ impl Meta {
 mod tests {
     use super::*;
     use crate::{Command, Defaults};
-    use base::{Machine, Mono, Now, WallMs};
 
     fn home(directory: u8, address: &str, generation: u32) -> Home {
         Home {
@@ -93,21 +92,9 @@ mod tests {
         }
     }
 
-    fn ask(meta: &mut Meta, command: Command) -> Reply {
-        let now = Now {
-            mono: Mono(0),
-            wall: WallMs(0),
-        };
-        let decision = meta.handle(now, command);
-        for record in &decision.records {
-            meta.replay(record);
-        }
-        decision.reply
-    }
-
     fn introduce(meta: &mut Meta, home: Home, joins: bool) -> Result<u32, Refusal> {
         let node = NodeId(4);
-        match ask(meta, Command::IntroduceNode { node, home, joins }) {
+        match meta.obey(Command::IntroduceNode { node, home, joins }) {
             Reply::Introduced(outcome) => outcome,
             other => panic!("{other:?}"),
         }
@@ -133,13 +120,13 @@ mod tests {
             node,
             info: crate::NodeInfo::default(),
         };
-        ask(&mut meta, register);
-        ask(&mut meta, Command::UnregisterNode { node });
+        meta.obey(register);
+        meta.obey(Command::UnregisterNode { node });
         assert_eq!(introduce(&mut meta, home(2, "c:1", 0), true), Ok(2));
         introduce(&mut meta, home(1, "a:1", 1), false).expect_err("its number is another's now");
 
         // One that lives and is unregistered says so and is back.
-        ask(&mut meta, Command::UnregisterNode { node });
+        meta.obey(Command::UnregisterNode { node });
         assert_eq!(introduce(&mut meta, home(2, "c:1", 2), false), Ok(2));
     }
 

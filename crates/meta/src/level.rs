@@ -142,37 +142,22 @@ impl crate::Image {
 mod tests {
     use super::*;
     use crate::{Command, Defaults, NodeInfo};
-    use base::{Machine, Mono, Now, WallMs};
-
-    fn ask(meta: &mut Meta, command: Command) -> Reply {
-        let now = Now {
-            mono: Mono(0),
-            wall: WallMs(0),
-        };
-        let decision = meta.handle(now, command);
-        for record in &decision.records {
-            meta.replay(record);
-        }
-        decision.reply
-    }
+    use base::Machine;
 
     fn register(meta: &mut Meta, node: u32) {
         let command = Command::RegisterNode {
             node: NodeId(node),
             info: NodeInfo::new("h", 1, None),
         };
-        assert_eq!(ask(meta, command), Reply::Done);
+        assert_eq!(meta.obey(command), Reply::Done);
     }
 
     fn raise(meta: &mut Meta, level: u16, validate_only: bool) -> Result<(), String> {
         let level = Level(level);
-        match ask(
-            meta,
-            Command::RaiseLevel {
-                level,
-                validate_only,
-            },
-        ) {
+        match meta.obey(Command::RaiseLevel {
+            level,
+            validate_only,
+        }) {
             Reply::Each(mut parts) => parts.remove(0).map_err(|why| why.to_string()),
             other => panic!("{other:?}"),
         }
@@ -206,7 +191,7 @@ mod tests {
         let mut meta = old_cluster();
         let declare = |meta: &mut Meta, node: u32| {
             let (node, levels) = (NodeId(node), LEVELS);
-            ask(meta, Command::DeclareLevels { node, levels })
+            meta.obey(Command::DeclareLevels { node, levels })
         };
         declare(&mut meta, 1);
         let why = raise(&mut meta, 2, false).expect_err("node 2 is old");
@@ -228,8 +213,8 @@ mod tests {
     fn what_a_number_could_read_goes_with_it() {
         let mut meta = old_cluster();
         let (node, levels) = (NodeId(2), LEVELS);
-        ask(&mut meta, Command::DeclareLevels { node, levels });
-        ask(&mut meta, Command::UnregisterNode { node });
+        meta.obey(Command::DeclareLevels { node, levels });
+        meta.obey(Command::UnregisterNode { node });
         assert_eq!(meta.image(1).levels_of(node).max, Level(1));
     }
 }

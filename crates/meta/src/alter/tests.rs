@@ -2,14 +2,6 @@ use super::*;
 use crate::{Command, Defaults, Image, NewTopic, NodeInfo, Placement};
 use base::{Machine, NodeId, Now, Uuid};
 
-fn run(meta: &mut Meta, command: Command) -> Reply {
-    let Decision { records, reply } = meta.handle(Now::default(), command);
-    for record in records {
-        meta.replay(&record);
-    }
-    reply
-}
-
 fn meta() -> Meta {
     let mut meta = Meta::new(Defaults {
         node: Some(NodeId(1)),
@@ -18,7 +10,7 @@ fn meta() -> Meta {
     });
     let info = NodeInfo::new("h", 1, None);
     let node = NodeId(1);
-    run(&mut meta, Command::RegisterNode { node, info });
+    meta.obey(Command::RegisterNode { node, info });
     let topic = NewTopic {
         name: "t".to_owned(),
         id: Uuid([1; 16]),
@@ -33,7 +25,7 @@ fn meta() -> Meta {
         topics,
         validate_only,
     };
-    run(&mut meta, create);
+    meta.obey(create);
     meta
 }
 
@@ -54,7 +46,7 @@ fn alter(
         changes: vec![change],
         validate_only: false,
     };
-    match run(meta, command) {
+    match meta.obey(command) {
         Reply::Each(mut parts) => parts.pop().unwrap(),
         other => panic!("{other:?}"),
     }
@@ -180,9 +172,9 @@ fn the_same_resource_twice_and_validation_only_change_nothing() {
         changes: changes.to_vec(),
         validate_only,
     };
-    let twice = run(&mut meta, command(&[change.clone(), change.clone()], false));
+    let twice = meta.obey(command(&[change.clone(), change.clone()], false));
     assert!(matches!(twice, Reply::Each(parts) if parts.iter().all(Result::is_err)));
-    let checked = run(&mut meta, command(&[change], true));
+    let checked = meta.obey(command(&[change], true));
     assert_eq!(checked, Reply::Each(vec![Ok(())]));
     assert_eq!(meta, before);
 }

@@ -1,28 +1,16 @@
 use crate::{Command, Defaults, Meta, NewTopic, NodeInfo, Placement, Reply, TopicCreated};
-use base::{GroupId, Machine, NodeId, Now, Refusal, Uuid};
+use base::{GroupId, NodeId, Refusal, Uuid};
 
 fn cluster(nodes: u32) -> Meta {
     let mut meta = Meta::new(Defaults::default());
     for node in 1..=nodes {
         let info = NodeInfo::new("h", 9092, None);
-        run(
-            &mut meta,
-            Command::RegisterNode {
-                node: NodeId(node),
-                info,
-            },
-        );
+        meta.obey(Command::RegisterNode {
+            node: NodeId(node),
+            info,
+        });
     }
     meta
-}
-
-fn run(meta: &mut Meta, command: Command) -> Reply {
-    let decision = meta.handle(Now::default(), command);
-    decision
-        .records
-        .iter()
-        .for_each(|record| meta.replay(record));
-    decision.reply
 }
 
 fn topic(name: &str, placement: Placement) -> NewTopic {
@@ -46,13 +34,10 @@ fn spread(partitions: u32, replicas: u32) -> Placement {
 }
 
 fn create(meta: &mut Meta, topics: Vec<NewTopic>) -> Vec<Result<TopicCreated, Refusal>> {
-    match run(
-        meta,
-        Command::CreateTopics {
-            topics,
-            validate_only: false,
-        },
-    ) {
+    match meta.obey(Command::CreateTopics {
+        topics,
+        validate_only: false,
+    }) {
         Reply::TopicsCreated(parts) => parts,
         other => panic!("an answer to another command: {other:?}"),
     }
@@ -72,7 +57,7 @@ fn groups_are_numbered_from_one_and_never_again() {
     assert_eq!(made[0].as_ref().unwrap().groups, [GroupId(1), GroupId(2)]);
     assert_eq!(made[1].as_ref().unwrap().groups, [GroupId(3)]);
     let topics = vec![crate::TopicRef::Name("b".to_owned())];
-    run(&mut meta, Command::DeleteTopics { topics });
+    meta.obey(Command::DeleteTopics { topics });
     let made = create(&mut meta, vec![topic("b", spread(1, 1))]);
     assert_eq!(made[0].as_ref().unwrap().groups, [GroupId(4)]);
 }
@@ -165,7 +150,7 @@ fn names_are_refused_when_taken_twice_or_colliding() {
     let exists = Refusal::TopicExists("a.b".to_owned());
     assert_eq!(why(&mut meta, topic("a.b", spread(9, 9))), exists);
     let topics = vec![crate::TopicRef::Name("a.b".to_owned())];
-    run(&mut meta, Command::DeleteTopics { topics });
+    meta.obey(Command::DeleteTopics { topics });
     assert!(create(&mut meta, vec![topic("a_b", spread(1, 1))])[0].is_ok());
     assert!(matches!(
         why(&mut meta, topic("__cluster_metadata", spread(1, 1))),
@@ -223,13 +208,10 @@ fn validating_answers_as_creating_would_and_changes_nothing() {
     let mut meta = cluster(3);
     let before = meta.clone();
     let topics = vec![topic("a", spread(4, 2)), topic("b", spread(4, 4))];
-    let reply = run(
-        &mut meta,
-        Command::CreateTopics {
-            topics,
-            validate_only: true,
-        },
-    );
+    let reply = meta.obey(Command::CreateTopics {
+        topics,
+        validate_only: true,
+    });
     let Reply::TopicsCreated(parts) = reply else {
         panic!("an answer to another command")
     };

@@ -1,14 +1,6 @@
 use super::*;
 use crate::{Command, Defaults, NewTopic, NodeInfo, Placement};
-use base::{Machine, Now, Uuid};
-
-fn run(meta: &mut Meta, command: Command) -> Reply {
-    let Decision { records, reply } = meta.handle(Now::default(), command);
-    for record in records {
-        meta.replay(&record);
-    }
-    reply
-}
+use base::Uuid;
 
 /// Three nodes, and topic `t` with two partitions of two replicas.
 fn meta() -> Meta {
@@ -16,7 +8,7 @@ fn meta() -> Meta {
     for node in 1..=3 {
         let node = NodeId(node);
         let info = NodeInfo::new("h", 1, None);
-        run(&mut meta, Command::RegisterNode { node, info });
+        meta.obey(Command::RegisterNode { node, info });
     }
     let topics = vec![NewTopic {
         name: "t".to_owned(),
@@ -28,13 +20,10 @@ fn meta() -> Meta {
         configs: BTreeMap::new(),
     }];
     let validate_only = false;
-    run(
-        &mut meta,
-        Command::CreateTopics {
-            topics,
-            validate_only,
-        },
-    );
+    meta.obey(Command::CreateTopics {
+        topics,
+        validate_only,
+    });
     meta
 }
 
@@ -53,7 +42,7 @@ fn add(meta: &mut Meta, topics: Vec<MorePartitions>) -> Vec<Result<(), String>> 
         topics,
         validate_only,
     };
-    match run(meta, command) {
+    match meta.obey(command) {
         Reply::Each(parts) => parts
             .into_iter()
             .map(|part| part.map_err(|why| why.to_string()))

@@ -203,25 +203,24 @@ proptest! {
     }
 }
 
-fn replay(meta: &mut Meta, command: Command) -> Reply {
-    let decision = meta.handle(Now::default(), command);
-    decision
-        .records
-        .iter()
-        .for_each(|record| meta.replay(record));
-    decision.reply
+impl Meta {
+    /// Decides, and takes in what came of it.
+    pub(crate) fn obey(&mut self, command: Command) -> Reply {
+        let Decision { records, reply } = self.handle(Now::default(), command);
+        for record in records {
+            self.replay(&record);
+        }
+        reply
+    }
 }
 
 fn with_topics(names: &[&str]) -> Meta {
     let mut meta = Meta::new(Defaults::default());
     let info = NodeInfo::new("h", 1, None);
-    replay(
-        &mut meta,
-        Command::RegisterNode {
-            node: NodeId(1),
-            info,
-        },
-    );
+    meta.obey(Command::RegisterNode {
+        node: NodeId(1),
+        info,
+    });
     let topic = |(at, name): (usize, &&str)| NewTopic {
         name: (*name).to_owned(),
         id: Uuid([at as u8 + 1; 16]),
@@ -232,13 +231,10 @@ fn with_topics(names: &[&str]) -> Meta {
         configs: BTreeMap::new(),
     };
     let topics = names.iter().enumerate().map(topic).collect();
-    replay(
-        &mut meta,
-        Command::CreateTopics {
-            topics,
-            validate_only: false,
-        },
-    );
+    meta.obey(Command::CreateTopics {
+        topics,
+        validate_only: false,
+    });
     meta
 }
 
@@ -246,12 +242,9 @@ fn with_topics(names: &[&str]) -> Meta {
 fn an_image_shares_what_did_not_change() {
     let mut meta = with_topics(&["a", "b"]);
     let before = meta.image(3);
-    replay(
-        &mut meta,
-        Command::DeleteTopics {
-            topics: vec![TopicRef::Name("b".to_owned())],
-        },
-    );
+    meta.obey(Command::DeleteTopics {
+        topics: vec![TopicRef::Name("b".to_owned())],
+    });
     let after = meta.image(4);
     assert!(Arc::ptr_eq(
         before.topic("a").unwrap(),
@@ -272,7 +265,7 @@ fn deletions_are_answered_in_order_and_a_topic_named_twice_stays() {
         "The provided topic name maps to an ID that was already supplied.".to_owned(),
     ));
     assert_eq!(
-        replay(&mut meta, Command::DeleteTopics { topics }),
+        meta.obey(Command::DeleteTopics { topics }),
         Reply::TopicsDeleted(vec![
             Ok(("b".to_owned(), Uuid([2; 16]))),
             Err(Refusal::UnknownTopic),
@@ -283,12 +276,9 @@ fn deletions_are_answered_in_order_and_a_topic_named_twice_stays() {
         ])
     );
     assert_eq!(meta.image(1).topics.keys().collect::<Vec<_>>(), ["c"]);
-    let reply = replay(
-        &mut meta,
-        Command::DeleteTopics {
-            topics: vec![name("c"), name("c")],
-        },
-    );
+    let reply = meta.obey(Command::DeleteTopics {
+        topics: vec![name("c"), name("c")],
+    });
     let twice = Err(Refusal::InvalidRequest("Duplicate topic name.".to_owned()));
     assert_eq!(reply, Reply::TopicsDeleted(vec![twice.clone(), twice]));
 }
@@ -301,9 +291,9 @@ fn a_node_that_says_the_same_again_logs_nothing() {
         node: NodeId(1),
         info: info(port),
     };
-    assert_eq!(replay(&mut meta, register(1)), Reply::Done);
+    assert_eq!(meta.obey(register(1)), Reply::Done);
     assert!(meta.handle(Now::default(), register(1)).records.is_empty());
-    replay(&mut meta, register(2));
+    meta.obey(register(2));
     assert_eq!(meta.image(1).nodes[&NodeId(1)], info(2));
 }
 
@@ -322,13 +312,10 @@ fn a_topic_s_settings_come_from_its_configuration_over_the_node_s_defaults() {
         },
         configs,
     };
-    replay(
-        &mut meta,
-        Command::CreateTopics {
-            topics: vec![topic],
-            validate_only: false,
-        },
-    );
+    meta.obey(Command::CreateTopics {
+        topics: vec![topic],
+        validate_only: false,
+    });
     let image = meta.image(1);
     let settings = &image.topic("t").unwrap().settings;
     assert_eq!(settings.min_insync_replicas, 2);
@@ -341,7 +328,7 @@ fn a_node_is_forgotten_only_when_it_has_no_replica_and_nothing_new_goes_to_a_cor
     let mut meta = with_topics(&["a"]);
     let info = NodeInfo::new("h", 2, None);
     let node = NodeId(2);
-    replay(&mut meta, Command::RegisterNode { node, info });
+    meta.obey(Command::RegisterNode { node, info });
     let cordon = |value: &str| Command::AlterConfigs {
         changes: vec![ConfigChange {
             resource: Resource::new(ResourceKind::Node, "1"),
@@ -362,8 +349,8 @@ fn a_node_is_forgotten_only_when_it_has_no_replica_and_nothing_new_goes_to_a_cor
         }],
         validate_only: false,
     };
-    replay(&mut meta, cordon("*"));
-    match replay(&mut meta, create("two", 8, 2)) {
+    meta.obey(cordon("*"));
+    match meta.obey(create("two", 8, 2)) {
         Reply::TopicsCreated(parts) => {
             let why = parts[0].as_ref().expect_err("one node is cordoned");
             assert!(
@@ -374,7 +361,7 @@ fn a_node_is_forgotten_only_when_it_has_no_replica_and_nothing_new_goes_to_a_cor
         }
         other => panic!("{other:?}"),
     }
-    replay(&mut meta, create("one", 9, 1));
+    meta.obey(create("one", 9, 1));
     let on = |meta: &Meta, topic: &str| {
         let all = meta.image.topics[topic].partitions.iter();
         all.map(|p| p.replicas.clone()).collect::<Vec<_>>()
@@ -382,7 +369,7 @@ fn a_node_is_forgotten_only_when_it_has_no_replica_and_nothing_new_goes_to_a_cor
     assert_eq!(on(&meta, "one"), vec![vec![NodeId(2)]; 3]);
 
     let forget = || Command::UnregisterNode { node: NodeId(1) };
-    let refused = replay(&mut meta, forget());
+    let refused = meta.obey(forget());
     let named = matches!(&refused, Reply::Each(parts)
         if matches!(&parts[0], Err(Refusal::Policy(why)) if why.contains("2 replica(s)")));
     assert!(named, "{refused:?}");
@@ -394,18 +381,15 @@ fn a_node_is_forgotten_only_when_it_has_no_replica_and_nothing_new_goes_to_a_cor
     });
     let changes = changes.collect();
     let keep_factor = false;
-    replay(
-        &mut meta,
-        Command::Reassign {
-            changes,
-            keep_factor,
-        },
-    );
-    assert!(matches!(&replay(&mut meta, forget()), Reply::Each(parts) if parts[0].is_err()));
+    meta.obey(Command::Reassign {
+        changes,
+        keep_factor,
+    });
+    assert!(matches!(&meta.obey(forget()), Reply::Each(parts) if parts[0].is_err()));
     let partitions = meta.image.topics["a"].partitions.iter();
     let groups = partitions.map(|p| (p.group, p.target())).collect();
-    replay(&mut meta, Command::Reassigned { groups });
-    assert_eq!(replay(&mut meta, forget()), Reply::Each(vec![Ok(())]));
+    meta.obey(Command::Reassigned { groups });
+    assert_eq!(meta.obey(forget()), Reply::Each(vec![Ok(())]));
     assert!(
         meta.image.configs.is_empty(),
         "its number may become another node's"

@@ -1,6 +1,5 @@
 use super::*;
 use crate::{Command, Defaults};
-use base::{Machine, Now};
 
 fn client(name: &str) -> Entity {
     Entity {
@@ -17,11 +16,7 @@ fn alter(meta: &mut Meta, entity: Entity, key: &str, amount: Option<f64>) -> Res
         }],
         validate_only: false,
     };
-    let Decision { records, reply } = meta.handle(Now::default(), command);
-    for record in records {
-        meta.replay(&record);
-    }
-    match reply {
+    match meta.obey(command) {
         Reply::Each(mut parts) => parts.pop().unwrap().map_err(|why| why.to_string()),
         other => panic!("{other:?}"),
     }
