@@ -47,6 +47,8 @@ struct Waiting {
 /// What there is while this node leads, in one term.
 pub(crate) struct Leading {
     pub(crate) term: Term,
+    /// When it began.
+    pub(crate) since: Mono,
     pub(crate) soft: Soft,
     /// The last entry that it proposed.
     proposed: RaftIndex,
@@ -90,6 +92,7 @@ impl Coordinator {
     pub(crate) fn lead(&mut self, term: Term, now: base::Now, config: &Config) {
         self.leading = Some(Leading {
             term,
+            since: now.mono,
             soft: self.groups.elected(now, config),
             proposed: RaftIndex(0),
             waiting: BTreeMap::new(),

@@ -12,6 +12,7 @@ pub(crate) mod view;
 use crate::book::Book;
 use crate::checkers::{Checked, Checkers, Violation, violation};
 use crate::net::Place;
+use crate::node::Node;
 use crate::scheduler::Micros;
 use admin::Admin;
 use base::Random;
@@ -45,6 +46,7 @@ pub(crate) struct Reach<'a> {
     pub(crate) nodes: usize,
     pub(crate) checkers: &'a mut Checkers,
     pub(crate) book: &'a mut Book,
+    pub(crate) cluster: &'a [Node],
     pub(crate) acts: Vec<Act>,
     /// Lines for the trace; `None` if nobody reads it.
     pub(crate) story: Option<Vec<String>>,

@@ -69,6 +69,14 @@ impl Node {
         }
     }
 
+    /// True if its coordinators have known their groups since then. One that is still loading
+    /// answers a heartbeat as if all were well, as in Kafka, and knows nothing.
+    pub(crate) fn coordinates_since(&self, then: Micros) -> bool {
+        let process = self.process.as_ref();
+        let since = process.and_then(|process| process.shard.coordinates_since());
+        since.is_some_and(|since| since <= self.now(then).mono)
+    }
+
     /// How long the next write takes.
     pub(crate) fn write_takes(&mut self, plan: &Plan, now: Micros) -> Micros {
         let device = &plan.device;

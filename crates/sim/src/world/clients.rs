@@ -58,6 +58,7 @@ impl World {
             nodes: self.plan.nodes,
             checkers: &mut self.checkers,
             book: &mut self.book,
+            cluster: &self.nodes,
             acts: Vec::new(),
             story: self.trace.is_readable().then(Vec::new),
         };

@@ -222,7 +222,9 @@ impl Member {
                 let answer: HeartbeatResponse = decode(version, &mut reader)?;
                 match answer.error_code {
                     codes::NONE => {
-                        self.renewed(common, reach, node, sent);
+                        if reach.cluster[node].coordinates_since(sent) {
+                            self.renewed(common, reach, node, sent);
+                        }
                         Ok(())
                     }
                     code => self.refused(common, reach, HeartbeatRequest::API.name(), code),
