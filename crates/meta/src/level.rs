@@ -11,7 +11,7 @@
 //! | level | new |
 //! |---|---|
 //! | 1 | everything up to the first release of levels |
-//! | 2 | the level itself; what nodes can read |
+//! | 2 | the level itself; other voters of the controller's group ([`VOTERS_CHANGE`]) |
 
 use crate::records::Record;
 use crate::{Meta, Reply};
@@ -56,6 +56,9 @@ pub const LEVELS: Levels = Levels {
     min: Level(1),
     max: Level(2),
 };
+
+/// From here on the controller's group may get other voters.
+pub const VOTERS_CHANGE: Level = Level(2);
 
 impl Meta {
     /// A node says what it can read.

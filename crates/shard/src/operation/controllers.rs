@@ -36,7 +36,11 @@ impl Shard {
         if there.is_joint() {
             return super::reconfigure::leave_joint(replica);
         }
-        let voters = meta::controllers(&there.voters, &self.candidates());
+        // Before that there may be nodes to which those that formed the cluster vote for ever.
+        let voters = match self.image().level >= meta::VOTERS_CHANGE {
+            true => meta::controllers(&there.voters, &self.candidates()),
+            false => there.voters.clone(),
+        };
         let learners = self.followers(&voters);
         let set = |members: &[Member]| members.iter().copied().collect::<BTreeSet<_>>();
         let other_voters = voters != there.voters;
