@@ -1,7 +1,7 @@
 //! What an operator sees of nodes that come and go, with the tool and without a cluster.
 
 use e2e::tool::offline;
-use e2e::{Fleet, Scratch, Tool};
+use e2e::{Fleet, Scratch, Tool, http};
 use serde_json::Value;
 
 fn seen(tool: &Tool, args: &[&str]) -> Value {
@@ -73,6 +73,51 @@ fn a_node_that_comes_back_leads_again_what_it_is_to_lead() {
     fleet.restart(2);
     e2e::wait::until("node 2 to lead again", || {
         (leads() == [4, 4, 4]).then_some(())
+    });
+}
+
+/// A replica that is far behind gets no more than the throttle lets through, until that is lifted.
+#[test]
+fn a_throttle_binds_and_lets_go() {
+    let scratch = Scratch::new("throttle");
+    let mut fleet = Fleet::start(scratch.path(), &["--set", "hot.tail.bytes=1048576"]);
+    let tool = Tool::new(&fleet.bootstrap());
+    tool.create("t", &["--partitions", "1", "--replicas", "3"]);
+    tool.run(&["cluster", "health", "--wait"]).ok();
+    fleet.kill(3);
+    let lines: Vec<String> = (0..8000).map(|n| format!("{n:01000}")).collect();
+    tool.produce("t", &lines);
+    let rate = "leader.replication.throttled.rate";
+    let named = "leader.replication.throttled.replicas=*";
+    tool.run(&["config", "set", "nodes", &format!("{rate}=1000")])
+        .ok();
+    tool.run(&["config", "set", "topic/t", named]).ok();
+    let others: Vec<String> = (1..=2).map(|id| fleet.node(id).http.clone()).collect();
+    let sum = |metric: &str| -> u64 {
+        let of = |address: &String| {
+            let (_, metrics) = http::get(address, "/metrics").expect("metrics");
+            let line = metrics.lines().find_map(|line| line.strip_prefix(metric));
+            line.expect("the metric")
+                .trim()
+                .parse::<u64>()
+                .expect("a number")
+        };
+        others.iter().map(of).sum()
+    };
+    fleet.restart(3);
+    e2e::wait::until("the throttle to bind", || {
+        (sum("flotilla_catch_up_waits_total ") > 20).then_some(())
+    });
+    let read = sum("flotilla_catch_up_bytes_total ");
+    assert!(
+        read > 0 && read < 4_000_000,
+        "{read} of 8 MB were read at once"
+    );
+    assert_eq!(tool.run(&["cluster", "health"]).code, Some(1));
+    tool.run(&["config", "reset", "nodes", rate]).ok();
+    tool.run(&["cluster", "health", "--wait"]).ok();
+    e2e::wait::until("the rest to have been read", || {
+        (sum("flotilla_catch_up_bytes_total ") > 6_000_000).then_some(())
     });
 }
 

@@ -12,12 +12,18 @@ pub const CORDONED: &str = "cordoned.log.dirs";
 impl Image {
     /// True if the controller places nothing new on a node.
     pub fn is_cordoned(&self, node: NodeId) -> bool {
+        let said = self.of_node(node, CORDONED);
+        said.is_some_and(|value| !value.trim().is_empty())
+    }
+
+    /// What was set for a node while it ran, or else for all nodes.
+    pub fn of_node(&self, node: NodeId, key: &str) -> Option<&str> {
         let said = |name: String| {
             let of = Resource::new(ResourceKind::Node, name);
-            self.configs.get(&of)?.get(CORDONED)
+            self.configs.get(&of)?.get(key)
         };
         let said = said(node.to_string()).or_else(|| said(String::new()));
-        said.is_some_and(|value| !value.trim().is_empty())
+        said.map(String::as_str)
     }
 }
 

@@ -27,6 +27,7 @@ mod snapshot;
 mod stamps;
 mod start;
 mod suspect;
+mod throttle;
 
 pub(crate) use balance::Balance;
 pub use balance::Balancing;
@@ -42,3 +43,4 @@ pub(crate) use peers::Peer;
 pub(crate) use prefer::Preference;
 pub(crate) use read::Park;
 pub(crate) use retain::Round;
+pub(crate) use throttle::Throttles;

@@ -10,7 +10,7 @@ use crate::coordinator::Coordinators;
 use crate::led::LedSet;
 use crate::operation::{
     Balance, Checks, ColdRequest, Compactions, Imports, InFlight, Lent, Park, Peer, Preference,
-    Round,
+    Round, Throttles,
 };
 use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
@@ -97,8 +97,8 @@ pub struct Shard {
     pub(crate) imports: Imports,
     /// The last turn that is known to be settled.
     pub(crate) settled_turn: u64,
-    /// Bytes that may still be read for followers until the next beat; negative: too many were.
-    pub(crate) catch_up_left: i64,
+    /// What may still be read for followers that are far behind.
+    pub(crate) throttles: Throttles,
     pub(crate) next_cold: u64,
     pub(crate) effects: Effects,
     pub(crate) stats: Stats,
@@ -163,7 +163,7 @@ impl Shard {
             lent: BTreeMap::new(),
             imports: Imports::default(),
             settled_turn: 0,
-            catch_up_left: 0,
+            throttles: Throttles::default(),
             next_cold: 0,
             effects: Effects::default(),
             stats: Stats::default(),

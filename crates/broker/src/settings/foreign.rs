@@ -31,8 +31,6 @@ pub fn kept_names() -> impl Iterator<Item = &'static str> {
 
 const DYNAMIC: &[&str] = &[
     "background.threads",
-    "follower.replication.throttled.rate",
-    "leader.replication.throttled.rate",
     "log.cleaner.dedupe.buffer.size",
     "log.cleaner.io.buffer.load.factor",
     "log.cleaner.io.buffer.size",
@@ -98,7 +96,6 @@ const KEYS: &[&str] = &[
     "fetch.max.bytes",
     "fetch.purgatory.purge.interval.requests",
     "follower.fetch.last.tiered.offset.enable",
-    "follower.replication.throttled.rate",
     "group.coordinator.append.linger.ms",
     "group.coordinator.background.threads",
     "group.coordinator.cached.buffer.max.bytes",
@@ -141,7 +138,6 @@ const KEYS: &[&str] = &[
     "inter.broker.protocol.version",
     "kafka.metrics.polling.interval.secs",
     "kafka.metrics.reporters",
-    "leader.replication.throttled.rate",
     "log.cleaner.dedupe.buffer.size",
     "log.cleaner.enable",
     "log.cleaner.io.buffer.load.factor",

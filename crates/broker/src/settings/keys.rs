@@ -209,6 +209,14 @@ const OWN: &[Key] = &[
         Rule::AtLeast(MIB),
         "Bytes of recent batches kept in memory for consumers and followers.",
     ),
+    dynamic(
+        "follower.replication.throttled.rate",
+        Kind::Long,
+        Some("9223372036854775807"),
+        Rule::AtLeast(0),
+        "Bytes a second that the others read from files for this node's replicas that a topic's \
+         follower.replication.throttled.replicas names. Set while nodes run only.",
+    ),
     row(
         "http.listener",
         Kind::Text,
@@ -243,6 +251,14 @@ const OWN: &[Key] = &[
         Some("10"),
         Rule::AtLeast(0),
         "How many of a hundred partitions of a node may be led by others before they go back.",
+    ),
+    dynamic(
+        "leader.replication.throttled.rate",
+        Kind::Long,
+        Some("9223372036854775807"),
+        Rule::AtLeast(0),
+        "Bytes a second that this node reads from files for followers of replicas that a topic's \
+         leader.replication.throttled.replicas names. Set while nodes run only.",
     ),
     row(
         "listeners",

@@ -181,6 +181,7 @@ impl Values {
             .map(|peer| peer.address.clone());
         let idle = self.number("connections.max.idle.ms");
         warnings.extend(self.left_out());
+        warnings.extend(self.not_at_start());
         Ok(Settings {
             node,
             data_dir: self.data_dir()?,
@@ -238,6 +239,20 @@ impl Values {
             bytes_per_second: self.count("replica.check.bytes.per.second"),
         };
         (checking.bytes_per_second > 0).then_some(checking)
+    }
+
+    /// As in Kafka, throttles are for the time of a move: the others have to know of them.
+    fn not_at_start(&self) -> Option<String> {
+        let throttles = [
+            "leader.replication.throttled.rate",
+            "follower.replication.throttled.rate",
+        ];
+        let given = throttles
+            .into_iter()
+            .find(|name| self.0.contains_key(name))?;
+        Some(format!(
+            "{given} counts only if it is set while nodes run ('flotilla config set node/ID {given}=BYTES')"
+        ))
     }
 
     /// Names the listeners that belong to Kafka's controller.

@@ -94,8 +94,8 @@ pub const KEYS: &[Key] = &[
         "",
         Rule::Replicas,
         "",
-        "Accepted for compatibility, as Kafka's tool sets it: what replicas that catch up may take has a \
-         bound of its own.",
+        "Replicas that are sent no more than follower.replication.throttled.rate of their nodes while they \
+         catch up.",
     ),
     row(
         "index.interval.bytes",
@@ -120,8 +120,8 @@ pub const KEYS: &[Key] = &[
         "",
         Rule::Replicas,
         "",
-        "Accepted for compatibility, as Kafka's tool sets it: what is read for replicas that catch up \
-         has a bound of its own.",
+        "Replicas that read no more than leader.replication.throttled.rate of their nodes for followers that \
+         catch up.",
     ),
     row(
         "local.retention.bytes",

@@ -6,7 +6,6 @@ use crate::api::Job;
 use base::{Batch, GroupId, Mark, RaftIndex, limits, mark};
 use consensus::{Body, ColdEntries, NewEntry};
 use log::ReadFault;
-use std::time::Duration;
 
 /// Jobs under way at most.
 const JOBS_MAX: usize = 32;
@@ -39,11 +38,7 @@ impl Shard {
         };
         for wanted in wanted {
             let from = wanted.from;
-            let spent = self.catch_up_left <= 0;
-            if spent {
-                mark(Mark::CatchUpWaited);
-                self.stats.catch_up_waits += 1;
-            }
+            let spent = self.catch_up_left(group) == 0;
             if spent || self.cold.len() >= JOBS_MAX {
                 if let Some(replica) = self.replicas.get_mut(&group) {
                     replica.group.decline_cold(&wanted);
@@ -53,14 +48,6 @@ impl Shard {
             mark(Mark::ColdCatchUp);
             self.read_cold(group, from, ColdRequest::Follower(group, wanted));
         }
-    }
-
-    /// A beat: so much more may be read for followers. What was read too much is made up for first.
-    pub(crate) fn allow_catch_up(&mut self) {
-        let second = self.settings.catch_up_bytes_per_second;
-        let beats = Duration::from_secs(1).as_millis() / limits::NODE_HEARTBEAT.as_millis();
-        let beat = i64::try_from(second / beats as u64).unwrap_or(i64::MAX);
-        self.catch_up_left = self.catch_up_left.saturating_add(beat).min(beat);
     }
 
     /// Reads entries of a group from `from` on: for the metadata what is committed, for a follower
@@ -117,12 +104,11 @@ impl Shard {
         wanted: ColdEntries,
         batches: Vec<(RaftIndex, Batch)>,
     ) {
+        let bytes: u64 = batches.iter().map(|(_, batch)| batch.len() as u64).sum();
+        self.spend_catch_up(group, bytes);
         let Some(mut replica) = self.replicas.remove(&group) else {
             return;
         };
-        let bytes: u64 = batches.iter().map(|(_, batch)| batch.len() as u64).sum();
-        self.stats.catch_up_bytes += bytes;
-        self.catch_up_left -= bytes as i64;
         let mut entries = Vec::new();
         let mut batches = batches.into_iter().peekable();
         let mut index = wanted.from;

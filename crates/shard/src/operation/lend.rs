@@ -8,7 +8,7 @@
 use super::load::batches;
 use crate::Shard;
 use crate::api::Job;
-use base::{GroupId, Mark, NodeId, limits, mark};
+use base::{GroupId, NodeId, limits};
 use bytes::Bytes;
 use consensus::{Item, PrefixAsk, PrefixPiece};
 use log::ReadFault;
@@ -50,13 +50,15 @@ impl Shard {
         if let Some(member) = sent {
             replica.snapshots.insert(member, now);
         }
-        if self.catch_up_left <= 0 || self.lent.len() >= PIECES_MAX {
-            mark(Mark::CatchUpWaited);
-            self.stats.catch_up_waits += 1;
+        let left = self.catch_up_left(group);
+        if left == 0 || self.lent.len() >= PIECES_MAX {
             return self.answer_prefix(from, group, ask, PrefixPiece::Later);
         }
         // What is read at a time shares what is left until the next beat.
-        let share = self.catch_up_left as u64 / PIECES_MAX as u64;
+        let share = left / PIECES_MAX as u64;
+        let Some(replica) = self.replicas.get(&group) else {
+            return;
+        };
         let bytes = share.min(limits::APPEND_MESSAGE_BYTES);
         let upto = origin.next_offset;
         let plan = replica.log.plan_read(ask.from, upto, bytes as u32);
@@ -81,8 +83,7 @@ impl Shard {
             // Whoever leads next has what can't be read here.
             Err(fault) => return self.on_unreadable(group, &fault),
         };
-        self.stats.catch_up_bytes += piece.bytes();
-        self.catch_up_left -= piece.bytes() as i64;
+        self.spend_catch_up(group, piece.bytes());
         let piece = match piece.bytes() {
             // It hasn't reached its segment yet.
             0 if piece != PrefixPiece::Gone => PrefixPiece::Later,

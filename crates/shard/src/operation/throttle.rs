@@ -1,0 +1,133 @@
+//! How much is read from files for replicas that are far behind. Every node has a bound of its own, so
+//! that one that was away for long doesn't take the disk and the network from the others. Below that
+//! the throttles of Kafka's tools bind, for the replicas that a topic names:
+//!
+//! - `leader.replication.throttled.rate` of this node, where its replica is named in the topic's
+//!   `leader.replication.throttled.replicas`;
+//! - `follower.replication.throttled.rate` of a node that lacks something, where its replica is named
+//!   in `follower.replication.throttled.replicas`. Each leader keeps to its share of that: a node can't
+//!   tell by itself how much the others send it.
+//!
+//! Each is filled at every beat, and what was read too much is made up for first. As in Kafka, replicas
+//! that are in sync are never throttled: they are sent what is in memory.
+
+use crate::Shard;
+use base::{GroupId, Mark, NodeId, limits, mark};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The keys of nodes and of topics, as Kafka names them.
+const LEADER_RATE: &str = "leader.replication.throttled.rate";
+const FOLLOWER_RATE: &str = "follower.replication.throttled.rate";
+const LEADER_REPLICAS: &str = "leader.replication.throttled.replicas";
+const FOLLOWER_REPLICAS: &str = "follower.replication.throttled.replicas";
+
+/// What bounds a read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Bound {
+    /// The node's own.
+    Node,
+    /// This node leads replicas that are throttled.
+    Leader,
+    /// This follower is throttled.
+    Follower(NodeId),
+}
+
+/// Bytes that may still be read until the next beat; negative: too many were.
+#[derive(Debug, Default)]
+pub(crate) struct Throttles(BTreeMap<Bound, i64>);
+
+impl Throttles {
+    fn left(&self, bound: Bound) -> i64 {
+        self.0.get(&bound).copied().unwrap_or(0)
+    }
+}
+
+impl Shard {
+    /// A beat: so much more may be read for followers.
+    pub(crate) fn allow_catch_up(&mut self) {
+        let image = self.image();
+        let mut rates = vec![(Bound::Node, self.settings.catch_up_bytes_per_second)];
+        let rate = |node: NodeId, key: &str| image.of_node(node, key)?.trim().parse::<u64>().ok();
+        let leader = rate(self.settings.node, LEADER_RATE);
+        rates.extend(leader.map(|rate| (Bound::Leader, rate)));
+        let shares = self.peers.values().filter(|peer| !peer.lost).count().max(1) as u64;
+        for node in self.peers.keys() {
+            let follower = rate(*node, FOLLOWER_RATE);
+            rates.extend(follower.map(|rate| (Bound::Follower(*node), rate / shares)));
+        }
+        let beats = Duration::from_secs(1).as_millis() / limits::NODE_HEARTBEAT.as_millis();
+        let filled = rates.into_iter().map(|(bound, rate)| {
+            let beat = i64::try_from(rate / beats as u64).unwrap_or(i64::MAX);
+            // Of the slowest rate something comes through in the end.
+            let left = self.throttles.left(bound).saturating_add(beat.max(1));
+            (bound, left.min(beat.max(1)))
+        });
+        self.throttles = Throttles(filled.collect());
+    }
+
+    /// What may be read now for the followers of a group; 0: nothing, they have to wait.
+    pub(crate) fn catch_up_left(&mut self, group: GroupId) -> u64 {
+        let bounds = self.bounds(group);
+        let left = bounds.into_iter().map(|bound| self.throttles.left(bound));
+        let left = left.min().map_or(0, |left| left.max(0)) as u64;
+        if left == 0 {
+            mark(Mark::CatchUpWaited);
+            self.stats.catch_up_waits += 1;
+        }
+        left
+    }
+
+    /// So much was read.
+    pub(crate) fn spend_catch_up(&mut self, group: GroupId, bytes: u64) {
+        self.stats.catch_up_bytes += bytes;
+        for bound in self.bounds(group) {
+            let left = self.throttles.0.entry(bound).or_default();
+            *left = left.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
+    }
+
+    fn bounds(&self, group: GroupId) -> Vec<Bound> {
+        let mut bounds = vec![Bound::Node];
+        let image = self.image();
+        let Some((topic, partition)) = image.groups.get(&group) else {
+            return bounds;
+        };
+        let named = |key: &str, node: NodeId| {
+            let list = topic.configs.get(key).map_or("", |list| list.trim());
+            names(list, partition.0, node)
+        };
+        let has_rate = |bound: &Bound| self.throttles.0.contains_key(bound);
+        if named(LEADER_REPLICAS, self.settings.node) {
+            bounds.extend(Some(Bound::Leader).filter(has_rate));
+        }
+        let behind = self.replicas.get(&group).map_or(&[][..], |r| &r.behind);
+        for node in behind.iter().filter(|n| named(FOLLOWER_REPLICAS, **n)) {
+            bounds.extend(Some(Bound::Follower(*node)).filter(has_rate));
+        }
+        bounds
+    }
+}
+
+/// True if a list of replicas names this one: `*`, or `PARTITION:NODE,...`.
+fn names(list: &str, partition: u32, node: NodeId) -> bool {
+    let is = |item: &str| {
+        let (of, on) = item.split_once(':')?;
+        let of: u32 = of.trim().parse().ok()?;
+        let on: u32 = on.trim().parse().ok()?;
+        Some((of, on) == (partition, node.0))
+    };
+    list == "*" || list.split(',').any(|item| is(item) == Some(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_names_replicas_by_partition_and_node() {
+        let on = |list: &str| names(list, 1, NodeId(20));
+        assert!(on("*") && on("1:20") && on("0:20, 1:20"));
+        assert!(!on("") && !on("1:2") && !on("0:20,1:2") && !on("1"));
+    }
+}
