@@ -364,7 +364,10 @@ impl World {
         let mut version = None;
         for place in (0..self.plan.nodes).filter(here) {
             let process = self.nodes[place].process.as_ref().expect("it is here");
-            let moving = |info: &&meta::PartitionInfo| info.is_moving();
+            // A node that can't read its metadata any more takes no part in moves.
+            let bound = |node: &NodeId| !self.is_given_up(node.0 as usize - 1);
+            let moving =
+                |info: &&meta::PartitionInfo| info.is_moving() && info.replicas.iter().all(bound);
             let image = process.broker.image();
             let mut all = image.topics.values().flat_map(|topic| &topic.partitions);
             if let Some(info) = all.find(moving) {
