@@ -74,6 +74,13 @@ impl Meta {
     pub(crate) fn house(&mut self, node: NodeId, home: Home) {
         let last = self.image.generations.entry(node).or_default();
         *last = home.generation.max(*last);
+        let known = self.image.homes.get(&node);
+        let same =
+            |known: &Home| (known.directory, &known.release) == (home.directory, &home.release);
+        if known.is_some_and(|known| !same(known)) {
+            // Another binary may read other levels; a newer one says so.
+            self.image.levels.remove(&node);
+        }
         self.image.homes.insert(node, Arc::new(home));
     }
 }

@@ -199,7 +199,9 @@ pub fn recover(
 /// log: a log is begun before a cluster is formed. (A node alone has promised nothing to others.)
 pub fn refuse_erased(identity: &Identity, recovered: &log::Recovered) -> Result<(), StartError> {
     match &identity.cluster {
-        Some(cluster) if recovered.fresh && cluster.voters.len() > 1 => {
+        Some(cluster)
+            if recovered.fresh && (cluster.voters.len() > 1 || identity.generation > 0) =>
+        {
             Err(StartError::Erased(cluster.id))
         }
         _ => Ok(()),

@@ -1,6 +1,8 @@
 //! What clients push, read: numbers of OpenTelemetry's `MetricsData`, in the wire format of protocol buffers. Histograms and
 //! summaries, which no client of Kafka pushes, are passed over; so is every field that isn't needed.
 
+use super::{LABELS_MAX, SERIES_MAX, TEXT_BYTES_MAX};
+
 /// A number at one place.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Point {
@@ -120,7 +122,8 @@ fn of_resource(fields: Fields<'_>, points: &mut Vec<Point>) -> Result<(), Malfor
         _ => Ok(()),
     })?;
     for point in &mut points[begin..] {
-        point.attributes.extend(own.iter().cloned());
+        let room = LABELS_MAX.saturating_sub(point.attributes.len());
+        point.attributes.extend(own.iter().take(room).cloned());
     }
     Ok(())
 }
@@ -138,6 +141,8 @@ fn of_metric(fields: Fields<'_>, points: &mut Vec<Point>) -> Result<(), Malforme
         }
         Ok(())
     })?;
+    // A name that nobody would keep is not written down for each of its points.
+    let data = data.into_iter().filter(|_| name.len() <= TEXT_BYTES_MAX);
     for (is_sum, part) in data {
         numbers(name, is_sum, part, points)?;
     }
@@ -157,7 +162,9 @@ fn numbers(
     let mut found = Vec::new();
     while let Some((number, field)) = fields.field()? {
         match (number, field) {
-            (1, Field::Bytes(bytes)) => found.extend(point(Fields(bytes))?),
+            (1, Field::Bytes(bytes)) if points.len() + found.len() < SERIES_MAX => {
+                found.extend(point(Fields(bytes))?);
+            }
             (2, Field::Number(temporality)) => is_delta = temporality == DELTA,
             (3, Field::Number(value)) => is_monotonic = value != 0,
             _ => {}
@@ -189,6 +196,12 @@ fn point(mut fields: Fields<'_>) -> Result<Option<(Attributes, f64)>, Malformed>
     Ok(value.map(|value| (attributes, value)))
 }
 
+/// As much of a text as may be kept.
+fn text(bytes: &[u8]) -> String {
+    let kept = &bytes[..bytes.len().min(TEXT_BYTES_MAX)];
+    String::from_utf8_lossy(kept).into_owned()
+}
+
 /// `KeyValue`, where the value is a text or a number.
 fn attribute_into(
     into: &mut Attributes,
@@ -198,11 +211,11 @@ fn attribute_into(
     let (mut key, mut value) = (String::new(), None);
     fields.each(|number, mut part| {
         match number {
-            1 => key = String::from_utf8_lossy(part.0).into_owned(),
+            1 => key = text(part.0),
             2 => {
                 if let Some((number, field)) = part.field()? {
                     value = match (number, field) {
-                        (1, Field::Bytes(text)) => Some(String::from_utf8_lossy(text).into_owned()),
+                        (1, Field::Bytes(bytes)) => Some(text(bytes)),
                         (2, Field::Number(is)) => Some((is != 0).to_string()),
                         (3, Field::Number(number)) => Some(number.cast_signed().to_string()),
                         _ => None,
@@ -213,7 +226,7 @@ fn attribute_into(
         }
         Ok(())
     })?;
-    if let Some(value) = value.filter(|_| wanted) {
+    if let Some(value) = value.filter(|_| wanted && into.len() < LABELS_MAX) {
         into.push((key, value));
     }
     Ok(())

@@ -27,7 +27,13 @@ fn point(name: &str, value: Value) -> Point {
 
 /// A part of a message: the key of a field with bytes, their length, and they.
 fn part(field: u8, bytes: &[u8]) -> Vec<u8> {
-    let mut out = vec![field << 3 | 2, u8::try_from(bytes.len()).unwrap()];
+    let mut out = vec![field << 3 | 2];
+    let mut length = bytes.len();
+    while length >= 0x80 {
+        out.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
     out.extend(bytes);
     out
 }
@@ -79,6 +85,25 @@ fn what_is_cut_short_is_refused_and_never_panics() {
     for length in 1..whole.len() {
         assert_eq!(points(&whole[..length]), Err(Malformed), "{length}");
     }
+}
+
+/// What is written down of a push is bounded, whatever it says in few bytes.
+#[test]
+fn a_push_that_says_much_costs_little() {
+    let number = part(1, &[&[4 << 3 | 1][..], &1.5f64.to_le_bytes()].concat());
+    let numbers = number.repeat(SERIES_MAX + 50);
+    let pushed = |name: &str| {
+        let metric = [part(1, name.as_bytes()), part(5, &numbers)].concat();
+        let own = part(1, &attribute("key", &"v".repeat(100_000))).repeat(50);
+        part(1, &[part(1, &own), part(2, &part(2, &metric))].concat())
+    };
+    let found = points(&pushed("a")).expect("it is well formed");
+    assert_eq!(found.len(), SERIES_MAX);
+    for point in &found {
+        let long = |(_, value): &(String, String)| value.len() > TEXT_BYTES_MAX;
+        assert!(point.attributes.len() <= LABELS_MAX && !point.attributes.iter().any(long));
+    }
+    assert_eq!(points(&pushed(&"n".repeat(TEXT_BYTES_MAX + 1))), Ok(vec![]));
 }
 
 #[test]

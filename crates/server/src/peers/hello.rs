@@ -139,7 +139,12 @@ pub fn judge(mine: Option<&Cluster>, other: &Card, image: &Image) -> Result<Purp
     let known = image.homes.get(&node).map(|home| home.directory);
     let belongs = match image.generations.get(&node) {
         Some(last) => known == Some(directory) || other.generation > *last,
-        None => mine.lists(node, directory) || !mine.voters.iter().any(|v| v.node == node),
+        // A later generation of the number was given by the controller: this node hasn't heard yet.
+        None => {
+            other.generation > 0
+                || mine.lists(node, directory)
+                || !mine.voters.iter().any(|v| v.node == node)
+        }
     };
     if !belongs {
         return Err(format!(

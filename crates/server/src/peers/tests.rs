@@ -397,6 +397,8 @@ fn two_nodes_belong_together_only_in_one_cluster_that_took_both_in() {
         "an erased one"
     );
 
+    // A founder's number that was given anew before this node heard of it.
+    assert_eq!(judge(&card(2, 6, 1, ours), &image), Ok(Purpose::Frames));
     // One that joined after what is known here; then one that was unregistered; then its successor.
     assert_eq!(judge(&card(4, 4, 1, ours), &image), Ok(Purpose::Frames));
     image.generations.insert(NodeId(4), 1);
