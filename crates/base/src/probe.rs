@@ -131,7 +131,7 @@ names! {
         BalanceTakesTheLast,
         /// The replica that takes the place of a damaged one is the same member.
         RenewedAsTheSame,
-        /// Damage that the look at everything on disk finds is left alone.
+        /// Damage that is found while a node runs is left alone.
         DamageLeftAlone,
     }
 }

@@ -11,7 +11,7 @@
 use crate::Shard;
 use crate::api::Job;
 use base::checksum::{combine, crc32c};
-use base::{BatchHeader, Bug, GroupId, Mark, Member, Mono, NodeId, Offset, limits, mark, planted};
+use base::{BatchHeader, GroupId, Mark, Member, Mono, NodeId, Offset, limits, mark};
 use bytes::Bytes;
 use consensus::{Item, SumAsk, Verdict};
 use log::ReadFault;
@@ -234,7 +234,7 @@ impl Shard {
                     self.note(format!(
                         "group {group} has no other copy and is damaged: {fault}"
                     ));
-                } else if !planted(Bug::DamageLeftAlone) {
+                } else {
                     self.on_unreadable(group, &fault);
                 }
             }

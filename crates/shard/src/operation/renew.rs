@@ -11,12 +11,15 @@
 
 use crate::Shard;
 use crate::replica::Replica;
-use base::{GroupId, Mark, Member, limits, mark};
+use base::{Bug, GroupId, Mark, Member, limits, mark, planted};
 use meta::Command;
 
 impl Shard {
     /// A replica's own data is damaged: others have what it lost.
     pub(crate) fn on_damaged(&mut self, group: GroupId, why: &str) {
+        if planted(Bug::DamageLeftAlone) {
+            return;
+        }
         if let Some(replica) = self.replicas.get_mut(&group) {
             replica.suspect.get_or_insert_with(|| why.to_string());
             self.damaged.insert(group);

@@ -11,6 +11,7 @@ fn within(bug: Bug) -> u64 {
         // Needs a rare meeting of faults.
         Bug::UnseededChecksum
         | Bug::CheckpointWithoutVotes
+        | Bug::DamageLeftAlone
         | Bug::StartBeforeCommit
         | Bug::VoteNotPersisted => 2_000,
         _ => 500,
