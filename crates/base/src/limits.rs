@@ -58,6 +58,8 @@ pub const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(10);
 pub const PREFIX_PATIENCE: Duration = Duration::from_millis(500);
 /// How often a node speaks to each peer at least.
 pub const NODE_HEARTBEAT: Duration = Duration::from_millis(100);
+/// How often that is in a second.
+pub const BEATS_A_SECOND: u64 = 1_000 / NODE_HEARTBEAT.as_millis() as u64;
 /// A leader node silent for this long and a seeded part of [`ELECTION_JITTER`] is presumed lost.
 pub const LEADER_SILENCE: Duration = Duration::from_millis(400);
 /// The width of the seeded jitter on elections.

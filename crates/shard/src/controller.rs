@@ -341,7 +341,7 @@ impl Shard {
     /// Sends the first command to the node that leads group 0. False if nobody does.
     fn forward_next(&mut self) -> bool {
         let leader = self.replicas[&GroupId::META].group.leader();
-        let Some(leader) = leader.filter(|n| self.peers.get(n).is_some_and(|p| !p.lost)) else {
+        let Some(leader) = leader.filter(|node| self.hears(*node)) else {
             return false;
         };
         let Some(ask) = self.controller.asks.pop_front() else {

@@ -107,6 +107,12 @@ impl PeerLed {
         }
     }
 
+    /// True if the peer promises quiet for a group in a term before this one.
+    pub(crate) fn is_stale_promise(&self, group: GroupId, term: Term) -> bool {
+        self.get(group)
+            .is_some_and(|(theirs, quiet)| quiet && theirs < term)
+    }
+
     /// True if the peer says that a node's replica of a group that it leads isn't in sync.
     pub(crate) fn lacks(&self, group: GroupId, node: NodeId) -> bool {
         let says = self.groups.get(&group);

@@ -332,6 +332,12 @@ impl Replica {
         Some((self.group.leader()?, self.group.term()))
     }
 
+    /// The offset of the first entry: each replica compacts what lies before it by itself.
+    pub(crate) fn front(&self) -> Offset {
+        let origin = self.log.origin();
+        origin.map_or(Offset(0), |origin| origin.next_offset)
+    }
+
     /// False for a new leader as long as its log may say of a later start than is committed: the
     /// leader before may have answered for that one.
     pub(crate) fn knows_start(&self) -> bool {

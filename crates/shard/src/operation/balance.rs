@@ -119,7 +119,7 @@ impl Shard {
             let wanted = wanted_leader(info) == Some(to);
             wanted && !info.is_moving()
         });
-        let heard = to == self.settings.node || self.peers.get(&to).is_some_and(|p| !p.lost);
+        let heard = to == self.settings.node || self.hears(to);
         if !steady || !heard || image.is_cordoned(to) {
             return None;
         }

@@ -50,6 +50,13 @@ impl Shard {
         }
     }
 
+    /// A name for a job that reads.
+    pub(crate) fn cold_ticket(&mut self) -> u64 {
+        let ticket = self.next_cold;
+        self.next_cold += 1;
+        ticket
+    }
+
     /// Reads entries of a group from `from` on: for the metadata what is committed, for a follower
     /// what is in the log.
     pub(crate) fn read_cold(&mut self, group: GroupId, from: RaftIndex, request: ColdRequest) {
@@ -59,8 +66,7 @@ impl Shard {
             ColdRequest::Metadata => replica.settled.min(replica.high.0),
         };
         let plan = replica.log.plan_entries(from, upto, JOB_BYTES);
-        let ticket = self.next_cold;
-        self.next_cold += 1;
+        let ticket = self.cold_ticket();
         self.cold.insert(ticket, request);
         self.effects.jobs.push(Job::Entries {
             ticket,

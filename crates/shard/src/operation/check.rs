@@ -14,7 +14,7 @@ use base::checksum::{combine, crc32c};
 use base::{BatchHeader, GroupId, Mark, Member, Mono, NodeId, Offset, limits, mark};
 use bytes::Bytes;
 use consensus::{Item, SumAsk, Verdict};
-use log::ReadFault;
+use log::{ReadFault, ReadPlan};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -24,8 +24,6 @@ const PIECE_BYTES: u32 = 256 * 1024;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Pieces that are read for followers at a time at most.
 const FOR_OTHERS_MAX: usize = 8;
-/// Beats in a second.
-const BEATS: u64 = 1_000 / limits::NODE_HEARTBEAT.as_millis() as u64;
 
 /// How often everything is looked at, and how fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +113,7 @@ impl Shard {
             return;
         };
         let now = self.now.mono;
-        let beat = i64::try_from(bytes_per_second / BEATS).unwrap_or(i64::MAX);
+        let beat = i64::try_from(bytes_per_second / limits::BEATS_A_SECOND).unwrap_or(i64::MAX);
         self.checks.allowed = self.checks.allowed.saturating_add(beat).min(beat);
         let random = &mut self.random;
         // Nodes that start together don't read together.
@@ -167,16 +165,22 @@ impl Shard {
             };
             let (next, high) = (running.next, replica.high.1);
             let plan = replica.log.plan_read(next, high, PIECE_BYTES);
-            let ticket = self.next_cold;
-            self.next_cold += 1;
-            running.waits = Waits::Read(ticket);
             let group = running.group;
-            self.effects.jobs.push(Job::Check {
-                ticket,
-                group,
-                plan,
-            });
+            let ticket = self.read_piece(group, plan);
+            if let Some(running) = &mut self.checks.running {
+                running.waits = Waits::Read(ticket);
+            }
         }
+    }
+
+    fn read_piece(&mut self, group: GroupId, plan: ReadPlan) -> u64 {
+        let ticket = self.cold_ticket();
+        self.effects.jobs.push(Job::Check {
+            ticket,
+            group,
+            plan,
+        });
+        ticket
     }
 
     fn begin_check(&mut self) -> bool {
@@ -254,13 +258,12 @@ impl Shard {
         let Some((leader, term)) = replica.leader() else {
             return;
         };
-        let front = replica.log.origin().map_or(Offset(0), |o| o.next_offset);
+        if piece.from < replica.front() {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(&leader).filter(|peer| !peer.lost) else {
             return;
         };
-        if piece.from < front {
-            return;
-        }
         let ask = SumAsk {
             term,
             from: piece.from,
@@ -277,11 +280,10 @@ impl Shard {
     pub(crate) fn on_sum_asked(&mut self, from: NodeId, group: GroupId, ask: SumAsk) {
         let replica = self.replicas.get(&group);
         let leads = replica.filter(|replica| {
-            let front = replica.log.origin().map_or(Offset(0), |o| o.next_offset);
             replica.group.is_leader()
                 && replica.group.term() == ask.term
                 && replica.suspect.is_none()
-                && (front..replica.high.1).contains(&ask.from)
+                && (replica.front()..replica.high.1).contains(&ask.from)
                 && ask.upto <= replica.high.1
         });
         let busy = self.checks.lent.len() >= FOR_OTHERS_MAX || self.checks.allowed <= 0;
@@ -289,14 +291,8 @@ impl Shard {
             return self.answer_sum(from, group, ask, Verdict::Unknown);
         };
         let plan = replica.log.plan_read(ask.from, ask.upto, PIECE_BYTES);
-        let ticket = self.next_cold;
-        self.next_cold += 1;
+        let ticket = self.read_piece(group, plan);
         self.checks.lent.insert(ticket, (from, group, ask));
-        self.effects.jobs.push(Job::Check {
-            ticket,
-            group,
-            plan,
-        });
     }
 
     fn on_sum_read(

@@ -85,10 +85,6 @@ impl Shard {
         members.map(candidate).collect()
     }
 
-    fn hears(&self, node: NodeId) -> bool {
-        self.peers.get(&node).is_some_and(|peer| !peer.lost)
-    }
-
     /// All nodes of the cluster without a vote in group 0; those that were unregistered no longer.
     fn followers(&self, voters: &[Member]) -> Vec<Member> {
         let image = self.image();

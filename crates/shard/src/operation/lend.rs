@@ -62,8 +62,7 @@ impl Shard {
         let bytes = share.min(limits::APPEND_MESSAGE_BYTES);
         let upto = origin.next_offset;
         let plan = replica.log.plan_read(ask.from, upto, bytes as u32);
-        let ticket = self.next_cold;
-        self.next_cold += 1;
+        let ticket = self.cold_ticket();
         let to = from;
         self.lent.insert(ticket, Lent { to, group, ask });
         self.effects.jobs.push(Job::Prefix {

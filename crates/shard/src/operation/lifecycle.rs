@@ -221,7 +221,7 @@ impl Shard {
             let found = progress.iter().find(|p| p.member == **member);
             found.map_or(RaftIndex(0), |p| p.matched)
         };
-        let heard = |m: &&Member| self.peers.get(&m.node).is_some_and(|p| !p.lost);
+        let heard = |m: &&Member| self.hears(m.node);
         let heirs = heirs.iter().rev().filter(heard);
         heirs.max_by_key(has).map(|member| member.node)
     }

@@ -86,6 +86,11 @@ impl Shard {
 
     /// A node that the image doesn't name may be newer than it: without it this one may have nobody
     /// to learn from.
+    /// True if another node is heard.
+    pub(crate) fn hears(&self, node: NodeId) -> bool {
+        self.peers.get(&node).is_some_and(|peer| !peer.lost)
+    }
+
     pub(crate) fn on_peer_up(&mut self, node: NodeId) {
         if !self.image().has_left(node) {
             self.greet(node);

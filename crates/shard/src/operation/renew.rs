@@ -64,10 +64,8 @@ impl Shard {
         };
         let target = info.target();
         let others = target.iter().filter(|m| **m != replica.group.me());
-        let in_sync = others.filter(|m| {
-            let heard = self.peers.get(&m.node).is_some_and(|peer| !peer.lost);
-            heard && !leader.led.lacks(replica.id, m.node)
-        });
+        let in_sync =
+            others.filter(|m| self.hears(m.node) && !leader.led.lacks(replica.id, m.node));
         in_sync.count() * 2 > target.len()
     }
 

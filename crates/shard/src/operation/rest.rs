@@ -73,10 +73,9 @@ impl Shard {
 
     /// True if a peer promises quiet for a group of which this replica knows a later term.
     fn is_promised_in_vain(&self, replica: &Replica) -> bool {
-        let term = replica.group.term();
-        let stale = |(theirs, quiet)| quiet && theirs < term;
-        let mut said = self.peers.values().filter_map(|p| p.led.get(replica.id));
-        said.any(stale)
+        let (group, term) = (replica.id, replica.group.term());
+        let mut peers = self.peers.values();
+        peers.any(|peer| peer.led.is_stale_promise(group, term))
     }
 
     fn beat_group(&mut self, group: GroupId) {
@@ -110,11 +109,7 @@ impl Shard {
     fn disown_if_stale(&mut self, group: GroupId) {
         let term = self.replicas[&group].group.term();
         for peer in self.peers.values_mut() {
-            if peer
-                .led
-                .get(group)
-                .is_some_and(|(theirs, quiet)| quiet && theirs < term)
-            {
+            if peer.led.is_stale_promise(group, term) {
                 peer.outbox.push(Item::Disown(group, term));
             }
         }

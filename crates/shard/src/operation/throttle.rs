@@ -14,7 +14,6 @@
 use crate::Shard;
 use base::{GroupId, Mark, NodeId, limits, mark};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// The keys of nodes and of topics, as Kafka names them.
 const LEADER_RATE: &str = "leader.replication.throttled.rate";
@@ -56,9 +55,8 @@ impl Shard {
             let follower = rate(*node, FOLLOWER_RATE);
             rates.extend(follower.map(|rate| (Bound::Follower(*node), rate / shares)));
         }
-        let beats = Duration::from_secs(1).as_millis() / limits::NODE_HEARTBEAT.as_millis();
         let filled = rates.into_iter().map(|(bound, rate)| {
-            let beat = i64::try_from(rate / beats as u64).unwrap_or(i64::MAX);
+            let beat = i64::try_from(rate / limits::BEATS_A_SECOND).unwrap_or(i64::MAX);
             // Of the slowest rate something comes through in the end.
             let left = self.throttles.left(bound).saturating_add(beat.max(1));
             (bound, left.min(beat.max(1)))
