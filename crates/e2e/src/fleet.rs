@@ -1,7 +1,7 @@
 //! Three nodes that form one cluster.
 
 use crate::node::{Node, Setup};
-use crate::wait;
+use crate::{http, wait};
 use cli::client::{Cluster, Deadline};
 use std::net::TcpListener;
 use std::ops::RangeInclusive;
@@ -15,8 +15,8 @@ const PORTS: std::ops::Range<u32> = 21_000..32_000;
 
 static NEXT_PORT: AtomicU32 = AtomicU32::new(0);
 
-/// A port that nobody uses.
-fn free_port() -> u16 {
+/// A port that nobody uses, another one each time.
+pub fn free_port() -> u16 {
     let width = PORTS.end - PORTS.start;
     // Processes that run side by side begin at different places.
     let begin = std::process::id().wrapping_mul(131);
@@ -227,12 +227,30 @@ impl Fleet {
         deaths
     }
 
-    /// Stops all nodes in good order; gives their data directories, or what went wrong.
+    /// Waits until all nodes show the same high watermark of every partition, each of which is on all
+    /// of them. A replica may be in sync and lack what was written in the last moment.
+    fn even(&self) -> Result<(), String> {
+        let ends = |node: &Node| {
+            let (_, metrics) = http::get(&node.http, "/metrics")?;
+            let ends = |line: &&str| line.starts_with("flotilla_partition_high_watermark{");
+            let ends: Vec<String> = metrics.lines().filter(ends).map(str::to_owned).collect();
+            (!ends.is_empty()).then_some(ends)
+        };
+        wait::patiently("the same high watermarks everywhere", || {
+            let all: Option<Vec<_>> = self.nodes.iter().flatten().map(ends).collect();
+            let all = all?;
+            all.iter().all(|ends| *ends == all[0]).then_some(())
+        })
+    }
+
+    /// Stops all nodes in good order, once all have everything; gives their data directories, or what
+    /// went wrong.
     pub fn stop(mut self) -> Result<Vec<PathBuf>, String> {
         let deaths = self.deaths();
         if !deaths.is_empty() {
             return Err(deaths.join("; "));
         }
+        self.even()?;
         for node in self.nodes.iter_mut().flatten() {
             node.signal(rustix::process::Signal::TERM);
         }

@@ -1,7 +1,7 @@
 //! What makes the tool comfortable: choosing where to begin and what to see, records as JSON,
 //! a pace, completions, a bundle for who looks for a fault.
 
-use e2e::{Scratch, Setup, Tool, http, tool};
+use e2e::{Scratch, Setup, Tool, http, tool, wait};
 use serde_json::Value;
 
 /// A node with a topic of one partition, in which records have times of their own.
@@ -104,19 +104,24 @@ fn lag_is_measured_in_records_and_in_time() {
     let scratch = Scratch::new("lags");
     let (node, tool) = filled(&scratch);
     assert_eq!(consume(&tool, &["--group", "g", "-n", "7"]).len(), 7);
-    let (status, metrics) = http::get(&node.http, "/metrics").expect("metrics");
-    assert_eq!(status, 200);
     let value = |name: &str| {
         let start = format!("{name}{{group=\"g\",topic=\"orders\",partition=\"0\"}} ");
-        let line = metrics.lines().find_map(|line| line.strip_prefix(&start));
-        line.and_then(|value| value.parse::<f64>().ok())
+        http::figure(&node.http, &start)
     };
-    assert_eq!(value("flotilla_group_committed_offset"), Some(7.0));
-    assert_eq!(value("flotilla_group_lag_records"), Some(3.0));
-    let now = cli::client::deadline::wall_ms() as f64 / 1000.0;
-    let age = value("flotilla_group_lag_seconds").expect("an age");
-    // The seventh record was written in 2001.
-    assert!((age - (now - 1_000_000_420.0)).abs() < 100.0, "{age}");
+    for (name, records) in [
+        ("flotilla_group_committed_offset", 7.0),
+        ("flotilla_group_lag_records", 3.0),
+    ] {
+        wait::until(name, || (value(name) == Some(records)).then_some(()));
+    }
+    // The seventh record was written in 2001; how old it is then lies between two looks at the clock.
+    let age = || (cli::client::deadline::wall_ms() - 1_000_000_420_000) as f64 / 1000.0;
+    let before = age();
+    let told = wait::until("an age", || value("flotilla_group_lag_seconds"));
+    assert!(
+        (before..=age()).contains(&told),
+        "{told}, at first {before}"
+    );
     drop(node);
 }
 

@@ -9,12 +9,9 @@ const RECORDS: usize = 40_000;
 /// Makes the records some segments' worth.
 const PADDING: usize = 60;
 
-/// The sum of a metric's samples.
-fn metric(address: &str, name: &str) -> f64 {
-    let body = http::get(address, "/metrics").map_or(String::new(), |(_, body)| body);
-    let samples = body.lines().filter_map(|line| line.strip_prefix(name));
-    let values = samples.filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok());
-    values.sum()
+/// True once a node shows that it has counted something.
+fn counted(address: &str, name: &str) -> bool {
+    http::figure(address, &format!("{name} ")).is_some_and(|count| count > 0.0)
 }
 
 /// The last value of each key, in the order of the topic's one partition.
@@ -43,7 +40,7 @@ fn a_compacted_partition_moves_with_the_last_record_of_every_key() {
         .ok();
     let nodes = [1, 2, 3].map(|id| fleet.node(id).setup().http.clone());
     wait::until("compaction on all replicas", || {
-        let done = |node: &String| metric(node, "flotilla_compactions_total") > 0.0;
+        let done = |node: &String| counted(node, "flotilla_compactions_total");
         nodes.iter().all(done).then_some(())
     });
 
@@ -55,7 +52,7 @@ fn a_compacted_partition_moves_with_the_last_record_of_every_key() {
         .ok();
     // A node's figures are copied now and then, not with each event.
     wait::until("the records to have come with a snapshot", || {
-        (metric(&address, "flotilla_snapshot_bytes_total") > 0.0).then_some(())
+        counted(&address, "flotilla_snapshot_bytes_total").then_some(())
     });
     let read = tool
         .run(&["consume", "compacted", "--key-separator", "="])

@@ -2,7 +2,7 @@
 //! nothing that was acknowledged is lost or there twice.
 
 use e2e::writers::Load;
-use e2e::{Fleet, Scratch, Tool, judge};
+use e2e::{Fleet, Scratch, Tool, judge, wait};
 use serde_json::Value;
 use std::path::Path;
 
@@ -103,13 +103,13 @@ fn a_node_joins_takes_its_share_and_others_are_emptied_under_load() {
     tool.run(&["cluster", "drain", "4", "--timeout", "60"]).ok();
     let refused = tool.run(&["cluster", "remove", "4"]).failed(1);
     assert!(refused.contains("stop it first"), "{refused}");
-    assert_eq!(
-        groups(&data),
-        Vec::<String>::new(),
-        "nothing is left of what it had"
-    );
+    wait::until("nothing to be left of what it had", || {
+        groups(&data).is_empty().then_some(())
+    });
     fleet.leave(4).expect("it stops in good order");
-    tool.run(&["cluster", "health"]).failed(1);
+    wait::until("node 4 to be missed", || {
+        (tool.run(&["cluster", "health"]).code == Some(1)).then_some(())
+    });
     tool.run(&["cluster", "remove", "4"]).ok();
     tool.run(&["cluster", "rebalance", "--timeout", "60"]).ok();
     tool.run(&["cluster", "health", "--wait"]).ok();
@@ -121,12 +121,13 @@ fn a_node_joins_takes_its_share_and_others_are_emptied_under_load() {
     fleet.restart(1);
     tool.run(&["cluster", "health", "--wait"]).ok();
     tool.run(&["cluster", "rebalance", "--timeout", "60"]).ok();
-    for node in json(&tool, &["cluster", "nodes"])
-        .as_array()
-        .expect("nodes")
-    {
-        assert_eq!(node["leads"], node["preferred"], "{node}");
-    }
+    wait::until("everybody to lead what is preferred there", || {
+        let nodes = json(&tool, &["cluster", "nodes"]);
+        let mut nodes = nodes.as_array().expect("nodes").iter();
+        nodes
+            .all(|node| node["leads"] == node["preferred"])
+            .then_some(())
+    });
 
     let history = load.finish().expect("everything reads back");
     assert_eq!(judge::problems(&history), Vec::<String>::new());

@@ -1,6 +1,6 @@
 //! A newcomer's ten minutes: start, write, read, kill -9, start again, everything is there.
 
-use e2e::{Scratch, Setup, Tool, http};
+use e2e::{Scratch, Setup, Tool, http, wait};
 
 fn lines(from: usize, to: usize) -> Vec<String> {
     (from..to)
@@ -127,28 +127,25 @@ fn health_and_metrics_answer() {
     }
     let tool = Tool::new(&node.kafka);
     tool.create("t", &[]);
+    let syncs =
+        || http::figure(&node.http, "flotilla_syncs_total ").expect("counted from the start");
+    let before = syncs();
     tool.produce("t", &lines(0, 10));
-    let (status, metrics) = http::get(&node.http, "/metrics").expect("an answer");
-    assert_eq!(status, 200);
-    let syncs = metrics
-        .lines()
-        .filter(|line| !line.starts_with('#') && line.contains("sync"));
-    let counted = syncs.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
-    assert!(
-        counted.sum::<f64>() > 0.0,
-        "a write was acknowledged without a sync:\n{metrics}"
-    );
+    assert!(syncs() > before, "a write was acknowledged without a sync");
     let consumed = tool.run(&["consume", "t", "--group", "g", "--count", "6"]);
     assert_eq!(consumed.ok().lines().count(), 6);
-    let (_, metrics) = http::get(&node.http, "/metrics").expect("an answer");
-    let all = |family: &str| -> f64 {
-        let of = |line: &&str| line.starts_with(family);
-        let value = |line: &str| line.rsplit_once(' ')?.1.parse::<f64>().ok();
-        metrics.lines().filter(of).filter_map(value).sum()
-    };
-    assert_eq!(all("flotilla_partition_high_watermark{topic=\"t\""), 10.0);
-    assert_eq!(all("flotilla_group_committed_offset{group=\"g\""), 6.0);
-    assert_eq!(all("flotilla_group_lag_records{group=\"g\""), 4.0);
-    assert_eq!(all("flotilla_under_replicated_partitions "), 0.0);
-    assert!(all("flotilla_request_seconds_count{api=\"Produce\"") > 0.0);
+    for (start, value) in [
+        ("flotilla_partition_high_watermark{topic=\"t\"", 10.0),
+        ("flotilla_group_committed_offset{group=\"g\"", 6.0),
+        ("flotilla_group_lag_records{group=\"g\"", 4.0),
+        ("flotilla_under_replicated_partitions ", 0.0),
+    ] {
+        wait::until(start, || {
+            (http::figure(&node.http, start) == Some(value)).then_some(())
+        });
+    }
+    wait::until("the time of the Produce", || {
+        let times = "flotilla_request_seconds_count{api=\"Produce\"";
+        http::figure(&node.http, times).filter(|count| *count > 0.0)
+    });
 }

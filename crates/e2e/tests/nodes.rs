@@ -1,7 +1,7 @@
 //! What an operator sees of nodes that come and go, with the tool and without a cluster.
 
 use e2e::tool::offline;
-use e2e::{Fleet, Scratch, Tool, http};
+use e2e::{Fleet, Scratch, Tool, http, wait};
 use serde_json::Value;
 
 fn seen(tool: &Tool, args: &[&str]) -> Value {
@@ -16,8 +16,10 @@ fn a_silent_node_is_named_and_health_can_be_waited_for() {
     let tool = Tool::new(&fleet.bootstrap());
     tool.create("t", &["--partitions", "3", "--replicas", "3"]);
     tool.run(&["cluster", "health", "--wait"]).ok();
-    let status = seen(&tool, &["cluster", "status"]);
-    assert_eq!(status["healthy"], true, "{status}");
+    // On a busy machine a node may be missed for a moment.
+    let status = wait::until("a healthy status", || {
+        Some(seen(&tool, &["cluster", "status"])).filter(|status| status["healthy"] == true)
+    });
     for node in status["nodes"].as_array().expect("nodes") {
         let facts = (&node["state"], &node["replicas"], &node["votes"]);
         assert_eq!(facts, (&"alive".into(), &3.into(), &true.into()), "{node}");
@@ -30,13 +32,15 @@ fn a_silent_node_is_named_and_health_can_be_waited_for() {
 
     fleet.leave(3).expect("in good order");
     let tool = Tool::new(&fleet.bootstrap());
-    let gone = e2e::wait::until("node 3 to be missed", || {
+    // Who is asked for what may be any of the two that are left.
+    wait::until("node 3 to be missed", || {
         let gone = tool.run(&["cluster", "health"]);
-        (gone.code == Some(1) && gone.stdout.contains("node 3 is silent")).then_some(gone)
+        let named = ["node 3 is silent", "not in sync"].map(|what| gone.stdout.contains(what));
+        (gone.code == Some(1) && named == [true; 2]).then_some(())
     });
-    assert!(gone.stdout.contains("not in sync"), "{}", gone.stdout);
-    let nodes = seen(&tool, &["cluster", "nodes"]);
-    assert_eq!(nodes[2]["state"], "silent", "{nodes}");
+    wait::until("node 3 to be shown as silent", || {
+        (seen(&tool, &["cluster", "nodes"])[2]["state"] == "silent").then_some(())
+    });
 
     let verified = offline(&["log", "verify", "--data-dir", &data]).ok();
     assert!(verified.contains(": whole"), "{verified}");
@@ -67,13 +71,12 @@ fn a_node_that_comes_back_leads_again_what_it_is_to_lead() {
         let nodes = nodes.as_array().expect("nodes");
         nodes.iter().filter_map(|n| n["leads"].as_u64()).collect()
     };
-    assert_eq!(leads(), [4, 4, 4]);
+    let balanced = || (leads() == [4, 4, 4]).then_some(());
+    wait::until("everybody to lead", balanced);
     fleet.kill(2);
-    e2e::wait::until("others to lead", || (leads()[1] == 0).then_some(()));
+    wait::until("others to lead", || (leads()[1] == 0).then_some(()));
     fleet.restart(2);
-    e2e::wait::until("node 2 to lead again", || {
-        (leads() == [4, 4, 4]).then_some(())
-    });
+    wait::until("node 2 to lead again", balanced);
 }
 
 /// A replica that is far behind gets no more than the throttle lets through, until that is lifted.
@@ -88,36 +91,40 @@ fn a_throttle_binds_and_lets_go() {
     let lines: Vec<String> = (0..8000).map(|n| format!("{n:01000}")).collect();
     tool.produce("t", &lines);
     let rate = "leader.replication.throttled.rate";
-    let named = "leader.replication.throttled.replicas=*";
+    let replicas = "leader.replication.throttled.replicas";
     tool.run(&["config", "set", "nodes", &format!("{rate}=1000")])
         .ok();
-    tool.run(&["config", "set", "topic/t", named]).ok();
-    let others: Vec<String> = (1..=2).map(|id| fleet.node(id).http.clone()).collect();
-    let sum = |metric: &str| -> u64 {
-        let of = |address: &String| {
-            let (_, metrics) = http::get(address, "/metrics").expect("metrics");
-            let line = metrics.lines().find_map(|line| line.strip_prefix(metric));
-            line.expect("the metric")
-                .trim()
-                .parse::<u64>()
-                .expect("a number")
+    tool.run(&["config", "set", "topic/t", &format!("{replicas}=*")])
+        .ok();
+    // Each of the two may lead, and has to know of it.
+    for id in 1..=2 {
+        let own = Tool::new(&fleet.node(id).kafka);
+        let known = |resource: &str, key: &str, value: &str| {
+            seen(&own, &["config", "get", resource, key])[0]["value"] == value
         };
-        others.iter().map(of).sum()
+        wait::until("the throttle to be known", || {
+            let node = known(&format!("node/{id}"), rate, "1000");
+            (node && known("topic/t", replicas, "*")).then_some(())
+        });
+    }
+    let others: Vec<String> = (1..=2).map(|id| fleet.node(id).http.clone()).collect();
+    let sum = |metric: &str| -> f64 {
+        let figure = |address: &String| http::figure(address, metric);
+        others.iter().filter_map(figure).sum()
     };
     fleet.restart(3);
-    e2e::wait::until("the throttle to bind", || {
-        (sum("flotilla_catch_up_waits_total ") > 20).then_some(())
+    wait::until("the throttle to bind", || {
+        (sum("flotilla_catch_up_waits_total ") > 20.0).then_some(())
     });
     let read = sum("flotilla_catch_up_bytes_total ");
-    assert!(
-        read > 0 && read < 4_000_000,
-        "{read} of 8 MB were read at once"
-    );
-    assert_eq!(tool.run(&["cluster", "health"]).code, Some(1));
+    assert!(read < 4e6, "{read} of 8 MB were read at once");
+    wait::until("node 3 to be missed", || {
+        (tool.run(&["cluster", "health"]).code == Some(1)).then_some(())
+    });
     tool.run(&["config", "reset", "nodes", rate]).ok();
     tool.run(&["cluster", "health", "--wait"]).ok();
-    e2e::wait::until("the rest to have been read", || {
-        (sum("flotilla_catch_up_bytes_total ") > 6_000_000).then_some(())
+    wait::until("the rest to have been read", || {
+        (sum("flotilla_catch_up_bytes_total ") > 6e6).then_some(())
     });
 }
 
@@ -138,14 +145,12 @@ fn a_node_joins_carries_its_share_and_comes_back() {
     let tool = Tool::new(&fleet.bootstrap());
     tool.create("t", &["--partitions", "8", "--replicas", "3"]);
     tool.run(&["cluster", "health", "--wait"]).ok();
-    let nodes = seen(&tool, &["cluster", "nodes"]);
-    let of_4 = &nodes[3];
-    assert_eq!(
-        (&of_4["state"], &of_4["votes"], &of_4["replicas"]),
-        (&"alive".into(), &false.into(), &6.into()),
-        "{nodes}"
-    );
-    assert!(of_4["leads"].as_u64() > Some(0), "{nodes}");
+    wait::until("node 4 to have and to lead its share", || {
+        let of_4 = &seen(&tool, &["cluster", "nodes"])[3];
+        let facts = (&of_4["state"], &of_4["votes"], &of_4["replicas"]);
+        let all = facts == (&"alive".into(), &false.into(), &6.into());
+        (all && of_4["leads"].as_u64() > Some(0)).then_some(())
+    });
     let lines: Vec<String> = (0..2000).map(|n| format!("line {n:05}")).collect();
     tool.produce("t", &lines);
 

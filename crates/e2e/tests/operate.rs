@@ -131,8 +131,10 @@ fn any_node_takes_any_change() {
         let count = partitions.to_string();
         tool.run(&["topic", "alter", "t", "--partitions", &count, "-c", &bytes])
             .ok();
-        let info = json(tool, &["cluster", "info"]);
-        assert_eq!(info["nodes"].as_array().map(Vec::len), Some(3), "{info}");
+        wait::until("all nodes to be heard", || {
+            let info = json(tool, &["cluster", "info"]);
+            (info["nodes"].as_array().map(Vec::len) == Some(3)).then_some(())
+        });
         for other in &tools {
             wait::patiently("the change everywhere", || {
                 let known = json(other, &["topic", "list"])[0]["partitions"] == partitions;
@@ -149,6 +151,8 @@ fn any_node_takes_any_change() {
         .run(&["config", "set", "node/1", "log.segment.bytes=2000000"])
         .ok();
     let own = pair("2000000", "node, changed");
-    assert_eq!(value(&tools[1], "node/1", "log.segment.bytes"), own);
+    wait::until("the key elsewhere", || {
+        (value(&tools[1], "node/1", "log.segment.bytes") == own).then_some(())
+    });
     fleet.stop().expect("in good order");
 }

@@ -1,9 +1,8 @@
 //! The commands of `docs/operations.md`, as an operator types them, one after the other.
 
-use e2e::{Scratch, binary, wait};
+use e2e::{Scratch, binary, fleet, wait};
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -26,26 +25,20 @@ fn commands() -> Vec<String> {
 /// The same with free ports for those of the page.
 fn elsewhere(commands: &[String]) -> Vec<String> {
     let host = "127.0.0.1:";
-    let mut taken = Vec::new();
     let mut ports: BTreeMap<String, u16> = BTreeMap::new();
-    let moved = |line: &String| {
+    let mut moved = |line: &String| {
         let mut parts = line.split(host);
         let mut out = parts.next().expect("a first part").to_owned();
         for part in parts {
             let digits = part.chars().take_while(char::is_ascii_digit).count();
             let (port, rest) = part.split_at(digits);
-            let port = ports.entry(port.to_owned()).or_insert_with(|| {
-                let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-                let port = listener.local_addr().expect("bound").port();
-                // Held until all are chosen, so that they differ.
-                taken.push(listener);
-                port
-            });
+            let port = ports.entry(port.to_owned());
+            let port = port.or_insert_with(fleet::free_port);
             out.push_str(&format!("{host}{port}{rest}"));
         }
         out
     };
-    commands.iter().map(moved).collect()
+    commands.iter().map(&mut moved).collect()
 }
 
 struct Operator<'a> {
