@@ -1,5 +1,7 @@
 //! The clock of the tool, in one place: deadlines, pauses between attempts, timestamps.
 
+#[cfg(test)]
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Pause after the first failed attempt; it doubles up to [`PAUSE_MAX`].
@@ -9,7 +11,15 @@ pub const PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// When to give up.
 #[derive(Clone, Copy, Debug)]
-pub struct Deadline(Instant);
+pub struct Deadline(End);
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    At(Instant),
+    /// Once a test says so.
+    #[cfg(test)]
+    Told(&'static AtomicBool),
+}
 
 impl Deadline {
     /// The moment `wait` from now.
@@ -18,7 +28,13 @@ impl Deadline {
         reason = "a tool for people reads the real clock"
     )]
     pub fn after(wait: Duration) -> Deadline {
-        Deadline(Instant::now() + wait)
+        Deadline(End::At(Instant::now() + wait))
+    }
+
+    /// The moment at which a test says that it is over.
+    #[cfg(test)]
+    pub fn told(over: &'static AtomicBool) -> Deadline {
+        Deadline(End::Told(over))
     }
 
     /// What is left; none if it has passed.
@@ -27,14 +43,21 @@ impl Deadline {
         reason = "a tool for people reads the real clock"
     )]
     pub fn left(self) -> Option<Duration> {
-        self.0
-            .checked_duration_since(Instant::now())
-            .filter(|left| !left.is_zero())
+        let left = match self.0 {
+            End::At(end) => end.checked_duration_since(Instant::now()),
+            #[cfg(test)]
+            End::Told(over) => (!over.load(Ordering::Relaxed)).then_some(Duration::from_secs(60)),
+        };
+        left.filter(|left| !left.is_zero())
     }
 
     /// The earlier of this and `wait` from now.
     pub fn within(self, wait: Duration) -> Deadline {
-        Deadline(self.0.min(Deadline::after(wait).0))
+        match (self.0, Deadline::after(wait).0) {
+            (End::At(this), End::At(other)) => Deadline(End::At(this.min(other))),
+            #[cfg(test)]
+            (end, _) => Deadline(end),
+        }
     }
 }
 

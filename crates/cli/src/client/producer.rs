@@ -131,11 +131,18 @@ impl Producer {
         }
         let mut placed = Vec::new();
         let mut pauses = Pauses::until(deadline);
+        let mut obstacle = None;
         loop {
             let Left { last, astray } = self.attempt(cluster, &mut open, &mut placed, deadline)?;
             if open.is_empty() {
                 return Ok(placed);
             }
+            // An attempt that the deadline cut off doesn't tell what stands in the way.
+            let broken = last.as_ref().is_some_and(Trouble::breaks_connection);
+            obstacle = match broken && deadline.left().is_none() {
+                true => obstacle.or(last),
+                false => last.or(obstacle),
+            };
             // Epochs only grow, so hints can't send it round in circles.
             if astray == 0 && deadline.left().is_some() {
                 continue;
@@ -144,7 +151,7 @@ impl Producer {
                 let what = format!("producing to {}", self.topic);
                 return Err(Trouble::TimedOut {
                     what,
-                    last: last.map(Box::new),
+                    last: obstacle.map(Box::new),
                 });
             }
             if let Err(trouble) = self.find_leaders(cluster, false, deadline)

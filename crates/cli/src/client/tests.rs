@@ -6,7 +6,8 @@ use base::Batch;
 use base::batch::Compression;
 use node::{Act, Script};
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use wire_kafka::ApiKey;
 
@@ -110,12 +111,15 @@ fn a_duplicate_counts_as_placed_and_a_refusal_ends_it() {
 
 #[test]
 fn attempts_end_at_the_deadline_with_the_last_obstacle() {
-    let (address, _) = node::start(modern(&[Act::Answer(19, -1); 100]));
+    static OVER: AtomicBool = AtomicBool::new(false);
+    // The last attempt is under way when the time is over.
+    let acts = [Act::Hang, Act::Answer(19, -1), Act::Over(&OVER)];
+    let (address, script) = node::start(modern(&acts));
     let (mut cluster, mut producer) = open(&address);
-    let brief = Deadline::after(Duration::from_millis(100));
     let trouble = producer
-        .send(&mut cluster, &[batch(&["a"])], brief)
+        .send(&mut cluster, &[batch(&["a"])], Deadline::told(&OVER))
         .expect_err("refused");
+    assert_eq!(script.lock().expect("no panic").batches.len(), 3);
     assert!(
         trouble.to_string().contains("NOT_ENOUGH_REPLICAS"),
         "{trouble}"
@@ -182,10 +186,10 @@ fn an_answer_that_announces_too_much_is_refused_unread() {
 
 #[test]
 fn nobody_there_is_told_at_once() {
-    let port = {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.local_addr().expect("bound").port()
-    };
+    // A port that somebody has, so that nobody else takes it meanwhile, and doesn't listen on.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = TcpStream::connect(listener.local_addr().expect("bound")).expect("listening");
+    let port = taken.local_addr().expect("bound").port();
     let mut cluster = Cluster::new(&format!("127.0.0.1:{port}")).expect("an address");
     let trouble = cluster.topics(None, soon()).expect_err("nobody listens");
     assert!(matches!(trouble, Trouble::Unreachable { .. }), "{trouble}");

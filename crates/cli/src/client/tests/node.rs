@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use wire_kafka::frame::{self, RequestHead};
 use wire_kafka::messages::api_versions_response::{ApiVersion, ApiVersionsResponse};
@@ -23,6 +24,8 @@ pub enum Act {
     Answer(i16, i64),
     /// Closes the connection without an answer.
     Hang,
+    /// The same once the time for an answer is over.
+    Over(&'static AtomicBool),
 }
 
 /// What the node is told and what it saw.
@@ -127,6 +130,10 @@ fn answer(
             script.batches.push(records.expect("records").to_bytes());
             match script.acts.remove(0) {
                 Act::Hang => None,
+                Act::Over(over) => {
+                    over.store(true, Ordering::Relaxed);
+                    None
+                }
                 Act::Answer(code, offset) => Some(reply(head, &produced(code, offset))),
             }
         }
