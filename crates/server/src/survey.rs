@@ -71,15 +71,16 @@ impl Round {
 
 /// Asks, and tells it as families.
 pub async fn families(broker: &Broker, readers: &Readers, ages: &Arc<Ages>) -> Vec<Family> {
-    let replicas = replicas(broker).await;
-    let mut families = partitions(broker, &replicas);
+    let (replicas, all) = replicas(broker).await;
+    let mut families = partitions(broker, &replicas, all);
     let (listed, offsets) = offsets(broker).await;
     families.push(groups(&listed));
     families.extend(lag::families(broker, readers, ages, &replicas, &listed, &offsets).await);
     families
 }
 
-async fn replicas(broker: &Broker) -> BTreeMap<GroupId, ReplicaStatus> {
+/// The replicas on this node as far as they were told in time, and whether all were.
+async fn replicas(broker: &Broker) -> (BTreeMap<GroupId, ReplicaStatus>, bool) {
     let image = broker.image();
     let (me, mut round) = (broker.node(), Round::new());
     let partitions = image.topics.values().flat_map(|topic| &topic.partitions);
@@ -90,15 +91,18 @@ async fn replicas(broker: &Broker) -> BTreeMap<GroupId, ReplicaStatus> {
     for some in here.chunks(PARTITIONS_PER_CALL) {
         broker.replicas(some.to_vec(), round.ask());
     }
+    let asked = round.asked;
     let replies = round.answers().await.into_values();
-    replies
+    let told: Vec<_> = replies
         .filter_map(|reply| match reply {
             Reply::Replicas(replicas) => Some(replicas),
             _ => None,
         })
-        .flatten()
-        .map(|replica| (replica.group, replica))
-        .collect()
+        .collect();
+    let all = told.len() == asked;
+    let replicas = told.into_iter().flatten();
+    let replicas = replicas.map(|replica| (replica.group, replica));
+    (replicas.collect(), all)
 }
 
 /// The groups that this node coordinates, and what the first of them have committed.
@@ -137,7 +141,12 @@ async fn offsets(broker: &Broker) -> (Vec<Listed>, Vec<Vec<FetchedTopic>>) {
     (listed, committed)
 }
 
-fn partitions(broker: &Broker, replicas: &BTreeMap<GroupId, ReplicaStatus>) -> Vec<Family> {
+/// Sums are told only of `all` replicas: too small a one would look as if nothing were wrong.
+fn partitions(
+    broker: &Broker,
+    replicas: &BTreeMap<GroupId, ReplicaStatus>,
+    all: bool,
+) -> Vec<Family> {
     let image = broker.image();
     let gauge = |name, help| Family::empty(name, help, Kind::Gauge);
     let mut start = gauge(
@@ -185,16 +194,18 @@ fn partitions(broker: &Broker, replicas: &BTreeMap<GroupId, ReplicaStatus>) -> V
             wanting += u64::from(replica.in_sync.len() < all);
         }
     }
-    let under_replicated = Family::gauge(
+    let mut under_replicated = gauge(
         "flotilla_under_replicated_partitions",
         "Partitions led here of which a replica isn't caught up.",
-        wanting,
     );
-    let suspect = Family::gauge(
+    let mut suspect = gauge(
         "flotilla_damaged_replicas",
         "Replicas on this node that don't vote because their data is damaged.",
-        damaged,
     );
+    if all {
+        under_replicated.push(&[], wanting);
+        suspect.push(&[], damaged);
+    }
     vec![start, end, bytes, leads, in_sync, under_replicated, suspect]
 }
 

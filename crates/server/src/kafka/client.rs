@@ -239,6 +239,8 @@ impl<'a> Client<'a> {
 
     /// The time without traffic may be over: or there was some since the timer was set.
     fn on_idle(&mut self) -> io::Result<()> {
+        // What came while this node had no time is traffic.
+        self.on_socket()?;
         let now = os::clock::mono();
         // Who waits for an answer isn't idle; who doesn't take the answers is.
         if self.is_asked() && self.output.len() == 0 {
