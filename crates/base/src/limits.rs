@@ -23,9 +23,10 @@ pub const PARTITIONS_PER_TOPIC_MAX: u32 = 10_000;
 pub const BLOCK_BYTES: u32 = 64 * 1024;
 /// Most bytes of memory that reads of blocks used and that is kept for the next ones.
 pub const READ_BUFFER_BYTES: usize = 16 * 1024 * 1024;
-/// Keys that one rewrite of a compacted log notes at most (24 bytes each, and room to grow); with
-/// more it takes several.
-pub const COMPACTION_KEYS_MAX: usize = 750_000;
+/// Bytes of memory that one rewrite of a compacted log notes keys in (`log.cleaner.dedupe.buffer.size`):
+/// 32 a key. With more keys it takes several rewrites, each of which goes through what those before
+/// it left, so what is too little makes it quadratic.
+pub const COMPACTION_KEYS_BYTES: usize = 128 * 1024 * 1024;
 /// Bytes that compaction reads and writes in a second (`log.cleaner.io.max.bytes.per.second`).
 pub const COMPACTION_BYTES_PER_SECOND: u64 = 32 * 1024 * 1024;
 /// Bytes that a rewrite reads in one step.

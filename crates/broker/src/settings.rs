@@ -50,6 +50,8 @@ pub struct Settings {
     pub compaction_check: Duration,
     /// `log.cleaner.io.max.bytes.per.second`.
     pub compaction_bytes_per_second: u64,
+    /// Memory for the keys of a compaction (`log.cleaner.dedupe.buffer.size`).
+    pub compaction_keys_bytes: u64,
     /// `auto.leader.rebalance.enable` and how; none: never.
     pub balancing: Option<shard::Balancing>,
     /// `replica.check.bytes.per.second` and `replica.check.interval.ms`; none: never.

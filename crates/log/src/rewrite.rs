@@ -42,6 +42,8 @@ pub struct Kept {
     pub producers: BTreeMap<ProducerId, Offset>,
     /// For compressed batches.
     pub codec: Codec,
+    /// Bytes of memory that the keys may take; of more keys, some are left to the next rewrite.
+    pub keys_bytes: usize,
 }
 
 /// A segment to be rewritten.
@@ -160,7 +162,11 @@ impl Rewrite {
         let blocks = || sources.iter().flat_map(|source| &source.blocks);
         let dirty = blocks().filter(|block| block.next_offset > clean);
         let left = bytes_of(dirty) + bytes_of(blocks());
+        let first = sources.first().map_or(clean, |source| source.name.base);
+        let end = sources.last().map_or(clean, Source::end);
+        let records = end.0.saturating_sub(clean.max(first).0).max(0) as u64;
         Rewrite {
+            keys: Keys::new(records, kept.keys_bytes),
             left,
             group,
             cuts,
@@ -170,19 +176,11 @@ impl Rewrite {
             compact,
             sources,
             kept,
-            keys: Keys::new(limits::COMPACTION_KEYS_MAX),
             phase: Phase::Map,
             at: At::default(),
             output: Output::new(group, number, segment_bytes, Bug::SwitchBeforeSync),
             counts: Counts::default(),
         }
-    }
-
-    /// With another bound on the keys.
-    #[cfg(test)]
-    pub(crate) fn with_keys_max(mut self, most: usize) -> Rewrite {
-        self.keys = Keys::new(most);
-        self
     }
 
     /// Whose log it is.

@@ -323,6 +323,7 @@ fn shard_settings(
         compaction: shard::Compaction {
             check: settings.compaction_check,
             bytes_per_second: settings.compaction_bytes_per_second,
+            keys_bytes: settings.compaction_keys_bytes,
             codec: serve_kafka::CODEC,
         },
         balancing: settings.balancing,

@@ -200,6 +200,14 @@ pub enum OffsetQuery {
     MaxTimestamp,
     /// The first record stamped at or after this.
     AtTime(i64),
+    /// Where segments begin that hold nothing stamped after this, and the high watermark if that
+    /// is not before now: newest first.
+    Segments {
+        /// The timestamp.
+        until: i64,
+        /// At most so many.
+        most: usize,
+    },
 }
 
 /// One partition's share of an offset question.
@@ -232,6 +240,8 @@ pub enum OffsetAnswer {
         /// The epoch to answer with.
         leader_epoch: i32,
     },
+    /// To [`OffsetQuery::Segments`].
+    Segments(Vec<Offset>),
 }
 
 /// One partition's share of an epoch question.
@@ -297,6 +307,8 @@ pub struct ProducerStatus {
     pub epoch: i16,
     /// The sequence number of its last record.
     pub last_sequence: i32,
+    /// The timestamp of its last batch; -1 if it was written down by a release that told none.
+    pub last_timestamp: i64,
 }
 
 /// What a shard answers.
@@ -548,6 +560,8 @@ pub struct Compaction {
     /// Bytes that are read and written in a second at most
     /// (`log.cleaner.io.max.bytes.per.second`).
     pub bytes_per_second: u64,
+    /// Memory for the keys of one rewrite (`log.cleaner.dedupe.buffer.size`).
+    pub keys_bytes: u64,
     /// For compressed batches, which this room can't read.
     pub codec: log::Codec,
 }

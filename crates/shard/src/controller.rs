@@ -511,6 +511,7 @@ impl Shard {
         let old = std::mem::replace(&mut self.controller.image, image.clone());
         if !Arc::ptr_eq(&old.configs, &image.configs) {
             self.settings.groups.overrides = group_overrides(&image);
+            self.reconsider_compaction();
         }
         self.meet(&image);
         self.reconcile(&old, &image);

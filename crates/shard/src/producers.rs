@@ -30,6 +30,8 @@ struct Remembered {
     last: i32,
     base_offset: Offset,
     index: RaftIndex,
+    /// The largest of its records, or when it was appended if the topic says so.
+    timestamp: i64,
 }
 
 /// One producer's batches: what is committed and remembered, then what may still be cut off.
@@ -56,8 +58,11 @@ pub(crate) struct Producers {
     as_of: RaftIndex,
 }
 
-/// The layout of the checkpointed state.
+/// The layout of the checkpointed state: the batches of each producer, and behind all of them their
+/// timestamps, which releases before them didn't write and read past.
 const FORMAT: u8 = 1;
+/// The timestamp of a batch that was written down without one.
+const UNKNOWN_TIME: i64 = -1;
 
 impl Producers {
     /// Decides what the batch with this header is.
@@ -131,6 +136,7 @@ impl Producers {
                 last: last_sequence(header),
                 base_offset: header.base_offset,
                 index,
+                timestamp: header.max_timestamp,
             });
             self.pending.push_back((index, header.producer_id));
         }
@@ -144,6 +150,7 @@ impl Producers {
                 id: *id,
                 epoch: newest.epoch,
                 last_sequence: newest.last,
+                last_timestamp: newest.timestamp,
             })
         })
     }
@@ -228,6 +235,9 @@ impl Producers {
                 out.extend_from_slice(&b.index.0.to_be_bytes());
             }
         }
+        for batch in known().flat_map(|(_, producer)| &producer.known) {
+            out.extend_from_slice(&batch.timestamp.to_be_bytes());
+        }
         out
     }
 
@@ -260,11 +270,18 @@ impl Producers {
                     last: i32::from_be_bytes(take(bytes, &mut at)?),
                     base_offset: Offset(i64::from_be_bytes(take(bytes, &mut at)?)),
                     index: RaftIndex(u64::from_be_bytes(take(bytes, &mut at)?)),
+                    timestamp: UNKNOWN_TIME,
                 });
             }
             producers.by_age.insert(remembered.back()?.index, id);
             let producer = producers.producers.entry(id).or_default();
             producer.known = remembered;
+        }
+        if at < bytes.len() {
+            let all = producers.producers.values_mut();
+            for batch in all.flat_map(|producer| &mut producer.known) {
+                batch.timestamp = i64::from_be_bytes(take(bytes, &mut at)?);
+            }
         }
         Some(producers)
     }

@@ -3,10 +3,14 @@
 
 #[path = "cluster/balance.rs"]
 mod balance;
+#[path = "cluster/compact.rs"]
+mod compact;
 #[path = "cluster/damage.rs"]
 mod damage;
 #[path = "cluster/joined.rs"]
 mod joined;
+#[path = "cluster/offsets.rs"]
+mod offsets;
 #[path = "cluster/operate.rs"]
 mod operate;
 #[path = "cluster/reassign.rs"]
@@ -28,12 +32,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// No batch is compressed here.
-const PLAIN: log::Codec = log::Codec {
-    unpack: |batch| Some(batch.body().clone()),
-    pack: |_, plain| Some(plain.to_vec()),
-};
-
 #[derive(Default)]
 struct Inbox(Mutex<BTreeMap<u64, Reply>>);
 
@@ -53,7 +51,7 @@ struct Cluster {
     held: u64,
     /// When leaders go back by themselves.
     balancing: Option<shard::Balancing>,
-    /// When everything on disk is looked at; these jobs wait for the test to do them.
+    /// When everything on disk is looked at; these jobs and rewrites wait for the test to do them.
     checking: Option<shard::Checking>,
     checks: Vec<(NodeId, shard::Job)>,
     /// Snapshots that the network loses.
@@ -120,7 +118,8 @@ impl Cluster {
             compaction: shard::Compaction {
                 check: Duration::from_secs(1),
                 bytes_per_second: u64::MAX,
-                codec: PLAIN,
+                keys_bytes: 1 << 20,
+                codec: compact::PLAIN,
             },
             groups: group::Config::default(),
         }
@@ -157,8 +156,7 @@ impl Cluster {
         loop {
             let mut effects = Effects::default();
             shard.turn(now, &mut effects);
-            let checks = effects.jobs.into_iter();
-            let checks = checks.filter(|job| matches!(job, shard::Job::Check { .. }));
+            let checks = effects.jobs.into_iter().filter(compact::waits);
             self.checks.extend(checks.map(|job| (node, job)));
             for (to, pieces) in effects.frames {
                 self.frames.push_back((node, to, pieces.concat().into()));

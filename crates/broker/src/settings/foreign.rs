@@ -31,7 +31,6 @@ pub fn kept_names() -> impl Iterator<Item = &'static str> {
 
 const DYNAMIC: &[&str] = &[
     "background.threads",
-    "log.cleaner.dedupe.buffer.size",
     "log.cleaner.io.buffer.load.factor",
     "log.cleaner.io.buffer.size",
     "log.cleaner.threads",
@@ -138,7 +137,6 @@ const KEYS: &[&str] = &[
     "inter.broker.protocol.version",
     "kafka.metrics.polling.interval.secs",
     "kafka.metrics.reporters",
-    "log.cleaner.dedupe.buffer.size",
     "log.cleaner.enable",
     "log.cleaner.io.buffer.load.factor",
     "log.cleaner.io.buffer.size",

@@ -267,14 +267,22 @@ const OWN: &[Key] = &[
         Rule::Any,
         "Addresses for Kafka clients, NAME://HOST:PORT; no host: all; port 0: a free one.",
     ),
-    row(
+    dynamic(
         "log.cleaner.backoff.ms",
         Kind::Long,
         Some("15000"),
         Rule::AtLeast(1),
         "How often it is looked which logs are to be compacted.",
     ),
-    row(
+    dynamic(
+        "log.cleaner.dedupe.buffer.size",
+        Kind::Long,
+        Some("134217728"),
+        Rule::AtLeast(MIB),
+        "Bytes of memory in which a compaction notes keys, 32 each; with more keys it goes through \
+         the log several times.",
+    ),
+    dynamic(
         "log.cleaner.io.max.bytes.per.second",
         Kind::Double,
         Some("33554432"),

@@ -6,56 +6,55 @@
 use base::Offset;
 use std::hash::{DefaultHasher, Hasher};
 
-/// A slot without a key.
-const EMPTY: Slot = Slot {
-    hash: (0, 0),
-    last: Offset(-1),
-};
-/// Slots of a map that has just been made.
-const SLOTS_MIN: usize = 256;
-
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    hash: (u64, u64),
-    last: Offset,
-}
+/// A hash in two halves, and the offset after the key's last record: 0 in a slot without a key, so
+/// that fresh memory is as it must be and takes none before it is used.
+type Slot = [u64; 3];
+/// Of four slots, three may be taken.
+const TAKEN_OF_FOUR: usize = 3;
+/// Bytes of a slot.
+const SLOT_BYTES: usize = size_of::<Slot>();
 
 /// The map.
 #[derive(Debug)]
 pub(super) struct Keys {
-    /// A power of two; at most three in four are taken.
     slots: Vec<Slot>,
     taken: usize,
-    most: usize,
 }
 
 impl Keys {
-    /// An empty map for `most` keys or a few more.
-    pub(super) fn new(most: usize) -> Keys {
+    /// An empty map for `records` keys, if they fit into so many bytes, and else for as many as do.
+    pub(super) fn new(records: u64, bytes_max: usize) -> Keys {
+        let records = usize::try_from(records).unwrap_or(usize::MAX);
+        let wanted = records.saturating_add(1).div_ceil(TAKEN_OF_FOUR) * 4;
+        let slots = wanted.min(bytes_max / SLOT_BYTES);
         Keys {
-            slots: Vec::new(),
+            slots: vec![[0; 3]; slots],
             taken: 0,
-            most,
         }
+    }
+
+    /// Keys that there may be.
+    fn most(&self) -> usize {
+        self.slots.len() / 4 * TAKEN_OF_FOUR
     }
 
     /// True if as many more keys may come. The first ones always may: something must be noted, or
     /// a rewrite would never come to an end.
     pub(super) fn have_room_for(&self, more: usize) -> bool {
-        self.taken == 0 || self.taken + more <= self.most
+        self.taken == 0 || self.taken + more <= self.most()
     }
 
     /// A record with this key lies at `offset`, after all that were noted before.
     pub(super) fn note(&mut self, key: &[u8], offset: Offset) {
-        if self.taken * 4 >= self.slots.len() * 3 {
+        if self.taken >= self.most() {
             self.grow();
         }
         let hash = hash(key);
         let slot = self.slot_of(hash);
-        if self.slots[slot].last == EMPTY.last {
+        if is_empty(&self.slots[slot]) {
             self.taken += 1;
         }
-        self.slots[slot] = Slot { hash, last: offset };
+        self.slots[slot] = [hash.0, hash.1, offset.0 as u64 + 1];
     }
 
     /// The last offset of a key that was noted.
@@ -64,27 +63,36 @@ impl Keys {
             return None;
         }
         let slot = self.slots[self.slot_of(hash(key))];
-        (slot.last != EMPTY.last).then_some(slot.last)
+        (!is_empty(&slot)).then(|| Offset(slot[2] as i64 - 1))
     }
 
     /// The slot with this hash, or the empty one where it belongs.
     fn slot_of(&self, hash: (u64, u64)) -> usize {
-        let mask = self.slots.len() - 1;
-        let mut at = hash.0 as usize & mask;
-        while self.slots[at].last != EMPTY.last && self.slots[at].hash != hash {
-            at = (at + 1) & mask;
+        let slots = self.slots.len();
+        // The hash as a share of all slots.
+        let mut at = ((u128::from(hash.0) * slots as u128) >> 64) as usize;
+        loop {
+            let slot = &self.slots[at];
+            if is_empty(slot) || (slot[0], slot[1]) == hash {
+                return at;
+            }
+            at = if at + 1 == slots { 0 } else { at + 1 };
         }
-        at
     }
 
+    /// Only one batch with more keys than there was to be room for needs it.
     fn grow(&mut self) {
-        let slots = (self.slots.len() * 2).max(SLOTS_MIN);
-        let old = std::mem::replace(&mut self.slots, vec![EMPTY; slots]);
-        for slot in old.into_iter().filter(|slot| slot.last != EMPTY.last) {
-            let at = self.slot_of(slot.hash);
+        let slots = (self.slots.len() * 2).max(4);
+        let old = std::mem::replace(&mut self.slots, vec![[0; 3]; slots]);
+        for slot in old.into_iter().filter(|slot| !is_empty(slot)) {
+            let at = self.slot_of((slot[0], slot[1]));
             self.slots[at] = slot;
         }
     }
+}
+
+fn is_empty(slot: &Slot) -> bool {
+    slot[2] == 0
 }
 
 fn hash(key: &[u8]) -> (u64, u64) {
@@ -101,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_last_offset_of_each_key_is_found_again_however_many_there_are() {
-        let mut keys = Keys::new(usize::MAX);
+        let mut keys = Keys::new(20_000, 400_000);
         assert_eq!(keys.last(b""), None);
         for offset in 0..30_000i64 {
             keys.note((offset % 10_007).to_string().as_bytes(), Offset(offset));
@@ -112,14 +120,24 @@ mod tests {
         }
         assert_eq!(keys.last(b"10007"), None);
         assert_eq!(keys.taken, 10_007);
+        assert!(
+            keys.slots.len() * SLOT_BYTES <= 400_000,
+            "of 640,000 wanted"
+        );
     }
 
     #[test]
     fn the_first_keys_always_have_room() {
-        let mut keys = Keys::new(2);
+        let mut keys = Keys::new(2, usize::MAX);
         assert!(keys.have_room_for(100));
         keys.note(b"a", Offset(0));
-        assert!(keys.have_room_for(1));
-        assert!(!keys.have_room_for(2));
+        assert!(keys.have_room_for(2));
+        assert!(!keys.have_room_for(3));
+        let mut none = Keys::new(1_000, 0);
+        assert!(none.have_room_for(100));
+        for key in 0..100u8 {
+            none.note(&[key], Offset(i64::from(key)));
+        }
+        assert!((0..100u8).all(|key| none.last(&[key]) == Some(Offset(i64::from(key)))));
     }
 }

@@ -43,7 +43,7 @@ pub(crate) struct Keyed {
     /// The time of the latest compaction that was asked for.
     asked: i64,
     producers: BTreeMap<ProducerId, Offset>,
-    keys_max: usize,
+    keys_bytes: usize,
 }
 
 fn settings() -> Settings {
@@ -71,7 +71,7 @@ impl Keyed {
             all: Vec::new(),
             asked: 0,
             producers: BTreeMap::new(),
-            keys_max: usize::MAX,
+            keys_bytes: usize::MAX,
         };
         keyed.write(|_, turn| turn.create(ID, settings()));
         keyed
@@ -170,8 +170,11 @@ impl Keyed {
     fn plan(&mut self) -> Option<Rewrite> {
         let producers = self.producers.clone();
         let codec = CODEC;
-        let rewrite = self.log.plan_rewrite(Kept { producers, codec })?;
-        Some(rewrite.with_keys_max(self.keys_max))
+        self.log.plan_rewrite(Kept {
+            producers,
+            codec,
+            keys_bytes: self.keys_bytes,
+        })
     }
 
     /// Runs a rewrite to its end and takes it in; false if there was nothing to do.
@@ -314,7 +317,7 @@ fn of_each_key_the_last_record_stays_whatever_else_happens() {
     for seed in 0..20 {
         let mut keyed = Keyed::new(seed);
         if seed % 3 == 0 {
-            keyed.keys_max = 5;
+            keyed.keys_bytes = 200;
         }
         for _ in 0..12 {
             let batches = keyed.random.between(1, 40);

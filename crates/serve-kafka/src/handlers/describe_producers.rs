@@ -18,7 +18,7 @@ pub(crate) const API: Api = Api {
     serve,
 };
 
-/// A timestamp, epoch or offset that there is none of.
+/// An epoch or offset that there is none of.
 const NONE: i64 = -1;
 
 /// The answer as far as it is known, and the places that are asked for.
@@ -96,7 +96,7 @@ fn state(producer: ProducerStatus) -> ProducerState {
         producer_id: producer.id.0,
         producer_epoch: i32::from(producer.epoch),
         last_sequence: producer.last_sequence,
-        last_timestamp: NONE,
+        last_timestamp: producer.last_timestamp,
         coordinator_epoch: NONE as i32,
         current_txn_start_offset: NONE,
     }

@@ -1,6 +1,6 @@
 //! ListOffsets (key 2), versions 0 to 11.
 //!
-//! 0: a list of offsets, here of one at most. 1: one offset and its timestamp. 2: isolation levels, the throttle time. 3: nothing new. 4:
+//! 0: a list of offsets, where segments begin. 1: one offset and its timestamp. 2: isolation levels, the throttle time. 3: nothing new. 4:
 //! leader epochs. 5: nothing new. 6: flexible. 7: the record with the largest timestamp (-3). 8:
 //! the first offset on this node's disk (-4). 9: the last offset in remote storage (-5). 10: a
 //! time-out. 11: the first offset not yet in remote storage (-6).
@@ -34,7 +34,11 @@ enum Asked {
     Unknown,
 }
 
-fn asked(version: i16, timestamp: i64) -> Asked {
+fn asked(version: i16, partition: &ListOffsetsPartition) -> Asked {
+    if version == 0 {
+        return asked_for_several(partition);
+    }
+    let timestamp = partition.timestamp;
     match timestamp {
         0.. => Asked::Query(OffsetQuery::AtTime(timestamp)),
         -1 => Asked::Query(OffsetQuery::Latest),
@@ -45,6 +49,20 @@ fn asked(version: i16, timestamp: i64) -> Asked {
         -6 if version >= 11 => Asked::Remote,
         _ => Asked::Unknown,
     }
+}
+
+/// Version 0 asks for so many offsets at most, newest first. What is first needs no list, and what is
+/// last only if there is to be more than one.
+fn asked_for_several(partition: &ListOffsetsPartition) -> Asked {
+    let most = usize::try_from(partition.max_num_offsets).unwrap_or(0);
+    let until = match (partition.timestamp, most) {
+        (-1, 1) => return Asked::Query(OffsetQuery::Latest),
+        (-2, 1..) => return Asked::Query(OffsetQuery::Earliest),
+        (-1 | -2, _) => i64::MAX,
+        (time @ 0.., _) => time,
+        _ => return Asked::Unknown,
+    };
+    Asked::Query(OffsetQuery::Segments { until, most })
 }
 
 /// The answer as far as it is known.
@@ -75,7 +93,7 @@ fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<S
                 let epoch = known_epoch(partition.current_leader_epoch);
                 // There is no remote storage, but whether the partition is here is asked all the
                 // same.
-                let (query, remote) = match asked(request.version, partition.timestamp) {
+                let (query, remote) = match asked(request.version, partition) {
                     Asked::Query(query) => (Some(query), false),
                     Asked::Remote => (Some(OffsetQuery::Earliest), true),
                     Asked::Unknown => (None, false),
@@ -142,6 +160,7 @@ impl Waiting {
         let mut cold = ColdRead::new(door.broker.files().clone());
         let places = std::mem::take(&mut self.asked);
         let mut known = vec![None; places.len()];
+        let mut lists = Vec::new();
         for (at, ((place, remote), part)) in places.iter().zip(parts).enumerate() {
             match part {
                 Ok(_) if *remote => {}
@@ -156,12 +175,19 @@ impl Waiting {
                     cold.time(*place, plan);
                     self.epochs.push((*place, leader_epoch));
                 }
+                Ok(OffsetAnswer::Segments(offsets)) => lists.push((*place, offsets)),
                 Err(why) => {
                     known[at] = Some((refusals::partition_code(&why), Offset(-1), -1, -1));
                 }
             }
         }
         self.write(places.into_iter().map(|(place, _)| place).zip(known));
+        for (place, offsets) in lists {
+            let topics = self.response.topics.iter_mut();
+            let mut all = topics.flat_map(|topic| topic.partitions.iter_mut());
+            let answer = all.nth(place).expect("each place is a partition's");
+            answer.old_style_offsets = offsets.into_iter().map(|offset| offset.0).collect();
+        }
         match cold.is_empty() {
             true => self.request.answer(&self.response),
             false => Step::Read(super::Waiting::ListOffsets(self), cold),

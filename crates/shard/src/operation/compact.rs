@@ -18,6 +18,11 @@ use log::{Shape, Step};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+/// Keys of this node that change while it runs, as Kafka names them.
+const CHECK_MS: &str = "log.cleaner.backoff.ms";
+const KEYS_BYTES: &str = "log.cleaner.dedupe.buffer.size";
+const BYTES_PER_SECOND: &str = "log.cleaner.io.max.bytes.per.second";
+
 /// Groups looked at in one turn at most.
 const GROUPS_PER_TURN: usize = 256;
 
@@ -66,8 +71,7 @@ impl Shard {
     /// Begins a round if it is time, goes on with the one under way and with the rewrite.
     pub(crate) fn compact_if_due(&mut self) {
         if self.now.mono >= self.compactions.next_round {
-            let check = self.settings.compaction.check;
-            self.compactions.next_round = self.now.mono.after(check);
+            self.compactions.next_round = self.now.mono.after(self.between_rounds());
             let replicas = self.replicas.values();
             let compacted = replicas.filter(|r| r.policy.compact || r.log.compaction().is_some());
             self.compactions.left = compacted.map(|r| r.id).collect();
@@ -81,6 +85,25 @@ impl Shard {
         }
         self.begin_rewrite();
         self.go_on_rewriting();
+    }
+
+    fn between_rounds(&self) -> Duration {
+        let set = self.changed(CHECK_MS).map(Duration::from_millis);
+        set.unwrap_or(self.settings.compaction.check)
+    }
+
+    /// Configurations changed: the next round may be due earlier.
+    pub(crate) fn reconsider_compaction(&mut self) {
+        let next = self.now.mono.after(self.between_rounds());
+        self.compactions.next_round = self.compactions.next_round.min(next);
+    }
+
+    /// A number that was set for this node, or for all, while it ran.
+    fn changed(&self, key: &str) -> Option<u64> {
+        let image = self.image();
+        let set = image.of_node(self.settings.node, key)?.trim();
+        // A rate may be written with a fraction or an exponent.
+        set.parse::<f64>().ok().map(|number| number as u64)
     }
 
     /// The leader logs what may go, if it pays.
@@ -118,11 +141,14 @@ impl Shard {
     }
 
     fn begin_rewrite(&mut self) {
-        if self.compactions.running.is_some() || self.disk_free < self.settings.disk_reserve_bytes {
+        let idle = self.compactions.running.is_none() && !self.compactions.waiting.is_empty();
+        if !idle || self.disk_free < self.settings.disk_reserve_bytes {
             return;
         }
+        let codec = self.settings.compaction.codec;
+        let keys_bytes = self.changed(KEYS_BYTES);
+        let keys_bytes = keys_bytes.unwrap_or(self.settings.compaction.keys_bytes);
         while let Some(group) = self.compactions.waiting.pop_first() {
-            let codec = self.settings.compaction.codec;
             if self.is_replacing(group) {
                 continue;
             }
@@ -135,7 +161,12 @@ impl Shard {
                 continue;
             }
             let producers = replica.producers.last_batches().collect();
-            if let Some(rewrite) = replica.log.plan_rewrite(Kept { producers, codec }) {
+            let kept = Kept {
+                producers,
+                codec,
+                keys_bytes: usize::try_from(keys_bytes).unwrap_or(usize::MAX),
+            };
+            if let Some(rewrite) = replica.log.plan_rewrite(kept) {
                 let ticket = self.compactions.next_ticket;
                 self.compactions.next_ticket += 1;
                 self.compactions.running = Some(Running {
@@ -177,6 +208,7 @@ impl Shard {
         rewrite: Box<Rewrite>,
         result: Result<Step, RewriteFault>,
     ) {
+        let rate = self.changed(BYTES_PER_SECOND);
         let running = self.compactions.running.as_mut();
         let Some(running) = running.filter(|running| running.ticket == ticket) else {
             return;
@@ -184,8 +216,8 @@ impl Shard {
         let group = running.group;
         match result {
             Ok(Step::More(bytes)) => {
-                let rate = self.settings.compaction.bytes_per_second.max(1);
-                let pause = Duration::from_micros(bytes.saturating_mul(1_000_000) / rate);
+                let rate = rate.unwrap_or(self.settings.compaction.bytes_per_second);
+                let pause = Duration::from_micros(bytes.saturating_mul(1_000_000) / rate.max(1));
                 running.rests = Some((self.now.mono.after(pause), rewrite));
                 return;
             }

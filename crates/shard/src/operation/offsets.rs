@@ -2,7 +2,8 @@
 
 use crate::Shard;
 use crate::api::{EpochPart, OffsetAnswer, OffsetPart, OffsetQuery, ReplicaStatus, Reply, ReplyTo};
-use base::{Configuration, GroupId, Offset, RaftIndex, Refusal};
+use crate::replica::Replica;
+use base::{Configuration, GroupId, Offset, RaftIndex, Refusal, WallMs};
 use log::TimeQuery;
 
 impl Shard {
@@ -68,6 +69,14 @@ impl Shard {
                 plan: replica.log.plan_time(TimeQuery::Max, high),
                 leader_epoch: replica.group.term().epoch(),
             }),
+            OffsetQuery::Segments { .. } if !replica.knows_start() => {
+                Err(Refusal::OffsetNotAvailable)
+            }
+            OffsetQuery::Segments { until, most } => {
+                let begins = segments_until(replica, until, self.now.wall);
+                let newest_first = begins.into_iter().rev().take(most).collect();
+                Ok(OffsetAnswer::Segments(newest_first))
+            }
         }
     }
 
@@ -140,4 +149,22 @@ impl Shard {
     pub fn groups(&self) -> impl Iterator<Item = GroupId> {
         self.replicas.keys().copied()
     }
+}
+
+/// Where segments begin whose records were written by then, oldest first; then the high watermark
+/// unless that lies in the past.
+fn segments_until(replica: &Replica, until: i64, now: WallMs) -> Vec<Offset> {
+    let (start, high) = (replica.log.start_offset(), replica.high.1);
+    let mut begins = Vec::new();
+    let mut begin = start;
+    for segment in replica.log.segments() {
+        if segment.end_offset > start && begin < high {
+            begins.push((begin, segment.max_timestamp));
+            begin = segment.end_offset;
+        }
+    }
+    begins.push((high, now.0));
+    let written = begins.iter().rposition(|(_, time)| *time <= until);
+    begins.truncate(written.map_or(0, |last| last + 1));
+    begins.into_iter().map(|(begin, _)| begin).collect()
 }

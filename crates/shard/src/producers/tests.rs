@@ -106,9 +106,33 @@ fn a_checkpoint_restores_the_committed_layer() {
     p.committed(RaftIndex(49));
     let bytes = p.checkpoint();
     assert_eq!(Producers::restore(&bytes, RaftIndex(49)), Some(p));
-    for cut in 1..bytes.len() {
+    let timestamps = 8 * 7 * limits::PRODUCER_BATCHES_REMEMBERED;
+    for cut in (1..bytes.len()).filter(|cut| *cut != bytes.len() - timestamps) {
         assert_eq!(Producers::restore(&bytes[..cut], RaftIndex(49)), None);
     }
+}
+
+/// What releases before timestamps were kept wrote, and what they read of what is written now: the
+/// same bytes.
+#[test]
+fn a_checkpoint_without_timestamps_stays_readable() {
+    let mut p = Producers::default();
+    let mut batch = header(7, 2, 0, 3, 40);
+    batch.max_timestamp = 1_700_000_000_123;
+    p.appended(RaftIndex(9), &batch);
+    p.committed(RaftIndex(9));
+    let golden: &[u8] = &[
+        1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0,
+        0, 0, 40, 0, 0, 0, 0, 0, 0, 0, 9,
+    ];
+    let bytes = p.checkpoint();
+    assert!(bytes.starts_with(golden), "{bytes:?}");
+    let told = |p: &Producers| p.list().map(|p| p.last_timestamp).collect::<Vec<_>>();
+    let old = Producers::restore(golden, RaftIndex(9)).unwrap();
+    assert_eq!(told(&old), [-1]);
+    assert!(matches!(old.admit(&batch), Ok(Admission::Duplicate { .. })));
+    let new = Producers::restore(&bytes, RaftIndex(9)).unwrap();
+    assert_eq!(told(&new), [1_700_000_000_123]);
 }
 
 #[test]

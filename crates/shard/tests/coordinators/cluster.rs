@@ -62,6 +62,7 @@ fn settings(node: NodeId, voters: &[NodeId]) -> Settings {
         compaction: shard::Compaction {
             check: Duration::from_secs(1),
             bytes_per_second: u64::MAX,
+            keys_bytes: 1 << 20,
             codec: PLAIN,
         },
         groups: group::Config {

@@ -103,6 +103,7 @@ fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Sett
         compaction: shard::Compaction {
             check: std::time::Duration::from_millis(500),
             bytes_per_second: 4 * 1024 * 1024,
+            keys_bytes: 2 * 1024,
             codec: serve_kafka::CODEC,
         },
         groups: group::Config {

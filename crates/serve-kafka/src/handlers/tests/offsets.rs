@@ -75,6 +75,39 @@ fn each_sign_asks_for_its_offset_in_the_versions_that_have_it() {
 }
 
 #[test]
+fn version_0_is_answered_with_as_many_offsets_as_it_asks_for() {
+    let segments = |until, most| OffsetQuery::Segments { until, most };
+    let rows = [
+        (-1, 1, OffsetQuery::Latest),
+        (-1, 3, segments(i64::MAX, 3)),
+        (-1, -1, segments(i64::MAX, 0)),
+        (-2, 5, OffsetQuery::Earliest),
+        (-2, 0, segments(i64::MAX, 0)),
+        (99, 2, segments(99, 2)),
+    ];
+    for (timestamp, most, expected) in rows {
+        let mut asked = request(&[("nope", 0, -1), ("orders", 0, timestamp)]);
+        asked.topics[1].partitions[0].max_num_offsets = most;
+        let (answer, offsets) = match expected {
+            OffsetQuery::Segments { .. } => {
+                let begins = vec![Offset(30), Offset(12)];
+                (Ok(OffsetAnswer::Segments(begins)), vec![30, 12])
+            }
+            _ => (known(12, 4), vec![12]),
+        };
+        let (command, answer) = World::new().call(0, &asked, Reply::Offsets(vec![answer]));
+        let Command::Offsets { parts: sent } = command else {
+            panic!("not a question")
+        };
+        assert_eq!(sent[0].query, expected);
+        let told = parts(&answer);
+        assert_eq!((told[0].error_code, told[1].error_code), (3, 0));
+        assert_eq!(told[1].old_style_offsets, offsets);
+        assert!(told[0].old_style_offsets.is_empty());
+    }
+}
+
+#[test]
 fn signs_that_a_version_lacks_are_refused_and_remote_ones_are_empty() {
     let rows = [
         (6, -3, 35),

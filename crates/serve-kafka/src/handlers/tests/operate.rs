@@ -259,6 +259,7 @@ fn producers_are_told_where_the_replica_is() {
         id: ProducerId(5),
         epoch: 1,
         last_sequence: 77,
+        last_timestamp: 1_700_000_000_123,
     };
     let away = Err(Refusal::NotLeader { leader: None });
     let reply = Reply::Producers(vec![Ok(vec![producer]), away]);
@@ -271,6 +272,7 @@ fn producers_are_told_where_the_replica_is() {
         (told.producer_id, told.producer_epoch, told.last_sequence),
         (5, 1, 77)
     );
+    assert_eq!(told.last_timestamp, 1_700_000_000_123);
 }
 
 #[test]

@@ -1,0 +1,43 @@
+//! When logs are compacted. What a rewrite does is tested where it is done, in `log`.
+
+use super::*;
+
+/// No batch is compressed here.
+pub(crate) const PLAIN: log::Codec = log::Codec {
+    unpack: |batch| Some(batch.body().clone()),
+    pack: |_, plain| Some(plain.to_vec()),
+};
+
+/// Jobs that the test does, or doesn't.
+pub(crate) fn waits(job: &shard::Job) -> bool {
+    matches!(job, shard::Job::Check { .. } | shard::Job::Rewrite { .. })
+}
+
+impl Cluster {
+    /// How many rewrites were begun.
+    fn rewrites(&self) -> usize {
+        let rewrites = |(_, job): &&(NodeId, shard::Job)| matches!(job, shard::Job::Rewrite { .. });
+        self.checks.iter().filter(rewrites).count()
+    }
+}
+
+const COMPACTED: &[(&str, &str)] = &[
+    ("cleanup.policy", "compact"),
+    ("min.cleanable.dirty.ratio", "0"),
+];
+
+#[test]
+fn how_often_it_is_looked_changes_at_once_both_ways() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let every = |c: &mut Cluster, ms: &str| {
+        c.configure(meta::ResourceKind::Node, "", "log.cleaner.backoff.ms", ms);
+    };
+    every(&mut c, "3600000");
+    let (mut c, ..) = five_segments_in(c, COMPACTED);
+    c.run(Duration::from_secs(5));
+    assert_eq!(c.rewrites(), 0);
+    every(&mut c, "1000");
+    c.run(Duration::from_secs(4));
+    assert_eq!(c.rewrites(), 3, "one on each node");
+}
