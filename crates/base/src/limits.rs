@@ -75,6 +75,8 @@ pub const LEADER_WAIT: Duration = Duration::from_millis(150);
 pub const NEW_TOPIC_LEADER_WAIT: Duration = Duration::from_millis(500);
 /// Most parts of produce requests that one group holds meanwhile.
 pub const HELD_APPENDS_MAX: usize = 10_000;
+/// Size of a segment of the controller's own log; of what is applied two segments stay.
+pub const METADATA_SEGMENT_BYTES: u32 = 1024 * 1024;
 /// Nodes that vote in the controller's own group; all others follow it.
 pub const CONTROLLERS_MAX: usize = 5;
 /// Groups that a node, as their leader, brings new replicas into at once.

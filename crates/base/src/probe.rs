@@ -73,6 +73,12 @@ names! {
         AckBeforeInstalled,
         /// A snapshot isn't written to the write-ahead log.
         InstallNotLogged,
+        /// A node that takes a snapshot of group 0 leaves the metadata in it.
+        SnapshotWithoutMetadata,
+        /// A start doesn't read the metadata that the checkpoint keeps.
+        MetadataForgottenAtRestart,
+        /// The metadata that is kept is said to be of a later entry than it is.
+        MetadataKeptAhead,
         /// A snapshot leaves out what is known of idempotent producers.
         SnapshotWithoutProducers,
         /// A snapshot leaves out the offset that comes next.
@@ -245,6 +251,10 @@ names! {
         CompactionWaited,
         /// A new replica began as a learner.
         LearnerAdded,
+        /// What led to the metadata went from group 0's log.
+        MetadataShortened,
+        /// A node took the metadata as a snapshot.
+        MetadataInstalled,
         /// Other nodes were to vote on metadata.
         ControllersChanged,
         /// A group had two electorates.

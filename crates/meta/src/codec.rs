@@ -141,6 +141,10 @@ impl<'a> Reader<'a> {
             .to_owned())
     }
 
+    pub(crate) fn bytes(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+        self.slice(len)
+    }
+
     pub(crate) fn uuid(&mut self) -> Result<Uuid, Malformed> {
         Ok(Uuid(self.slice(16)?.try_into().map_err(|_| Malformed)?))
     }

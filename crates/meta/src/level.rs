@@ -12,6 +12,7 @@
 //! |---|---|
 //! | 1 | everything up to the first release of levels |
 //! | 2 | the level itself; other voters of the controller's group ([`VOTERS_CHANGE`]) |
+//! | 3 | checkpoints keep the metadata, and group 0's log gets shorter ([`METADATA_KEPT`]) |
 
 use crate::records::Record;
 use crate::{Meta, Reply};
@@ -54,11 +55,13 @@ impl Levels {
 /// Those of this binary.
 pub const LEVELS: Levels = Levels {
     min: Level(1),
-    max: Level(2),
+    max: Level(3),
 };
 
 /// From here on the controller's group may get other voters.
 pub const VOTERS_CHANGE: Level = Level(2);
+/// From here on checkpoints keep the metadata, and what led to it goes.
+pub const METADATA_KEPT: Level = Level(3);
 
 impl Meta {
     /// A node says what it can read.
@@ -208,7 +211,8 @@ mod tests {
         raise(&mut meta, 2, false).expect("all know it");
         assert_eq!(meta.image(1).level, Level(2));
 
-        raise(&mut meta, 3, false).expect_err("nobody knows it");
+        let beyond = LEVELS.max.0 + 1;
+        raise(&mut meta, beyond, false).expect_err("nobody knows it");
         raise(&mut meta, 1, false).expect_err("nothing is taken back");
     }
 

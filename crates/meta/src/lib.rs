@@ -27,6 +27,7 @@ mod records;
 mod refusal;
 mod resource;
 mod settings;
+mod snapshot;
 mod wire;
 
 pub use codec::Malformed;
@@ -37,7 +38,7 @@ pub use controllers::{Candidate, controllers};
 pub use grow::MorePartitions;
 pub use home::Home;
 pub use image::{Endpoint, Image, LISTENER, NodeInfo, PartitionInfo, Topic};
-pub use level::{LEVELS, Level, Levels, VOTERS_CHANGE};
+pub use level::{LEVELS, Level, Levels, METADATA_KEPT, VOTERS_CHANGE};
 pub use machine::{Defaults, Meta};
 pub use placement::CORDONED;
 pub use quota::{Amount, Entity, QuotaChange, Quotas, Whom, check_entity};

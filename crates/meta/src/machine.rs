@@ -77,6 +77,15 @@ impl Meta {
         self.next_group
     }
 
+    /// What the cluster's nodes may write.
+    pub fn level(&self) -> crate::Level {
+        self.image.level
+    }
+
+    pub(crate) fn next_producer(&self) -> ProducerId {
+        self.next_producer
+    }
+
     /// What everybody else may see, as of `version` (the Raft index of the last record).
     pub fn image(&self, version: u64) -> Arc<Image> {
         Arc::new(Image {

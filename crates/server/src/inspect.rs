@@ -4,7 +4,7 @@
 
 use crate::args::{Log, Look};
 use crate::cluster::{Identity, IdentityError};
-use base::{Batch, Disk, GroupId, Machine, record};
+use base::{Disk, GroupId, Machine, RaftIndex, record};
 use cli::output::{self, Table};
 use cli::{Output, client::Trouble};
 use log::{Examined, Files, RecoveredGroup, Storage, StorageSettings};
@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 /// Bytes of metadata read at once.
-const READ_BYTES: u32 = 1024 * 1024;
+const READ_BYTES: u64 = 1024 * 1024;
 
 /// Why nothing can be said about a directory.
 #[derive(Debug, thiserror::Error)]
@@ -81,14 +81,10 @@ fn find(look: &Look) -> Result<(Found, Option<DirLock>), LookError> {
     let identity = identity.ok_or_else(|| LookError::Nobody(look.data_dir.clone()))?;
     let (storage, recovered) = Storage::open(disk, StorageSettings::default())?;
     let files = storage.files();
-    let mut meta = Meta::new(meta::Defaults::default());
-    if let Some(group) = recovered
-        .groups
-        .iter()
-        .find(|g| g.log.group() == GroupId::META)
-    {
-        replay(&mut meta, group, &files);
-    }
+    let mut groups = recovered.groups.iter();
+    let group = groups.find(|g| g.log.group() == GroupId::META);
+    let meta = group.map(|group| metadata(group, &files));
+    let meta = meta.unwrap_or_else(|| Meta::new(meta::Defaults::default()));
     let found = Found {
         identity,
         recovered,
@@ -98,33 +94,35 @@ fn find(look: &Look) -> Result<(Found, Option<DirLock>), LookError> {
     Ok((found, lock))
 }
 
-/// Reads the metadata for the names of topics, to the end of its log: how much of it is committed a
-/// stopped node need not know. Where it can't be read, the names are left out; that it can't be is
-/// told elsewhere.
-fn replay(meta: &mut Meta, group: &RecoveredGroup, files: &Files) {
-    let (mut from, upto) = (group.log.start_offset(), group.log.end_offset());
-    while from < upto {
-        let plan = group.log.plan_read(from, upto, READ_BYTES);
-        let Ok(Some(pieces)) = plan.run(files, true) else {
-            return;
+/// The metadata for the names of topics: what the checkpoint keeps of it, then the log to its end, for
+/// how much of that is committed a stopped node need not know. Where it can't be read, the names are
+/// left out; that it can't be is told elsewhere.
+fn metadata(group: &RecoveredGroup, files: &Files) -> Meta {
+    let defaults = meta::Defaults::default;
+    let kept = shard::kept_metadata(group);
+    let kept = kept.and_then(|(bytes, at)| Some((Meta::restore(defaults(), &bytes).ok()?, at)));
+    let (mut meta, mut applied) = kept.unwrap_or((Meta::new(defaults()), RaftIndex(0)));
+    let last = group.log.last_index();
+    while let Ok(batches) = group
+        .log
+        .plan_entries(applied.next(), last, READ_BYTES)
+        .run(files)
+    {
+        let Some((end, _)) = batches.last() else {
+            break;
         };
-        let before = from;
-        for mut piece in pieces {
-            while let Ok(batch) = Batch::split_from(&mut piece) {
-                let mut at = 0;
-                for _ in 0..batch.header().records {
-                    let Ok(record) = record::read(batch.body(), &mut at) else {
-                        break;
-                    };
-                    meta.replay(record.value.unwrap_or_default());
-                }
-                from = batch.header().next_offset();
+        applied = *end;
+        for (_, batch) in &batches {
+            let mut at = 0;
+            for _ in 0..batch.header().records {
+                let Ok(record) = record::read(batch.body(), &mut at) else {
+                    break;
+                };
+                meta.replay(record.value.unwrap_or_default());
             }
         }
-        if from == before {
-            return;
-        }
     }
+    meta
 }
 
 impl Found {

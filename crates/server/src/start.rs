@@ -313,6 +313,7 @@ fn shard_settings(
         seed: os::entropy::bits(),
         info: info.clone(),
         home,
+        metadata_segment_bytes: base::limits::METADATA_SEGMENT_BYTES,
         hot_tail_bytes: settings.hot_tail_bytes,
         disk_reserve_bytes: settings.disk_reserve_bytes,
         defaults: settings.topic_defaults().clone(),

@@ -528,6 +528,8 @@ pub struct Settings {
     pub info: meta::NodeInfo,
     /// Where it is reached by nodes; none for one that says it to nobody.
     pub home: Option<meta::Home>,
+    /// Size of a segment of group 0's log, which is shortened by whole segments.
+    pub metadata_segment_bytes: u32,
     /// Bytes of recent batches kept in memory.
     pub hot_tail_bytes: u64,
     /// Free bytes below which data is refused.

@@ -90,6 +90,38 @@ impl Controller {
         }
     }
 
+    /// The metadata as bytes, and the entry that it is as of.
+    pub(crate) fn snapshot(&self) -> (Bytes, RaftIndex) {
+        (self.meta.snapshot(), self.applied)
+    }
+
+    /// What the cluster's nodes may write, as far as it is replayed here.
+    pub(crate) fn level(&self) -> meta::Level {
+        self.meta.level()
+    }
+
+    /// Everything up to here is in the metadata.
+    pub(crate) fn applied(&self) -> RaftIndex {
+        self.applied
+    }
+
+    /// The metadata is what these bytes say, as of an entry, unless it is newer already. False if
+    /// they can't be read.
+    pub(crate) fn restore(
+        &mut self,
+        defaults: meta::Defaults,
+        bytes: &[u8],
+        at: RaftIndex,
+    ) -> bool {
+        let Ok(meta) = Meta::restore(defaults, bytes) else {
+            return false;
+        };
+        if at > self.applied {
+            (self.meta, self.applied) = (meta, at);
+        }
+        true
+    }
+
     fn waiting(&self) -> usize {
         self.asks.len() + self.asked.len() + self.answers.len()
     }

@@ -23,6 +23,7 @@ mod shard;
 mod stats;
 
 pub use api::*;
+pub use kept::kept_metadata;
 pub use operation::{Balancing, Checking};
 pub use shard::Shard;
 pub use stats::Stats;

@@ -23,6 +23,7 @@ mod reconfigure;
 mod renew;
 mod rest;
 mod retain;
+mod shorten;
 mod snapshot;
 mod stamps;
 mod start;

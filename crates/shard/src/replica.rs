@@ -164,6 +164,8 @@ pub(crate) struct Stored {
     pub(crate) producers: Producers,
     /// None if it is as the group began.
     pub(crate) configuration: Option<(Configuration, RaftIndex)>,
+    /// The metadata, and the entry that it is as of; of group 0, once its log was shortened.
+    pub(crate) metadata: Option<(bytes::Bytes, RaftIndex)>,
     pub(crate) state: HardState,
     pub(crate) tail: Vec<RestoredEntry>,
     pub(crate) suspect: Option<String>,
@@ -178,6 +180,7 @@ impl Stored {
             log,
             producers: Producers::default(),
             configuration: None,
+            metadata: None,
             state: HardState::default(),
             tail: Vec::new(),
             suspect: None,
@@ -197,6 +200,7 @@ impl Stored {
         let Kept {
             mut producers,
             mut configuration,
+            metadata,
         } = restored.unwrap_or_default();
         let mut tail = Vec::new();
         for entry in found.entries {
@@ -224,6 +228,7 @@ impl Stored {
             log: found.log,
             producers,
             configuration,
+            metadata,
             state: found.state,
             tail,
             suspect,

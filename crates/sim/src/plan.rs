@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) open_files: usize,
     pub(crate) direct_batch_bytes: u32,
     pub(crate) segment_bytes: u32,
+    /// Size of a segment of group 0.
+    pub(crate) metadata_segment_bytes: u32,
     /// Bytes a second that are read from files for followers.
     pub(crate) catch_up_bytes_per_second: u64,
     /// Bytes past their retention that are kept for replicas that are away.
@@ -96,6 +98,7 @@ impl Plan {
             open_files: one_of(random, &[4, 8, 64]),
             direct_batch_bytes,
             segment_bytes: one_of(random, &[4_096, 16_384, 65_536, 1 << 20]),
+            metadata_segment_bytes: 0,
             catch_up_bytes_per_second: 0,
             removal_held_bytes: 0,
             checking: checking(&mut Random::new(seed.rotate_left(16))),
@@ -113,6 +116,8 @@ impl Plan {
             faults: Vec::new(),
             last_power_loss: random.percent(40),
         };
+        let shortening = &mut Random::new(seed.rotate_left(48));
+        plan.metadata_segment_bytes = one_of(shortening, &[100, 400, 1_500, 1 << 20]);
         // A partition can't be moved to where what was destroyed isn't made good.
         if nodes >= 3 && random.percent(40) && !moving {
             plan.damaged = Some(random.below(nodes as u64) as usize);
@@ -129,6 +134,9 @@ impl Plan {
             plan.admin.moves.coordinators_percent = one_of(moves, &[0, 20, 50]);
         }
         plan.faults = faults::draw(random, nodes, plan.damaged);
+        if nodes >= 3 && plan.metadata_segment_bytes < 1_000 {
+            faults::add_absence(shortening, nodes, &mut plan.faults);
+        }
         plan.catch_up_bytes_per_second = one_of(random, &[500_000, 5_000_000, 1 << 30]);
         plan.removal_held_bytes = one_of(random, &[0, 0, 0, 20_000, 1 << 30]);
         plan

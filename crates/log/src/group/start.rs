@@ -154,6 +154,16 @@ impl GroupLog {
         }
     }
 
+    /// Gives up what comes up to an entry, by whole segments: nobody here reads it any more, and a
+    /// follower that lacks some of it is told otherwise what it stood for. For a log that no reader
+    /// but its own machine has; it is remembered by the next checkpoint and nothing else.
+    pub fn give_up(&mut self, turn: &mut Turn, upto: RaftIndex) {
+        assert!(upto <= self.committed, "what isn't committed is needed");
+        let before = self.segments().take_while(|s| s.last_index <= upto);
+        let start = before.last().map_or(self.start_offset, |s| s.end_offset);
+        self.move_start(turn, start, upto);
+    }
+
     fn move_start(&mut self, turn: &mut Turn, offset: Offset, floor: RaftIndex) {
         if offset > self.start_offset {
             mark(Mark::StartMoved);

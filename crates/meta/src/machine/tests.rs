@@ -137,7 +137,33 @@ fn operator_command() -> impl Strategy<Value = Command> {
         1 => (vec(quota, 0..3), any::<bool>())
             .prop_map(|(changes, validate_only)| Command::AlterQuotas { changes, validate_only }),
         1 => (1u32..6).prop_map(|node| Command::UnregisterNode { node: NodeId(node) }),
+        2 => (1u32..6, 0u8..3, any::<bool>()).prop_map(introduction),
+        2 => (names(), proptest::option::of(vec((1u32..6).prop_map(NodeId), 1..4)))
+            .prop_map(reassignment),
     ]
+}
+
+fn introduction((node, directory, joins): (u32, u8, bool)) -> Command {
+    let home = crate::Home {
+        address: format!("h:{directory}"),
+        directory: Uuid([directory; 16]),
+        release: "1".to_owned(),
+        generation: u32::from(!joins && directory == 2),
+    };
+    let node = NodeId(node);
+    Command::IntroduceNode { node, home, joins }
+}
+
+fn reassignment((topic, target): (String, Option<Vec<NodeId>>)) -> Command {
+    let change = crate::Reassignment {
+        topic,
+        partition: Partition(0),
+        target,
+    };
+    Command::Reassign {
+        changes: vec![change],
+        keep_factor: false,
+    }
 }
 
 /// What must hold of every state.
@@ -187,6 +213,8 @@ proptest! {
         let mut follower = Meta::new(Defaults::default());
         log.iter().for_each(|record| follower.replay(record));
         prop_assert_eq!(&follower, &leader);
+        let restored = Meta::restore(Defaults::default(), &leader.snapshot());
+        prop_assert_eq!(restored.as_ref(), Ok(&leader), "a snapshot says it all");
     }
 
     #[test]

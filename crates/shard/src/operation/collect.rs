@@ -271,6 +271,7 @@ impl Shard {
     pub(crate) fn close_turn(&mut self) {
         if self.checkpoint_due {
             self.checkpoint_due = false;
+            self.shorten_metadata();
             self.write_checkpoint();
         }
         let opened = std::mem::take(&mut self.opened);
@@ -388,11 +389,11 @@ impl Shard {
     }
 
     fn write_checkpoint(&mut self) {
-        let live: Vec<_> = self
-            .replicas
+        let mut replicas = std::mem::take(&mut self.replicas);
+        let live: Vec<_> = replicas
             .values_mut()
             .map(|r| {
-                let app = r.kept();
+                let app = self.keep(r);
                 let state = HardState {
                     commit: r.high.0,
                     ..r.recorded
@@ -406,5 +407,6 @@ impl Shard {
         });
         let body = log::checkpoint(live.into_iter().chain(stored), &[]);
         self.turn.checkpoint = Some(body);
+        self.replicas = replicas;
     }
 }

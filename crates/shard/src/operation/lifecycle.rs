@@ -11,7 +11,7 @@ use std::sync::Arc;
 impl Shard {
     /// Brings group 0 to life.
     pub(crate) fn open_meta(&mut self) {
-        let segment_bytes = base::limits::SEGMENT_BYTES_DEFAULT;
+        let segment_bytes = self.settings.metadata_segment_bytes;
         let policy = Policy {
             in_sync_min: 1,
             log_append_time: false,
@@ -31,8 +31,13 @@ impl Shard {
             segment_bytes,
             incarnation: home.map_or(0, |home| home.generation),
         };
+        let readable = self.take_kept_metadata();
         let founders = self.settings.voters.clone();
         self.open_group(GroupId::META, &founders, policy, settings, Cause::Lost);
+        if !readable {
+            let why = "the metadata in the checkpoint can't be read";
+            self.suspect(GroupId::META, why);
+        }
         self.apply_metadata();
     }
 

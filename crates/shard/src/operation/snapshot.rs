@@ -7,8 +7,11 @@
 //! of that entry: the message says which, and the follower fetches them (`import.rs`) before its
 //! group hears of the snapshot.
 //!
+//! One of group 0 carries the metadata, as of what its leader has applied; there are no records in front
+//! of its first entry, and no producers.
+//!
 //! The follower takes it with one record of its write-ahead log, and answers once that is
-//! durable. Until then it is what it was. Group 0 is never shortened, so it needs none.
+//! durable. Until then it is what it was.
 
 use crate::Shard;
 use crate::producers::Producers;
@@ -17,12 +20,16 @@ use base::{Bug, GroupId, Mark, Member, NodeId, RaftIndex, limits, mark, planted}
 use bytes::Bytes;
 use consensus::{Install, Message};
 use log::{Origin, Prefix};
+use meta::{Defaults, Meta};
 
 /// The layout of a snapshot's data between nodes.
 const FORMAT: u8 = 1;
 
 /// The same with records in front of the first entry, which are fetched (`import.rs`).
 const FORMAT_WITH_RECORDS: u8 = 2;
+
+/// That of group 0: the metadata in the place of what is known of producers.
+const FORMAT_OF_METADATA: u8 = 3;
 
 /// What a snapshot says of the records in front of the first entry.
 #[derive(Clone, Copy)]
@@ -38,6 +45,8 @@ pub(crate) struct Contents {
     pub(crate) prefix: Option<Records>,
     /// What is known of producers, and the entry that it stands for.
     producers: Bytes,
+    /// The metadata, of group 0.
+    metadata: Option<Bytes>,
     as_of: RaftIndex,
 }
 
@@ -55,14 +64,27 @@ impl Contents {
             origin: replica.log.origin()?,
             prefix: prefix.filter(|_| !planted(Bug::SnapshotWithoutItsPrefix)),
             producers: producers.into(),
+            metadata: None,
             as_of: replica.producers.as_of(),
         })
     }
 
+    /// The same of group 0.
+    fn of_metadata(replica: &Replica, metadata: Bytes, applied: RaftIndex) -> Option<Contents> {
+        Some(Contents {
+            origin: replica.log.origin()?,
+            prefix: None,
+            producers: Bytes::new(),
+            metadata: Some(metadata),
+            as_of: applied,
+        })
+    }
+
     fn encode(&self) -> Bytes {
-        let mut out = vec![match self.prefix {
-            None => FORMAT,
-            Some(_) => FORMAT_WITH_RECORDS,
+        let mut out = vec![match (&self.metadata, &self.prefix) {
+            (Some(_), _) => FORMAT_OF_METADATA,
+            (None, None) => FORMAT,
+            (None, Some(_)) => FORMAT_WITH_RECORDS,
         }];
         out.extend_from_slice(&self.as_of.0.to_be_bytes());
         self.origin.put(&mut out);
@@ -70,7 +92,7 @@ impl Contents {
             records.about.put(&mut out);
             out.extend_from_slice(&records.bytes.to_be_bytes());
         }
-        out.extend_from_slice(&self.producers);
+        out.extend_from_slice(self.metadata.as_ref().unwrap_or(&self.producers));
         out.into()
     }
 
@@ -86,12 +108,19 @@ impl Contents {
                 let bytes = u64::from_be_bytes(*bytes);
                 (Some(Records { about, bytes }), rest)
             }
+            FORMAT_OF_METADATA => (None, rest),
             _ => return None,
+        };
+        let rest = Bytes::copy_from_slice(producers);
+        let (producers, metadata) = match *format {
+            FORMAT_OF_METADATA => (Bytes::new(), Some(rest)),
+            _ => (rest, None),
         };
         let contents = Contents {
             origin,
             prefix,
-            producers: Bytes::copy_from_slice(producers),
+            producers,
+            metadata,
             as_of: RaftIndex(u64::from_be_bytes(*as_of)),
         };
         (contents.as_of >= contents.origin.index).then_some(contents)
@@ -118,7 +147,10 @@ pub(crate) enum SnapshotKind {
 pub(crate) fn kind_of_snapshot(replica: &Replica, message: &Message) -> SnapshotKind {
     let contents = Contents::decode(message.snapshot_data());
     let sound = contents.filter(|contents| {
-        replica.id != GroupId::META
+        let metadata = contents.metadata.as_ref();
+        let readable = |bytes: &Bytes| Meta::restore(Defaults::default(), bytes).is_ok();
+        metadata.is_some() == (replica.id == GroupId::META)
+            && metadata.is_none_or(readable)
             && Some(contents.origin.index) == message.snapshot()
             && contents.producers().is_some()
     });
@@ -138,7 +170,14 @@ impl Shard {
             return true;
         };
         // The group may be a little behind its log, until it has applied what it knows as committed.
-        let contents = Contents::of(replica).filter(|c| c.origin.index == index);
+        let contents = match replica.id == GroupId::META {
+            true => {
+                let (metadata, applied) = self.controller.snapshot();
+                Contents::of_metadata(replica, metadata, applied)
+            }
+            false => Contents::of(replica),
+        };
+        let contents = contents.filter(|c| c.origin.index == index);
         let Some(contents) = contents else {
             replica.group.snapshot_failed(message.to());
             return false;
@@ -184,7 +223,15 @@ impl Shard {
         }
         replica.producers = producers;
         replica.configuration = install.configuration.clone();
-        let app = replica.kept();
+        if let Some(metadata) = &contents.metadata
+            && !planted(Bug::SnapshotWithoutMetadata)
+        {
+            mark(Mark::MetadataInstalled);
+            let defaults = self.settings.defaults.clone();
+            let read = self.controller.restore(defaults, metadata, as_of);
+            assert!(read, "it was read before");
+        }
+        let app = self.keep(replica);
         let imported = contents.prefix.map(|_| {
             mark(Mark::SnapshotWithRecords);
             let imported = replica.imported.take();

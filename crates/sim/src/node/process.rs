@@ -86,6 +86,7 @@ fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Sett
             release: "sim".to_string(),
             generation: 0,
         }),
+        metadata_segment_bytes: plan.metadata_segment_bytes,
         hot_tail_bytes: plan.hot_tail_bytes,
         disk_reserve_bytes: 20_000,
         defaults: meta::Defaults {

@@ -147,6 +147,17 @@ pub(super) fn draw(
     faults
 }
 
+/// One node is away for so long that the others may have given up what it lacks of the metadata.
+pub(super) fn add_absence(random: &mut Random, nodes: usize, faults: &mut Vec<(Micros, Fault)>) {
+    let absence = Fault::Crash {
+        whom: Whom::Node(random.below(nodes as u64) as usize),
+        how: one_of(random, &[Crash::Kill, Crash::Power]),
+        down: random.between(10 * SECOND, 30 * SECOND),
+    };
+    faults.push((random.between(SECOND, CHAOS / 2), absence));
+    faults.sort_by_key(|(at, _)| *at);
+}
+
 fn network(random: &mut Random, nodes: usize) -> Fault {
     let (a, b) = two(random, nodes);
     let time = some_time(random);

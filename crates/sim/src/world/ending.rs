@@ -361,7 +361,7 @@ impl World {
     fn nodes_differ(&self) -> Option<String> {
         let here =
             |place: &usize| self.nodes[*place].process.is_some() && !self.is_given_up(*place);
-        let mut version = None;
+        let mut first = None;
         for place in (0..self.plan.nodes).filter(here) {
             let process = self.nodes[place].process.as_ref().expect("it is here");
             // A node that can't read its metadata any more takes no part in moves.
@@ -376,8 +376,8 @@ impl World {
             if !process.is_settled() {
                 return Some(format!("the storage of node {} is at work", place + 1));
             }
-            let known = process.broker.image().version;
-            if *version.get_or_insert(known) != known {
+            let first: &mut Arc<meta::Image> = first.get_or_insert_with(|| image.clone());
+            if *first != image {
                 return Some(format!("node {} has other metadata", place + 1));
             }
         }
