@@ -1,5 +1,5 @@
 //! `cargo xtask interop frameworks`: applications of frameworks that stand on Kafka's clients, over a node or three: Kafka Streams and
-//! Spring Kafka, Faust, Quix Streams and FastStream; and clients of the years of Kafka 0.8 to 2.0. Each is one file under
+//! Spring Kafka, Faust, Quix Streams and FastStream; clients of the years of Kafka 0.8 to 2.0; and exporters of lag. Each is one file under
 //! `interop/frameworks` that checks for itself what came of it, and ends with an error if something didn't come.
 
 use crate::run::{self, checked, flag, only_flags, root};
@@ -8,13 +8,22 @@ use std::path::Path;
 use std::process::Command;
 
 /// The frameworks, and their programs: Java's in directories of their names, Python's all in one.
-const FRAMEWORKS: [(&str, &str); 6] = [
+const FRAMEWORKS: [(&str, &str); 7] = [
     ("streams", "Streams.java"),
     ("spring", "Spring.java"),
     ("faust", "faust_words.py"),
     ("quix", "quix_counts.py"),
     ("faststream", "faststream_chain.py"),
     ("old", "old_clients.py"),
+    ("exporters", "lag_exporters.py"),
+];
+/// Exporters of lag, by their programs' names, and where Go finds them.
+const EXPORTERS: [(&str, &str); 2] = [
+    (
+        "kafka_exporter",
+        "github.com/danielqsj/kafka_exporter@v1.9.0",
+    ),
+    ("kminion", "github.com/cloudhut/kminion/v2@v2.3.5"),
 ];
 /// Longest time for one program.
 const LIMIT_SECONDS: u32 = 600;
@@ -69,5 +78,21 @@ fn one(name: &str, program: &str, cache: &Path, bootstrap: &str) -> Result<(), S
             command.arg(here.join(program));
         }
     }
-    checked(command.arg(bootstrap)).map_err(|e| format!("{name}: {e}"))
+    command.arg(bootstrap);
+    if name == "exporters" {
+        command.arg(exporters(&cache.join(name))?);
+    }
+    checked(&mut command).map_err(|e| format!("{name}: {e}"))
+}
+
+/// The directory with the exporters, each built unless it is there already.
+fn exporters(programs: &Path) -> Result<&Path, String> {
+    std::fs::create_dir_all(programs).map_err(|e| format!("{}: {e}", programs.display()))?;
+    for (name, module) in EXPORTERS {
+        if !programs.join(name).exists() {
+            let mut go = Command::new("go");
+            checked(go.args(["install", module]).env("GOBIN", programs))?;
+        }
+    }
+    Ok(programs)
 }
