@@ -95,15 +95,20 @@ impl Broker {
         }
         let below = key.synonym.unwrap_or(key.name);
         synonyms.extend(self.changed(image, below));
-        if let Some(value) = self.settings().topic_defaults().topic.get(key.name) {
+        if let Some(value) = self.settings().given(below) {
             synonyms.push(synonym(below, Some(value), ConfigSource::Node));
         }
         let mut entry = with_default(key.name, key.kind, key.doc, synonyms, below, key.default);
-        if coarser(below).is_some() || key.synonym.is_none() {
+        if coarser(below).next().is_some() || key.synonym.is_none() {
             // Kafka's default of these stands under another key, which topics don't show, or
             // nowhere.
             let last = |s: &ConfigSynonym| s.source == ConfigSource::Default;
             entry.synonyms.retain(|synonym| !last(synonym));
+        }
+        let started_with = self.settings().topic_defaults().topic.get(key.name);
+        if entry.source == ConfigSource::Default && started_with.is_some() {
+            // It was given in a coarser unit, which isn't shown here either.
+            entry.value = started_with.cloned();
         }
         entry
     }
@@ -200,18 +205,34 @@ impl Broker {
             if let Some(value) = self.settings().given(key.name) {
                 synonyms.push(synonym(key.name, Some(value), ConfigSource::Node));
             }
-            let (below, default) = match coarser(key.name) {
-                Some((name, value)) if key.default.is_some() => (name, Some(value)),
-                _ => (key.name, key.default),
+            let mut shown = match coarser(key.name).next() {
+                None => {
+                    let (name, default) = (key.name, key.default);
+                    with_default(name, key.kind, key.doc, synonyms, name, default)
+                }
+                // As in Kafka, such a key is unset by default; the coarser one is what counts.
+                Some(_) if synonyms.is_empty() => {
+                    with_default(key.name, key.kind, key.doc, synonyms, key.name, None)
+                }
+                Some(_) => {
+                    let coarser = coarser(key.name).flat_map(|key| self.coarser_values(key));
+                    synonyms.extend(coarser);
+                    entry(key.name, key.kind, key.doc, synonyms)
+                }
             };
-            let mut shown = with_default(key.name, key.kind, key.doc, synonyms, below, default);
-            if shown.source == ConfigSource::Default {
-                shown.value = key.default.map(str::to_owned);
-            }
             shown.read_only = !key.dynamic;
             shown
         };
         let mut all: Vec<ConfigEntry> = settings::keys().iter().map(one).collect();
+        all.extend(settings::coarser_keys().map(|key| {
+            let mut synonyms = self.coarser_values(key);
+            if synonyms.is_empty() {
+                synonyms.push(synonym(key.name, None::<&str>, ConfigSource::Default));
+            }
+            let mut shown = entry(key.name, Kind::Int, COARSER_DOC, synonyms);
+            shown.read_only = true;
+            shown
+        }));
         for (name, kind, doc) in known_names() {
             let synonyms = self.changed(&image, name);
             if settings::key(name).is_none() && !synonyms.is_empty() {
@@ -219,6 +240,15 @@ impl Broker {
             }
         }
         all
+    }
+
+    /// What was given for a key in a coarser unit, then its default.
+    fn coarser_values(&self, key: &'static settings::Coarser) -> Vec<ConfigSynonym> {
+        let given = self.settings().given(key.name);
+        let given = given.map(|value| synonym(key.name, Some(value), ConfigSource::Node));
+        let default = key.default;
+        let default = default.map(|value| synonym(key.name, Some(value), ConfigSource::Default));
+        given.into_iter().chain(default).collect()
     }
 
     /// What was changed of a node's key while nodes ran, the value in force first.
@@ -263,14 +293,12 @@ fn known_names() -> impl Iterator<Item = (&'static str, Kind, &'static str)> {
 /// What is said of a key of Kafka's that means nothing here.
 const KEPT_DOC: &str = "Kept for tools that set it; it means nothing here.";
 
-/// The key in a coarser unit under which Kafka shows the default of a key, and that default.
-fn coarser(name: &str) -> Option<(&'static str, &'static str)> {
-    match name {
-        "log.retention.ms" => Some(("log.retention.hours", "168")),
-        "log.roll.ms" => Some(("log.roll.hours", "168")),
-        "log.roll.jitter.ms" => Some(("log.roll.jitter.hours", "0")),
-        _ => None,
-    }
+/// What is said of keys in coarser units.
+const COARSER_DOC: &str = "What counts unless the key in milliseconds is set.";
+
+/// The keys in coarser units that mean the same, under which Kafka shows the default.
+fn coarser(name: &str) -> impl Iterator<Item = &'static settings::Coarser> {
+    settings::coarser_keys().filter(move |key| key.of == name)
 }
 
 /// An entry whose last value is the default.

@@ -13,6 +13,7 @@ pub use foreign::kept_names;
 pub use keys::{Key, Standing, key, keys, standing};
 pub use listeners::{HostPort, Listener, Peer};
 pub use nearest::nearest;
+pub use parse::{Coarser, coarser_keys};
 pub use reference::reference;
 
 use base::NodeId;
@@ -175,7 +176,7 @@ impl Settings {
         &self.topic_defaults
     }
 
-    /// The value that was given for a key of the table.
+    /// The value that was given for a key of the table, or for one in a coarser unit.
     pub fn given(&self, name: &str) -> Option<&str> {
         self.given.get(name).map(String::as_str)
     }

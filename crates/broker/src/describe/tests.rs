@@ -51,6 +51,33 @@ fn a_topic_shows_its_own_value_over_the_nodes_over_the_default() {
     );
 }
 
+/// As real Kafka showed it, started with `log.retention.hours=2`.
+#[test]
+fn what_is_given_in_a_coarser_unit_is_shown_there_and_counts() {
+    let world = World::new(&[("log.retention.hours", "2")]);
+    let node = world.broker.node_configs();
+    let shown = |name: &str| {
+        let entry = find(&node, name);
+        let synonyms = entry.synonyms.iter();
+        let synonyms = synonyms.map(|s| (s.name, s.value.clone().unwrap(), s.source));
+        (entry.value.clone(), synonyms.collect::<Vec<_>>())
+    };
+    assert_eq!(shown("log.retention.ms"), (None, vec![]));
+    assert_eq!(shown("log.retention.minutes"), (None, vec![]));
+    let hours = |value: &str, source| ("log.retention.hours", value.to_owned(), source);
+    let both = vec![
+        hours("2", ConfigSource::Node),
+        hours("168", ConfigSource::Default),
+    ];
+    assert_eq!(shown("log.retention.hours"), (Some("2".to_owned()), both));
+    let (roll, _) = shown("log.roll.hours");
+    assert_eq!(roll.as_deref(), Some("168"));
+    let topic = world.broker.topic_configs(&BTreeMap::new());
+    let entry = find(&topic, "retention.ms");
+    assert_eq!(entry.value.as_deref(), Some("7200000"));
+    assert!(entry.synonyms.is_empty());
+}
+
 /// What was changed while nodes ran counts over what this node was started with, and what was
 /// changed for this node over what was changed for all.
 #[test]

@@ -12,28 +12,67 @@ use std::time::Duration;
 /// Other names for a key.
 const ALIASES: &[(&str, &str)] = &[("log.dirs", "data.dir"), ("log.dir", "data.dir")];
 
-/// Kafka's keys in coarser units: the key that has the same meaning in milliseconds, which wins
-/// over them, and the factor. Of two, the one listed first wins.
-const COARSER: &[(&str, &str, i64)] = &[
-    ("log.retention.minutes", "log.retention.ms", 60_000),
-    ("log.retention.hours", "log.retention.ms", 3_600_000),
-    ("log.roll.hours", "log.roll.ms", 3_600_000),
-    ("log.roll.jitter.hours", "log.roll.jitter.ms", 3_600_000),
+/// A key of Kafka's in a coarser unit than milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Coarser {
+    /// Its name.
+    pub name: &'static str,
+    /// The key that has the same meaning in milliseconds, which wins over it.
+    pub of: &'static str,
+    /// Milliseconds of one.
+    unit: i64,
+    /// Kafka's default.
+    pub default: Option<&'static str>,
+}
+
+const HOUR: i64 = 3_600_000;
+const WEEK: Option<&str> = Some("168");
+
+/// Of two for one key, the one listed first wins.
+const COARSER: &[Coarser] = &[
+    coarser("log.retention.minutes", "log.retention.ms", 60_000, None),
+    coarser("log.retention.hours", "log.retention.ms", HOUR, WEEK),
+    coarser("log.roll.hours", "log.roll.ms", HOUR, WEEK),
+    coarser(
+        "log.roll.jitter.hours",
+        "log.roll.jitter.ms",
+        HOUR,
+        Some("0"),
+    ),
 ];
+
+const fn coarser(
+    name: &'static str,
+    of: &'static str,
+    unit: i64,
+    default: Option<&'static str>,
+) -> Coarser {
+    Coarser {
+        name,
+        of,
+        unit,
+        default,
+    }
+}
+
+/// All keys in coarser units.
+pub fn coarser_keys() -> impl Iterator<Item = &'static Coarser> {
+    COARSER.iter()
+}
 
 /// Keys that may be given, beside those of the table.
 pub(super) fn other_names() -> impl Iterator<Item = &'static str> {
     ALIASES
         .iter()
         .map(|(name, _)| *name)
-        .chain(COARSER.iter().map(|(name, ..)| *name))
+        .chain(COARSER.iter().map(|key| key.name))
 }
 
 pub(super) fn parse<'a>(
     pairs: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Result<Settings, SettingsError> {
     let mut given = BTreeMap::new();
-    let mut coarser: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut amounts = BTreeMap::new();
     let mut warnings = BTreeMap::new();
     for (name, value) in pairs {
         let canonical = ALIASES
@@ -43,8 +82,8 @@ pub(super) fn parse<'a>(
         if let Some(key) = key(canonical) {
             check(key, name, value)?;
             given.insert(key.name, value.trim().to_owned());
-        } else if COARSER.iter().any(|(other, ..)| *other == name) {
-            coarser.insert(name, number(name, value)?);
+        } else if let Some(key) = COARSER.iter().find(|key| key.name == name) {
+            amounts.insert(key.name, number(name, value)?);
         } else if foreign::is_known(name) {
             let line = format!("{name}: a key of Kafka without a meaning here, ignored");
             warnings.insert(name, line);
@@ -52,21 +91,24 @@ pub(super) fn parse<'a>(
             return Err(unknown(name, value));
         }
     }
-    for (name, target, factor) in COARSER {
-        if let (Some(amount), Some(target)) = (coarser.get(name), key(target)) {
-            let amount = if *amount < 0 {
-                -1
-            } else {
-                amount.saturating_mul(*factor)
+    let mut values = given.clone();
+    for coarser in COARSER {
+        if let (Some(amount), Some(target)) = (amounts.get(coarser.name), key(coarser.of)) {
+            let ms = match *amount {
+                ..0 => -1,
+                amount => amount.saturating_mul(coarser.unit),
             };
-            let value = amount.to_string();
-            if !given.contains_key(target.name) {
-                check(target, name, &value)?;
-                given.insert(target.name, value);
+            let value = ms.to_string();
+            if !values.contains_key(target.name) {
+                check(target, coarser.name, &value)?;
+                values.insert(target.name, value);
             }
+            given.insert(coarser.name, amount.to_string());
         }
     }
-    Values(given).settings(warnings.into_values().collect())
+    let mut settings = Values(values).settings(warnings.into_values().collect())?;
+    settings.given = given;
+    Ok(settings)
 }
 
 fn check(key: &Key, name: &str, value: &str) -> Result<(), SettingsError> {
@@ -221,7 +263,7 @@ impl Values {
             logging: self.logging(),
             warnings,
             topic_defaults: self.topic_defaults()?,
-            given: self.0,
+            given: BTreeMap::new(),
         })
     }
 
