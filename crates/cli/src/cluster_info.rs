@@ -99,12 +99,14 @@ pub(crate) fn describe(
         include_fenced_brokers: silent,
         ..DescribeClusterRequest::default()
     };
-    let known = cluster.call_any(&request, deadline)?;
-    let code = Code(known.error_code);
-    match code.is_ok() {
-        true => Ok(known),
-        false => Err(Trouble::refused("the cluster", code, known.error_message)),
-    }
+    cluster.persist(deadline, |cluster| {
+        let known = cluster.call_any(&request, deadline)?;
+        let code = Code(known.error_code);
+        match code.is_ok() {
+            true => Ok(known),
+            false => Err(Trouble::refused("the cluster", code, known.error_message)),
+        }
+    })
 }
 
 /// How the group stands that keeps the metadata.
@@ -115,14 +117,16 @@ pub(crate) fn quorum(cluster: &mut Cluster, deadline: Deadline) -> Result<Quorum
             partitions: vec![PartitionData::default()],
         }],
     };
-    let answer = cluster.call_any(&request, deadline)?;
-    let code = Code(answer.error_code);
-    let topics = answer.topics.into_iter();
-    let mut partitions = topics.flat_map(|topic| topic.partitions);
-    match partitions.next() {
-        Some(quorum) if code.is_ok() => Ok(quorum),
-        _ => Err(Trouble::refused("the quorum", code, answer.error_message)),
-    }
+    cluster.persist(deadline, |cluster| {
+        let answer = cluster.call_any(&request, deadline)?;
+        let code = Code(answer.error_code);
+        let topics = answer.topics.into_iter();
+        let mut partitions = topics.flat_map(|topic| topic.partitions);
+        match partitions.next() {
+            Some(quorum) if code.is_ok() => Ok(quorum),
+            _ => Err(Trouble::refused("the quorum", code, answer.error_message)),
+        }
+    })
 }
 
 /// What a node speaks, and the features of its cluster.

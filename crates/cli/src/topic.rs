@@ -107,6 +107,7 @@ fn ask_to_create(
     deadline: Deadline,
 ) -> Result<bool, Trouble> {
     let mut pauses = Pauses::until(deadline);
+    let mut may_be_made = false;
     loop {
         let answer = cluster.call_controller(request, deadline)?;
         let result: CreatableTopicResult = answer.topics.into_iter().next().unwrap_or_default();
@@ -117,6 +118,11 @@ fn ask_to_create(
         if code == Code::TOPIC_ALREADY_EXISTS && args.if_not_exists {
             return Ok(false);
         }
+        if code == Code::TOPIC_ALREADY_EXISTS && may_be_made {
+            // What wasn't done in time was done later.
+            return Ok(true);
+        }
+        may_be_made |= code == Code::REQUEST_TIMED_OUT;
         let what = format!("creating topic {}", args.name);
         let trouble = Trouble::refused(what, code, result.error_message);
         if !trouble.is_retriable() || !pauses.wait() {

@@ -134,6 +134,22 @@ impl Cluster {
         }
     }
 
+    /// Asks again and again while the cluster says that it can't answer now: it may be looking for
+    /// whoever leads the metadata.
+    pub fn persist<T>(
+        &mut self,
+        deadline: Deadline,
+        mut ask: impl FnMut(&mut Cluster) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let mut pauses = Pauses::until(deadline);
+        loop {
+            match ask(self) {
+                Err(Trouble::Refused { code, .. }) if code.is_retriable() && pauses.wait() => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
     /// Makes a call to one node, once.
     pub fn call_node<C: Call>(
         &mut self,

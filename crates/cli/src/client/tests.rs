@@ -133,6 +133,26 @@ fn attempts_end_at_the_deadline_with_the_last_obstacle() {
 }
 
 #[test]
+fn a_refusal_that_passes_is_asked_about_again_and_another_one_is_told() {
+    let mut cluster = Cluster::new("127.0.0.1:1").expect("an address");
+    let mut codes = vec![
+        Code(41),
+        Code::REQUEST_TIMED_OUT,
+        Code::TOPIC_ALREADY_EXISTS,
+    ];
+    let outcome: Result<(), Trouble> = cluster.persist(soon(), |_| {
+        let code = codes.remove(0);
+        Err(Trouble::refused("asking", code, None))
+    });
+    let trouble = outcome.expect_err("refused");
+    assert!(
+        trouble.to_string().contains("TOPIC_ALREADY_EXISTS"),
+        "{trouble}"
+    );
+    assert!(codes.is_empty());
+}
+
+#[test]
 fn an_old_node_is_spoken_to_in_its_versions() {
     let spoken = vec![
         (ApiKey::ApiVersions, 2),

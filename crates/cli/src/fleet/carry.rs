@@ -299,15 +299,15 @@ pub fn alter(
             .collect(),
         ..AlterPartitionReassignmentsRequest::default()
     };
-    let answer = cluster.call_controller(&request, deadline)?;
-    let code = Code(answer.error_code);
-    if !code.is_ok() {
-        return Err(Trouble::refused(
-            "moving replicas",
-            code,
-            answer.error_message,
-        ));
-    }
+    // To ask twice for the same replicas is to ask once.
+    let answer = cluster.persist(deadline, |cluster| {
+        let answer = cluster.call_controller(&request, deadline)?;
+        let (code, what) = (Code(answer.error_code), "moving replicas");
+        match code.is_ok() {
+            true => Ok(answer),
+            false => Err(Trouble::refused(what, code, answer.error_message)),
+        }
+    })?;
     for topic in answer.responses {
         for partition in topic.partitions {
             let code = Code(partition.error_code);

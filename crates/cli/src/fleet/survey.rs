@@ -50,11 +50,14 @@ pub fn placed(
         timeout_ms: super::CALL_MS,
         topics: None,
     };
-    let answer = cluster.call_controller(&request, deadline)?;
-    let code = Code(answer.error_code);
-    if !code.is_ok() {
-        return Err(Trouble::refused("what moves", code, answer.error_message));
-    }
+    let answer = cluster.persist(deadline, |cluster| {
+        let answer = cluster.call_controller(&request, deadline)?;
+        let code = Code(answer.error_code);
+        match code.is_ok() {
+            true => Ok(answer),
+            false => Err(Trouble::refused("what moves", code, answer.error_message)),
+        }
+    })?;
     for topic in answer.topics {
         for partition in topic.partitions {
             let name = (topic.name.clone(), partition.partition_index);
