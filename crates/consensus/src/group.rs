@@ -466,7 +466,7 @@ impl Group {
     /// Entries that a request asked for, or none if they couldn't be read: then the follower
     /// stays behind until it is asked for again.
     pub fn fetched(&mut self, request: ColdEntries, entries: Vec<NewEntry>) {
-        self.raw.mut_store().answered(request.from);
+        self.raw.mut_store().answered(&request);
         self.raw.mut_store().set_fetched(entries);
         if self.raw.store().has_fetched() {
             self.raw.on_entries_fetched(request.context);
@@ -475,7 +475,7 @@ impl Group {
 
     /// A request that can't be carried out now: the follower's next answer asks again.
     pub fn decline_cold(&mut self, request: &ColdEntries) {
-        self.raw.mut_store().answered(request.from);
+        self.raw.mut_store().answered(request);
     }
 
     /// Forgets what was fetched; once its messages are made.

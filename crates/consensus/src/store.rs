@@ -2,10 +2,10 @@
 //! entries with their batches. What is older than the window is cold: it must be read from
 //! segments, which takes a job, so the crate is told to ask again.
 
-use crate::configure;
+use crate::configure::{self, member_of};
 use crate::entry::{self, Body, NewEntry};
 use crate::group::RestoredEntry;
-use base::{Batch, Configuration, Offset, RaftIndex, Term, limits};
+use base::{Batch, Configuration, Member, Offset, RaftIndex, Term, limits};
 use raft::eraftpb::{Entry, HardState, Snapshot};
 use raft::{GetEntriesContext, RaftState, StorageError};
 use std::cell::RefCell;
@@ -16,6 +16,8 @@ use std::collections::{BTreeSet, VecDeque};
 pub struct ColdEntries {
     /// The first that is needed.
     pub from: RaftIndex,
+    /// The replica that is to be sent them.
+    pub to: Member,
     pub(crate) context: GetEntriesContext,
 }
 
@@ -51,7 +53,7 @@ pub(crate) struct Store {
     /// Requests that met a cold entry. The trait takes `&self`, hence the cell.
     wanted: RefCell<Vec<ColdEntries>>,
     /// Where reads are under way: the crate asks again for each proposal, one read will do.
-    asked: RefCell<BTreeSet<u64>>,
+    asked: RefCell<BTreeSet<(u64, Member)>>,
 }
 
 impl Store {
@@ -238,8 +240,8 @@ impl Store {
     }
 
     /// A request was answered, or is given up.
-    pub(crate) fn answered(&mut self, from: RaftIndex) {
-        self.asked.get_mut().remove(&from.0);
+    pub(crate) fn answered(&mut self, request: &ColdEntries) {
+        self.asked.get_mut().remove(&(request.from.0, request.to));
     }
 
     pub(crate) fn set_fetched(&mut self, entries: Vec<NewEntry>) {
@@ -343,9 +345,11 @@ impl raft::Storage for Store {
             context.can_async(),
             "entries that are not applied yet stay in the window"
         );
-        if self.asked.borrow_mut().insert(low) {
+        let to = asker(&context).expect("what isn't applied is asked for, and followers ask");
+        if self.asked.borrow_mut().insert((low, to)) {
             let from = RaftIndex(low);
-            self.wanted.borrow_mut().push(ColdEntries { from, context });
+            let wanted = ColdEntries { from, to, context };
+            self.wanted.borrow_mut().push(wanted);
         }
         Err(raft::Error::Store(StorageError::LogTemporarilyUnavailable))
     }
@@ -391,4 +395,13 @@ impl raft::Storage for Store {
         snapshot.data = self.configured.0.to_be_bytes().to_vec().into();
         Ok(snapshot)
     }
+}
+
+/// For which replica the crate asks; none if it asks for itself. The context says it in no other way
+/// than in text.
+fn asker(context: &GetEntriesContext) -> Option<Member> {
+    let text = format!("{context:?}");
+    let (_, rest) = text.split_once(" to: ")?;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok().map(member_of)
 }

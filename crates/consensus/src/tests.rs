@@ -270,6 +270,7 @@ fn entries_that_left_memory_are_asked_for_and_then_sent() {
     for _ in 0..50 {
         settle(&mut groups);
         for wanted in groups[0].take_cold() {
+            assert_eq!(wanted.to, Member::founder(NodeId(3)));
             jobs += 1;
             let from = wanted.from;
             let entries = kept.iter().filter(|(i, _)| *i >= from).take(3);

@@ -23,7 +23,7 @@ pub(crate) enum ColdRequest {
 impl ColdRequest {
     pub(crate) fn group(&self) -> GroupId {
         match self {
-            ColdRequest::Follower(group, _) => *group,
+            ColdRequest::Follower(group, ..) => *group,
             ColdRequest::Metadata => GroupId::META,
         }
     }
@@ -38,7 +38,7 @@ impl Shard {
         };
         for wanted in wanted {
             let from = wanted.from;
-            let spent = self.catch_up_left(group) == 0;
+            let spent = self.catch_up_left(group, wanted.to.node) == 0;
             if spent || self.cold.len() >= JOBS_MAX {
                 if let Some(replica) = self.replicas.get_mut(&group) {
                     replica.group.decline_cold(&wanted);
@@ -111,7 +111,7 @@ impl Shard {
         batches: Vec<(RaftIndex, Batch)>,
     ) {
         let bytes: u64 = batches.iter().map(|(_, batch)| batch.len() as u64).sum();
-        self.spend_catch_up(group, bytes);
+        self.spend_catch_up(group, wanted.to.node, bytes);
         let Some(mut replica) = self.replicas.remove(&group) else {
             return;
         };

@@ -50,7 +50,7 @@ impl Shard {
         if let Some(member) = sent {
             replica.snapshots.insert(member, now);
         }
-        let left = self.catch_up_left(group);
+        let left = self.catch_up_left(group, from);
         if left == 0 || self.lent.len() >= PIECES_MAX {
             return self.answer_prefix(from, group, ask, PrefixPiece::Later);
         }
@@ -82,7 +82,7 @@ impl Shard {
             // Whoever leads next has what can't be read here.
             Err(fault) => return self.on_unreadable(group, &fault),
         };
-        self.spend_catch_up(group, piece.bytes());
+        self.spend_catch_up(group, to, piece.bytes());
         let piece = match piece.bytes() {
             // It hasn't reached its segment yet.
             0 if piece != PrefixPiece::Gone => PrefixPiece::Later,

@@ -8,8 +8,9 @@
 //!   in `follower.replication.throttled.replicas`. Each leader keeps to its share of that: a node can't
 //!   tell by itself how much the others send it.
 //!
-//! Each is filled at every beat, and what was read too much is made up for first. As in Kafka, replicas
-//! that are in sync are never throttled: they are sent what is in memory.
+//! Each is filled at every beat, and what was read too much is made up for first. What binds is asked for
+//! each follower by itself, and as in Kafka the throttles are for those that are not in sync: what others
+//! lack of what left memory they get under the node's own bound alone.
 
 use crate::Shard;
 use base::{GroupId, Mark, NodeId, limits, mark};
@@ -64,9 +65,9 @@ impl Shard {
         self.throttles = Throttles(filled.collect());
     }
 
-    /// What may be read now for the followers of a group; 0: nothing, they have to wait.
-    pub(crate) fn catch_up_left(&mut self, group: GroupId) -> u64 {
-        let bounds = self.bounds(group);
+    /// What may be read now of a group for its replica on a node; 0: nothing, it has to wait.
+    pub(crate) fn catch_up_left(&mut self, group: GroupId, follower: NodeId) -> u64 {
+        let bounds = self.bounds(group, follower);
         let left = bounds.into_iter().map(|bound| self.throttles.left(bound));
         let left = left.min().map_or(0, |left| left.max(0)) as u64;
         if left == 0 {
@@ -77,15 +78,15 @@ impl Shard {
     }
 
     /// So much was read.
-    pub(crate) fn spend_catch_up(&mut self, group: GroupId, bytes: u64) {
+    pub(crate) fn spend_catch_up(&mut self, group: GroupId, follower: NodeId, bytes: u64) {
         self.stats.catch_up_bytes += bytes;
-        for bound in self.bounds(group) {
+        for bound in self.bounds(group, follower) {
             let left = self.throttles.0.entry(bound).or_default();
             *left = left.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
         }
     }
 
-    fn bounds(&self, group: GroupId) -> Vec<Bound> {
+    fn bounds(&self, group: GroupId, follower: NodeId) -> Vec<Bound> {
         let mut bounds = vec![Bound::Node];
         let image = self.image();
         let Some((topic, partition)) = image.groups.get(&group) else {
@@ -96,12 +97,15 @@ impl Shard {
             names(list, partition.0, node)
         };
         let has_rate = |bound: &Bound| self.throttles.0.contains_key(bound);
+        let replica = self.replicas.get(&group);
+        if replica.is_none_or(|replica| !replica.behind.contains(&follower)) {
+            return bounds;
+        }
         if named(LEADER_REPLICAS, self.settings.node) {
             bounds.extend(Some(Bound::Leader).filter(has_rate));
         }
-        let behind = self.replicas.get(&group).map_or(&[][..], |r| &r.behind);
-        for node in behind.iter().filter(|n| named(FOLLOWER_REPLICAS, **n)) {
-            bounds.extend(Some(Bound::Follower(*node)).filter(has_rate));
+        if named(FOLLOWER_REPLICAS, follower) {
+            bounds.extend(Some(Bound::Follower(follower)).filter(has_rate));
         }
         bounds
     }
