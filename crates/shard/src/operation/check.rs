@@ -59,6 +59,8 @@ struct Running {
     /// Everything before this was looked at.
     next: Offset,
     waits: Waits,
+    /// All that it has to have of what its leader has is the same there, so far.
+    same: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,11 +127,11 @@ impl Shard {
             self.checks.left = self.replicas.keys().copied().collect();
             self.stats.check_rounds += 1;
         }
-        if let Some(Running { waits, .. }) = &mut self.checks.running
+        if let Some(Running { waits, same, .. }) = &mut self.checks.running
             && let Waits::Asked(_, at) = *waits
             && now.since(at) >= PATIENCE
         {
-            *waits = Waits::No;
+            (*waits, *same) = (Waits::No, false);
         }
         self.check_on();
         let differing = &mut self.checks.differing;
@@ -197,6 +199,7 @@ impl Shard {
             member: replica.group.me(),
             next: Offset(0),
             waits: Waits::No,
+            same: true,
         });
         true
     }
@@ -246,22 +249,29 @@ impl Shard {
         self.check_on();
     }
 
+    /// It was looked at from one end to the other. Where all is the same as on its leader, a difference
+    /// that was found before is gone.
     fn end_check(&mut self) {
-        if self.checks.running.take().is_some() {
+        if let Some(running) = self.checks.running.take() {
             self.stats.checks += 1;
+            if running.same {
+                self.checks.differing.remove(&running.group);
+            }
         }
     }
 
     /// Asks the leader whether it has the same, where both have the entries.
     fn compare(&mut self, group: GroupId, piece: &Piece) {
         let replica = &self.replicas[&group];
-        let Some((leader, term)) = replica.leader() else {
-            return;
-        };
-        if piece.from < replica.front() {
+        if piece.from < replica.front() || replica.group.is_leader() {
             return;
         }
-        let Some(peer) = self.peers.get_mut(&leader).filter(|peer| !peer.lost) else {
+        let leader = replica.leader();
+        let peer = leader.and_then(|(leader, _)| self.peers.get_mut(&leader));
+        let (Some((_, term)), Some(peer)) = (leader, peer.filter(|peer| !peer.lost)) else {
+            if let Some(running) = &mut self.checks.running {
+                running.same = false;
+            }
             return;
         };
         let ask = SumAsk {
@@ -340,6 +350,7 @@ impl Shard {
             return;
         }
         running.waits = Waits::No;
+        running.same &= verdict == Verdict::Same;
         match verdict {
             Verdict::Same => {
                 mark(Mark::PieceCompared);
