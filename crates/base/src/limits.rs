@@ -79,6 +79,13 @@ pub const HELD_APPENDS_MAX: usize = 10_000;
 pub const METADATA_SEGMENT_BYTES: u32 = 1024 * 1024;
 /// Nodes that vote in the controller's own group; all others follow it.
 pub const CONTROLLERS_MAX: usize = 5;
+/// Successors that a damaged replica of a node gets within [`RENEWALS_WITHIN`]: a device that damages
+/// what it is given isn't given the same again and again.
+pub const RENEWALS_MAX: usize = 5;
+/// The time in which those are counted.
+pub const RENEWALS_WITHIN: Duration = Duration::from_secs(3600);
+/// Leaders of replicas that stand aside on a node that it tells so with one beat.
+pub const ASIDE_TOLD_AT_ONCE: usize = 1_000;
 /// Groups that a node, as their leader, brings new replicas into at once.
 pub const MOVES_AT_ONCE: usize = 8;
 /// A new replica has caught up if, this long ago at most, it had all that was there a heartbeat before.

@@ -277,6 +277,8 @@ names! {
         ReplicaRenewed,
         /// Damage was found by the slow look at everything.
         DamageFound,
+        /// A leader was told by a follower that it stands aside.
+        StoodAside,
         /// A follower's piece was the same on its leader.
         PieceCompared,
     }

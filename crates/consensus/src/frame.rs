@@ -97,6 +97,9 @@ pub enum Item {
     AskSum(GroupId, SumAsk),
     /// The leader's answer.
     Sum(GroupId, SumAsk, Verdict),
+    /// "My replica of this group, which has this incarnation, stands aside: it neither takes entries
+    /// nor votes." Said to the group's leader, which wouldn't see it as long as nothing happens.
+    Aside(GroupId, u32),
 }
 
 /// What a node has heard of another one: its start, the version of its led set, its heartbeats.
@@ -134,6 +137,9 @@ const ITEM_ASK_PREFIX: u8 = 6;
 const ITEM_PREFIX: u8 = 7;
 const ITEM_ASK_SUM: u8 = 50;
 const ITEM_SUM: u8 = 51;
+const ITEM_ASIDE: u8 = 52;
+/// What a kind of item that isn't known comes to.
+const UNKNOWN_ITEM: FrameError = FrameError::Malformed("item kind");
 /// Bytes of one change of a led set.
 const CHANGE_BYTES: usize = 13;
 /// The least bytes of who is behind in one of them.
@@ -153,10 +159,15 @@ impl Item {
         }
     }
 
-    /// True for kinds that earlier releases don't know. A frame with a kind that it doesn't know is
-    /// dropped by a node, so these stand behind everything where such nodes stop reading.
-    fn is_late(&self) -> bool {
-        matches!(self, Item::AskSum(..) | Item::Sum(..))
+    /// In which of a frame's lists it stands: one for each release that added kinds. A frame with a
+    /// kind that it doesn't know in the lists that it reads is dropped by a node of an earlier release,
+    /// so what is newer stands behind all that, where such a node stops reading.
+    fn list(&self) -> usize {
+        match self {
+            Item::AskSum(..) | Item::Sum(..) => 1,
+            Item::Aside(..) => 2,
+            _ => 0,
+        }
     }
 }
 
@@ -187,22 +198,23 @@ impl Frame {
                 out.u32(term.0);
             }
         }
-        let (late, items): (Vec<&Item>, Vec<&Item>) =
-            self.items.iter().partition(|item| item.is_late());
-        out.u32(items.len() as u32);
-        for item in items {
-            encode_item(item, wide, &mut out);
-        }
+        self.encode_list(0, wide, &mut out);
         if let Some(led) = &self.led {
             encode_behind(led, &mut out);
         }
-        if !late.is_empty() {
-            out.u32(late.len() as u32);
-            for item in late {
-                encode_item(item, wide, &mut out);
-            }
+        let last = self.items.iter().map(Item::list).max();
+        for list in 1..=last.unwrap_or(0) {
+            self.encode_list(list, wide, &mut out);
         }
         out.finish()
+    }
+
+    fn encode_list(&self, list: usize, wide: bool, out: &mut Writer) {
+        let items = || self.items.iter().filter(|item| item.list() == list);
+        out.u32(items().count() as u32);
+        for item in items() {
+            encode_item(item, wide, out);
+        }
     }
 
     /// Reads it.
@@ -232,9 +244,13 @@ impl Frame {
         if let Some(led) = &mut led {
             decode_behind(led, &mut r)?;
         }
-        if !r.is_empty() {
+        'lists: while !r.is_empty() {
             for _ in 0..r.count(ITEM_BYTES_MIN)? {
-                items.push(decode_item(&mut r, wide)?);
+                match decode_item(&mut r, wide) {
+                    // Of a later release, as is all that stands behind it.
+                    Err(UNKNOWN_ITEM) => break 'lists,
+                    item => items.push(item?),
+                }
             }
         }
         Ok(Frame {
@@ -301,6 +317,11 @@ fn encode_item(item: &Item, wide: bool, out: &mut Writer) {
             out.u64(group.0);
             ask.encode(out);
             verdict.encode(out);
+        }
+        Item::Aside(group, incarnation) => {
+            out.u8(ITEM_ASIDE);
+            out.u64(group.0);
+            out.u32(*incarnation);
         }
     }
 }
@@ -393,7 +414,8 @@ fn decode_item(r: &mut Reader, wide: bool) -> Result<Item, FrameError> {
             let group = GroupId(r.u64()?);
             Item::Sum(group, SumAsk::decode(r)?, Verdict::decode(r)?)
         }
-        _ => return Err(FrameError::Malformed("item kind")),
+        ITEM_ASIDE => Item::Aside(GroupId(r.u64()?), r.u32()?),
+        _ => return Err(UNKNOWN_ITEM),
     })
 }
 

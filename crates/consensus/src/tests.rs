@@ -1,5 +1,5 @@
 use crate::frame::{Frame, FrameError, Item, Led, LedDelta, Seen};
-use crate::{Body, Contradiction, Group, Message, Restored, RestoredEntry, Role};
+use crate::{Body, Contradiction, Group, Message, Restored, RestoredEntry, Role, SumAsk, Verdict};
 use base::record::Builder;
 use base::{Batch, Configuration, GroupId, Member, NodeId, Offset, RaftIndex, Random, Term};
 use bytes::Bytes;
@@ -326,6 +326,15 @@ fn sample_frame(random: &mut Random) -> Frame {
         index: RaftIndex(9),
         reply,
     });
+    let ask = SumAsk {
+        term: Term(3),
+        from: Offset(4),
+        upto: Offset(9),
+        crc: 77,
+    };
+    items.push(Item::AskSum(GroupId(4), ask));
+    items.push(Item::Sum(GroupId(5), ask, Verdict::Same));
+    items.push(Item::Aside(GroupId(6), 2));
     let changes = vec![
         (GroupId(1), Led::Gone),
         (
@@ -368,6 +377,29 @@ fn a_frame_reads_back() {
     let frame = sample_frame(&mut Random::new(1));
     let bytes = Bytes::from(frame.encode().concat());
     assert_eq!(Frame::decode(bytes), Ok(frame));
+}
+
+/// What is new stands behind all that an earlier release reads; so does what a later one adds.
+#[test]
+fn a_frame_of_a_later_release_is_read_as_far_as_it_is_known() {
+    let meta = |frame: &Frame| {
+        let bytes = frame.encode().concat();
+        let length = u32::from_be_bytes(bytes[4..8].try_into().unwrap()) as usize;
+        bytes[8..8 + length].to_vec()
+    };
+    let new = sample_frame(&mut Random::new(1));
+    let mut old = new.clone();
+    old.items.retain(|item| !matches!(item, Item::Aside(..)));
+    assert!(meta(&new).starts_with(&meta(&old)));
+
+    let bytes = new.encode().concat();
+    let mut later = meta(&new);
+    let bodies = &bytes[8 + later.len()..];
+    later.extend([0, 0, 0, 1, 200, 0, 0, 0, 0, 0, 0, 0, 1]);
+    let sum = base::checksum::crc32c(&later).to_be_bytes();
+    let length = (later.len() as u32).to_be_bytes();
+    let later = [&sum[..], &length, &later, bodies].concat();
+    assert_eq!(Frame::decode(later.into()), Ok(new));
 }
 
 #[test]

@@ -54,6 +54,16 @@ pub(crate) struct Placed {
 }
 
 impl PartitionInfo {
+    /// True if one of its replicas may give its place to a successor now. While replicas come and go
+    /// only one that comes may: without it nothing arrives.
+    fn may_renew(&self, member: Member) -> bool {
+        let Some(moves) = self.moves.as_ref().filter(|moves| moves.under_way) else {
+            return true;
+        };
+        let last = member.incarnation.saturating_add(1) == moves.next_incarnation;
+        last || moves.adding.contains(&member.node)
+    }
+
     /// The replicas that its group began with.
     pub fn founders(&self) -> &[NodeId] {
         match &self.moves {
@@ -231,7 +241,8 @@ impl Meta {
         }
     }
 
-    /// Damaged replicas that their groups are to have get successors on their nodes.
+    /// Damaged replicas that their groups are to have get successors on their nodes: of one group one
+    /// after the other. Whoever asks knows of the others what their leader said a moment ago.
     pub(crate) fn renew(&self, members: &[(GroupId, Member)]) -> Decision<Reply> {
         let mut placed = Changes::new(self);
         for (group, member) in members {
@@ -239,7 +250,7 @@ impl Meta {
                 continue;
             };
             let info = &topic.partitions[partition.0 as usize];
-            if info.target().contains(member) {
+            if info.target().contains(member) && info.may_renew(*member) {
                 placed.of(topic, *partition).renew(member.node);
             }
         }

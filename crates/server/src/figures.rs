@@ -253,6 +253,11 @@ fn checks(stats: &shard::Stats, families: &mut Vec<Family>) {
             "Replicas on this node that differ from their leaders although both are whole.",
             stats.replicas_differing,
         ),
+        Family::gauge(
+            "flotilla_renewals_held_back",
+            "Damaged replicas on this node that get no successor for now, because several before them were damaged within an hour.",
+            stats.renewals_held_back,
+        ),
         Family::counter(
             "flotilla_renewed_replicas_total",
             "Damaged replicas on this node that gave their place to new ones.",

@@ -43,5 +43,6 @@ pub(crate) use lend::Lent;
 pub(crate) use peers::Peer;
 pub(crate) use prefer::Preference;
 pub(crate) use read::Park;
+pub(crate) use renew::Damage;
 pub(crate) use retain::Round;
 pub(crate) use throttle::Throttles;

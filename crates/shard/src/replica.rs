@@ -8,7 +8,7 @@ use crate::producers::Producers;
 use base::{Bug, Configuration, GroupId, Member, Mono, NodeId, Offset, RaftIndex, Term, planted};
 use consensus::{Group, Restored, RestoredEntry};
 use log::{GroupLog, HardState, Imported};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// An append that waits for enough copies.
 #[derive(Debug)]
@@ -125,6 +125,8 @@ pub(crate) struct Replica {
     pub(crate) caught_up: BTreeMap<Member, Mono>,
     /// Nodes whose copy is not in sync, as of the last beat, for leaders.
     pub(crate) behind: Vec<NodeId>,
+    /// Replicas that said that they stand aside, for leaders.
+    pub(crate) aside: BTreeSet<Member>,
     /// The end of the log at the last beat, against which catching up is measured.
     pub(crate) end_at_beat: RaftIndex,
     /// An entry that was proposed when a configuration held: that one's entry, and this one. Once it
@@ -313,6 +315,7 @@ impl Replica {
             campaigns: 0,
             caught_up: BTreeMap::new(),
             behind: Vec::new(),
+            aside: BTreeSet::new(),
             end_at_beat: RaftIndex(0),
             sealed: None,
             waits_leader: VecDeque::new(),
@@ -366,12 +369,11 @@ impl Replica {
         std::iter::once(&voters[..]).chain(before)
     }
 
-    /// True if a replica had, at most `lag` ago, all that was there shortly before.
+    /// True if a replica had, at most `lag` ago, all that was there shortly before, and goes on.
     pub(crate) fn is_in_sync(&self, member: Member, now: Mono, lag: std::time::Duration) -> bool {
         let caught_up = self.caught_up.get(&member);
-        member == self.group.me()
-            || self.rest == Rest::Quiet
-            || caught_up.is_some_and(|at| now.since(*at) <= lag)
+        let has_all = self.rest == Rest::Quiet || caught_up.is_some_and(|at| now.since(*at) <= lag);
+        member == self.group.me() || (has_all && !self.aside.contains(&member))
     }
 
     /// Nodes whose copy is in sync, this leader among them; learners too.

@@ -9,8 +9,8 @@ use crate::controller::Controller;
 use crate::coordinator::Coordinators;
 use crate::led::LedSet;
 use crate::operation::{
-    Balance, Checks, ColdRequest, Compactions, Imports, InFlight, Lent, Park, Peer, Preference,
-    Round, Throttles,
+    Balance, Checks, ColdRequest, Compactions, Damage, Imports, InFlight, Lent, Park, Peer,
+    Preference, Round, Throttles,
 };
 use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
@@ -84,10 +84,10 @@ pub struct Shard {
     pub(crate) preferences: Vec<Preference>,
     /// The slow look at everything on disk.
     pub(crate) checks: Checks,
-    /// Groups whose replicas here are damaged.
-    pub(crate) damaged: BTreeSet<GroupId>,
-    /// When the controller is asked again for others in their place.
-    pub(crate) next_renewal: Mono,
+    /// Groups whose replicas here stand aside.
+    pub(crate) suspects: BTreeSet<GroupId>,
+    /// Those of them that are damaged and wait for others in their place.
+    pub(crate) damage: Damage,
     /// Leaders that go back by themselves.
     pub(crate) balance: Balance,
     pub(crate) cold: BTreeMap<u64, ColdRequest>,
@@ -156,8 +156,8 @@ impl Shard {
             leaving: false,
             preferences: Vec::new(),
             checks: Checks::default(),
-            damaged: BTreeSet::new(),
-            next_renewal: now.mono,
+            suspects: BTreeSet::new(),
+            damage: Damage::default(),
             balance: Balance::default(),
             cold: BTreeMap::new(),
             lent: BTreeMap::new(),

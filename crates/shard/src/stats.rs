@@ -51,6 +51,8 @@ pub struct Stats {
     pub replicas_differing: u64,
     /// Replicas whose data is damaged and that wait for others in their place.
     pub replicas_damaged: u64,
+    /// Those of them that get none for now, because the ones before them were damaged too.
+    pub renewals_held_back: u64,
     /// Damaged replicas that gave their place to new ones.
     pub replicas_renewed: u64,
     /// Rewrites of logs that were compacted.
@@ -97,7 +99,7 @@ impl Shard {
             led,
             to_hand_over,
             leaderless,
-            replicas_damaged: self.damaged.len() as u64,
+            replicas_damaged: self.damage.len() as u64,
             hot_bytes: self.hot_bytes,
             uncommitted_bytes: self.uncommitted_bytes,
             appends_waiting: self.calls.len() as u64,

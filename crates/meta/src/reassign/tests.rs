@@ -212,10 +212,16 @@ fn a_damaged_replica_gets_a_successor_on_its_node_and_clients_see_nothing_of_it(
     assert_eq!(shown(&meta), (nodes(&[1, 2, 3]), vec![], vec![]));
     assert!(info(&meta).is_moving());
 
-    // Asked again it is another's name, and nobody is renewed who isn't to stay.
+    // Asked again it is another's name, and nobody is renewed who isn't to stay, or as long as another
+    // one comes. But the one that comes may be damaged too.
     renew(&mut meta, damaged);
     renew(&mut meta, Member::founder(NodeId(4)));
+    renew(&mut meta, Member::founder(NodeId(3)));
     assert_eq!(info(&meta).member_on(NodeId(2)), Some(successor));
+    let three = Member::founder(NodeId(3));
+    assert_eq!(info(&meta).member_on(NodeId(3)), Some(three));
+    renew(&mut meta, successor);
+    let successor = info(&meta).member_on(NodeId(2)).unwrap();
     let target = info(&meta).target();
     arrive(&mut meta, target);
     assert!(!info(&meta).is_moving());
@@ -228,4 +234,18 @@ fn a_damaged_replica_gets_a_successor_on_its_node_and_clients_see_nothing_of_it(
     let target = info(&meta).target();
     arrive(&mut meta, target);
     assert!(info(&meta).is_over(successor));
+
+    // While replicas come and go, of those that are there none; of those that come any.
+    aim(&mut meta, Some(&[5, 2, 3])).unwrap();
+    let before: Vec<_> = info(&meta).target();
+    for member in &before {
+        renew(&mut meta, *member);
+    }
+    let renewed = |(was, is): &(Member, Member)| was != is;
+    let after = info(&meta).target();
+    let pairs: Vec<_> = before.into_iter().zip(after).filter(renewed).collect();
+    assert_eq!(
+        pairs.iter().map(|(was, _)| was.node).collect::<Vec<_>>(),
+        nodes(&[5, 2])
+    );
 }

@@ -169,6 +169,7 @@ impl Shard {
         replica.sealed = None;
         replica.rest = crate::replica::Rest::Active(0);
         replica.behind.clear();
+        replica.aside.clear();
         self.say_led(group);
         self.stats.elections_won += 1;
         self.controller.led_changed |= group == GroupId::META;

@@ -58,11 +58,12 @@ impl Shard {
             }
         };
         if let Some(why) = &stored.suspect {
+            self.suspects.insert(group);
             let note = format!("group {group} does not vote until it is repaired: {why}");
             self.note(note);
         }
         if stored.damaged {
-            self.damaged.insert(group);
+            self.damage.insert(group);
         }
         let node = self.settings.node;
         let mut replica = Replica::new(node, founders, policy, stored, self.now.mono);
@@ -177,6 +178,7 @@ impl Shard {
     fn retire(&mut self, group: GroupId, refusal: &Refusal) {
         let stored = self.stored.remove(&group).is_some();
         self.retire_coordinator(group);
+        self.suspects.remove(&group);
         self.forget_damage(group);
         self.forget_check(group);
         let Some(mut replica) = self.replicas.remove(&group) else {
@@ -219,15 +221,16 @@ impl Shard {
         }
     }
 
-    /// The node among those of `heirs` that is heard and has most of the log; of several the first.
+    /// The node among those of `heirs` that is heard, goes along and has most of the log; of several
+    /// the first.
     pub(crate) fn best_heir(&self, replica: &Replica, heirs: &[Member]) -> Option<NodeId> {
         let progress = replica.group.progress();
         let has = |member: &&Member| {
             let found = progress.iter().find(|p| p.member == **member);
             found.map_or(RaftIndex(0), |p| p.matched)
         };
-        let heard = |m: &&Member| self.hears(m.node);
-        let heirs = heirs.iter().rev().filter(heard);
+        let takes = |m: &&Member| self.hears(m.node) && !replica.aside.contains(m);
+        let heirs = heirs.iter().rev().filter(takes);
         heirs.max_by_key(has).map(|member| member.node)
     }
 

@@ -84,13 +84,13 @@ impl Shard {
         }
     }
 
-    /// A node that the image doesn't name may be newer than it: without it this one may have nobody
-    /// to learn from.
     /// True if another node is heard.
     pub(crate) fn hears(&self, node: NodeId) -> bool {
         self.peers.get(&node).is_some_and(|peer| !peer.lost)
     }
 
+    /// A node that the image doesn't name may be newer than it: without it this one may have nobody
+    /// to learn from.
     pub(crate) fn on_peer_up(&mut self, node: NodeId) {
         if !self.image().has_left(node) {
             self.greet(node);
@@ -182,6 +182,7 @@ impl Shard {
                 Item::Prefix(group, ask, piece) => self.on_prefix(from, group, ask, piece),
                 Item::AskSum(group, ask) => self.on_sum_asked(from, group, ask),
                 Item::Sum(group, ask, verdict) => self.on_sum(from, group, ask, verdict),
+                Item::Aside(group, incarnation) => self.on_aside(from, group, incarnation),
             }
         }
     }
@@ -206,6 +207,10 @@ impl Shard {
             peer.told = 0;
             peer.outbox.clear();
             self.rouse_all();
+            // Its next process may find that all is well.
+            for replica in self.replicas.values_mut() {
+                replica.aside.retain(|member| member.node != from);
+            }
             if restarted {
                 self.on_leader_node_lost(from);
                 self.controller.forget_asked(from);
@@ -319,6 +324,7 @@ impl Shard {
         self.confirm_again();
         self.reconfigure();
         self.balance_leaders();
+        self.tell_leaders();
         self.renew_damaged();
         self.check_replicas();
         self.apply_metadata();
@@ -338,16 +344,18 @@ impl Shard {
         self.led.set(group, led);
     }
 
-    /// Who isn't in sync: whose node is silent, and who lacks what was there at the last beat, for
-    /// long, or since its node was silent.
-    fn review_behind(&mut self, group: GroupId) {
+    /// Who isn't in sync: whose node is silent, who stands aside, and who lacks what was there at the
+    /// last beat, for long, or since its node was silent.
+    pub(crate) fn review_behind(&mut self, group: GroupId) {
         let (now, lag) = (self.now.mono, self.settings.replica_lag_max);
         let replica = &self.replicas[&group];
         let has_all = |m: Member| replica.caught_up.get(&m) == Some(&now);
         let is_behind = |m: &Member| {
             let silent = self.peers.get(&m.node).is_some_and(|p| p.lost);
             let late = replica.behind.contains(&m.node) || !replica.is_in_sync(*m, now, lag);
-            silent || (late && *m != replica.group.me() && !has_all(*m))
+            silent
+                || replica.aside.contains(m)
+                || (late && *m != replica.group.me() && !has_all(*m))
         };
         let members = replica.group.configuration().members();
         let behind: Vec<NodeId> = members.filter(is_behind).map(|m| m.node).collect();
@@ -364,6 +372,9 @@ impl Shard {
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
+        let there = replica.group.configuration();
+        let gone = |member: &Member| !there.members().any(|m| m == *member);
+        replica.aside.retain(|member| !gone(member));
         let last = replica.group.last_index();
         let progress = replica.group.progress();
         for peer in &progress {
@@ -380,6 +391,7 @@ impl Shard {
         let whole = committed == last
             && replica.group.may_propose()
             && replica.group.committed_in_term()
+            && replica.aside.is_empty()
             && progress.iter().all(|p| {
                 p.matched == last && (p.committed == last || p.member == replica.group.me())
             });

@@ -1,10 +1,13 @@
 //! When a leader's message shows that acknowledged data is gone. A replica that has lost some
 //! neither votes nor takes entries nor acknowledges any from then on: others have what it lost.
 //! Damage that a start or a read finds is in `log`'s recovery and in `catch_up`.
+//!
+//! Whoever stands aside tells the leader of its group: as long as nothing is written there nobody else
+//! asks it for anything, and it would be taken for one that has everything.
 
 use crate::Shard;
-use base::{GroupId, NodeId};
-use consensus::Contradiction;
+use base::{GroupId, Mark, Member, NodeId, limits, mark};
+use consensus::{Contradiction, Item};
 
 impl Shard {
     pub(crate) fn on_contradiction(
@@ -56,7 +59,47 @@ impl Shard {
         {
             replica.suspect.get_or_insert_with(|| why.to_string());
             replica.group.resign();
+            self.suspects.insert(group);
             self.touch(group);
+        }
+    }
+
+    /// At each beat: tells the leaders of replicas that stand aside here, until they show that they
+    /// know.
+    pub(crate) fn tell_leaders(&mut self) {
+        let me = self.settings.node;
+        let mut told = 0;
+        for group in &self.suspects {
+            let Some(replica) = self.replicas.get(group) else {
+                continue;
+            };
+            for peer in self.peers.values_mut().filter(|peer| !peer.lost) {
+                let leads = peer.led.get(*group);
+                let term = replica.group.term();
+                if leads.is_some_and(|(theirs, _)| theirs >= term) && !peer.led.lacks(*group, me) {
+                    let incarnation = replica.group.me().incarnation;
+                    peer.outbox.push(Item::Aside(*group, incarnation));
+                    told += 1;
+                }
+            }
+            if told >= limits::ASIDE_TOLD_AT_ONCE {
+                return;
+            }
+        }
+    }
+
+    /// A follower says that it stands aside: it isn't in sync, however much it has.
+    pub(crate) fn on_aside(&mut self, from: NodeId, group: GroupId, incarnation: u32) {
+        let node = from;
+        let member = Member { node, incarnation };
+        let Some(replica) = self.replicas.get_mut(&group) else {
+            return;
+        };
+        let belongs = replica.group.configuration().members().any(|m| m == member);
+        if replica.was_leader && belongs && replica.aside.insert(member) {
+            mark(Mark::StoodAside);
+            self.wake_group(group);
+            self.review_behind(group);
         }
     }
 }

@@ -114,6 +114,44 @@ fn a_damaged_replica_is_kept_while_others_are_away() {
     );
 }
 
+/// As long as nothing is written nobody asks them for anything: their leader is told all the same, and
+/// neither goes while the other is no better.
+#[test]
+fn two_damaged_replicas_of_a_quiet_group_are_both_kept() {
+    let (mut c, group, leader, others) = five_records();
+    c.run(Duration::from_secs(3));
+    for node in &others {
+        c.end_look(*node, group, Err(damage(group)));
+    }
+    c.run(Duration::from_secs(5));
+    for node in &others {
+        let founder = Member::founder(NodeId(*node));
+        assert_eq!(c.member(*node, group), founder, "node {node}");
+    }
+    let mut told = c.behind[&(leader, group)].clone();
+    told.sort();
+    assert_eq!(told, [NodeId(others[0]), NodeId(others[1])]);
+}
+
+/// A device that damages what it is given gets no more of it after a while.
+#[test]
+fn a_replica_that_is_damaged_again_and_again_is_not_renewed_for_ever() {
+    let (mut c, group, _, others) = five_records();
+    let node = others[0];
+    for _ in 0..base::limits::RENEWALS_MAX {
+        let before = c.member(node, group);
+        c.end_look(node, group, Err(damage(group)));
+        c.run(Duration::from_secs(3));
+        assert!(c.member(node, group).incarnation > before.incarnation);
+    }
+    let last = c.member(node, group);
+    c.end_look(node, group, Err(damage(group)));
+    c.run(Duration::from_secs(10));
+    assert_eq!(c.member(node, group), last);
+    let stats = c.shards[&NodeId(node)].stats();
+    assert_eq!((stats.replicas_damaged, stats.renewals_held_back), (1, 1));
+}
+
 /// Each is whole by its own checksums: nothing is done but that it is told.
 #[test]
 fn replicas_that_differ_are_told() {
@@ -122,7 +160,8 @@ fn replicas_that_differ_are_told() {
         let batch = batch(1, 0, value);
         Bytes::from([batch.head().as_slice(), batch.body()].concat())
     };
-    for (theirs, differ) in [("v", 0), ("w", 1)] {
+    // What is the same again differs no longer.
+    for (theirs, same, differ) in [("v", 1, 0), ("w", 1, 1), ("v", 2, 0)] {
         c.end_look(others[0], group, Ok(vec![bytes("v")]));
         // The leader is asked, and reads the same, perhaps for itself too.
         c.run(Duration::from_millis(50));
@@ -134,11 +173,12 @@ fn replicas_that_differ_are_told() {
             c.event(node, Event::Done(job, JobResult::Records(Ok(read))));
         }
         c.run(Duration::from_millis(200));
+        c.end_look(others[0], group, Ok(Vec::new()));
+        c.run(Duration::from_millis(200));
         let stats = c.shards[&NodeId(others[0])].stats();
         assert_eq!(
             (stats.pieces_compared, stats.replicas_differing),
-            (1, differ)
+            (same, differ)
         );
-        c.end_look(others[0], group, Ok(Vec::new()));
     }
 }
