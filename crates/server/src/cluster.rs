@@ -60,6 +60,9 @@ pub struct Identity {
     /// Which directory of its node's number this is; 0 for one that formed its cluster.
     #[serde(default, skip_serializing_if = "is_founder")]
     pub generation: u32,
+    /// It formed its cluster alone, and others were taken in since: they count on what it promised.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub grown: bool,
 }
 
 fn is_founder(generation: &u32) -> bool {
@@ -117,6 +120,7 @@ impl Identity {
             incarnation,
             cluster: None,
             generation: 0,
+            grown: false,
         }
     }
 

@@ -99,6 +99,7 @@ async fn talk(member: &str, identity: &Identity, address: &str) -> io::Result<Me
         card,
         address: address.to_owned(),
         release: RELEASE.to_owned(),
+        levels: Some((meta::LEVELS.min.0, meta::LEVELS.max.0)),
     };
     hello::write(&mut stream, &join).await?;
     hello::read(&mut stream).await

@@ -196,11 +196,13 @@ pub fn recover(
 }
 
 /// Refuses a directory that belonged to a cluster of several when the process started, and has no
-/// log: a log is begun before a cluster is formed. (A node alone has promised nothing to others.)
+/// log: a log is begun before a cluster is formed. (A node that is alone has promised nothing to others;
+/// one that others have joined has.)
 pub fn refuse_erased(identity: &Identity, recovered: &log::Recovered) -> Result<(), StartError> {
     match &identity.cluster {
         Some(cluster)
-            if recovered.fresh && (cluster.voters.len() > 1 || identity.generation > 0) =>
+            if recovered.fresh
+                && (cluster.voters.len() > 1 || identity.generation > 0 || identity.grown) =>
         {
             Err(StartError::Erased(cluster.id))
         }

@@ -60,8 +60,13 @@ async fn greet(shared: &Arc<Shared>, stream: &mut TcpStream) -> io::Result<Optio
             card,
             address,
             release,
+            levels,
         } => {
-            let answer = take_in(shared, &card, address, release).await;
+            let level = shared.standing.image().level;
+            let answer = match hello::may_join(&card, levels, level) {
+                Ok(()) => take_in(shared, &card, address, release).await,
+                Err(reason) => Message::Refused { reason },
+            };
             hello::write(stream, &answer).await?;
             return Ok(None);
         }
@@ -145,6 +150,7 @@ async fn take_in(shared: &Shared, card: &Card, address: String, release: String)
 
 /// The cluster, with the addresses at which those who formed it live now.
 fn welcome(shared: &Shared, mine: &Cluster, generation: u32) -> Message {
+    shared.standing.grow(mine);
     let (image, mut cluster) = (shared.standing.image(), mine.clone());
     for voter in &mut cluster.voters {
         if let Some(home) = image.homes.get(&voter.node) {

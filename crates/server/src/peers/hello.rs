@@ -5,7 +5,7 @@
 
 use crate::cluster::{Cluster, uuid};
 use base::{NodeId, Uuid};
-use meta::Image;
+use meta::{Image, Level, Levels};
 use serde::{Deserialize, Serialize};
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -96,6 +96,9 @@ pub enum Message {
         address: String,
         /// What it runs.
         release: String,
+        /// The levels that it knows, the oldest and the newest; none by releases that didn't say so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        levels: Option<(u16, u16)>,
     },
     /// It is taken in.
     Joined {
@@ -153,6 +156,30 @@ pub fn judge(mine: Option<&Cluster>, other: &Card, image: &Image) -> Result<Purp
         ));
     }
     Ok(Purpose::Frames)
+}
+
+/// Whether a node that wants to be taken in, or was, can read what a cluster at this level writes. One
+/// that doesn't say what it knows is of an older release; if it was taken in it said so otherwise.
+pub fn may_join(card: &Card, levels: Option<(u16, u16)>, level: Level) -> Result<(), String> {
+    let knows = match levels {
+        Some((min, max)) => {
+            let (min, max) = (Level(min), Level(max));
+            let levels = Levels { min, max };
+            (!levels.contain(level)).then(|| format!("knows levels {min} to {max}"))
+        }
+        None => {
+            let old = card.cluster.is_none() && level > Level::default();
+            old.then(|| "doesn't say which levels it knows: its release is older".to_owned())
+        }
+    };
+    match knows {
+        None => Ok(()),
+        Some(what) => Err(format!(
+            "node {} {what}, and the cluster is at level {level}; start the node with a binary that \
+             knows it",
+            card.node
+        )),
+    }
 }
 
 /// Writes a message.

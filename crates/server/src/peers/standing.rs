@@ -16,6 +16,8 @@ pub struct Standing {
     me: NodeId,
     incarnation: Uuid,
     generation: u32,
+    /// Others were taken in, as the identity file knows.
+    grown: Mutex<bool>,
     /// Where other nodes reach it.
     address: Option<String>,
     disk: Arc<dyn Disk>,
@@ -40,6 +42,7 @@ impl Standing {
             incarnation,
             cluster,
             generation,
+            grown,
             ..
         } = identity;
         let formed = watch::Sender::new(cluster.clone().map(Arc::new));
@@ -48,6 +51,7 @@ impl Standing {
             me,
             incarnation,
             generation,
+            grown: Mutex::new(grown),
             address,
             disk,
             machine: Mutex::new(machine),
@@ -164,9 +168,24 @@ impl Standing {
         outcome
     }
 
+    /// Others count on this node from now on, although it formed its cluster alone. Durable before any
+    /// of them hears of it.
+    pub fn grow(&self, cluster: &Cluster) {
+        let mut grown = self.grown.lock().expect("nobody panics while growing");
+        if !*grown && self.generation == 0 && cluster.voters.len() == 1 {
+            *grown = true;
+            self.write(cluster.clone(), true);
+        }
+    }
+
     fn persist(&self, cluster: Cluster) {
+        self.write(cluster, false);
+    }
+
+    fn write(&self, cluster: Cluster, grown: bool) {
         let mut identity = Identity::new(self.me, self.incarnation);
         identity.cluster = Some(cluster);
+        identity.grown = grown;
         if let Err(error) = identity.write(&*self.disk) {
             // Whether it is durable is unknown, so nothing can be said to anybody.
             crate::stop::on_fault(&error);

@@ -47,7 +47,7 @@ struct Node {
     peers: Peers,
     standing: Arc<Standing>,
     news: UnboundedReceiver<News>,
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 impl Node {
@@ -80,7 +80,7 @@ impl Node {
             peers,
             standing,
             news,
-            _scratch: scratch,
+            scratch,
         }
     }
 
@@ -430,4 +430,68 @@ async fn one_that_is_newer_than_what_is_known_is_let_in_and_dialled() {
     let (mut from_1, _) = listener_4.accept().await.expect("node 1 dials");
     answer(&mut from_1, 4).await;
     first.hears(News::Up(NodeId(4))).await;
+}
+
+#[test]
+fn who_can_not_read_what_a_cluster_writes_is_not_let_in() {
+    let card = |cluster| Card::new(NodeId(4), Uuid([4; 16]), cluster);
+    let new = card(None);
+    let judge = |levels, level| hello::may_join(&new, levels, meta::Level(level));
+    assert_eq!(judge(Some((1, 3)), 3), Ok(()));
+    assert_eq!(judge(None, 1), Ok(()), "of that level it is");
+    let why = judge(Some((1, 2)), 3).expect_err("it would skip what is written");
+    for named in ["node 4", "levels 1 to 2", "at level 3"] {
+        assert!(why.contains(named), "{why}");
+    }
+    let why = judge(None, 2).expect_err("older than levels");
+    assert!(why.contains("older") && why.contains("at level 2"), "{why}");
+    // A member of an older release asks again at each start, and has told its levels otherwise.
+    let member = card(Some(Uuid([9; 16])));
+    assert_eq!(hello::may_join(&member, None, meta::Level(2)), Ok(()));
+    assert!(hello::may_join(&member, Some((1, 1)), meta::Level(2)).is_err());
+
+    // Earlier releases say nothing of levels, and don't look at what they don't know.
+    let text = r#"{"kind":"join","card":{"node":4,"incarnation":"04040404-0404-0404-0404-040404040404","cluster":null},"address":"a:1","release":"1","later":5}"#;
+    let text = text.replace(
+        "04040404-0404-0404-0404-040404040404",
+        &Uuid([4; 16]).to_string(),
+    );
+    let join: Message = serde_json::from_str(&text).expect("a message of before");
+    assert!(
+        matches!(join, Message::Join { levels: None, .. }),
+        "{join:?}"
+    );
+}
+
+/// Once another node counts on it, an erased directory of a node that formed its cluster alone isn't
+/// taken for a new one.
+#[tokio::test]
+async fn one_that_formed_a_cluster_alone_remembers_that_others_came() {
+    let (listener_1, address) = listener();
+    let addresses = BTreeMap::from([(NodeId(1), address)]);
+    let cluster = formed(&[1]);
+    let first = Node::start(
+        1,
+        Uuid([1; 16]),
+        Some(cluster.clone()),
+        &addresses,
+        listener_1,
+    );
+    let disk = first.scratch.disk();
+    assert!(Identity::read_any(&disk).expect("readable").is_none());
+    let mut stream = TcpStream::connect(address).await.expect("listening");
+    let join = Message::Join {
+        card: Card::new(NodeId(4), Uuid([4; 16]), Some(cluster.id)),
+        address: "a:1".to_owned(),
+        release: "1".to_owned(),
+        levels: Some((1, 3)),
+    };
+    hello::write(&mut stream, &join).await.expect("sent");
+    let answer = hello::read(&mut stream).await.expect("an answer");
+    assert!(matches!(answer, Message::Joined { .. }), "{answer:?}");
+    let identity = Identity::read_any(&disk)
+        .expect("readable")
+        .expect("written");
+    assert!(identity.grown);
+    assert_eq!(identity.cluster, Some(cluster));
 }

@@ -33,8 +33,13 @@ fn a_member_without_its_log_does_not_take_its_old_place() {
     for dir in ["wal", "groups"] {
         disk.remove_dir(dir).expect("there");
     }
-    let refused = refuse_erased(&member(3), &open()).expect_err("it forgot its votes");
-    assert!(refused.to_string().contains("its log is gone"), "{refused}");
+    let erased = open();
+    let mut grown = member(1);
+    grown.grown = true;
+    for identity in [member(3), grown] {
+        let refused = refuse_erased(&identity, &erased).expect_err("it forgot its votes");
+        assert!(refused.to_string().contains("its log is gone"), "{refused}");
+    }
 }
 
 #[test]
