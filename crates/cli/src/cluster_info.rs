@@ -4,6 +4,8 @@ mod health;
 mod level;
 mod view;
 
+pub(crate) use level::level;
+
 use crate::args::{ApiVersions, ClusterCommand, Info, Output};
 use crate::client::{Cluster, Code, Deadline, Trouble};
 use crate::fleet;

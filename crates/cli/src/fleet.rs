@@ -10,7 +10,7 @@ mod survey;
 use crate::args::{Drain, Output, Pace, Plan, Reassign, Rebalance, Remove, Resource, Target};
 use crate::client::deadline::sleep;
 use crate::client::{Cluster, Code, Deadline, Trouble};
-use crate::cluster_info::quorum;
+use crate::cluster_info::{level, quorum};
 use crate::config;
 use crate::output::{self, Table};
 use carry::Carrier;
@@ -27,6 +27,8 @@ const CALL_MS: i32 = 10_000;
 const ELECT_MS: i32 = 2_000;
 /// Between two looks whether a node votes on metadata.
 const VOTE_LOOK: Duration = Duration::from_millis(200);
+/// The first level of a cluster at which others may vote on metadata than those who formed it.
+const VOTERS_CHANGE: i16 = 2;
 /// The key of a node on which nothing new is to be placed; `*` means all its directories.
 const CORDON: &str = "cordoned.log.dirs";
 
@@ -98,6 +100,11 @@ pub fn remove(args: &Remove) -> Result<(), Trouble> {
         });
     }
     let votes = votes(&mut cluster, node, deadline)?;
+    if votes && let Some(why) = keeps_its_vote(level(&mut cluster, deadline)?) {
+        return Err(Trouble::Unhealthy {
+            what: format!("node {node} is not removed: {why}"),
+        });
+    }
     if !args.dry_run {
         if votes {
             cordon(&mut cluster, node, true, &args.target)?;
@@ -126,6 +133,15 @@ pub fn remove(args: &Remove) -> Result<(), Trouble> {
 fn votes(cluster: &mut Cluster, node: i32, deadline: Deadline) -> Result<bool, Trouble> {
     let voters = quorum(cluster, deadline)?.current_voters;
     Ok(voters.iter().any(|voter| voter.replica_id == node))
+}
+
+/// Why a node that votes on metadata goes on voting, whoever else is there.
+fn keeps_its_vote(level: Option<i16>) -> Option<String> {
+    let level = level.filter(|level| *level < VOTERS_CHANGE)?;
+    Some(format!(
+        "it votes on metadata, and at level {level} of the cluster nobody else does than those who \
+         formed it; raise it to {VOTERS_CHANGE} or more first with `flotilla cluster finalize`"
+    ))
 }
 
 /// Waits until a node that is cordoned doesn't vote on metadata any more.

@@ -272,6 +272,23 @@ impl Shard {
         }
     }
 
+    /// Why a node that votes on metadata isn't unregistered.
+    fn keeps_its_vote(&self, node: base::NodeId) -> Refusal {
+        let (level, needed) = (self.controller.level(), meta::VOTERS_CHANGE);
+        let how = match level < needed {
+            true => format!(
+                "at level {level} of the cluster those who formed it do, whatever happens; raise it \
+                 to {needed} or more first ('flotilla cluster finalize')"
+            ),
+            false => {
+                format!("'flotilla cluster remove {node}' gives its place to another node first")
+            }
+        };
+        Refusal::Policy(format!(
+            "Broker {node} votes on the cluster's metadata: {how}"
+        ))
+    }
+
     /// Decides the first command, if the facts of the one before are applied. False if it can't.
     fn decide_next(&mut self) -> bool {
         let replica = &self.replicas[&GroupId::META];
@@ -281,14 +298,12 @@ impl Shard {
         if !current {
             return false;
         }
-        if let Some(Command::UnregisterNode { .. }) =
-            self.controller.asks.front().map(|a| &a.command)
-            && !self.controllers_are_settled()
-        {
-            // Its vote may be counted on for a moment more.
-            return false;
-        }
-        let Some(ask) = self.controller.asks.pop_front() else {
+        // The vote of a node that is to be unregistered may be counted on for a moment more. Nobody else
+        // has to wait for that.
+        let settled = self.controllers_are_settled();
+        let goes = |ask: &Ask| settled || !matches!(ask.command, Command::UnregisterNode { .. });
+        let next = self.controller.asks.iter().position(goes);
+        let Some(ask) = next.and_then(|at| self.controller.asks.remove(at)) else {
             return false;
         };
         let decision = match ask.command {
@@ -298,10 +313,7 @@ impl Shard {
             },
             Command::UnregisterNode { node } if self.votes_on_metadata(node) => Decision {
                 records: Vec::new(),
-                reply: meta::Reply::Each(vec![Err(Refusal::Policy(format!(
-                    "Broker {node} votes on the cluster's metadata: 'flotilla cluster remove {node}' \
-                     gives its place to another node first"
-                )))]),
+                reply: meta::Reply::Each(vec![Err(self.keeps_its_vote(node))]),
             },
             command => self.controller.meta.handle(self.now, command),
         };

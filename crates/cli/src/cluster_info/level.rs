@@ -15,6 +15,13 @@ const UPGRADE: i8 = 1;
 /// How long the controller may take.
 const CALL_MS: i32 = 10_000;
 
+/// The level of a cluster; none if it knows nothing of levels.
+pub(crate) fn level(cluster: &mut Cluster, deadline: Deadline) -> Result<Option<i16>, Trouble> {
+    let told = versions(cluster, deadline)?.finalized_features.into_iter();
+    let mut levels = told.filter(|feature| feature.name == LEVEL);
+    Ok(levels.next().map(|feature| feature.max_version_level))
+}
+
 /// `flotilla cluster finalize`.
 pub(super) fn finalize(args: &Finalize) -> Result<(), Trouble> {
     let deadline = Deadline::after(args.target.timeout);

@@ -19,6 +19,17 @@ fn survey() -> Survey {
 }
 
 #[test]
+fn a_vote_stays_where_it_is_as_long_as_old_binaries_may_come_back() {
+    let why = keeps_its_vote(Some(1)).expect("level 1 has the voters that it began with");
+    assert!(
+        why.contains("at level 1") && why.contains("finalize"),
+        "{why}"
+    );
+    assert_eq!(keeps_its_vote(Some(2)), None);
+    assert_eq!(keeps_its_vote(None), None, "another cluster than ours");
+}
+
+#[test]
 fn a_node_is_removed_only_if_it_is_empty_silent_and_has_no_vote() {
     let mut survey = survey();
     let why = |survey: &Survey, node| stays(survey, node).unwrap_or_default();
