@@ -157,6 +157,8 @@ pub fn run(args: &[String]) -> Result<(), String> {
     println!("{page}");
     if args.iter().any(|arg| arg == "--write") {
         let path = root().join("docs/bench.md");
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        let page = page + report::remarks(&before);
         std::fs::write(&path, page).map_err(|e| format!("{}: {e}", path.display()))?;
     }
     Ok(())

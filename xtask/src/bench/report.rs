@@ -127,6 +127,12 @@ and keeps nothing (`--ceiling`): what the load itself reaches on this machine, b
 costs next to nothing. The share is our figure as a part of it.
 ";
 
+/// What was written by hand below the figures: it is kept, to be read again beside the new ones.
+pub fn remarks(page: &str) -> &str {
+    page.find("\n## Read with care")
+        .map_or("", |at| &page[at..])
+}
+
 /// The place of the broker that keeps nothing in a round, after Flotilla and Kafka.
 const CEILING: usize = 2;
 
