@@ -43,6 +43,9 @@ pub const HOT_TAIL_BYTES: u64 = 32 * 1024 * 1024;
 pub const UNCOMMITTED_GROUP_BYTES: u64 = 64 * 1024 * 1024;
 /// Most bytes of batches that one node may have appended and not yet committed.
 pub const UNCOMMITTED_NODE_BYTES: u64 = 256 * 1024 * 1024;
+/// Most bytes of batches that a node holds in memory because its disk hasn't taken them; beyond
+/// that it neither appends nor takes what other leaders send.
+pub const UNSETTLED_NODE_BYTES: u64 = 256 * 1024 * 1024;
 /// Most payload bytes in one append message to a follower.
 pub const APPEND_MESSAGE_BYTES: u64 = 1024 * 1024;
 /// Bytes a second that a node reads from files for followers that are far behind, and sends them, so
@@ -55,6 +58,9 @@ pub const APPEND_MESSAGES_IN_FLIGHT: usize = 64;
 pub const REMOVAL_HELD_BYTES: u64 = 64 * 1024 * 1024;
 /// How long a leader waits for the answer to a snapshot before it asks the follower again.
 pub const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(10);
+/// How long nothing is removed for the sake of a follower that was sent a snapshot and does nothing
+/// with it: its disk may be full.
+pub const SNAPSHOT_HELD_FOR: Duration = Duration::from_secs(30);
 /// How long a follower waits for a piece of a snapshot's records before it asks again.
 pub const PREFIX_PATIENCE: Duration = Duration::from_millis(500);
 /// How often a node speaks to each peer at least.

@@ -197,6 +197,8 @@ names! {
         TopicCreated,
         /// A topic was deleted.
         TopicDeleted,
+        /// Entries were turned away because the disk hadn't taken those before.
+        AppendTurnedAway,
         /// An election was lost or refused.
         VoteRefused,
         /// A produce was held while it wasn't known who leads.

@@ -299,12 +299,21 @@ impl Group {
         self.begin_at(self.first);
     }
 
-    /// Starts an election, pre-vote first, if this replica has a say. Not while a snapshot isn't durable: between the old log
-    /// and the new one there are entries that the crate would look for.
+    /// Starts an election, pre-vote first, if this replica has a say and may win.
     pub fn campaign(&mut self) {
-        if self.installing.is_none() && self.is_elector() {
+        if self.may_campaign() {
             let _ = self.raw.campaign();
         }
+    }
+
+    /// False while a snapshot isn't durable: between the old log and the new one there are entries that
+    /// the crate would look for. And while the log isn't, if this is the only elector: it would lead
+    /// at once, and a leader's own log is durable.
+    pub fn may_campaign(&self) -> bool {
+        let me = self.me();
+        let alone = self.configuration().electors().all(|member| member == me);
+        let durable = self.persisted_index() == self.last_index();
+        self.installing.is_none() && self.is_elector() && (durable || !alone)
     }
 
     /// Ends loyalty to a leader whose node fell silent, so that this replica may vote.

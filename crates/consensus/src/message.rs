@@ -70,6 +70,11 @@ impl Message {
         )
     }
 
+    /// True for a leader's message that brings entries.
+    pub fn has_entries(&self) -> bool {
+        !self.raft.entries.is_empty()
+    }
+
     /// The last entry that a snapshot stands for, if this is one.
     pub fn snapshot(&self) -> Option<RaftIndex> {
         let is_one = self.raft.get_msg_type() == MessageType::MsgSnapshot;

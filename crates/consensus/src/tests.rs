@@ -537,3 +537,30 @@ fn a_snapshot_travels_with_its_configuration() {
     let read = Frame::decode(frame.encode().concat().into());
     assert_eq!(read, Ok(frame));
 }
+
+/// It would lead at once, with entries that aren't durable.
+#[test]
+fn the_only_elector_campaigns_when_its_log_is_durable() {
+    let mut groups = vec![founded(NodeId(1), &[NodeId(1)], Restored::default())];
+    groups[0].campaign();
+    settle(&mut groups);
+    let group = &mut groups[0];
+    let term = group.term().0;
+    group.propose_batch(batch(0, term, 100)).unwrap();
+    let ready = group.ready().expect("the batch is to be written");
+    // Somebody who was a member once knows of a later term.
+    let mut raft = raft::eraftpb::Message::default();
+    raft.set_msg_type(raft::eraftpb::MessageType::MsgHeartbeat);
+    raft.term = u64::from(term) + 5;
+    (raft.to, raft.from) = (group.me().node.0.into(), 77);
+    let bodies = Vec::new();
+    let _ = group.step(Message { raft, bodies });
+    assert_eq!(group.role(), Role::Follower);
+    group.campaign();
+    assert!(!group.may_campaign());
+    assert_eq!(group.role(), Role::Follower);
+    group.persisted(ready.number);
+    group.campaign();
+    settle_without(&mut groups, &[77]);
+    assert_eq!(groups[0].role(), Role::Leader);
+}

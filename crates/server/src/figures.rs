@@ -213,6 +213,11 @@ fn replicas(stats: &shard::Stats, families: &mut Vec<Family>) {
             stats.hot_bytes,
         ),
         Family::gauge(
+            "flotilla_unsettled_bytes",
+            "Bytes of batches that the disk hasn't taken; beyond 256 MiB no more are taken in.",
+            stats.unsettled_bytes,
+        ),
+        Family::gauge(
             "flotilla_uncommitted_bytes",
             "Bytes appended and not committed.",
             stats.uncommitted_bytes,

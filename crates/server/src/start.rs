@@ -317,6 +317,7 @@ fn shard_settings(
         home,
         metadata_segment_bytes: base::limits::METADATA_SEGMENT_BYTES,
         hot_tail_bytes: settings.hot_tail_bytes,
+        unsettled_bytes_max: base::limits::UNSETTLED_NODE_BYTES,
         disk_reserve_bytes: settings.disk_reserve_bytes,
         defaults: settings.topic_defaults().clone(),
         replica_lag_max: settings.replica_lag_max,

@@ -532,6 +532,8 @@ pub struct Settings {
     pub metadata_segment_bytes: u32,
     /// Bytes of recent batches kept in memory.
     pub hot_tail_bytes: u64,
+    /// Bytes of batches that the disk hasn't taken, beyond which no more are taken in.
+    pub unsettled_bytes_max: u64,
     /// Free bytes below which data is refused.
     pub disk_reserve_bytes: u64,
     /// The cluster's defaults for new topics.

@@ -5,7 +5,9 @@ use crate::coordinator::Coordinator;
 use crate::kept::Kept;
 use crate::operation::Held;
 use crate::producers::Producers;
-use base::{Bug, Configuration, GroupId, Member, Mono, NodeId, Offset, RaftIndex, Term, planted};
+use base::{
+    Bug, Configuration, GroupId, Member, Mono, NodeId, Offset, RaftIndex, Term, limits, planted,
+};
 use consensus::{Group, Restored, RestoredEntry};
 use log::{GroupLog, HardState, Imported};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -150,6 +152,8 @@ pub(crate) struct Replica {
     pub(crate) parked: Vec<u64>,
     /// When this leader sent snapshots that aren't answered, by node.
     pub(crate) snapshots: BTreeMap<Member, Mono>,
+    /// Since when followers have done nothing with the snapshots that this leader sent them.
+    pub(crate) untaken: BTreeMap<Member, Mono>,
     /// Records of a snapshot that the group was handed in this turn.
     pub(crate) imported: Option<Imported>,
     /// The turn in which it was made here; 0 if an earlier process made it.
@@ -327,6 +331,7 @@ impl Replica {
             compact_asked: None,
             parked: Vec::new(),
             snapshots: BTreeMap::new(),
+            untaken: BTreeMap::new(),
             imported: None,
             made_in: 0,
             suspect,
@@ -358,6 +363,21 @@ impl Replica {
             .configuration()
             .members()
             .all(|m| m == self.group.me())
+    }
+
+    /// True if a snapshot is being taken: what follows on it will be needed. Not for ever: who has no
+    /// room for it must not fill the disks of the others.
+    pub(crate) fn lends_snapshot(&self, now: Mono) -> bool {
+        self.snapshots.keys().any(|member| {
+            let since = self.untaken.get(member);
+            since.is_none_or(|since| now.since(*since) < limits::SNAPSHOT_HELD_FOR)
+        })
+    }
+
+    /// True if nobody else has a say in the group: nobody could lead it in this one's place.
+    pub(crate) fn is_only_elector(&self) -> bool {
+        let me = self.group.me();
+        self.group.is_elector() && self.group.configuration().electors().all(|m| m == me)
     }
 
     /// The voters; and those before them, as long as they have a say.

@@ -10,7 +10,7 @@ use crate::coordinator::Coordinators;
 use crate::led::LedSet;
 use crate::operation::{
     Balance, Checks, ColdRequest, Compactions, Damage, Imports, InFlight, Lent, Park, Peer,
-    Preference, Round, Throttles,
+    Preference, Round, Settling, Throttles,
 };
 use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
@@ -66,8 +66,12 @@ pub struct Shard {
     /// Readies whose turns aren't durable yet.
     pub(crate) in_flight: VecDeque<(u64, Vec<InFlight>)>,
     /// Last entries written by turns that aren't readable from segments yet.
-    pub(crate) settling: VecDeque<(u64, Vec<(GroupId, RaftIndex)>)>,
+    pub(crate) settling: VecDeque<Settling>,
+    /// Bytes of batches that they carry.
+    pub(crate) unsettled_bytes: u64,
     pub(crate) written: Vec<(GroupId, RaftIndex)>,
+    /// Bytes of batches in the current turn.
+    pub(crate) turn_bytes: u64,
     pub(crate) checkpoint_due: bool,
     /// Batches in memory in order of their append, to find the oldest.
     pub(crate) hot: VecDeque<(GroupId, RaftIndex, u64)>,
@@ -145,7 +149,9 @@ impl Shard {
             opened: Vec::new(),
             in_flight: VecDeque::new(),
             settling: VecDeque::new(),
+            unsettled_bytes: 0,
             written: Vec::new(),
+            turn_bytes: 0,
             checkpoint_due: false,
             hot: VecDeque::new(),
             hot_held: Vec::new(),

@@ -75,6 +75,8 @@ pub struct Stats {
     pub leaderless: u64,
     /// Bytes of batches in memory.
     pub hot_bytes: u64,
+    /// Bytes of batches that the disk hasn't taken.
+    pub unsettled_bytes: u64,
     /// Bytes appended and not committed.
     pub uncommitted_bytes: u64,
     /// Appends that wait for their commits.
@@ -101,6 +103,7 @@ impl Shard {
             leaderless,
             replicas_damaged: self.damage.len() as u64,
             hot_bytes: self.hot_bytes,
+            unsettled_bytes: self.unsettled_bytes,
             uncommitted_bytes: self.uncommitted_bytes,
             appends_waiting: self.calls.len() as u64,
             reads_waiting: self.parks.len() as u64,

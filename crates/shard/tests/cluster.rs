@@ -17,6 +17,8 @@ mod offsets;
 mod operate;
 #[path = "cluster/reassign.rs"]
 mod reassign;
+#[path = "cluster/slow_disk.rs"]
+mod slow_disk;
 #[path = "cluster/snapshot.rs"]
 mod snapshot;
 #[path = "cluster/stamps.rs"]
@@ -58,6 +60,8 @@ struct Cluster {
     /// When everything on disk is looked at; these jobs and rewrites wait for the test to do them.
     checking: Option<shard::Checking>,
     checks: Vec<(NodeId, shard::Job)>,
+    /// Nodes whose disks take nothing, and the turns that wait for that.
+    stuck: BTreeMap<NodeId, Vec<u64>>,
     /// Snapshots that the network loses.
     lose_snapshots: u32,
     /// A group of which frames say nothing for a while.
@@ -89,6 +93,7 @@ impl Cluster {
             balancing,
             checking: None,
             checks: Vec::new(),
+            stuck: BTreeMap::new(),
             lose_snapshots: 0,
             unsaid: None,
             behind: BTreeMap::new(),
@@ -111,7 +116,8 @@ impl Cluster {
             info: meta::NodeInfo::new("h", node.0 as u16, None),
             home: None,
             metadata_segment_bytes: 300,
-            hot_tail_bytes: 1 << 20,
+            hot_tail_bytes: 1 << 24,
+            unsettled_bytes_max: 1 << 20,
             disk_reserve_bytes: 0,
             defaults: meta::Defaults::default(),
             replica_lag_max: Duration::from_secs(10),
@@ -171,20 +177,15 @@ impl Cluster {
             }
             let Some(turn) = effects.turn else { break };
             self.lost = turn.lost.or(self.lost.take());
-            shard.on(now, Event::Persisted { turn: turn.number });
-            shard.on(now, Event::Settled { turn: turn.number });
+            slow_disk::take(shard, now, turn.number, self.stuck.get_mut(&node));
         }
     }
 
     fn run(&mut self, time: Duration) {
         let until = self.now.after(time);
         while self.now < until {
-            let nodes: Vec<_> = self.shards.keys().copied().collect();
-            for node in nodes
-                .into_iter()
-                .filter(|n| !self.down.contains(n))
-                .collect::<Vec<_>>()
-            {
+            let nodes = self.shards.keys().filter(|n| !self.down.contains(n));
+            for node in nodes.copied().collect::<Vec<_>>() {
                 self.turn(node);
             }
             while let Some((from, to, bytes)) = self.frames.pop_front() {

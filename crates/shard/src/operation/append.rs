@@ -101,6 +101,12 @@ impl Shard {
         {
             return Err(Refusal::Busy("too many bytes wait for their commit".into()));
         }
+        // The others may commit without this node's disk.
+        if self.unsettled_bytes > self.settings.unsettled_bytes_max {
+            return Err(Refusal::Busy(
+                "too many bytes wait for this node's disk".into(),
+            ));
+        }
         let min = replica.copies_wanted();
         if acks == Acks::All && min > 1 {
             let lag = self.settings.replica_lag_max;

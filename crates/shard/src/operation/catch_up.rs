@@ -94,13 +94,22 @@ impl Shard {
     }
 
     /// A replica that can't read its own log must not lead it: others have what it lost. It neither
-    /// votes nor takes entries; another one takes its place (`renew.rs`).
+    /// votes nor takes entries; another one takes its place (`renew.rs`). Without others that could
+    /// lead, nobody has what is lost, and what is whole is served on.
     pub(crate) fn on_unreadable(&mut self, group: GroupId, fault: &ReadFault) {
+        let replica = self.replicas.get(&group);
+        let only = replica.is_some_and(|replica| replica.is_only_elector());
+        let mut remark = "";
         if let ReadFault::Corrupt { .. } = fault {
-            self.on_damaged(group, &fault.to_string());
+            if only {
+                self.damage.insert(group);
+                remark = "; there is no other copy, what is whole is served on";
+            } else {
+                self.on_damaged(group, &fault.to_string());
+            }
         }
         self.note(format!(
-            "entries of group {group} could not be read: {fault}"
+            "entries of group {group} could not be read: {fault}{remark}"
         ));
     }
 

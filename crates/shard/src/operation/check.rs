@@ -235,15 +235,7 @@ impl Shard {
             Err(fault) => {
                 mark(Mark::DamageFound);
                 self.checks.running = None;
-                let alone = self.replicas.get(&group).is_some_and(|r| r.is_alone());
-                if alone {
-                    // Nobody has what is lost; what is whole is served on.
-                    self.note(format!(
-                        "group {group} has no other copy and is damaged: {fault}"
-                    ));
-                } else {
-                    self.on_unreadable(group, &fault);
-                }
+                self.on_unreadable(group, &fault);
             }
         }
         self.check_on();

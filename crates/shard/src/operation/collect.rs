@@ -15,6 +15,13 @@ pub(crate) struct InFlight {
     after: Vec<Message>,
 }
 
+/// A turn of which not everything has reached its segments: what it carries is in memory.
+pub(crate) struct Settling {
+    pub(crate) number: u64,
+    bytes: u64,
+    written: Vec<(GroupId, RaftIndex)>,
+}
+
 impl Shard {
     /// Collects from all replicas that were touched, until none has anything left.
     pub(crate) fn collect(&mut self) {
@@ -64,6 +71,7 @@ impl Shard {
                     let bytes = batch.len() as u64 + limits::HOT_BATCH_OVERHEAD;
                     self.hot.push_back((replica.id, entry.index, bytes));
                     self.hot_bytes += bytes;
+                    self.turn_bytes += bytes;
                 }
                 Body::Internal(data) => {
                     let data = data.clone();
@@ -95,7 +103,7 @@ impl Shard {
     /// What was cut and is written again settles with its own turn, not with the old one.
     pub(crate) fn unsettle(&mut self, replica: &mut Replica, from: RaftIndex) {
         replica.settled = replica.settled.min(from.prev());
-        let under_way = self.settling.iter_mut().flat_map(|(_, written)| written);
+        let under_way = self.settling.iter_mut().flat_map(|turn| &mut turn.written);
         for (_, index) in under_way
             .chain(&mut self.written)
             .filter(|(g, _)| *g == replica.id)
@@ -192,6 +200,7 @@ impl Shard {
         self.refuse_deletions(&mut replica, &refusal);
         replica.contact = self.now.mono;
         replica.snapshots.clear();
+        replica.untaken.clear();
         self.woken.extend(replica.parked.iter());
         self.replicas.insert(group, replica);
         for held in lost {
@@ -292,8 +301,13 @@ impl Shard {
         let next = log::Turn::new(self.turn.number + 1);
         let turn = std::mem::replace(&mut self.turn, next);
         let number = turn.number;
-        self.settling
-            .push_back((number, std::mem::take(&mut self.written)));
+        let bytes = std::mem::take(&mut self.turn_bytes);
+        self.unsettled_bytes += bytes;
+        self.settling.push_back(Settling {
+            number,
+            bytes,
+            written: std::mem::take(&mut self.written),
+        });
         self.effects.turn = Some(turn);
         if planted(Bug::PersistBeforeFsync) {
             self.report_durable(opened);
@@ -309,7 +323,7 @@ impl Shard {
         for readies in readies.chain([&mut self.opened]) {
             readies.retain(|ready| ready.group != group);
         }
-        let written = self.settling.iter_mut().map(|(_, written)| written);
+        let written = self.settling.iter_mut().map(|turn| &mut turn.written);
         for written in written.chain([&mut self.written]) {
             written.retain(|(id, _)| *id != group);
         }
@@ -348,10 +362,11 @@ impl Shard {
         while self
             .settling
             .front()
-            .is_some_and(|(number, _)| *number <= turn)
+            .is_some_and(|settling| settling.number <= turn)
         {
-            let (_, written) = self.settling.pop_front().expect("looked at just now");
-            for (group, index) in written {
+            let settled = self.settling.pop_front().expect("looked at just now");
+            self.unsettled_bytes -= settled.bytes;
+            for (group, index) in settled.written {
                 if let Some(replica) = self.replicas.get_mut(&group) {
                     replica.settled = replica.settled.max(index);
                     replica.log.settled(replica.settled);

@@ -117,7 +117,12 @@ impl Shard {
             return;
         }
         let high = replica.high.1;
-        let floor = floor(replica, high, self.settings.removal_held_bytes);
+        let floor = floor(
+            replica,
+            high,
+            self.settings.removal_held_bytes,
+            self.now.mono,
+        );
         let limits = (high, floor);
         let compact = compactable(&replica.log, &replica.policy, self.now.wall, limits);
         let Some(compact) = compact else {
@@ -156,7 +161,7 @@ impl Shard {
                 continue;
             };
             // A follower fetches what would be rewritten. The next round looks again.
-            if !replica.snapshots.is_empty() {
+            if replica.lends_snapshot(self.now.mono) {
                 mark(Mark::CompactionWaited);
                 continue;
             }

@@ -84,6 +84,9 @@ impl Shard {
         if !may || replica.group.is_leader() || self.hears_leader(replica) {
             return;
         }
+        if !replica.group.may_campaign() {
+            return self.set_election(group, Some(RETRY));
+        }
         mark(Mark::Campaigned);
         self.stats.campaigns += 1;
         let replica = self.replicas.get_mut(&group).expect("looked at just now");

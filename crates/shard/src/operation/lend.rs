@@ -49,6 +49,7 @@ impl Shard {
         };
         if let Some(member) = sent {
             replica.snapshots.insert(member, now);
+            replica.untaken.insert(member, now);
         }
         let left = self.catch_up_left(group, from);
         if left == 0 || self.lent.len() >= PIECES_MAX {

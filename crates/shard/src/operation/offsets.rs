@@ -9,7 +9,7 @@ use log::TimeQuery;
 impl Shard {
     pub(crate) fn offsets(&mut self, parts: Vec<OffsetPart>, to: ReplyTo) {
         if parts.iter().any(|part| self.must_settle_first(part)) {
-            let last = self.settling.back().map_or(0, |(number, _)| *number);
+            let last = self.settling.back().map_or(0, |turn| turn.number);
             self.deferred.push_back((last, parts, to));
             return;
         }

@@ -59,7 +59,12 @@ impl Shard {
         }
         let (log, high) = (&replica.log, replica.high.1);
         let start = retained_from(log, &replica.policy, self.now.wall, high);
-        let floor = floor(replica, start, self.settings.removal_held_bytes);
+        let floor = floor(
+            replica,
+            start,
+            self.settings.removal_held_bytes,
+            self.now.mono,
+        );
         if start > log.start_offset() {
             mark(Mark::Retained);
             self.ask_for_start(group, start);

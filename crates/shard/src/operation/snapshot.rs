@@ -185,7 +185,9 @@ impl Shard {
         mark(Mark::SnapshotSent);
         self.stats.snapshots_sent += 1;
         message.set_snapshot_data(contents.encode());
-        replica.snapshots.insert(message.to(), self.now.mono);
+        let (to, now) = (message.to(), self.now.mono);
+        replica.snapshots.insert(to, now);
+        replica.untaken.entry(to).or_insert(now);
         true
     }
 
@@ -256,7 +258,12 @@ impl Shard {
         let progress = replica.group.progress();
         let under_way =
             |member: &Member| progress.iter().any(|p| p.member == *member && p.snapshot);
-        replica.snapshots.retain(|member, _| under_way(member));
+        let ended = replica
+            .snapshots
+            .extract_if(.., |member, _| !under_way(member));
+        for (member, _) in ended {
+            replica.untaken.remove(&member);
+        }
         let late = |sent: &base::Mono| now.since(*sent) >= limits::SNAPSHOT_PATIENCE;
         let late: Vec<Member> = replica
             .snapshots

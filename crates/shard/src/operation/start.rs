@@ -54,8 +54,9 @@ impl Shard {
     /// Logs that a group which this node leads starts at an offset, at or below its high
     /// watermark. Returns the entry that says so, which may be on its way already.
     pub(crate) fn ask_for_start(&mut self, group: GroupId, offset: Offset) -> Option<RaftIndex> {
+        let now = self.now.mono;
         let replica = self.replicas.get_mut(&group)?;
-        let floor = floor(replica, offset, self.settings.removal_held_bytes);
+        let floor = floor(replica, offset, self.settings.removal_held_bytes, now);
         if let Some((index, asked)) = replica.start_asked
             && index > replica.high.0
             && asked >= offset
@@ -105,12 +106,12 @@ enum Asked {
 
 /// Up to where nothing is kept for followers if the log starts at an offset: what every replica has
 /// as far as this leader knows, and what comes before the last `held_max` bytes that could go.
-pub(super) fn floor(replica: &Replica, start: Offset, held_max: u64) -> RaftIndex {
+pub(super) fn floor(replica: &Replica, start: Offset, held_max: u64, now: Mono) -> RaftIndex {
     let matched = replica.group.progress().iter().map(|p| p.matched).min();
     // What follows on a snapshot that is on its way will be needed.
-    let held_max = match replica.snapshots.is_empty() {
-        true => held_max,
-        false => u64::MAX,
+    let held_max = match replica.lends_snapshot(now) {
+        true => u64::MAX,
+        false => held_max,
     };
     let below = |facts: &SegmentFacts| facts.end_offset <= start;
     let going: Vec<_> = replica.log.segments().take_while(below).collect();

@@ -52,10 +52,10 @@ impl Shard {
         }
     }
 
-    /// A group that is on no other node has nobody to defer to.
+    /// A group in which nobody else has a say has nobody to defer to.
     pub(crate) fn suspect(&mut self, group: GroupId, why: &str) {
         if let Some(replica) = self.replicas.get_mut(&group)
-            && !replica.is_alone()
+            && !replica.is_only_elector()
         {
             replica.suspect.get_or_insert_with(|| why.to_string());
             replica.group.resign();

@@ -182,3 +182,32 @@ fn replicas_that_differ_are_told() {
         );
     }
 }
+
+/// Its only copy is damaged when it is moved: what is whole is served on, and the move may be taken
+/// back.
+#[test]
+fn a_partition_of_one_damaged_replica_stays_available_while_it_moves() {
+    let mut c = Cluster::new(3);
+    c.look_at_everything();
+    c.run(Duration::from_secs(2));
+    let group = c.create_on(&[1]);
+    for at in 0..3 {
+        assert_eq!(
+            c.append(1, group, batch(1, at, "v")),
+            Ok(Offset(i64::from(at)))
+        );
+    }
+    // The learner hears nothing, so it stays one.
+    c.down = vec![NodeId(3)];
+    c.reassign(Some(&[3])).unwrap();
+    c.run(Duration::from_secs(1));
+    c.end_look(1, group, Err(damage(group)));
+    c.run(Duration::from_secs(2));
+    assert_eq!(c.leader(group), Some(1));
+    assert_eq!(c.append(1, group, batch(1, 3, "v")), Ok(Offset(3)));
+    assert_eq!(c.shards[&NodeId(1)].stats().replicas_damaged, 1);
+    c.reassign(None).unwrap();
+    c.run(Duration::from_secs(3));
+    let image = c.shards[&NodeId(1)].image();
+    assert!(!image.partition(group).unwrap().is_moving());
+}

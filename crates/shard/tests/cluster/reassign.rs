@@ -52,7 +52,7 @@ impl Cluster {
         made.groups[0]
     }
 
-    fn reassign(&mut self, target: Option<&[u32]>) -> Result<(), Refusal> {
+    pub(crate) fn reassign(&mut self, target: Option<&[u32]>) -> Result<(), Refusal> {
         let deadline = self.now.after(Duration::from_secs(5));
         let change = Reassignment {
             topic: "t".into(),

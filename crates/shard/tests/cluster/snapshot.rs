@@ -116,3 +116,28 @@ fn a_replica_that_lacks_less_than_is_kept_needs_no_snapshot() {
     assert_eq!(c.installed(away), 0);
     assert_eq!(c.starts(group), [6, 6, 6]);
 }
+
+/// Its disk may be full: the disks of the others must not fill up for that.
+#[test]
+fn nothing_is_kept_for_long_for_a_replica_that_takes_no_snapshot() {
+    let (mut c, leader, away, group) = behind_the_start();
+    c.lose_snapshots = u32::MAX;
+    c.down = vec![];
+    c.run(Duration::from_secs(5));
+    assert_eq!(c.delete(leader, group, None), Ok(10));
+    c.run(Duration::from_secs(2));
+    let kept = |c: &Cluster| {
+        c.shards[&NodeId(leader)]
+            .replica_status(group)
+            .unwrap()
+            .log_bytes
+    };
+    assert!(kept(&c) > 0, "it may be on its way");
+    c.run(Duration::from_secs(60));
+    assert_eq!(kept(&c), 0);
+    assert_eq!(c.installed(away), 0);
+    c.lose_snapshots = 0;
+    c.run(Duration::from_secs(15));
+    assert_eq!(c.installed(away), 1);
+    assert_eq!(c.starts(group), [10, 10, 10]);
+}

@@ -52,6 +52,7 @@ fn settings(node: NodeId, voters: &[NodeId]) -> Settings {
         home: None,
         metadata_segment_bytes: 300,
         hot_tail_bytes: 1 << 20,
+        unsettled_bytes_max: 1 << 20,
         disk_reserve_bytes: 1_000,
         defaults: meta::Defaults::default(),
         replica_lag_max: Duration::from_secs(10),

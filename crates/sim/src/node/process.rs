@@ -31,6 +31,8 @@ pub(crate) enum Step {
 
 /// Bytes that may wait for the way to their segments while there is more to write.
 const UNSETTLED_BYTES: u64 = 16 * 1024;
+/// What may wait for a slow disk, in so many times what is kept in memory anyway.
+const UNSETTLED_FOR_HOT: u64 = 4;
 
 /// A running process.
 pub(crate) struct Process {
@@ -88,6 +90,7 @@ fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Sett
         }),
         metadata_segment_bytes: plan.metadata_segment_bytes,
         hot_tail_bytes: plan.hot_tail_bytes,
+        unsettled_bytes_max: UNSETTLED_FOR_HOT * plan.hot_tail_bytes,
         disk_reserve_bytes: 20_000,
         defaults: meta::Defaults {
             partitions: 1,

@@ -1,0 +1,83 @@
+//! A disk that takes nothing for a while: what waits for it is bounded, on followers and on leaders.
+
+use super::*;
+
+/// Does what a turn says, or lets it wait for a stuck disk.
+pub(crate) fn take(shard: &mut Shard, now: Now, turn: u64, stuck: Option<&mut Vec<u64>>) {
+    match stuck {
+        Some(waiting) => waiting.push(turn),
+        None => {
+            shard.on(now, Event::Persisted { turn });
+            shard.on(now, Event::Settled { turn });
+        }
+    }
+}
+
+impl Cluster {
+    /// The disk of a node takes what waits, and all that comes.
+    fn unstick(&mut self, node: u32) {
+        for turn in self.stuck.remove(&NodeId(node)).expect("it is stuck") {
+            self.event(NodeId(node), Event::Persisted { turn });
+            self.event(NodeId(node), Event::Settled { turn });
+        }
+    }
+
+    fn unsettled_bytes(&self, node: u32) -> u64 {
+        self.shards[&NodeId(node)].stats().unsettled_bytes
+    }
+}
+
+/// Bytes of a batch here.
+const LARGE: usize = 100_000;
+/// Of these there are many times more than may wait.
+const MANY: i64 = 100;
+/// What may wait in these tests, and what a message may bring beyond.
+const BOUND: u64 = (1 << 20) + 2 * (1 << 20);
+
+fn large() -> Batch {
+    let mut builder = Builder::new(7);
+    builder.push(7, None, Some(&vec![b'v'; LARGE]), &[]);
+    builder.build()
+}
+
+fn three_with_a_topic() -> (Cluster, GroupId, u32) {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let group = c.create_topic(1);
+    c.run(Duration::from_secs(1));
+    let leader = c.leader(group).expect("somebody leads");
+    (c, group, leader)
+}
+
+#[test]
+fn a_follower_takes_no_more_than_may_wait_for_its_disk_and_catches_up_later() {
+    let (mut c, group, leader) = three_with_a_topic();
+    let slow = leader % 3 + 1;
+    c.stuck.insert(NodeId(slow), Vec::new());
+    for at in 0..MANY {
+        assert_eq!(c.append(leader, group, large()), Ok(Offset(at)));
+    }
+    // Heartbeats go on, each of which may bring entries.
+    c.run(Duration::from_secs(20));
+    assert!(c.unsettled_bytes(slow) <= BOUND);
+    c.unstick(slow);
+    c.run(Duration::from_secs(5));
+    let status = c.shards[&NodeId(slow)].replica_status(group).unwrap();
+    assert_eq!(status.high_watermark, Offset(MANY));
+    assert_eq!(c.unsettled_bytes(slow), 0);
+}
+
+#[test]
+fn a_leader_whose_disk_is_stuck_says_so_although_the_others_commit() {
+    let (mut c, group, leader) = three_with_a_topic();
+    c.stuck.insert(NodeId(leader), Vec::new());
+    let appended: Vec<_> = (0..MANY)
+        .map(|_| c.append(leader, group, large()))
+        .collect();
+    let first = appended.iter().position(Result::is_err);
+    let first = first.expect("it is refused some time");
+    assert!(matches!(&appended[first], Err(Refusal::Busy(why)) if why.contains("disk")));
+    assert!(c.unsettled_bytes(leader) <= BOUND);
+    c.unstick(leader);
+    assert_eq!(c.append(leader, group, large()), Ok(Offset(first as i64)));
+}
