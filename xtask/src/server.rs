@@ -33,9 +33,11 @@ impl Server {
         Starting::new(binary, data, args)?.ready()
     }
 
-    /// Starts a cluster of three over empty directories beside `data`. Each gets the arguments.
+    /// Starts a cluster of three over empty directories beside `data`. Each gets the arguments, and is told where clients
+    /// reach it, as one suite wants to see.
     pub fn start_three(binary: &Path, data: &Path, args: &[&str]) -> Result<Vec<Server>, String> {
-        let peers = free_addresses(3)?;
+        let mut peers = free_addresses(6)?;
+        let doors = peers.split_off(3);
         let ids = 1..=peers.len();
         let members: Vec<String> = ids
             .clone()
@@ -44,8 +46,9 @@ impl Server {
             .collect();
         let members = members.join(",");
         let mut starting = Vec::new();
-        for (id, peer) in ids.zip(&peers) {
+        for ((id, peer), door) in ids.zip(&peers).zip(&doors) {
             let (id, rack) = (id.to_string(), format!("RACK{id}"));
+            let advertised = format!("advertised.listeners=PLAINTEXT://{door}");
             let own = [
                 "--node-id",
                 &id,
@@ -55,6 +58,10 @@ impl Server {
                 peer,
                 "--peers",
                 &members,
+                "--kafka",
+                door,
+                "--set",
+                &advertised,
             ];
             let args = [&own, args].concat();
             let data = data.with_file_name(format!("data-{id}"));
