@@ -22,11 +22,16 @@ use base::{
 };
 use group::{Caller, Config, Groups, Reply, Soft};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 /// Nobody waits for the answer to a timer, or to news of topics.
 pub(crate) const NOBODY: Caller = 0;
 /// Callers of all coordinators of a node that may wait at a time: members that join, mostly.
 pub(crate) const CALLERS_MAX: usize = 200_000;
+
+/// What coordinators of a node decide leaves for the log once in this time at most: a sync, and
+/// frames to the followers and back, cost for one commit of offsets what they cost for ten.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Who waits.
 pub(crate) enum Asker {
@@ -307,9 +312,33 @@ pub(crate) struct Coordinators {
     /// Callers that wait, over all.
     pub(crate) waiting: usize,
     pub(crate) everywhere: BTreeMap<u64, Everywhere>,
+    /// Those that decided something that hasn't left for the log yet.
+    gathering: BTreeSet<GroupId>,
+    /// When the last such left.
+    left: Option<Mono>,
 }
 
 impl Coordinators {
+    /// A coordinator decided something: it leaves with what the others decide meanwhile.
+    pub(crate) fn gather(&mut self, group: GroupId) {
+        self.gathering.insert(group);
+    }
+
+    /// Those whose decisions leave now.
+    pub(crate) fn leaving(&mut self, now: Mono) -> BTreeSet<GroupId> {
+        if self.leaves_at().is_none_or(|at| at > now) {
+            return BTreeSet::new();
+        }
+        self.left = Some(now);
+        std::mem::take(&mut self.gathering)
+    }
+
+    /// When what was decided leaves: at once after a pause.
+    fn leaves_at(&self) -> Option<Mono> {
+        let at = self.left.map_or(Mono(0), |left| left.after(GATHER));
+        (!self.gathering.is_empty()).then_some(at)
+    }
+
     /// A name for somebody who asks.
     pub(crate) fn caller(&mut self) -> Caller {
         self.last_caller += 1;
@@ -318,6 +347,7 @@ impl Coordinators {
 
     /// When the first of them wants attention.
     pub(crate) fn deadline(&self) -> Option<Mono> {
-        self.timers.first().map(|(at, _)| *at)
+        let timer = self.timers.first().map(|(at, _)| *at);
+        timer.into_iter().chain(self.leaves_at()).min()
     }
 }

@@ -120,6 +120,23 @@ fn an_overdue_caller_is_answered_though_nothing_is_known() {
     assert_eq!(c.fetches(1), Some(1), "questions need no room");
 }
 
+/// One sync, and one frame to each follower, for all that is decided within a few milliseconds.
+#[test]
+fn what_is_decided_in_quick_succession_leaves_together() {
+    let mut c = Cluster::new(1);
+    let answered = |c: &mut Cluster, ticket| matches!(c.group_answer(ticket), Some(Ok(_)));
+    let lone = c.commit(1, 1);
+    assert!(answered(&mut c, lone), "the first one waits for nobody");
+    let (second, third) = (c.commit(1, 2), c.commit(1, 3));
+    assert!(!answered(&mut c, second) && !answered(&mut c, third));
+    c.run(10);
+    assert!(answered(&mut c, second) && answered(&mut c, third));
+    c.run(10);
+    let later = c.commit(1, 4);
+    assert!(answered(&mut c, later), "after a pause");
+    assert_eq!(c.fetches(1), Some(4));
+}
+
 #[test]
 fn a_join_waits_for_its_sync_and_ends_with_the_leadership() {
     let mut c = Cluster::new(3);

@@ -123,7 +123,10 @@ impl Shard {
 
     fn place(&mut self, acks: Acks, admission: Admission, append: AppendPart) -> Placed {
         match admission {
-            Admission::New => self.propose(append.group, append.batch),
+            Admission::New => {
+                self.touch(append.group);
+                self.propose(append.group, append.batch)
+            }
             Admission::Duplicate { base_offset, index } => {
                 let replica = &self.replicas[&append.group];
                 let appended = Appended {
@@ -152,7 +155,8 @@ impl Shard {
         }
     }
 
-    /// Stamps and proposes a batch on a group that this node leads.
+    /// Stamps and proposes a batch on a group that this node leads. It leaves when the group is
+    /// touched.
     fn propose(&mut self, group: GroupId, mut batch: Batch) -> Placed {
         let replica = self.replicas.get_mut(&group).expect("it was admitted");
         let append_time = replica.policy.log_append_time.then_some(self.now.wall);
@@ -182,7 +186,6 @@ impl Shard {
         self.stats.batches_appended += 1;
         self.stats.bytes_appended += bytes;
         self.wake_group(group);
-        self.touch(group);
         if planted(Bug::AckBeforeFsync) {
             return Placed::Done(Ok(appended));
         }
@@ -205,10 +208,12 @@ impl Shard {
         for record in records {
             batch.push(wall, None, Some(record), &[]);
         }
+        self.touch(group);
         self.append_machine_batch(group, batch.build())
     }
 
-    /// Appends the batch of a machine that lives in a group this node leads. None if it doesn't.
+    /// Appends the batch of a machine that lives in a group this node leads; it leaves when the
+    /// group is touched. None if it doesn't lead.
     pub(crate) fn append_machine_batch(
         &mut self,
         group: GroupId,

@@ -117,6 +117,7 @@ impl Shard {
                 // What it thinks now isn't in the log: as after a step-down.
                 return self.stop_coordinating(group);
             }
+            self.coordinators.gather(group);
         }
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
@@ -280,6 +281,9 @@ impl Shard {
             .map_while(|(at, group)| (*at <= now).then_some(*group));
         for group in due.collect::<Vec<_>>() {
             self.run_coordinator(group);
+        }
+        for group in self.coordinators.leaving(now) {
+            self.touch(group);
         }
     }
 
