@@ -6,6 +6,7 @@
 //! [`Group::persisted`]. No group campaigns by itself: the crate's own timeouts are out of reach,
 //! so its random numbers have no effect.
 
+mod campaign;
 mod members;
 mod snapshot;
 
@@ -299,31 +300,6 @@ impl Group {
         self.begin_at(self.first);
     }
 
-    /// Starts an election, pre-vote first, if this replica has a say and may win.
-    pub fn campaign(&mut self) {
-        if self.may_campaign() {
-            let _ = self.raw.campaign();
-        }
-    }
-
-    /// False while a snapshot isn't durable: between the old log and the new one there are entries that
-    /// the crate would look for. And while the log isn't, if this is the only elector: it would lead
-    /// at once, and a leader's own log is durable.
-    pub fn may_campaign(&self) -> bool {
-        let me = self.me();
-        let alone = self.configuration().electors().all(|member| member == me);
-        let durable = self.persisted_index() == self.last_index();
-        self.installing.is_none() && self.is_elector() && (durable || !alone)
-    }
-
-    /// Ends loyalty to a leader whose node fell silent, so that this replica may vote.
-    pub fn forget_leader(&mut self) {
-        if self.role() != Role::Leader {
-            self.raw.tick();
-            self.raw.tick();
-        }
-    }
-
     /// A leader's check that a quorum still answers; sends heartbeats too.
     pub fn tick(&mut self) {
         self.raw.tick();
@@ -342,14 +318,6 @@ impl Group {
                 self.raw.report_unreachable(id_of(member));
                 self.snapshot_failed(member);
             }
-        }
-    }
-
-    /// Hands the leadership to the replica of another node that has a say.
-    pub fn transfer(&mut self, to: NodeId) {
-        let member = self.configuration().electors().find(|m| m.node == to);
-        if let Some(member) = member {
-            self.raw.transfer_leader(id_of(member));
         }
     }
 

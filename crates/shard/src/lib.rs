@@ -21,6 +21,7 @@ mod producers;
 mod replica;
 mod shard;
 mod stats;
+mod unsettled;
 
 pub use api::*;
 pub use kept::kept_metadata;

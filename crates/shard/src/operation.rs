@@ -35,7 +35,7 @@ pub use balance::Balancing;
 pub(crate) use catch_up::ColdRequest;
 pub use check::Checking;
 pub(crate) use check::Checks;
-pub(crate) use collect::{InFlight, Settling};
+pub(crate) use collect::InFlight;
 pub(crate) use compact::Compactions;
 pub(crate) use hold::Held;
 pub(crate) use import::Imports;

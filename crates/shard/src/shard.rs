@@ -10,10 +10,11 @@ use crate::coordinator::Coordinators;
 use crate::led::LedSet;
 use crate::operation::{
     Balance, Checks, ColdRequest, Compactions, Damage, Imports, InFlight, Lent, Park, Peer,
-    Preference, Round, Settling, Throttles,
+    Preference, Round, Throttles,
 };
 use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
+use crate::unsettled::Unsettled;
 use base::{GroupId, Mono, NodeId, Now, Offset, RaftIndex, Random};
 use log::{Recovered, Turn};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -65,13 +66,8 @@ pub struct Shard {
     pub(crate) opened: Vec<InFlight>,
     /// Readies whose turns aren't durable yet.
     pub(crate) in_flight: VecDeque<(u64, Vec<InFlight>)>,
-    /// Last entries written by turns that aren't readable from segments yet.
-    pub(crate) settling: VecDeque<Settling>,
-    /// Bytes of batches that they carry.
-    pub(crate) unsettled_bytes: u64,
-    pub(crate) written: Vec<(GroupId, RaftIndex)>,
-    /// Bytes of batches in the current turn.
-    pub(crate) turn_bytes: u64,
+    /// What was written and can't be read from segments yet.
+    pub(crate) unsettled: Unsettled,
     pub(crate) checkpoint_due: bool,
     /// Batches in memory in order of their append, to find the oldest.
     pub(crate) hot: VecDeque<(GroupId, RaftIndex, u64)>,
@@ -148,10 +144,7 @@ impl Shard {
             turn: Turn::new(recovered.next_turn),
             opened: Vec::new(),
             in_flight: VecDeque::new(),
-            settling: VecDeque::new(),
-            unsettled_bytes: 0,
-            written: Vec::new(),
-            turn_bytes: 0,
+            unsettled: Unsettled::default(),
             checkpoint_due: false,
             hot: VecDeque::new(),
             hot_held: Vec::new(),

@@ -103,7 +103,7 @@ impl Shard {
             leaderless,
             replicas_damaged: self.damage.len() as u64,
             hot_bytes: self.hot_bytes,
-            unsettled_bytes: self.unsettled_bytes,
+            unsettled_bytes: self.unsettled.bytes(),
             uncommitted_bytes: self.uncommitted_bytes,
             appends_waiting: self.calls.len() as u64,
             reads_waiting: self.parks.len() as u64,

@@ -102,7 +102,7 @@ impl Shard {
             return Err(Refusal::Busy("too many bytes wait for their commit".into()));
         }
         // The others may commit without this node's disk.
-        if self.unsettled_bytes > self.settings.unsettled_bytes_max {
+        if self.unsettled.bytes() > self.settings.unsettled_bytes_max {
             return Err(Refusal::Busy(
                 "too many bytes wait for this node's disk".into(),
             ));

@@ -15,13 +15,6 @@ pub(crate) struct InFlight {
     after: Vec<Message>,
 }
 
-/// A turn of which not everything has reached its segments: what it carries is in memory.
-pub(crate) struct Settling {
-    pub(crate) number: u64,
-    bytes: u64,
-    written: Vec<(GroupId, RaftIndex)>,
-}
-
 impl Shard {
     /// Collects from all replicas that were touched, until none has anything left.
     pub(crate) fn collect(&mut self) {
@@ -56,7 +49,7 @@ impl Shard {
             replica.producers.truncated(from);
             self.unsettle(replica, from);
         }
-        let appended = !ready.entries.is_empty();
+        let (appended, mut bytes_appended) = (!ready.entries.is_empty(), 0);
         if let Some(first) = ready.entries.first().filter(|_| !replica.group.is_leader()) {
             // What this replica proposed in this turn, before it was deposed in it, never was.
             replica.producers.truncated(first.index);
@@ -71,7 +64,7 @@ impl Shard {
                     let bytes = batch.len() as u64 + limits::HOT_BATCH_OVERHEAD;
                     self.hot.push_back((replica.id, entry.index, bytes));
                     self.hot_bytes += bytes;
-                    self.turn_bytes += bytes;
+                    bytes_appended += bytes;
                 }
                 Body::Internal(data) => {
                     let data = data.clone();
@@ -82,7 +75,8 @@ impl Shard {
             }
         }
         if appended {
-            self.written.push((replica.id, replica.log.last_index()));
+            let last = replica.log.last_index();
+            self.unsettled.wrote(replica.id, last, bytes_appended);
         }
         if ready.must_sync {
             self.record_state(replica);
@@ -103,13 +97,7 @@ impl Shard {
     /// What was cut and is written again settles with its own turn, not with the old one.
     pub(crate) fn unsettle(&mut self, replica: &mut Replica, from: RaftIndex) {
         replica.settled = replica.settled.min(from.prev());
-        let under_way = self.settling.iter_mut().flat_map(|turn| &mut turn.written);
-        for (_, index) in under_way
-            .chain(&mut self.written)
-            .filter(|(g, _)| *g == replica.id)
-        {
-            *index = (*index).min(from.prev());
-        }
+        self.unsettled.cut(replica.id, from);
     }
 
     /// Records term, vote and commit, if the write-ahead log doesn't have them.
@@ -301,13 +289,7 @@ impl Shard {
         let next = log::Turn::new(self.turn.number + 1);
         let turn = std::mem::replace(&mut self.turn, next);
         let number = turn.number;
-        let bytes = std::mem::take(&mut self.turn_bytes);
-        self.unsettled_bytes += bytes;
-        self.settling.push_back(Settling {
-            number,
-            bytes,
-            written: std::mem::take(&mut self.written),
-        });
+        self.unsettled.close(number);
         self.effects.turn = Some(turn);
         if planted(Bug::PersistBeforeFsync) {
             self.report_durable(opened);
@@ -323,10 +305,7 @@ impl Shard {
         for readies in readies.chain([&mut self.opened]) {
             readies.retain(|ready| ready.group != group);
         }
-        let written = self.settling.iter_mut().map(|turn| &mut turn.written);
-        for written in written.chain([&mut self.written]) {
-            written.retain(|(id, _)| *id != group);
-        }
+        self.unsettled.forget(group);
         self.cold.retain(|_, request| request.group() != group);
         self.lent.retain(|_, lent| lent.group != group);
         self.coordinators.jobs.retain(|_, of| *of != group);
@@ -359,18 +338,10 @@ impl Shard {
 
     pub(crate) fn on_settled(&mut self, turn: u64) {
         self.settled_turn = self.settled_turn.max(turn);
-        while self
-            .settling
-            .front()
-            .is_some_and(|settling| settling.number <= turn)
-        {
-            let settled = self.settling.pop_front().expect("looked at just now");
-            self.unsettled_bytes -= settled.bytes;
-            for (group, index) in settled.written {
-                if let Some(replica) = self.replicas.get_mut(&group) {
-                    replica.settled = replica.settled.max(index);
-                    replica.log.settled(replica.settled);
-                }
+        for (group, index) in self.unsettled.settled(turn) {
+            if let Some(replica) = self.replicas.get_mut(&group) {
+                replica.settled = replica.settled.max(index);
+                replica.log.settled(replica.settled);
             }
         }
         self.answer_deferred(turn);

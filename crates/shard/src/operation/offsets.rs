@@ -9,7 +9,7 @@ use log::TimeQuery;
 impl Shard {
     pub(crate) fn offsets(&mut self, parts: Vec<OffsetPart>, to: ReplyTo) {
         if parts.iter().any(|part| self.must_settle_first(part)) {
-            let last = self.settling.back().map_or(0, |turn| turn.number);
+            let last = self.unsettled.last_turn().unwrap_or_default();
             self.deferred.push_back((last, parts, to));
             return;
         }
@@ -28,7 +28,9 @@ impl Shard {
             OffsetQuery::AtTime(_) | OffsetQuery::MaxTimestamp
         );
         let replica = self.replicas.get(&part.group);
-        by_time && !self.settling.is_empty() && replica.is_some_and(|r| r.settled < r.high.0)
+        by_time
+            && self.unsettled.last_turn().is_some()
+            && replica.is_some_and(|r| r.settled < r.high.0)
     }
 
     /// Answers the questions whose time has come: all that was committed when they came is in

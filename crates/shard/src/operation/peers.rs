@@ -269,7 +269,7 @@ impl Shard {
         if message.is_from_leader() && message.term() >= u64::from(replica.group.term().0) {
             replica.contact = now;
         }
-        if message.has_entries() && self.unsettled_bytes > self.settings.unsettled_bytes_max {
+        if message.has_entries() && self.unsettled.bytes() > self.settings.unsettled_bytes_max {
             // As if the network had lost it: the leader sends it again.
             return mark(Mark::AppendTurnedAway);
         }
