@@ -3,8 +3,10 @@
 use e2e::{Scratch, binary, fleet, wait};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
 /// The lines of the page's `sh` blocks.
 fn commands() -> Vec<String> {
@@ -44,6 +46,8 @@ fn elsewhere(commands: &[String]) -> Vec<String> {
 struct Operator<'a> {
     place: &'a Path,
     nodes: Vec<Child>,
+    /// What those that aren't ready yet will say.
+    starting: Vec<Receiver<String>>,
 }
 
 impl Operator<'_> {
@@ -61,8 +65,27 @@ impl Operator<'_> {
         if line.starts_with("flotilla serve") {
             let log = self.place.join(format!("log{}", self.nodes.len()));
             let log = fs::File::create(log).expect("a log");
-            let node = self.shell(line).stdout(Stdio::null()).stderr(log).spawn();
-            return self.nodes.push(node.expect("it starts"));
+            let node = self.shell(line).stdout(Stdio::piped()).stderr(log).spawn();
+            let mut node = node.expect("it starts");
+            let says = node.stdout.take().expect("it is piped");
+            let (sender, lines) = channel();
+            // It ends with the process, whose pipe it reads to the end.
+            std::thread::spawn(move || {
+                for line in BufReader::new(says).lines().map_while(Result::ok) {
+                    let _ = sender.send(line);
+                }
+            });
+            self.starting.push(lines);
+            return self.nodes.push(node);
+        }
+        // Somebody who looks at the terminals of the nodes types on when all are ready.
+        for says in self.starting.drain(..) {
+            let said = wait::until("the ready line", || match says.try_recv() {
+                Err(TryRecvError::Empty) => None,
+                said => Some(said),
+            });
+            let ready = said.is_ok_and(|said| said.starts_with("flotilla ready"));
+            assert!(ready, "a node ended before {line}");
         }
         let line = line.strip_prefix("exec ").unwrap_or(line);
         let done = self.shell(line).output().expect("it can be run");
@@ -93,6 +116,7 @@ fn the_page_does_what_it_says() {
     let mut operator = Operator {
         place: scratch.path(),
         nodes: Vec::new(),
+        starting: Vec::new(),
     };
     let commands = commands();
     assert!(commands.len() > 10, "the page has lost its commands");
