@@ -295,6 +295,11 @@ impl Group {
         self.raw.mut_store().begin_at(first);
     }
 
+    /// Where the log begins, as the driver or a snapshot said last.
+    pub fn begins_at(&self) -> RaftIndex {
+        self.first.max(self.raw.store().begins_at())
+    }
+
     fn applied(&mut self, index: u64) {
         self.raw.advance_apply_to(index);
         self.begin_at(self.first);

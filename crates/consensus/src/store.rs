@@ -146,6 +146,11 @@ impl Store {
         self.fetched.clear();
     }
 
+    /// The first entry of the log, as the crate knows it.
+    pub(crate) fn begins_at(&self) -> RaftIndex {
+        self.first
+    }
+
     /// The log begins at `first` now. The term of the entry before it stays known, for followers
     /// are asked about that one.
     pub(crate) fn begin_at(&mut self, first: RaftIndex) {

@@ -27,6 +27,11 @@ impl Shard {
             while let Some(ready) = replica.group.ready() {
                 self.take_ready(&mut replica, ready);
             }
+            debug_assert_eq!(
+                replica.group.begins_at(),
+                replica.log.first_index(),
+                "a snapshot of group {group} would be of another beginning than its log's"
+            );
             self.discard_imported(&mut replica);
             replica.rouse(&mut self.restless);
             self.replicas.insert(group, replica);

@@ -246,6 +246,7 @@ impl Shard {
         if !replica.log.replace(&mut self.turn, rewrote) {
             return;
         }
+        replica.group.begin_at(replica.log.first_index());
         // All have these entries; who reads them shall find what was made of them.
         let front = replica.log.first_index().prev();
         replica.group.evict(front.min(replica.settled));
