@@ -13,6 +13,13 @@ pub const REQUEST_BYTES_MAX: u32 = 100 * 1024 * 1024;
 pub const NODE_FRAME_BYTES_MAX: u32 = 256 * 1024 * 1024;
 /// Most bytes of requests in flight over all connections of a node.
 pub const REQUESTS_IN_FLIGHT_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of requests in flight that every connection has for itself, whatever others hold, and as many
+/// of one that has not arrived whole: small requests never wait for large ones of others.
+pub const REQUEST_FREE_BYTES: u64 = 64 * 1024;
+/// Most bytes of records in answers that are read or wait to be written, over all connections of a
+/// node. With none left a fetch is answered with its first batches only, which every connection may
+/// have once.
+pub const ANSWERS_IN_FLIGHT_BYTES: u64 = 256 * 1024 * 1024;
 /// Most connections a node accepts.
 pub const CONNECTIONS_MAX: usize = 16_384;
 /// Most requests of one connection that may wait for their answers.

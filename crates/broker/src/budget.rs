@@ -1,13 +1,17 @@
-//! Memory that requests in flight may take, over all connections of the node.
+//! Memory that requests in flight may take, or answers, over all connections of the node.
 
+use base::Mono;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// The budget.
 #[derive(Debug)]
 pub struct Budget {
     limit: u64,
     used: AtomicU64,
+    /// When somebody asked in vain last, in microseconds.
+    lacked: AtomicU64,
 }
 
 /// A part of the budget; given back when dropped.
@@ -23,7 +27,19 @@ impl Budget {
         Budget {
             limit,
             used: AtomicU64::new(0),
+            lacked: AtomicU64::new(0),
         }
+    }
+
+    /// Notes that somebody asks in vain now.
+    pub fn lack(&self, now: Mono) {
+        self.lacked.fetch_max(now.0, Ordering::Relaxed);
+    }
+
+    /// True if somebody asked in vain within this time.
+    pub fn is_lacked(&self, now: Mono, within: Duration) -> bool {
+        let last = self.lacked.load(Ordering::Relaxed);
+        last > 0 && now.since(Mono(last)) <= within
     }
 
     /// Takes bytes, unless that would exceed the budget. What exceeds it alone gets it whole when
@@ -42,6 +58,22 @@ impl Budget {
         })
     }
 
+    /// Takes as many of these bytes as there are, perhaps none.
+    pub fn take_some(self: &Arc<Self>, bytes: u64) -> Share {
+        let mut taken = 0;
+        let grown = |used: u64| {
+            taken = bytes.min(self.limit.saturating_sub(used));
+            Some(used + taken)
+        };
+        let _ = self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, grown);
+        Share {
+            budget: self.clone(),
+            bytes: taken,
+        }
+    }
+
     /// Bytes taken.
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
@@ -50,6 +82,29 @@ impl Budget {
     /// Bytes that there are.
     pub fn limit(&self) -> u64 {
         self.limit
+    }
+
+    /// Bytes that nobody has taken.
+    pub fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.used())
+    }
+}
+
+impl Share {
+    /// Bytes of it.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Makes it so large, within the budget or not: for what can't be refused any more.
+    pub fn resize(&mut self, bytes: u64) {
+        let used = &self.budget.used;
+        if bytes >= self.bytes {
+            used.fetch_add(bytes - self.bytes, Ordering::Relaxed);
+        } else {
+            used.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        }
+        self.bytes = bytes;
     }
 }
 
@@ -77,5 +132,20 @@ mod tests {
         assert!(budget.take(1).is_none());
         drop(huge);
         assert!(budget.take(1).is_some());
+    }
+
+    #[test]
+    fn some_is_what_is_left_and_a_share_may_change() {
+        let budget = Arc::new(Budget::new(10));
+        let first = budget.take(7).unwrap();
+        let mut second = budget.take_some(7);
+        assert_eq!((second.bytes(), budget.left()), (3, 0));
+        assert_eq!(budget.take_some(1).bytes(), 0);
+        second.resize(5);
+        assert_eq!((budget.used(), budget.left()), (12, 0));
+        second.resize(1);
+        assert_eq!(budget.left(), 2);
+        drop((first, second));
+        assert_eq!(budget.used(), 0);
     }
 }

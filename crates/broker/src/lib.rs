@@ -44,7 +44,7 @@ pub use subscriptions::{Reporter, Wanted};
 pub use topics::TopicSpec;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use base::{GroupId, NodeId, Random, Refusal, Term, Uuid};
+use base::{GroupId, NodeId, Random, Refusal, Term, Uuid, limits};
 use meta::Image;
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
@@ -76,6 +76,7 @@ struct Inner {
     /// Somebody makes the topic that keeps groups.
     making_offsets: Arc<AtomicBool>,
     budget: Arc<Budget>,
+    answers: Arc<Budget>,
     buckets: quotas::Buckets,
     room: operate::Room,
     /// `max.connections` as it stands now.
@@ -121,6 +122,7 @@ impl Broker {
             chance: Mutex::new(Random::new(seed)),
             making_offsets: Arc::default(),
             budget,
+            answers: Arc::new(Budget::new(limits::ANSWERS_IN_FLIGHT_BYTES)),
             buckets: quotas::Buckets::default(),
             room: operate::Room::default(),
             connections_max,
@@ -176,6 +178,11 @@ impl Broker {
     /// The memory that requests in flight may take.
     pub fn budget(&self) -> &Arc<Budget> {
         &self.0.budget
+    }
+
+    /// The memory that records in answers may take.
+    pub fn answers(&self) -> &Arc<Budget> {
+        &self.0.answers
     }
 
     /// Counters.

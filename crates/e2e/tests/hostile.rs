@@ -1,11 +1,24 @@
 //! Bad input costs little and never takes the node down.
 
-use e2e::{Node, Scratch, Setup, Tool, wait};
+use base::record::Builder;
+use bytes::Bytes;
+use e2e::{Node, Scratch, Setup, Tool, http, wait};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
+use wire_kafka::frame;
+use wire_kafka::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use wire_kafka::messages::fetch_response::FetchResponse;
+use wire_kafka::messages::produce_request::{
+    PartitionProduceData, ProduceRequest, TopicProduceData,
+};
+use wire_kafka::messages::produce_response::ProduceResponse;
+use wire_kafka::{Message, Reader, Records, Request};
 
+/// The last versions of Produce and Fetch that name topics.
+const BY_NAME: i16 = 12;
+const MIB: usize = 1024 * 1024;
 /// Memory that bad input may cost.
 const COST_MAX: u64 = 64 * 1024 * 1024;
 
@@ -35,6 +48,64 @@ fn is_closed(stream: &mut TcpStream) -> bool {
             }
             Err(_) => return true,
         }
+    }
+}
+
+/// Asks and waits for the answer.
+fn ask<R: Request>(stream: &mut TcpStream, version: i16, body: &R) -> R::Response {
+    let request = frame::request(version, 1, Some("test"), body).concat();
+    stream.write_all(&request).expect("the node reads");
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).expect("an answer");
+    let mut answer = vec![0; u32::from_be_bytes(length) as usize];
+    stream.read_exact(&mut answer).expect("a whole answer");
+    let mut reader = Reader::new(Bytes::from(answer));
+    frame::response_head(R::API, version, &mut reader).expect("an answer's header");
+    R::Response::decode(version, &mut reader).expect("an answer")
+}
+
+/// Writes one record of so many bytes, as often as it takes until the new topic has a leader.
+fn produce(stream: &mut TcpStream, topic: &str, bytes: usize) {
+    let mut batch = Builder::new(0);
+    batch.push(0, None, Some(&vec![b'x'; bytes]), &[]);
+    let partition = PartitionProduceData {
+        index: 0,
+        records: Some(batch.build().into()),
+    };
+    let request = ProduceRequest {
+        acks: -1,
+        timeout_ms: 30_000,
+        topic_data: vec![TopicProduceData {
+            name: topic.to_owned(),
+            partition_data: vec![partition],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    wait::until("the record is taken", || {
+        let answer: ProduceResponse = ask(stream, BY_NAME, &request);
+        let code = answer.responses[0].partition_responses[0].error_code;
+        (code == 0).then_some(())
+    });
+}
+
+/// All that there is from the start of a topic on.
+fn everything(topic: &str) -> FetchRequest {
+    let partition = FetchPartition {
+        partition_max_bytes: i32::MAX,
+        ..Default::default()
+    };
+    FetchRequest {
+        max_wait_ms: 1000,
+        min_bytes: 1,
+        max_bytes: i32::MAX,
+        session_epoch: -1,
+        topics: vec![FetchTopic {
+            topic: topic.to_owned(),
+            partitions: vec![partition],
+            ..Default::default()
+        }],
+        ..Default::default()
     }
 }
 
@@ -131,4 +202,74 @@ fn ten_thousand_idle_connections_are_held_cheaply() {
         let tool = Tool::new(&node.kafka);
         (tool.run(&["topic", "list"]).code == Some(0)).then_some(())
     });
+}
+
+#[test]
+fn answers_that_nobody_reads_cost_bounded_memory() {
+    let (_scratch, mut node) = node("unread");
+    Tool::new(&node.kafka).create("large", &[]);
+    let mut producer = connect(&node);
+    for _ in 0..96 {
+        produce(&mut producer, "large", MIB - 1024);
+    }
+    let before = node.resident_bytes();
+    // All that was asked for here are 6 GiB.
+    let one = frame::request(BY_NAME, 1, None, &everything("large")).concat();
+    let mut greedy: Vec<TcpStream> = (0..12).map(|_| connect(&node)).collect();
+    for stream in &mut greedy {
+        stream.write_all(&one.repeat(10)).expect("the node reads");
+    }
+    let held = || http::figure(&node.http, "flotilla_answers_in_flight_bytes");
+    wait::until("the answers' memory is used up", || {
+        (held()? >= base::limits::ANSWERS_IN_FLIGHT_BYTES as f64).then_some(())
+    });
+    // Others go on: less at once, but as much as one batch.
+    let mut modest = connect(&node);
+    for _ in 0..20 {
+        let answer: FetchResponse = ask(&mut modest, BY_NAME, &everything("large"));
+        let records = answer.responses[0].partitions[0].records.as_ref();
+        assert!(records.map_or(0, Records::len) > MIB - 1024);
+    }
+    let cost = node.resident_bytes().saturating_sub(before);
+    assert!(cost < 768 * MIB as u64, "unread answers cost {cost} bytes");
+    drop(greedy);
+    wait::until("their memory is given back", || {
+        (held()? < MIB as f64).then_some(())
+    });
+    still_works(&mut node);
+}
+
+#[test]
+fn half_sent_requests_stop_nobody_for_long() {
+    let scratch = Scratch::new("trickle");
+    let setup = Setup::single(&scratch.join("data"));
+    let mut node = setup
+        .with(&["--set", "queued.max.request.bytes=16777216"])
+        .start();
+    Tool::new(&node.kafka).create("others", &[]);
+    // They say that they send 32 MiB each, and send as much as the node takes, in small pieces.
+    let mut slow: Vec<TcpStream> = (0..4).map(|_| connect(&node)).collect();
+    for stream in &mut slow {
+        let head = [&(32 * MIB as i32).to_be_bytes()[..], &[0, 0, 0, 9]].concat();
+        stream.write_all(&head).expect("the node reads");
+        stream.set_nonblocking(true).expect("a socket");
+    }
+    let mut push = || {
+        let piece = vec![0; 64 * 1024];
+        slow.iter_mut()
+            .for_each(|stream| drop(stream.write(&piece)));
+    };
+    wait::until("all memory for requests is taken", || {
+        push();
+        let held = http::figure(&node.http, "flotilla_requests_in_flight_bytes")?;
+        (held > 15.0 * MIB as f64).then_some(())
+    });
+    // Small requests don't wait at all, larger ones until somebody gives way.
+    let mut client = connect(&node);
+    produce(&mut client, "others", 1000);
+    let mut client = connect(&node);
+    produce(&mut client, "others", 900_000);
+    let log = std::fs::read_to_string(node.setup().log()).expect("the node's messages");
+    assert!(log.contains("others wait for the"), "{log}");
+    still_works(&mut node);
 }

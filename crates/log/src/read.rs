@@ -27,6 +27,22 @@ pub struct ReadPlan {
 }
 
 impl ReadPlan {
+    /// Bytes of memory that it takes at most: blocks are read whole.
+    pub fn memory(&self) -> u64 {
+        self.blocks.iter().map(memory_of).sum()
+    }
+
+    /// Makes it take no more than this, if its first block fits: that stays in any case.
+    pub fn shrink(&mut self, bytes: u64) {
+        let mut sum = 0;
+        let kept = self.blocks.iter().take_while(|located| {
+            sum += memory_of(located);
+            sum <= bytes
+        });
+        let kept = kept.count().max(1);
+        self.blocks.truncate(kept);
+    }
+
     /// Reads. Whole batches, the one containing `from` first and always whole, then as many as
     /// fit. `None` if the device would have to be waited for and `wait` is false.
     pub fn run(&self, files: &Files, wait: bool) -> Result<Option<Vec<Bytes>>, ReadFault> {
@@ -59,6 +75,14 @@ impl ReadPlan {
             }
         }
         Ok(Some(pieces))
+    }
+}
+
+/// For a lost block no memory is taken: it is as long as its whole segment.
+fn memory_of(located: &Located) -> u64 {
+    match located.block.is_lost() {
+        true => 0,
+        false => u64::from(located.block.len),
     }
 }
 

@@ -6,12 +6,13 @@
 //! order of the requests. What a client may make this node hold is bounded: requests in flight,
 //! bytes of answers that it hasn't taken, and the node's budget for requests.
 
+use crate::answers::{ANSWER_BYTES_MAX, Answers};
 use crate::cold::{ColdOutcome, ColdRead};
 use crate::counters::Counters;
 use crate::handlers::{self, APIS, Door, Request, Step, Waiting, api_versions};
 use crate::sessions::Sessions;
 use crate::settle::Settling;
-use base::limits::PIPELINE_MAX;
+use base::limits::{PIPELINE_MAX, REQUEST_FREE_BYTES};
 use base::{Bug, Mono, Now, planted};
 use broker::{Bounded, Broker, Principal, Share};
 use bytes::buf::Limit;
@@ -24,12 +25,14 @@ use std::time::Duration;
 use wire_kafka::frame::{Frames, RequestHead};
 use wire_kafka::{ApiKey, Reader, WireError};
 
-/// Bytes of answers waiting to be taken at which a connection serves no further request.
-pub const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long a connection waits before it asks the node's budget again.
 const BUDGET_RETRY: Duration = Duration::from_millis(5);
 /// How long it waits before it looks again whether new topics have leaders.
 const SETTLE_RETRY: Duration = Duration::from_millis(5);
+
+/// Calls whose answers wait for others, perhaps for long. What of such a request is needed
+/// meanwhile is copied out of it, so its share goes with its bytes and not with its answer.
+const PARKED: [ApiKey; 2] = [ApiKey::JoinGroup, ApiKey::SyncGroup];
 
 /// Why a connection is closed from this side.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,6 +77,18 @@ enum State {
     Gone,
 }
 
+/// A request's bytes, which count in the budget as long as somebody has a part of them.
+struct Counted {
+    bytes: Bytes,
+    _share: Share,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// One client's connection.
 pub struct Connection {
     id: u64,
@@ -91,6 +106,8 @@ pub struct Connection {
     /// How many slots wait until new topics have leaders.
     settling: usize,
     held_bytes: usize,
+    /// Bytes of answers that wait for those before them.
+    ready_bytes: usize,
     out: Out,
     out_bytes: usize,
     /// No further request is served.
@@ -121,6 +138,7 @@ impl Connection {
             id,
             peer,
             door: Door {
+                answers: Answers::new(&broker),
                 broker,
                 inbox,
                 principal: Principal::ANONYMOUS,
@@ -142,6 +160,7 @@ impl Connection {
             first_ticket: 0,
             settling: 0,
             held_bytes: 0,
+            ready_bytes: 0,
             out: Out::default(),
             out_bytes: 0,
             ended: false,
@@ -280,8 +299,7 @@ impl Connection {
 
     /// Bytes held: unread requests, requests being served, and answers that were not taken.
     pub fn pending_bytes(&self) -> usize {
-        let starved = self.starved.as_ref().map_or(0, |(frame, _)| frame.len());
-        self.frames.buffered() + starved + self.held_bytes + self.out_bytes
+        self.frames.buffered() + self.starved_bytes() + self.held_bytes + self.out_bytes
     }
 
     /// Bytes of a request that hasn't arrived whole; the budget doesn't count them yet.
@@ -289,12 +307,20 @@ impl Connection {
         self.frames.buffered()
     }
 
+    /// Bytes of a request that the budget has no room for yet.
+    pub fn starved_bytes(&self) -> usize {
+        self.starved.as_ref().map_or(0, |(frame, _)| frame.len())
+    }
+
     fn has_room(&self) -> bool {
-        self.slots.len() < PIPELINE_MAX && self.out_bytes < ANSWER_BYTES_MAX
+        let answers = self.ready_bytes + self.out_bytes;
+        self.slots.len() < PIPELINE_MAX
+            && answers < ANSWER_BYTES_MAX
+            && !self.door.answers.are_enough()
     }
 
     /// The next request, if it is all there and the node has room for it.
-    fn next_frame(&mut self, now: Now) -> Result<Option<(Bytes, Share)>, String> {
+    fn next_frame(&mut self, now: Now) -> Result<Option<(Bytes, Option<Share>)>, String> {
         let frame = match self.starved.take() {
             Some((frame, _)) => Some(frame),
             None => self
@@ -303,17 +329,23 @@ impl Connection {
                 .map_err(|error| error.to_string())?,
         };
         let Some(frame) = frame else { return Ok(None) };
-        match self.door.broker.budget().take(frame.len() as u64) {
-            Some(share) => Ok(Some((frame, share))),
-            None => {
-                self.starved = Some((frame, now.mono));
-                Ok(None)
-            }
+        let free = REQUEST_FREE_BYTES.saturating_sub(self.held_bytes as u64);
+        let asked = (frame.len() as u64).saturating_sub(free);
+        if asked == 0 {
+            return Ok(Some((frame, None)));
         }
+        let budget = self.door.broker.budget();
+        let share = budget.take(asked);
+        if share.is_none() {
+            budget.lack(now.mono);
+            self.starved = Some((frame, now.mono));
+            return Ok(None);
+        }
+        Ok(Some((frame, share)))
     }
 
     /// Serves one request: gives it a slot and lets its handler begin.
-    fn serve(&mut self, now: Now, frame: Bytes, share: Share) {
+    fn serve(&mut self, now: Now, frame: Bytes, mut share: Option<Share>) {
         let bytes = frame.len();
         let mut reader = Reader::new(frame.clone());
         let head = match RequestHead::decode(&mut reader) {
@@ -329,6 +361,16 @@ impl Connection {
             let skip = bytes - reader.remaining();
             reader = Reader::new(Bytes::copy_from_slice(&frame[skip..]));
         }
+        if PARKED.contains(&APIS[place].key)
+            && let Some(share) = share.take()
+        {
+            let skip = bytes - reader.remaining();
+            let frame = Counted {
+                bytes: frame.slice(skip..),
+                _share: share,
+            };
+            reader = Reader::new(Bytes::from_owner(frame));
+        }
         let mut request = Request {
             key: APIS[place].key,
             version: head.version,
@@ -342,7 +384,7 @@ impl Connection {
             false => Ok(api_versions::unsupported(head.correlation_id, ticket)),
         };
         self.counters.asked(place, bytes);
-        let (api, since, share) = (Some(place), now.mono, Some(share));
+        let (api, since) = (Some(place), now.mono);
         self.held_bytes += bytes;
         let state = State::Gone;
         self.slots.push_back(Slot {
@@ -402,7 +444,10 @@ impl Connection {
 
     fn put(&mut self, ticket: u64, step: Step) {
         let state = match step {
-            Step::Answer(pieces) => State::Ready(pieces),
+            Step::Answer(pieces) => {
+                self.ready_bytes += length(&pieces);
+                State::Ready(pieces)
+            }
             Step::Silent => State::Silent,
             Step::Wait(waiting) => State::Waiting(waiting),
             Step::Read(waiting, read) => {
@@ -457,7 +502,8 @@ impl Connection {
     }
 
     fn leave(&mut self, now: Now, api: Option<usize>, since: Mono, pieces: Vec<Bytes>) {
-        let bytes = pieces.iter().map(Bytes::len).sum();
+        let bytes = length(&pieces);
+        self.ready_bytes -= bytes;
         if let Some(api) = api {
             self.counters.answered(api, bytes, now.mono.since(since));
         }
@@ -471,6 +517,7 @@ impl Connection {
         self.slots.clear();
         self.settling = 0;
         self.held_bytes = 0;
+        self.ready_bytes = 0;
         self.starved = None;
         self.out.close = Some(Close {
             peer: self.peer.clone(),
@@ -486,6 +533,10 @@ fn find(head: &RequestHead) -> Option<(usize, bool)> {
     let place = handlers::place(key)?;
     let known = APIS[place].versions.contains(&head.version);
     (known || key == ApiKey::ApiVersions).then_some((place, known))
+}
+
+fn length(pieces: &[Bytes]) -> usize {
+    pieces.iter().map(Bytes::len).sum()
 }
 
 fn named(head: &RequestHead) -> String {

@@ -52,6 +52,7 @@ mod sync_group;
 mod unregister_broker;
 mod update_features;
 
+use crate::answers::Answers;
 use crate::cold::{ColdOutcome, ColdRead};
 use crate::sessions::Sessions;
 use crate::settle::Settling;
@@ -150,6 +151,8 @@ pub(crate) struct Door {
     pub(crate) host: String,
     /// The listener that the client came in by.
     pub(crate) listener: Arc<str>,
+    /// The memory that records in its answers take.
+    pub(crate) answers: Answers,
     /// Its fetch session. Only this connection's own calls lock it.
     pub(crate) sessions: Mutex<Sessions>,
     /// The time of this step.

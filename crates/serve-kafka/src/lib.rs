@@ -5,6 +5,7 @@
 //! Whoever drives it (the server over sockets, the simulator over its network) calls it in turn
 //! and carries out what [`Connection::take`] returns.
 
+mod answers;
 mod cold;
 mod connection;
 mod counters;
@@ -21,7 +22,8 @@ pub mod validate;
 #[cfg(test)]
 mod testing;
 
+pub use answers::ANSWER_BYTES_MAX;
 pub use cold::{CODEC, ColdOutcome, ColdRead};
-pub use connection::{ANSWER_BYTES_MAX, Close, Connection, Out};
+pub use connection::{Close, Connection, Out};
 pub use counters::{ApiCount, Counters};
 pub use handlers::versions;

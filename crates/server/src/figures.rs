@@ -137,6 +137,11 @@ fn calls(broker: &Broker, families: &mut Vec<Family>) {
             "Bytes of requests in flight.",
             budget.used(),
         ),
+        Family::gauge(
+            "flotilla_answers_in_flight_bytes",
+            "Bytes of records in answers that are read or wait to be written.",
+            broker.answers().used(),
+        ),
     ]);
 }
 

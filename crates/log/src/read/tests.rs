@@ -280,3 +280,22 @@ fn a_block_that_still_grows_is_read_up_to_what_is_in_its_file() {
     let beyond = log.log.plan_read(settled, upto, u32::MAX).run(&files, true);
     assert!(beyond.unwrap().unwrap().is_empty());
 }
+
+#[test]
+fn a_plan_is_made_to_fit_into_memory_but_keeps_its_first_block() {
+    let log = twenty();
+    let whole = log.log.plan_read(Offset(0), Offset(60), u32::MAX);
+    let bytes: u64 = log.batches.iter().map(|batch| batch.len() as u64).sum();
+    assert_eq!(whole.memory(), bytes, "all of its blocks");
+    let shrunk = |to| {
+        let mut plan = whole.clone();
+        plan.shrink(to);
+        let pieces = plan.run(&log.storage.files(), false).unwrap().unwrap();
+        assert_eq!(plan.memory(), pieces.concat().len() as u64);
+        plan.memory()
+    };
+    assert_eq!(shrunk(bytes), bytes);
+    assert!((bytes / 2..bytes).contains(&shrunk(bytes - 1)));
+    let first = shrunk(0);
+    assert!(first > 0 && shrunk(first - 1) == first && shrunk(first + 1) == first);
+}

@@ -332,6 +332,19 @@ fn the_nodes_budget_holds_a_connection_back() {
 }
 
 #[test]
+fn small_requests_need_nothing_of_the_budget() {
+    let mut world = World::with(&[("queued.max.request.bytes", "1048576")]);
+    let budget = world.broker.budget().clone();
+    let _all = budget.take(budget.limit()).unwrap();
+    world.send(9, &produce(-1, &[1; 40_000]));
+    assert!(world.command().is_some());
+    world.send(9, &produce(-1, &[1; 40_000]));
+    assert!(world.command().is_none(), "two are more than one may have");
+    assert!(!world.connection.wants_bytes());
+    assert!(budget.is_lacked(NOW.mono, Duration::ZERO));
+}
+
+#[test]
 fn without_acks_there_is_no_answer() {
     let mut world = World::new();
     world.send(9, &produce(0, b"a"));

@@ -8,11 +8,12 @@
 //! followers only.
 
 use super::{Api, Door, Request, Step, known_epoch, patience};
+use crate::answers::Held;
 use crate::cold::{ColdOutcome, ColdRead, Found};
 use crate::hints::{Hints, Reached, leader_of};
 use crate::message_set;
 use crate::refusals::{self, codes};
-use base::{Now, Offset, Refusal};
+use base::{Now, Offset, Refusal, limits};
 use broker::Bounded;
 use broker::{ReadFrom, TopicKey};
 use log::ReadFault;
@@ -44,15 +45,22 @@ const FETCH_BYTES_MAX: u32 = 55 * 1024 * 1024;
 /// The isolation level at which aborted transactions are told.
 const READ_COMMITTED: i8 = 1;
 
+/// How long a fetch waits at most whose request takes a share of the memory that others need. In a
+/// session only the first one of many partitions is so large.
+const LARGE_WAIT_MAX: Duration = Duration::from_secs(1);
+
 /// The answer as far as it is known.
 pub(crate) struct Waiting {
     request: Request,
     response: FetchResponse,
     /// Offset and bytes asked of each partition, for clients that read message sets.
     sets: Vec<(i64, usize)>,
+    /// What its records take of the memory for answers.
+    held: Option<Held>,
 }
 
 fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
+    let is_large = reader.remaining() as u64 > limits::REQUEST_FREE_BYTES;
     let mut body = FetchRequest::decode(request.version, reader)?;
     let completed = door
         .sessions()
@@ -107,12 +115,16 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         .unwrap_or(0)
         .min(FETCH_BYTES_MAX);
     let bytes_min = u32::try_from(body.min_bytes).unwrap_or(0).min(bytes_max);
-    let wait = patience(body.max_wait_ms);
+    let mut wait = patience(body.max_wait_ms);
+    if is_large {
+        wait = wait.min(LARGE_WAIT_MAX);
+    }
     read.submit(now, bytes_min, bytes_max, wait, request.reply_to(door));
     Ok(Step::Wait(super::Waiting::Fetch(Waiting {
         request,
         response,
         sets,
+        held: None,
     })))
 }
 
@@ -159,9 +171,10 @@ impl Waiting {
     pub(crate) fn on_parts(
         mut self,
         door: &Door,
-        parts: Vec<Result<ReadAnswer, Refusal>>,
+        mut parts: Vec<Result<ReadAnswer, Refusal>>,
         notes: &mut Vec<String>,
     ) -> Step {
+        self.held = door.answers.fit(&mut parts);
         let version = self.request.version;
         let mut cold = ColdRead::new(door.broker.files().clone());
         let mut refused = Vec::new();
@@ -186,8 +199,11 @@ impl Waiting {
     fn finish(mut self, door: &Door) -> Step {
         let sets = std::mem::take(&mut self.sets);
         let magic = u8::from(self.request.version >= TIMESTAMPS);
+        let mut room = FETCH_BYTES_MAX as usize;
         for (answer, (from, bytes_max)) in self.partitions().zip(sets) {
-            to_message_set(answer, magic, from, bytes_max);
+            to_message_set(answer, magic, from, bytes_max.min(room));
+            let bytes = answer.records.as_ref().map_or(0, Records::len);
+            room = room.saturating_sub(bytes);
         }
         if door.broker.has_quotas() {
             let records = self.partitions().filter_map(|p| p.records.as_ref());
@@ -196,7 +212,10 @@ impl Waiting {
             self.request.throttle(wait);
         }
         door.sessions().thin_out(&mut self.response);
-        self.request.answer(&self.response)
+        match self.held {
+            Some(held) => held.until_written(self.request.answer(&self.response)),
+            None => self.request.answer(&self.response),
+        }
     }
 
     /// Tells who leads the partitions whose refusal says that it isn't who the client thought.
@@ -285,7 +304,8 @@ fn write(
     }
 }
 
-/// Makes the batches of an answer a message set, for a client that reads nothing newer.
+/// Makes the batches of an answer a message set, for a client that reads nothing newer. Unpacked
+/// they may be much larger.
 fn to_message_set(answer: &mut PartitionData, magic: u8, from: i64, bytes_max: usize) {
     let Some(records) = answer.records.take().filter(|records| !records.is_empty()) else {
         answer.records = Some(Records::EMPTY);

@@ -4,7 +4,7 @@
 use super::idle::IdleTimer;
 use super::inbox::{Inbox, Letter};
 use super::input;
-use super::intake::{self, Intake};
+use super::intake::Intake;
 use super::output::Output;
 use super::{Door, Stop};
 use base::Mono;
@@ -157,9 +157,10 @@ impl<'a> Client<'a> {
             }
         };
         let resume = async {
-            match self.connection.resume_at() {
-                Some(at) => sleep(at.since(os::clock::mono())).await,
-                None if self.intake.is_starving() => sleep(intake::RETRY).await,
+            let now = os::clock::mono();
+            let intake = self.intake.resume_at(now);
+            match self.connection.resume_at().into_iter().chain(intake).min() {
+                Some(at) => sleep(at.since(now)).await,
                 None => std::future::pending().await,
             }
         };
@@ -200,17 +201,22 @@ impl<'a> Client<'a> {
     /// There may be room in the budget again.
     fn on_room(&mut self) -> io::Result<()> {
         let now = os::clock::now();
+        if self.connection.starved_bytes() > 0 {
+            // It has arrived, and takes over what it held so far.
+            self.intake = Intake::default();
+        }
         self.connection.resume(now);
         self.cover(now.mono)
     }
 
     fn cover(&mut self, now: Mono) -> io::Result<()> {
-        let unfinished = self.connection.unfinished_bytes();
+        let unserved = self.connection.unfinished_bytes() + self.connection.starved_bytes();
         let budget = self.door.broker.budget();
-        self.intake
-            .cover(budget, unfinished, now)
-            .map(|_| ())
-            .map_err(io::Error::other)
+        let covered = self.intake.cover(budget, unserved, now);
+        covered.map(|_| ()).map_err(|why| {
+            tracing::warn!("the connection of {} is ended: {why}", self.peer);
+            io::Error::other(why)
+        })
     }
 
     /// Counts the time spent on the client, where quotas might bound it.

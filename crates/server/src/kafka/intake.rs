@@ -2,32 +2,55 @@
 //! it is served, but its first half needs memory too, and a client may never send the second.
 
 use base::Mono;
+use base::limits::REQUEST_FREE_BYTES as FREE_BYTES;
 use broker::{Budget, Share};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Bytes of an unfinished request that each connection has for free.
-pub const FREE_BYTES: u64 = 64 * 1024;
 /// The largest share taken at once.
 const STEP_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// How long a connection may wait for a share. Half-sent requests that wait for each other would
-/// wait for ever.
-pub const STARVE_MAX: Duration = Duration::from_secs(10);
+/// How long a request may take to arrive while it has a share that others ask for in vain.
+pub const UNFINISHED_MAX: Duration = Duration::from_secs(10);
+/// How long a connection may wait for a share, longer than those may take who have one. Half-sent
+/// requests that wait for each other would wait for ever.
+pub const STARVE_MAX: Duration = Duration::from_secs(20);
 /// Pause before the budget is asked again.
-pub const RETRY: Duration = Duration::from_millis(5);
+const RETRY: Duration = Duration::from_millis(5);
+/// Pause before it is looked again whether others need the share of a slow one.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The shares of one connection.
 #[derive(Default)]
 pub struct Intake {
     shares: Vec<Share>,
     bytes: u64,
+    /// Bytes of the request that had arrived when this was asked last.
+    arrived: usize,
+    /// When the first of its shares was taken.
+    since: Option<Mono>,
     starving_since: Option<Mono>,
 }
 
-/// The budget had no share for too long.
+/// Why a connection is ended before its request has arrived.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no memory for its request for {} seconds", STARVE_MAX.as_secs())]
-pub struct Starved;
+pub enum Ended {
+    /// The budget had no share for too long.
+    #[error(
+        "there was no memory for its request for {} seconds (queued.max.request.bytes)",
+        STARVE_MAX.as_secs()
+    )]
+    Starved,
+    /// Others need its share.
+    #[error(
+        "after {} seconds its request has not arrived, and others wait for the {bytes} bytes of memory \
+         that it holds (queued.max.request.bytes)",
+        UNFINISHED_MAX.as_secs()
+    )]
+    Slow {
+        /// What it holds.
+        bytes: u64,
+    },
+}
 
 impl Intake {
     /// Makes the shares fit what is unfinished. False if the budget has no more: then nothing is
@@ -37,19 +60,31 @@ impl Intake {
         budget: &Arc<Budget>,
         unfinished: usize,
         now: Mono,
-    ) -> Result<bool, Starved> {
+    ) -> Result<bool, Ended> {
         let needed = (unfinished as u64).saturating_sub(FREE_BYTES);
         if needed == 0 {
             *self = Intake::default();
+            return Ok(true);
+        }
+        if unfinished < self.arrived {
+            // Another request than the one before.
+            self.since = None;
+        }
+        self.arrived = unfinished;
+        let since = *self.since.get_or_insert(now);
+        let slow = self.starving_since.is_none() && now.since(since) >= UNFINISHED_MAX;
+        if slow && budget.is_lacked(now, LOOK) {
+            return Err(Ended::Slow { bytes: self.bytes });
         }
         while self.bytes < needed {
             let step = self.bytes.clamp(FREE_BYTES, STEP_BYTES_MAX);
             let Some(share) = budget.take(step) else {
+                budget.lack(now);
                 let since = *self.starving_since.get_or_insert(now);
                 return if now.since(since) < STARVE_MAX {
                     Ok(false)
                 } else {
-                    Err(Starved)
+                    Err(Ended::Starved)
                 };
             };
             self.shares.push(share);
@@ -62,6 +97,15 @@ impl Intake {
     /// True while the budget has no share.
     pub fn is_starving(&self) -> bool {
         self.starving_since.is_some()
+    }
+
+    /// When to call [`Intake::cover`] again even if nothing comes.
+    pub fn resume_at(&self, now: Mono) -> Option<Mono> {
+        if self.is_starving() {
+            return Some(now.after(RETRY));
+        }
+        let due = self.since?.after(UNFINISHED_MAX);
+        Some(due.max(now.after(LOOK)))
     }
 }
 
@@ -104,6 +148,32 @@ mod tests {
         let soon = Mono(0).after(STARVE_MAX / 2);
         assert_eq!(last.cover(&budget, MIB as usize, soon), Ok(false));
         let late = Mono(0).after(STARVE_MAX);
-        assert_eq!(last.cover(&budget, MIB as usize, late), Err(Starved));
+        assert_eq!(last.cover(&budget, MIB as usize, late), Err(Ended::Starved));
+    }
+
+    #[test]
+    fn who_takes_long_is_ended_only_if_others_need_its_share() {
+        let budget = Arc::new(Budget::new(2 * MIB));
+        let mut slow = Intake::default();
+        let whole = MIB as usize;
+        assert_eq!(slow.cover(&budget, whole, Mono(1)), Ok(true));
+        let due = Mono(1).after(UNFINISHED_MAX);
+        assert_eq!(slow.resume_at(Mono(1)), Some(due));
+        let later = due.after(UNFINISHED_MAX);
+        assert_eq!(slow.cover(&budget, whole + 1, later), Ok(true));
+
+        let mut starving = Intake::default();
+        assert_eq!(starving.cover(&budget, 3 * whole, later), Ok(false));
+        // One that has just begun may take its time.
+        let mut next = slow.cover(&budget, whole / 2, later);
+        assert_eq!(next, Ok(true));
+        next = slow.cover(&budget, whole, later.after(UNFINISHED_MAX / 2));
+        assert_eq!(next, Ok(true));
+        let late = later.after(UNFINISHED_MAX);
+        assert_eq!(starving.cover(&budget, 3 * whole, late), Ok(false));
+        let ended = slow.cover(&budget, whole + 1, late);
+        assert!(matches!(ended, Err(Ended::Slow { bytes }) if bytes >= MIB / 2));
+        drop(slow);
+        assert_eq!(starving.cover(&budget, 2 * whole, late), Ok(true));
     }
 }

@@ -365,3 +365,74 @@ fn rotten_bytes_are_never_served() {
         }
     }
 }
+
+#[test]
+fn with_no_memory_left_the_first_batch_is_answered_and_nothing_else() {
+    let mut world = World::new();
+    let node = world.broker.answers().clone();
+    let _all = node.take(node.limit()).unwrap();
+    let asked = request(&[("orders", &[part(0, 0), part(1, 0)])]);
+    let hot = || found(vec![batch(&[1; 9000]), batch(b"more")], None);
+    let (_, answer) = world.call(11, &asked, Reply::Read(vec![hot(), hot()]));
+    let parts = &answer.responses[0].partitions;
+    assert_eq!(bytes_of(&parts[0]), batch(&[1; 9000]).to_bytes());
+    assert_eq!((parts[1].error_code, bytes_of(&parts[1])), (0, Vec::new()));
+
+    let (expected, plan) = stored(&mut world, 1 << 20);
+    let cold = || found(Vec::new(), Some(plan.clone()));
+    let parts = vec![found(Vec::new(), None), cold(), cold()];
+    let two = [part(0, 9), part(1, 0)];
+    let asked = request(&[("orders", &two), ("keyed", &[part(0, 0)])]);
+    let (_, answer) = world.call(11, &asked, Reply::Read(parts));
+    let parts = answer.responses.iter().flat_map(|topic| &topic.partitions);
+    let told: Vec<_> = parts.map(bytes_of).collect();
+    assert!(told == [Vec::new(), expected, Vec::new()], "one block");
+    assert_eq!(node.used(), node.limit());
+}
+
+#[test]
+fn records_count_until_they_are_written_and_no_more_are_held_than_a_connection_may() {
+    let mut world = World::new();
+    let node = world.broker.answers().clone();
+    let asked = request(&[("orders", &[part(0, 0)])]);
+    for _ in 0..3 {
+        world.send(11, &asked);
+    }
+    let large = vec![7; crate::ANSWER_BYTES_MAX + 1];
+    let callers: Vec<_> = (0..3)
+        .map(|_| world.command().unwrap().1.unwrap())
+        .collect();
+    // The second is answered first: what is ready counts too.
+    for at in [1, 0, 2] {
+        let reply = Reply::Read(vec![found(vec![batch(&large)], None)]);
+        world.connection.on_reply(NOW, callers[at].ticket, reply);
+        assert!(node.used() > large.len() as u64);
+        assert!(!world.connection.wants_bytes());
+    }
+    let out = world.connection.take();
+    let bytes: usize = out.bytes.iter().map(|piece| piece.len()).sum();
+    assert!(
+        (large.len()..large.len() + 1000).contains(&bytes),
+        "{bytes}"
+    );
+    assert!(!world.connection.wants_bytes(), "nothing is written yet");
+    drop(out);
+    assert_eq!(node.used(), 0);
+    world.connection.resume(NOW);
+    assert!(world.connection.wants_bytes());
+}
+
+#[test]
+fn a_cold_read_counts_from_before_it_begins() {
+    let mut world = World::new();
+    let (expected, plan) = stored(&mut world, 1 << 20);
+    world.disk.slow_down();
+    world.send(11, &request(&[("orders", &[part(0, 0)])]));
+    world.answer_with(Reply::Read(vec![found(Vec::new(), Some(plan))]));
+    assert_eq!(world.out.cold.len(), 1);
+    assert_eq!(world.broker.answers().used(), expected.len() as u64);
+    world.read_cold();
+    let answer: FetchResponse = world.answer(ApiKey::Fetch, 11);
+    assert_eq!(bytes_of(first(&answer)), expected);
+    assert_eq!(world.broker.answers().used(), 0);
+}

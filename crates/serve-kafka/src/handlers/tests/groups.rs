@@ -563,3 +563,32 @@ fn hosts_are_written_as_kafka_writes_them() {
         assert_eq!(groups::host(peer), host);
     }
 }
+
+#[test]
+fn a_join_that_waits_keeps_its_share_of_memory_only_until_its_bytes_are_copied() {
+    let mut world = world();
+    let metadata = Bytes::from(vec![7; 1_000_000]);
+    let protocol = JoinGroupRequestProtocol {
+        name: "range".to_owned(),
+        metadata: metadata.clone(),
+    };
+    let request = JoinGroupRequest {
+        group_id: "readers".to_owned(),
+        protocol_type: "consumer".to_owned(),
+        protocols: vec![protocol],
+        ..Default::default()
+    };
+    world.send(3, &request);
+    let (command, to) = world.command().unwrap();
+    assert!(world.broker.budget().used() > 900_000);
+    let Sent::Group { command, .. } = command else {
+        panic!("not for a coordinator")
+    };
+    let Command::JoinGroup(join) = *command else {
+        panic!("not a join")
+    };
+    assert_eq!(join.protocols[0].metadata, metadata);
+    drop(join);
+    assert_eq!(world.broker.budget().used(), 0);
+    assert!(to.is_some() && world.frames().is_empty(), "it still waits");
+}
