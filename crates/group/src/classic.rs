@@ -18,7 +18,8 @@ mod sync;
 mod tick;
 mod waits;
 
-pub(crate) use live::{CONSUMER, Live, State, unknown_member};
+pub(crate) use join::too_large;
+pub(crate) use live::{CONSUMER, Live, State, bytes_of, unknown_member};
 pub(crate) use member::Member;
 
 use crate::soft::Timers;

@@ -6,7 +6,9 @@
 //!    watermark; everybody else's replays what is committed. Whoever stops leading while ahead
 //!    begins anew from the log.
 //! 2. An answer waits until all that this leadership proposed before it is committed: nobody is
-//!    ever told what may still be cut off.
+//!    ever told what may still be cut off. One that was written for itself waits for as many copies
+//!    as `min.insync.replicas` demands; while those are missing, nothing more is written for
+//!    clients, and heartbeats and questions are answered as ever.
 //! 3. An answer that shows what is kept, and waits for no commit of its own, waits until a quorum
 //!    has said that this node still leads: a leader that doesn't know of its successor would show
 //!    what is out of date. The commit of something earlier doesn't say so: it may have been
@@ -32,6 +34,9 @@ pub(crate) const CALLERS_MAX: usize = 200_000;
 /// What coordinators of a node decide leaves for the log once in this time at most: a sync, and
 /// frames to the followers and back, cost for one commit of offsets what they cost for ten.
 const GATHER: Duration = Duration::from_millis(5);
+
+/// Answers without a caller that are kept because dropping them means looking at all.
+const UNWANTED_KEPT: usize = 64;
 
 /// Who waits.
 pub(crate) enum Asker {
@@ -59,8 +64,10 @@ pub(crate) struct Leading {
     proposed: RaftIndex,
     waiting: BTreeMap<Caller, Waiting>,
     by_deadline: BTreeSet<(Mono, Caller)>,
-    /// Answers that wait for commits, in the order of their entries.
+    /// Answers that wait for the copies of their own entries, in their order.
     answers: VecDeque<(RaftIndex, Caller, Reply)>,
+    /// Answers to heartbeats that wait for the commit of what came before them, in their order.
+    beats: VecDeque<(RaftIndex, Caller, Reply)>,
     /// Answers that wait for a round of confirmations and for what was proposed before them, in
     /// their order.
     shows: VecDeque<(u64, RaftIndex, Caller, Reply)>,
@@ -103,6 +110,7 @@ impl Coordinator {
             waiting: BTreeMap::new(),
             by_deadline: BTreeSet::new(),
             answers: VecDeque::new(),
+            beats: VecDeque::new(),
             shows: VecDeque::new(),
             round: 0,
             confirmed: 0,
@@ -211,8 +219,10 @@ impl Leading {
             }
             if uncommitted {
                 self.answers.push_front((safe, caller, reply));
-            } else {
+            } else if own {
                 self.answers.push_back((self.proposed, caller, reply));
+            } else {
+                self.beats.push_back((self.proposed, caller, reply));
             }
         }
     }
@@ -233,20 +243,23 @@ impl Leading {
         })
     }
 
-    /// The answers that have their copies, or are confirmed. A caller whose time was up isn't
-    /// there any more.
-    pub(crate) fn safe_answers(&mut self, safe: RaftIndex) -> Vec<Told> {
-        let safe = match planted(Bug::GroupAnswerBeforeCommit) {
-            true => RaftIndex(u64::MAX),
-            false => safe,
+    /// The answers that have their copies, whose entries are committed, or that are confirmed
+    /// besides. A caller whose time was up isn't there any more.
+    pub(crate) fn safe_answers(&mut self, safe: RaftIndex, committed: RaftIndex) -> Vec<Told> {
+        let (safe, committed) = match planted(Bug::GroupAnswerBeforeCommit) {
+            true => (RaftIndex(u64::MAX), RaftIndex(u64::MAX)),
+            false => (safe, committed),
         };
         let mut told = Vec::new();
         while let Some((_, caller, reply)) = self.answers.pop_front_if(|(at, ..)| *at <= safe) {
             told.extend(self.take(caller).map(|asker| (asker, Ok(reply))));
         }
+        while let Some((_, caller, reply)) = self.beats.pop_front_if(|(at, ..)| *at <= committed) {
+            told.extend(self.take(caller).map(|asker| (asker, Ok(reply))));
+        }
         let confirmed = self.confirmed;
         let shown = |(round, at, ..): &mut (u64, RaftIndex, Caller, Reply)| {
-            *round <= confirmed && *at <= safe
+            *round <= confirmed && *at <= committed
         };
         while let Some((_, _, caller, reply)) = self.shows.pop_front_if(shown) {
             mark(Mark::GroupAnswerConfirmed);
@@ -268,7 +281,22 @@ impl Leading {
             let refusal = Refusal::CoordinatorNotAvailable(late);
             told.extend(self.take(caller).map(|asker| (asker, Err(refusal))));
         }
+        self.drop_unwanted();
         told
+    }
+
+    /// Drops answers whose callers don't wait any more, once they are as many as the others.
+    fn drop_unwanted(&mut self) {
+        let kept = self.answers.len() + self.beats.len() + self.shows.len();
+        if kept > UNWANTED_KEPT + 2 * self.waiting.len() {
+            let waiting = &self.waiting;
+            self.answers
+                .retain(|(_, caller, _)| waiting.contains_key(caller));
+            self.beats
+                .retain(|(_, caller, _)| waiting.contains_key(caller));
+            self.shows
+                .retain(|(_, _, caller, _)| waiting.contains_key(caller));
+        }
     }
 
     /// Everybody who waits learns that it is over.
@@ -351,3 +379,6 @@ impl Coordinators {
         timer.into_iter().chain(self.leaves_at()).min()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -208,6 +208,67 @@ fn a_silent_member_is_put_out_by_the_timer() {
     assert_eq!(state(&mut c), "Empty");
 }
 
+#[test]
+fn while_copies_are_missing_nothing_is_written_and_heartbeats_go_on() {
+    let mut c = Cluster::with(3, &[("min.insync.replicas", "3")]);
+    let leader = c.leader();
+    c.commits(leader, 7);
+    let ticket = c.group(leader, join(""));
+    c.run(200);
+    let Some(Ok(group::Reply::JoinGroup(told))) = c.group_answer(ticket) else {
+        panic!("a member is given an id");
+    };
+    let ticket = c.group(leader, join(&told.member));
+    c.run(200);
+    let Some(Ok(group::Reply::JoinGroup(joined))) = c.group_answer(ticket) else {
+        panic!("alone it leads its group");
+    };
+    let generation = joined.outcome.unwrap().generation;
+    let ticket = c.group(leader, sync(&told.member, generation));
+    c.run(200);
+    assert!(matches!(c.group_answer(ticket), Some(Ok(_))));
+    let beats = |c: &mut Cluster| {
+        let beat = Heartbeat {
+            group: "classic".into(),
+            generation,
+            member: told.member.clone(),
+            instance: None,
+        };
+        let ticket = c.group(leader, group::Command::Heartbeat(beat));
+        c.run(200);
+        let answer = c.group_answer(ticket);
+        assert!(
+            matches!(answer, Some(Ok(group::Reply::Heartbeat(Ok(()))))),
+            "{answer:?}"
+        );
+    };
+    beats(&mut c);
+
+    c.cut.insert(c.another(leader));
+    let late = c.commit(leader, 8);
+    beats(&mut c);
+    assert!(c.group_answer(late).is_none(), "only two have it");
+    c.run(5_000);
+    assert!(matches!(
+        c.group_answer(late),
+        Some(Err(Refusal::CoordinatorNotAvailable(_)))
+    ));
+    beats(&mut c);
+    c.run(5_000);
+    beats(&mut c);
+    let refused = c.commit(leader, 9);
+    assert_eq!(
+        c.group_answer(refused),
+        Some(Err(Refusal::NotEnoughReplicas { min: 3 }))
+    );
+    beats(&mut c);
+    assert_eq!(c.fetches(leader), Some(8), "it is committed, if late");
+    c.cut.clear();
+    c.run(2_000);
+    c.commits(leader, 10);
+    assert_eq!(c.fetches(leader), Some(10));
+}
+
 fn state(c: &mut Cluster) -> &'static str {
     let deadline = base::Mono(u64::MAX);
     let filter = ListGroups::default();

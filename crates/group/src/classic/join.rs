@@ -104,6 +104,12 @@ fn new_id(join: &JoinGroup, drawn: &Uuid) -> Arc<str> {
     format!("{prefix}-{a}-{b}-{c}-{d}-{e}").into()
 }
 
+/// What Kafka says where a group's record is too large.
+pub(crate) fn too_large() -> Refusal {
+    let text = "what the group's members offer does not fit a record";
+    Refusal::Unexpected(text.to_owned())
+}
+
 impl Live {
     fn join(&mut self, caller: Caller, join: JoinGroup, work: &mut Work<'_, '_>) {
         let known = join.member.as_str();
@@ -116,6 +122,12 @@ impl Live {
         if !self.accepts(&join.protocol_type, &join.protocols) {
             let refusal = Refusal::InconsistentGroupProtocol;
             return answer(caller, refused(known, refusal), work.out);
+        }
+        let taken_over = join.instance.as_ref().and_then(|i| self.instances.get(i));
+        let old = taken_over.map_or(known, |id| id);
+        let record_max = work.ctx.config.record_bytes_max;
+        if !self.fits(&join.protocols, old, record_max) {
+            return answer(caller, refused(known, too_large()), work.out);
         }
         if known.is_empty() {
             self.join_first(caller, &join, work);

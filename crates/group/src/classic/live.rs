@@ -15,6 +15,16 @@ use std::sync::Arc;
 /// The protocol type of consumers.
 pub(crate) const CONSUMER: &str = "consumer";
 
+/// How many protocols, each with as much as a record of the group may hold, members may offer: more
+/// than any client has.
+pub(crate) const PROTOCOLS_OFFERED: usize = 4;
+
+/// Bytes that a member's protocols take.
+pub(crate) fn bytes_of(protocols: &[Protocol]) -> usize {
+    let bytes = |protocol: &Protocol| protocol.name.len() + protocol.metadata.len();
+    protocols.iter().map(bytes).sum()
+}
+
 /// Where a group stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -75,6 +85,8 @@ pub(crate) struct Live {
     pub(crate) joining: usize,
     /// How many members offer each protocol.
     offers: BTreeMap<String, usize>,
+    /// Bytes of all that they offer.
+    offered_bytes: usize,
     /// Members that haven't asked for their assignment in this generation.
     pub(crate) unsynced: BTreeSet<Arc<str>>,
     /// The topics its members consume; `None` if that isn't known.
@@ -102,6 +114,7 @@ impl Live {
             pending: BTreeMap::new(),
             joining: 0,
             offers: BTreeMap::new(),
+            offered_bytes: 0,
             unsynced: BTreeSet::new(),
             topics: None,
             newcomer: false,
@@ -161,6 +174,12 @@ impl Live {
     }
 
     fn count(&mut self, protocols: &[Protocol], offered: bool) {
+        let bytes = bytes_of(protocols);
+        self.offered_bytes = if offered {
+            self.offered_bytes + bytes
+        } else {
+            self.offered_bytes.saturating_sub(bytes)
+        };
         for protocol in protocols {
             let count = self.offers.entry(protocol.name.clone()).or_default();
             *count = if offered {
@@ -184,6 +203,18 @@ impl Live {
         self.pending.remove(&member.id);
         self.leader.get_or_insert_with(|| member.id.clone());
         self.members.insert(member.id.clone(), member);
+    }
+
+    /// True if the group's members may offer this instead of what one of them (`old`) offers: no
+    /// more than what a few protocols of the largest group need that a record holds. What is
+    /// larger could never be on record, but would be kept as long as its session.
+    pub(crate) fn fits(&self, protocols: &[Protocol], old: &str, record_max: u32) -> bool {
+        let old = self
+            .members
+            .get(old)
+            .map_or(0, |member| bytes_of(&member.protocols));
+        let offered = self.offered_bytes.saturating_sub(old) + bytes_of(protocols);
+        offered <= PROTOCOLS_OFFERED * record_max as usize
     }
 
     /// Takes a member, or an id that waits to be used, out of the group.

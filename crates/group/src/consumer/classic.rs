@@ -9,7 +9,7 @@ use super::soft::Deadlines;
 use super::state::{Group, Member, Stage};
 use super::who::{self, Claim};
 use super::{heartbeat, leave, migrate, target, wishes};
-use crate::classic::CONSUMER;
+use crate::classic::{CONSUMER, bytes_of, too_large};
 use crate::command::{Heartbeat, JoinGroup, LeaveGroup, Protocol, SyncGroup};
 use crate::config::MigrationPolicy;
 use crate::record::consumer::ClassicMember;
@@ -158,6 +158,10 @@ fn may_join(
     }
     if join.protocol_type != CONSUMER || !shares_a_protocol(group, &join.protocols) {
         return Err(Refusal::InconsistentGroupProtocol);
+    }
+    // One record holds all that a member offers.
+    if bytes_of(&join.protocols) > ctx.config.record_bytes_max as usize {
+        return Err(too_large());
     }
     if join.requires_known_id && join.member.is_empty() && join.instance.is_none() {
         return Err(Refusal::MemberIdRequired);

@@ -14,6 +14,27 @@ const TIMER_RETRY: Duration = Duration::from_millis(100);
 /// How long what is decided may wait for its copies, where the caller set no bound of its own.
 const COPIES_WAIT: Duration = Duration::from_secs(5);
 
+/// True for what is asked in order to be written. Heartbeats go on without the copies that
+/// `min.insync.replicas` demands, or every member would be lost with them.
+fn is_write(command: &Command) -> bool {
+    match command {
+        Command::JoinGroup(_)
+        | Command::SyncGroup(_)
+        | Command::LeaveGroup(_)
+        | Command::OffsetCommit(_)
+        | Command::OffsetDelete(_)
+        | Command::DeleteGroups { .. } => true,
+        Command::Heartbeat(_)
+        | Command::ConsumerHeartbeat(_)
+        | Command::OffsetFetch(_)
+        | Command::DescribeGroups { .. }
+        | Command::ListGroups(_)
+        | Command::ConsumerDescribe { .. }
+        | Command::TopicsDeleted { .. }
+        | Command::Tick => false,
+    }
+}
+
 impl Shard {
     /// A command for the coordinator of one partition.
     pub(crate) fn coordinate(
@@ -55,6 +76,12 @@ impl Shard {
         }
         if replica.uncommitted_bytes > limits::UNCOMMITTED_GROUP_BYTES {
             return no("too many bytes wait for their commit");
+        }
+        if is_write(command) {
+            let (min, lag) = (replica.copies_wanted(), self.settings.replica_lag_max);
+            if min > 1 && replica.voters_in_sync(self.now.mono, lag) < min as usize {
+                return Err(Refusal::NotEnoughReplicas { min });
+            }
         }
         Ok(())
     }
@@ -148,12 +175,12 @@ impl Shard {
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
-        let safe = replica.acknowledged();
+        let (safe, committed) = (replica.acknowledged(), replica.high.0);
         let Some(coordinator) = &mut replica.coordinator else {
             return;
         };
         if let Some(leading) = &mut coordinator.leading {
-            let told = leading.safe_answers(safe);
+            let told = leading.safe_answers(safe, committed);
             self.tell(told);
         }
     }

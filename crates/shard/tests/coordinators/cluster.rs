@@ -77,6 +77,11 @@ fn settings(node: NodeId, voters: &[NodeId]) -> Settings {
 impl Cluster {
     /// Nodes with one partition of `__consumer_offsets` on all of them, and a topic.
     pub(crate) fn new(nodes: u32) -> Cluster {
+        Cluster::with(nodes, &[])
+    }
+
+    /// The same with a configuration of `__consumer_offsets`.
+    pub(crate) fn with(nodes: u32, configs: &[(&str, &str)]) -> Cluster {
         let voters: Vec<_> = (1..=nodes).map(NodeId).collect();
         let now = Now {
             mono: Mono(1),
@@ -100,13 +105,13 @@ impl Cluster {
             partition: GroupId(0),
         };
         cluster.run(2_000);
-        cluster.partition = cluster.create(meta::names::CONSUMER_OFFSETS, 1);
-        cluster.create(TOPIC, 2);
+        cluster.partition = cluster.create(meta::names::CONSUMER_OFFSETS, 1, configs);
+        cluster.create(TOPIC, 2, &[]);
         cluster.run(2_000);
         cluster
     }
 
-    fn create(&mut self, name: &str, id: u64) -> GroupId {
+    fn create(&mut self, name: &str, id: u64, configs: &[(&str, &str)]) -> GroupId {
         let deadline = self.now.after(Duration::from_secs(5));
         let topic = meta::NewTopic {
             name: name.into(),
@@ -115,7 +120,10 @@ impl Cluster {
                 partitions: Some(1),
                 replicas: None,
             },
-            configs: BTreeMap::new(),
+            configs: configs
+                .iter()
+                .map(|(key, value)| (key.to_string(), value.to_string()))
+                .collect(),
         };
         let command = meta::Command::CreateTopics {
             topics: vec![topic],
