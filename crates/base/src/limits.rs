@@ -90,6 +90,11 @@ pub const NEW_TOPIC_LEADER_WAIT: Duration = Duration::from_millis(500);
 pub const HELD_APPENDS_MAX: usize = 10_000;
 /// Size of a segment of the controller's own log; of what is applied two segments stay.
 pub const METADATA_SEGMENT_BYTES: u32 = 1024 * 1024;
+/// Silence after which a majority counts as lost where unclean elections are enabled.
+pub const UNCLEAN_PATIENCE: Duration = Duration::from_secs(10);
+/// Terms that a replica which goes on without its majority leaves out: more than those that it can't
+/// ask may have come to.
+pub const TERMS_LEFT_OUT: u32 = 100_000;
 /// Nodes that vote in the controller's own group; all others follow it.
 pub const CONTROLLERS_MAX: usize = 5;
 /// Successors that a damaged replica of a node gets within [`RENEWALS_WITHIN`]: a device that damages

@@ -98,12 +98,14 @@ impl Broker {
         self.change::<(), _>(Verb::Reassign, now, timeout, to, decided, command);
     }
 
-    /// Hands groups over to their preferred leaders; answered with `Reply::Preferred`.
+    /// Hands groups over to their preferred leaders, or, if it is to be `unclean`, has those lead that
+    /// are left of a majority that is lost; answered with `Reply::Preferred`.
     pub fn prefer(
         &self,
         now: Now,
         principal: &Principal,
         groups: Vec<GroupId>,
+        unclean: bool,
         timeout: Duration,
         to: ReplyTo,
     ) {
@@ -114,6 +116,7 @@ impl Broker {
             Ok(()) => {
                 let command = shard::Command::Prefer {
                     groups,
+                    unclean,
                     deadline: now.mono.after(timeout),
                 };
                 let posted = self

@@ -36,9 +36,6 @@ pub enum Command {
     /// List, describe, watch, move and delete consumer groups
     #[command(subcommand)]
     Group(GroupCommand),
-    /// Show who is there and how they are, and move what they carry
-    #[command(subcommand)]
-    Cluster(ClusterCommand),
     /// Gather what somebody who looks for a fault needs to see
     #[command(subcommand)]
     Debug(DebugCommand),

@@ -16,7 +16,7 @@ mod produce;
 mod time;
 mod topic;
 
-pub use args::{Command, ConfigCommand, Output};
+pub use args::{ClusterCommand, Command, ConfigCommand, Output};
 
 use client::Trouble;
 use std::io::ErrorKind;
@@ -29,10 +29,14 @@ pub fn run(command: Command) -> ExitCode {
         Command::Produce(command) => produce::run(command),
         Command::Consume(command) => consume::run(command),
         Command::Group(command) => group::run(command),
-        Command::Cluster(command) => cluster_info::run(command),
         Command::Debug(command) => debug::run(command),
         Command::ApiVersions(args) => cluster_info::api_versions(&args),
     })
+}
+
+/// Runs a command about the cluster to its end.
+pub fn run_cluster(command: ClusterCommand) -> ExitCode {
+    ended(cluster_info::run(command))
 }
 
 /// Runs a command about configurations to its end.

@@ -133,6 +133,22 @@ impl Fleet {
         self.nodes.push(Some(node));
     }
 
+    /// Starts a node whose directory is gone: under its number it joins the others, and is another one.
+    pub fn join_anew(&mut self, id: i32) {
+        let at = self.place(id);
+        let others = self.peers.iter().enumerate();
+        let others: Vec<&str> = others
+            .filter(|(place, _)| *place != at)
+            .map(|(_, peer)| peer.as_str())
+            .collect();
+        let others = others.join(",");
+        let args = &mut self.setups[at].args;
+        let named = args.iter().position(|arg| arg == "--peers");
+        let named = named.expect("it formed the cluster");
+        args.splice(named..named + 2, ["--join".to_owned(), others]);
+        self.restart(id);
+    }
+
     /// Where clients connect.
     pub fn bootstrap(&self) -> String {
         let addresses: Vec<&str> = self

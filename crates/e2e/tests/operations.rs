@@ -45,9 +45,11 @@ fn elsewhere(commands: &[String]) -> Vec<String> {
 
 struct Operator<'a> {
     place: &'a Path,
+    /// Those that run.
     nodes: Vec<Child>,
     /// What those that aren't ready yet will say.
     starting: Vec<Receiver<String>>,
+    started: u32,
 }
 
 impl Operator<'_> {
@@ -63,7 +65,8 @@ impl Operator<'_> {
 
     fn types(&mut self, line: &str) {
         if line.starts_with("flotilla serve") {
-            let log = self.place.join(format!("log{}", self.nodes.len()));
+            self.started += 1;
+            let log = self.place.join(format!("log{}", self.started));
             let log = fs::File::create(log).expect("a log");
             let node = self.shell(line).stdout(Stdio::piped()).stderr(log).spawn();
             let mut node = node.expect("it starts");
@@ -92,8 +95,12 @@ impl Operator<'_> {
         let said = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.success(), "{line}: {said}");
         if line.starts_with("kill") {
-            let last = self.nodes.last_mut().expect("a node was started");
-            let status = wait::until("the end of the node", || last.try_wait().expect("ours"));
+            let nodes = &mut self.nodes;
+            let (place, status) = wait::until("the end of the node", || {
+                let mut ended = nodes.iter_mut().enumerate();
+                ended.find_map(|(place, node)| Some((place, node.try_wait().expect("ours")?)))
+            });
+            let _ = nodes.remove(place).wait();
             // What is killed has no say in how it ends.
             let in_good_order = status.success() || line.starts_with("kill -9");
             assert!(in_good_order, "{line}: {status}");
@@ -117,6 +124,7 @@ fn the_page_does_what_it_says() {
         place: scratch.path(),
         nodes: Vec::new(),
         starting: Vec::new(),
+        started: 0,
     };
     let commands = commands();
     assert!(commands.len() > 10, "the page has lost its commands");

@@ -79,6 +79,22 @@ pub enum Command {
         /// The groups and the damaged members of each.
         members: Vec<(GroupId, Member)>,
     },
+    /// Nodes are lost for good, with what they had: they are forgotten, and partitions that have no
+    /// majority without them go on with one replica alone. Answered with [`Reply::Each`], of one
+    /// part. Only asked by who was told to accept the loss.
+    Recover {
+        /// The nodes.
+        lost: Vec<NodeId>,
+    },
+    /// Groups go on with one replica alone, because most of their replicas are on nodes that
+    /// aren't heard; answered with [`Reply::Each`], in order. Only asked by who was told to accept
+    /// the loss, or where the topic's configuration says so.
+    GoOnAlone {
+        /// The groups, and the node of each whose replica goes on.
+        groups: Vec<(GroupId, NodeId)>,
+        /// The nodes that aren't heard.
+        silent: Vec<NodeId>,
+    },
     /// A node joins, or says where it lives now; answered with [`Reply::Introduced`].
     IntroduceNode {
         /// The node.

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | 1 | everything up to the first release of levels |
 //! | 2 | the level itself; other voters of the controller's group ([`VOTERS_CHANGE`]) |
-//! | 3 | checkpoints keep the metadata, and group 0's log gets shorter ([`METADATA_KEPT`]) |
+//! | 3 | checkpoints keep the metadata, and group 0's log gets shorter ([`METADATA_KEPT`]); groups may go on without their majority ([`RECOVERY`]) |
 
 use crate::records::Record;
 use crate::{Meta, Reply};
@@ -60,6 +60,8 @@ pub const LEVELS: Levels = Levels {
 
 /// From here on the controller's group may get other voters.
 pub const VOTERS_CHANGE: Level = Level(2);
+/// From here on groups may go on without their majority.
+pub const RECOVERY: Level = Level(3);
 /// From here on checkpoints keep the metadata, and what led to it goes.
 pub const METADATA_KEPT: Level = Level(3);
 

@@ -128,8 +128,15 @@ impl Meta {
                  'flotilla cluster drain {node}'"
             )));
         }
+        Decision {
+            records: self.forgotten(node),
+            reply: Reply::Each(vec![Ok(())]),
+        }
+    }
+
+    /// A node is forgotten. Its number may be given away: whoever gets it is another node.
+    pub(crate) fn forgotten(&self, node: NodeId) -> Vec<bytes::Bytes> {
         let mut records = vec![Record::NodeUnregistered { node }.encode()];
-        // Its number may be given away: whoever gets it is another node.
         let resource = Resource::new(ResourceKind::Node, node.to_string());
         if let Some(set) = self.image.configs.get(&resource) {
             let gone = set.keys().cloned().collect();
@@ -141,10 +148,7 @@ impl Meta {
             };
             records.push(forgotten.encode());
         }
-        Decision {
-            records,
-            reply: Reply::Each(vec![Ok(())]),
-        }
+        records
     }
 
     fn allocate(&self, count: u32) -> Decision<Reply> {
@@ -244,7 +248,8 @@ impl Meta {
                 self.image.generations.entry(node).or_default();
                 self.image.levels.remove(&node);
             }
-            Record::PartitionsReassigned { id, partitions } => {
+            Record::PartitionsReassigned { id, partitions }
+            | Record::PartitionsRecovered { id, partitions } => {
                 self.apply_reassigned(&id, partitions);
             }
             Record::NodeHoused { node, home } => self.house(node, home),
@@ -345,6 +350,8 @@ impl Machine for Meta {
             } => self.reassign(&changes, keep_factor),
             Command::Reassigned { groups } => self.reassigned(&groups),
             Command::Renew { members } => self.renew(&members),
+            Command::Recover { lost } => self.recover(&lost),
+            Command::GoOnAlone { groups, silent } => self.go_on_alone(&groups, &silent),
             Command::IntroduceNode { node, home, joins } => self.introduce(node, home, joins),
             Command::DeclareLevels { node, levels } => self.declare_levels(node, levels),
             Command::RaiseLevel {

@@ -44,6 +44,9 @@ pub struct Moves {
     pub leaving: Vec<NodeId>,
     /// The group's leader hasn't said yet that it is as it should be.
     pub under_way: bool,
+    /// The replica that goes on alone, for the group has lost its majority for good
+    /// (`crate::recover`); until the group is as it should be.
+    pub survivor: Option<Member>,
 }
 
 /// A partition's replicas and how it came to them.
@@ -91,7 +94,7 @@ impl PartitionInfo {
         there.then(|| self.member(node))
     }
 
-    fn member(&self, node: NodeId) -> Member {
+    pub(crate) fn member(&self, node: NodeId) -> Member {
         let again = self.moves.as_ref();
         let again = again.and_then(|moves| moves.incarnations.iter().find(|m| m.node == node));
         again.copied().unwrap_or(Member::founder(node))
@@ -114,7 +117,7 @@ impl PartitionInfo {
         member.incarnation < given && self.member_on(member.node) != Some(member)
     }
 
-    fn placed(&self) -> Placed {
+    pub(crate) fn placed(&self) -> Placed {
         let moves = match &self.moves {
             Some(moves) => (**moves).clone(),
             None => Moves {
@@ -180,7 +183,7 @@ impl Placed {
     }
 
     /// A new replica takes the place of the one on this node.
-    fn renew(&mut self, node: NodeId) {
+    pub(crate) fn renew(&mut self, node: NodeId) {
         let moves = &mut self.moves;
         if !planted(Bug::RenewedAsTheSame) {
             moves.incarnations.retain(|member| member.node != node);
@@ -205,6 +208,7 @@ impl Placed {
         moves.removing.clear();
         moves.leaving.clear();
         moves.under_way = false;
+        moves.survivor = None;
     }
 }
 
@@ -276,20 +280,20 @@ impl Meta {
 }
 
 /// Partitions as they would be after what was decided so far.
-struct Changes<'a> {
+pub(crate) struct Changes<'a> {
     meta: &'a Meta,
     placed: BTreeMap<Uuid, BTreeMap<Partition, Placed>>,
 }
 
 impl<'a> Changes<'a> {
-    fn new(meta: &'a Meta) -> Changes<'a> {
+    pub(crate) fn new(meta: &'a Meta) -> Changes<'a> {
         Changes {
             meta,
             placed: BTreeMap::new(),
         }
     }
 
-    fn of(&mut self, topic: &Topic, partition: Partition) -> &mut Placed {
+    pub(crate) fn of(&mut self, topic: &Topic, partition: Partition) -> &mut Placed {
         let there = || topic.partitions[partition.0 as usize].placed();
         let placed = self.placed.entry(topic.id).or_default();
         placed.entry(partition).or_insert_with(there)
@@ -320,14 +324,30 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    fn records(self) -> Vec<bytes::Bytes> {
+    pub(crate) fn records(self) -> Vec<bytes::Bytes> {
         let topics = self.placed.into_iter();
-        let record = |(id, partitions): (Uuid, BTreeMap<Partition, Placed>)| {
-            let partitions = partitions.into_iter().collect();
-            Record::PartitionsReassigned { id, partitions }.encode()
-        };
-        topics.map(record).collect()
+        let records = topics.flat_map(|(id, partitions)| placed_records(id, partitions));
+        records.map(|record| record.encode()).collect()
     }
+}
+
+/// The records that say so of partitions of one topic: those that go on with one replica alone have a
+/// kind of their own.
+pub(crate) fn placed_records(
+    id: Uuid,
+    partitions: impl IntoIterator<Item = (Partition, Placed)>,
+) -> Vec<Record> {
+    let alone = |(_, placed): &(Partition, Placed)| placed.moves.survivor.is_some();
+    let (alone, others): (Vec<_>, Vec<_>) = partitions.into_iter().partition(alone);
+    let moved = (!others.is_empty()).then_some(Record::PartitionsReassigned {
+        id,
+        partitions: others,
+    });
+    let alone = (!alone.is_empty()).then_some(Record::PartitionsRecovered {
+        id,
+        partitions: alone,
+    });
+    moved.into_iter().chain(alone).collect()
 }
 
 #[cfg(test)]

@@ -50,6 +50,11 @@ pub(crate) enum Record {
         id: Uuid,
         partitions: Vec<(Partition, Placed)>,
     },
+    /// The same of partitions that go on with one replica alone; from level 3 on.
+    PartitionsRecovered {
+        id: Uuid,
+        partitions: Vec<(Partition, Placed)>,
+    },
     /// A node said where it lives.
     NodeHoused { node: NodeId, home: Home },
     /// From here on this is what may be written.
@@ -70,6 +75,7 @@ const PARTITIONS_REASSIGNED: u8 = 9;
 const NODE_HOUSED: u8 = 20;
 const LEVEL_RAISED: u8 = 30;
 const LEVELS_DECLARED: u8 = 31;
+const PARTITIONS_RECOVERED: u8 = 40;
 
 impl Record {
     pub(crate) fn encode(&self) -> Bytes {
@@ -125,17 +131,17 @@ impl Record {
                 begin(&mut w, (NODE_HOUSED, 1), *node);
                 admin::write_home(&mut w, home);
             }
-            Record::LevelRaised { level } => {
-                w.kind((LEVEL_RAISED, 1));
-                w.number(u64::from(level.0));
-            }
+            Record::LevelRaised { level } => write_level(&mut w, *level),
             Record::LevelsDeclared { node, levels } => {
                 begin(&mut w, (LEVELS_DECLARED, 1), *node);
                 admin::write_levels(&mut w, *levels);
             }
             Record::NodeUnregistered { node } => begin(&mut w, (NODE_UNREGISTERED, 1), *node),
             Record::PartitionsReassigned { id, partitions } => {
-                write_reassigned(&mut w, id, partitions);
+                write_placed(&mut w, PARTITIONS_REASSIGNED, id, partitions);
+            }
+            Record::PartitionsRecovered { id, partitions } => {
+                write_placed(&mut w, PARTITIONS_RECOVERED, id, partitions);
             }
         }
         w.0.into()
@@ -192,6 +198,10 @@ impl Record {
                 id: r.uuid()?,
                 partitions: r.list(|r| Ok((Partition(r.small()?), read_placed(r)?)))?,
             },
+            (PARTITIONS_RECOVERED, 1) => Record::PartitionsRecovered {
+                id: r.uuid()?,
+                partitions: r.list(|r| Ok((Partition(r.small()?), read_recovered(r)?)))?,
+            },
             _ => return Err(Malformed),
         };
         r.end()?;
@@ -225,13 +235,30 @@ fn write_quota(w: &mut Writer, entity: &Entity, key: &str, amount: Option<Amount
     admin::write_amount(w, amount);
 }
 
-fn write_reassigned(w: &mut Writer, id: &Uuid, partitions: &[(Partition, Placed)]) {
-    w.kind((PARTITIONS_REASSIGNED, 1));
-    w.uuid(id);
-    w.list(partitions, write_placed);
+fn write_level(w: &mut Writer, level: Level) {
+    w.kind((LEVEL_RAISED, 1));
+    w.number(u64::from(level.0));
 }
 
-fn write_placed(w: &mut Writer, (partition, placed): &(Partition, Placed)) {
+/// Of the kind that has it, also who goes on alone.
+fn write_placed(w: &mut Writer, kind: u8, id: &Uuid, partitions: &[(Partition, Placed)]) {
+    w.kind((kind, 1));
+    w.uuid(id);
+    w.list(partitions, |w, placed| {
+        write_replicas(w, placed);
+        if kind == PARTITIONS_RECOVERED {
+            w.option(placed.1.moves.survivor.as_ref(), write_member);
+        }
+    });
+}
+
+fn read_recovered(r: &mut Reader<'_>) -> Result<Placed, Malformed> {
+    let mut placed = read_placed(r)?;
+    placed.moves.survivor = r.option(read_member)?;
+    Ok(placed)
+}
+
+fn write_replicas(w: &mut Writer, (partition, placed): &(Partition, Placed)) {
     w.number(u64::from(partition.0));
     let Moves {
         founders,
@@ -241,6 +268,8 @@ fn write_placed(w: &mut Writer, (partition, placed): &(Partition, Placed)) {
         removing,
         leaving,
         under_way,
+        // Behind all this, in the record that has it.
+        survivor: _,
     } = &placed.moves;
     w.nodes(&placed.replicas);
     w.nodes(founders);
@@ -263,6 +292,7 @@ fn read_placed(r: &mut Reader<'_>) -> Result<Placed, Malformed> {
             removing: r.nodes()?,
             leaving: r.nodes()?,
             under_way: r.bool()?,
+            survivor: None,
         },
     })
 }

@@ -76,6 +76,8 @@ pub struct TopicSettings {
     pub max_compaction_lag_ms: i64,
     /// `delete.retention.ms`.
     pub delete_retention_ms: i64,
+    /// `unclean.leader.election.enable`.
+    pub unclean_election: bool,
 }
 
 impl Default for TopicSettings {
@@ -122,6 +124,9 @@ impl TopicSettings {
             min_compaction_lag_ms: values.number("min.compaction.lag.ms"),
             max_compaction_lag_ms: values.number("max.compaction.lag.ms"),
             delete_retention_ms: values.number("delete.retention.ms"),
+            unclean_election: values
+                .text("unclean.leader.election.enable")
+                .eq_ignore_ascii_case("true"),
         }
     }
 }

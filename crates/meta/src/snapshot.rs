@@ -5,7 +5,7 @@
 //! is replaying. Described in `docs/formats/metadata.md`; replayable for ever.
 
 use crate::codec::{Malformed, Reader, Writer};
-use crate::reassign::Placed;
+use crate::reassign::{Placed, placed_records};
 use crate::records::Record;
 use crate::{Defaults, Level, Meta, PartitionInfo, Topic};
 use base::{GroupId, Machine, NodeId, Partition};
@@ -114,16 +114,8 @@ fn facts_of(topic: &Topic) -> Vec<Record> {
         };
         Some((Partition(at as u32), placed))
     };
-    let partitions: Vec<_> = topic
-        .partitions
-        .iter()
-        .enumerate()
-        .filter_map(moved)
-        .collect();
-    let moved = (!partitions.is_empty()).then_some(Record::PartitionsReassigned {
-        id: topic.id,
-        partitions,
-    });
+    let partitions = topic.partitions.iter().enumerate().filter_map(moved);
+    let moved = placed_records(topic.id, partitions);
     std::iter::once(made).chain(moved).collect()
 }
 

@@ -52,6 +52,14 @@ impl Command {
             ),
             Command::Reassigned { groups } => listed(&mut w, 11, groups, admin::write_voters),
             Command::Renew { members } => listed(&mut w, 50, members, admin::write_of_group),
+            Command::Recover { lost } => {
+                w.byte(40);
+                w.nodes(lost);
+            }
+            Command::GoOnAlone { groups, silent } => {
+                listed(&mut w, 41, groups, admin::write_on_node);
+                w.nodes(silent);
+            }
             Command::IntroduceNode { node, home, joins } => {
                 begin(&mut w, 20, *node);
                 admin::write_home(&mut w, home);
@@ -112,6 +120,11 @@ impl Command {
             },
             50 => Command::Renew {
                 members: r.list(admin::read_of_group)?,
+            },
+            40 => Command::Recover { lost: r.nodes()? },
+            41 => Command::GoOnAlone {
+                groups: r.list(admin::read_on_node)?,
+                silent: r.nodes()?,
             },
             20 => Command::IntroduceNode {
                 node: r.node()?,

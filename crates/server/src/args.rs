@@ -19,6 +19,9 @@ pub enum Command {
     /// Show and change configurations of topics, nodes and groups
     #[command(subcommand)]
     Config(Config),
+    /// Show who is there and how they are, and move what they carry
+    #[command(subcommand)]
+    Cluster(Cluster),
     /// Look into the data directory of a node that is stopped
     #[command(subcommand)]
     Log(Log),
@@ -50,6 +53,31 @@ pub struct Look {
     /// What to print
     #[arg(short, long, value_enum, default_value_t = cli::Output::Text)]
     pub output: cli::Output,
+}
+
+/// What can be known about a cluster, and done with it.
+#[derive(Debug, Subcommand)]
+pub enum Cluster {
+    /// Let a stopped node go on without nodes that are lost for good, where they were a majority. Says what
+    /// may be missing then, and does nothing without --accept-data-loss
+    Recover(Recover),
+    /// What a client can do.
+    #[command(flatten)]
+    Client(cli::ClusterCommand),
+}
+
+/// `flotilla cluster recover`.
+#[derive(Debug, Args)]
+pub struct Recover {
+    /// The node that goes on: the one of those left whose last entry of metadata is the latest
+    #[command(flatten)]
+    pub look: Look,
+    /// Nodes that are lost with their data, for good; by default all others
+    #[arg(long, value_name = "NODE,...", value_delimiter = ',')]
+    pub lost: Vec<u32>,
+    /// Do it: what only the lost nodes had is lost, also what was acknowledged
+    #[arg(long)]
+    pub accept_data_loss: bool,
 }
 
 /// What can be known about configurations, and done to them.

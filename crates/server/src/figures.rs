@@ -273,6 +273,11 @@ fn checks(stats: &shard::Stats, families: &mut Vec<Family>) {
             "Damaged replicas on this node that gave their place to new ones.",
             stats.replicas_renewed,
         ),
+        Family::gauge(
+            "flotilla_moving_partitions",
+            "Partitions with a replica on this node whose replicas are not yet those that they should be.",
+            stats.groups_moving,
+        ),
     ]);
 }
 

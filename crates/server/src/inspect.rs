@@ -21,7 +21,7 @@ const READ_BYTES: u64 = 1024 * 1024;
 
 /// Why nothing can be said about a directory.
 #[derive(Debug, thiserror::Error)]
-enum LookError {
+pub(crate) enum LookError {
     #[error("can't read the data directory '{path}': {source}")]
     Directory { path: String, source: io::Error },
     #[error("'{0}' is no data directory: it has no identity file")]
@@ -35,14 +35,20 @@ enum LookError {
     Damaged(#[from] log::Fault),
     #[error("{0}")]
     Output(#[from] Trouble),
+    /// What was said of lost nodes makes no sense here.
+    #[error("{0}")]
+    NotLost(String),
+    /// The recovery came to nothing; it may be tried again.
+    #[error("{0}")]
+    NotRecovered(String),
 }
 
 /// A directory as a start would find it.
-struct Found {
-    identity: Identity,
-    recovered: log::Recovered,
+pub(crate) struct Found {
+    pub(crate) identity: Identity,
+    pub(crate) recovered: log::Recovered,
+    pub(crate) image: Arc<meta::Image>,
     files: Arc<Files>,
-    image: Arc<meta::Image>,
 }
 
 /// Runs the command. The exit code is 1 if something is damaged, 2 if there is nothing to look at.
@@ -51,6 +57,11 @@ pub fn run(command: &Log) -> ExitCode {
         Log::Inspect(look) => inspect(look),
         Log::Verify(look) => verify(look),
     };
+    ended(outcome)
+}
+
+/// The exit code of an outcome, whose error is told.
+pub(crate) fn ended(outcome: Result<bool, LookError>) -> ExitCode {
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(crate::stop::EXIT_FAULT as u8),
@@ -60,16 +71,17 @@ pub fn run(command: &Log) -> ExitCode {
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(match error {
-                LookError::Directory { .. } | LookError::Nobody(_) | LookError::Running(_) => {
-                    crate::stop::EXIT_USAGE as u8
-                }
+                LookError::Directory { .. }
+                | LookError::Nobody(_)
+                | LookError::Running(_)
+                | LookError::NotLost(_) => crate::stop::EXIT_USAGE as u8,
                 _ => crate::stop::EXIT_FAULT as u8,
             })
         }
     }
 }
 
-fn find(look: &Look) -> Result<(Found, Option<DirLock>), LookError> {
+pub(crate) fn find(look: &Look) -> Result<(Found, Option<DirLock>), LookError> {
     let path = Path::new(&look.data_dir);
     let overlay = Overlay::over(path).map_err(|source| LookError::Directory {
         path: look.data_dir.clone(),
@@ -127,7 +139,7 @@ fn metadata(group: &RecoveredGroup, files: &Files) -> Meta {
 
 impl Found {
     /// What a group is called by people.
-    fn name(&self, group: GroupId) -> String {
+    pub(crate) fn name(&self, group: GroupId) -> String {
         match self.image.groups.get(&group) {
             Some((topic, partition)) => format!("{}-{partition}", topic.name),
             None if group == GroupId::META => "(metadata)".to_owned(),
@@ -135,7 +147,8 @@ impl Found {
         }
     }
 
-    fn head(&self) -> String {
+    /// Whose directory it is.
+    pub(crate) fn head(&self) -> String {
         let cluster = self.identity.cluster.as_ref();
         let cluster = cluster.map_or("no cluster yet".to_owned(), |c| format!("cluster {}", c.id));
         format!(

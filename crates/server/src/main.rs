@@ -15,6 +15,7 @@ mod join;
 mod kafka;
 mod logging;
 mod peers;
+mod recover;
 #[cfg(test)]
 mod scratch;
 mod serve;
@@ -22,7 +23,7 @@ mod start;
 mod stop;
 mod survey;
 
-use args::{Command, CommandLine, Config, Serve};
+use args::{Cluster, Command, CommandLine, Config, Serve};
 use clap::{CommandFactory, Parser};
 use std::io::Write;
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ fn main() -> ExitCode {
         Command::Client(command) => cli::run(command),
         Command::Config(Config::Reference) => reference(),
         Command::Config(Config::Client(command)) => cli::run_config(command),
+        Command::Cluster(Cluster::Recover(args)) => recover::run(&args),
+        Command::Cluster(Cluster::Client(command)) => cli::run_cluster(command),
         Command::Log(command) => inspect::run(&command),
         Command::Completions { shell } => completions(shell),
         Command::Serve(args) => serve(&args),

@@ -302,7 +302,7 @@ impl Parts {
     }
 }
 
-fn shard_settings(
+pub(crate) fn shard_settings(
     settings: &Settings,
     cluster: &Cluster,
     info: &meta::NodeInfo,
@@ -315,6 +315,7 @@ fn shard_settings(
         seed: os::entropy::bits(),
         info: info.clone(),
         home,
+        alone: false,
         metadata_segment_bytes: base::limits::METADATA_SEGMENT_BYTES,
         hot_tail_bytes: settings.hot_tail_bytes,
         unsettled_bytes_max: base::limits::UNSETTLED_NODE_BYTES,

@@ -99,6 +99,9 @@ pub enum Command {
     Prefer {
         /// Which.
         groups: Vec<GroupId>,
+        /// Instead, have those that have lost their majority go on with one replica, whatever is lost
+        /// by that.
+        unclean: bool,
         /// When to give up waiting.
         deadline: Mono,
     },
@@ -528,6 +531,9 @@ pub struct Settings {
     pub info: meta::NodeInfo,
     /// Where it is reached by nodes; none for one that says it to nobody.
     pub home: Option<meta::Home>,
+    /// Group 0 goes on without the others that have a say in it: they are lost for good, and that some
+    /// of what they had is lost with them is accepted.
+    pub alone: bool,
     /// Size of a segment of group 0's log, which is shortened by whole segments.
     pub metadata_segment_bytes: u32,
     /// Bytes of recent batches kept in memory.

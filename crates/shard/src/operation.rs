@@ -1,5 +1,6 @@
 //! What happens to replicas, one file for each operation. All are methods of [`crate::Shard`].
 
+mod alone;
 mod append;
 mod balance;
 mod catch_up;
@@ -29,6 +30,7 @@ mod stamps;
 mod start;
 mod suspect;
 mod throttle;
+mod unclean;
 
 pub(crate) use balance::Balance;
 pub use balance::Balancing;

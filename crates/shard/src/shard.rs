@@ -229,9 +229,17 @@ impl Shard {
             (Command::Replicas { groups }, Some(to)) => self.report_replicas(&groups, &to),
             (Command::Stamps { places }, Some(to)) => self.report_stamps(&places, &to),
             (Command::Producers { groups }, Some(to)) => self.report_producers(&groups, &to),
-            (Command::Prefer { groups, deadline }, Some(to)) => {
-                self.prefer(&groups, deadline, to);
-            }
+            (
+                Command::Prefer {
+                    groups,
+                    unclean,
+                    deadline,
+                },
+                Some(to),
+            ) => match unclean {
+                true => self.elect_unclean(&groups, deadline, to),
+                false => self.prefer(&groups, deadline, to),
+            },
             (Command::Check { group }, _) => self.check_soon(group),
             (Command::DeleteRecords { deadline, parts }, Some(to)) => {
                 self.delete_records(deadline, parts, to);

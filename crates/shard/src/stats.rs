@@ -55,6 +55,8 @@ pub struct Stats {
     pub renewals_held_back: u64,
     /// Damaged replicas that gave their place to new ones.
     pub replicas_renewed: u64,
+    /// Groups with a replica here that aren't yet as they should be.
+    pub groups_moving: u64,
     /// Rewrites of logs that were compacted.
     pub compactions: u64,
     /// Bytes that they read.
@@ -102,6 +104,7 @@ impl Shard {
             to_hand_over,
             leaderless,
             replicas_damaged: self.damage.len() as u64,
+            groups_moving: self.moving.len() as u64,
             hot_bytes: self.hot_bytes,
             unsettled_bytes: self.unsettled.bytes(),
             uncommitted_bytes: self.uncommitted_bytes,

@@ -1,6 +1,8 @@
 //! A few shards with instant storage and a perfect network: the protocol's happy path and the
 //! plain failures, without the simulator's weather.
 
+#[path = "cluster/alone.rs"]
+mod alone;
 #[path = "cluster/balance.rs"]
 mod balance;
 #[path = "cluster/compact.rs"]
@@ -115,6 +117,7 @@ impl Cluster {
             seed: u64::from(node.0),
             info: meta::NodeInfo::new("h", node.0 as u16, None),
             home: None,
+            alone: false,
             metadata_segment_bytes: 300,
             hot_tail_bytes: 1 << 24,
             unsettled_bytes_max: 1 << 20,

@@ -3,7 +3,7 @@
 use super::{Group, ProposeError};
 use crate::configure::{self, id_of};
 use crate::entry::{self, Body};
-use base::{Bug, Configuration, Member, NodeId, RaftIndex, planted};
+use base::{Bug, Configuration, Member, NodeId, RaftIndex, Term, limits, planted};
 use raft::eraftpb;
 
 impl Group {
@@ -54,6 +54,30 @@ impl Group {
         if !self.is_elector() && self.is_leader() {
             self.resign();
         }
+        true
+    }
+
+    /// From here on nobody but this replica belongs to the group, and all that its log holds is
+    /// committed, in a term that none of the others has come to. Whatever they had committed that isn't
+    /// here is lost, so only who was told to accept that asks for it. False if it can't be now.
+    ///
+    /// It is an entry of the log like any other configuration, but for that nobody voted on it.
+    pub fn go_on_alone(&mut self) -> bool {
+        if self.installing.is_some() {
+            return false;
+        }
+        let alone = Configuration {
+            voters: vec![self.me],
+            ..Configuration::default()
+        };
+        let data = Body::Internal(alone.encode().into());
+        let term = Term(self.term().0.saturating_add(limits::TERMS_LEFT_OUT));
+        let index = self.last_index().next();
+        let entry = entry::entry_of(index, term, entry::describe(&data));
+        let raft = &mut self.raw.raft;
+        raft.become_follower(u64::from(term.0), raft::INVALID_ID);
+        raft.raft_log.append(&[entry]);
+        raft.raft_log.commit_to(index.0);
         true
     }
 

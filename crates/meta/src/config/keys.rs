@@ -289,6 +289,7 @@ pub const KEYS: &[Key] = &[
         "false",
         Rule::Any,
         "unclean.leader.election.enable",
-        "Accepted for compatibility: a replica that lacks committed records never leads.",
+        "A partition whose majority wasn't heard for 10 seconds goes on with a replica that is, although \
+         that loses what only the others had.",
     ),
 ];

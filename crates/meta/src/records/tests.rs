@@ -135,6 +135,13 @@ fn version_1() -> Vec<(&'static str, Record)> {
                 },
             },
         ),
+        (
+            "partitions_recovered",
+            Record::PartitionsRecovered {
+                id: Uuid([0xab; 16]),
+                partitions: vec![(Partition(1), recovered())],
+            },
+        ),
     ]
 }
 
@@ -160,8 +167,16 @@ fn placed() -> Placed {
             removing: nodes(&[300]),
             leaving: nodes(&[4, 300]),
             under_way: true,
+            survivor: None,
         },
     }
+}
+
+/// The same, and the one on 300 goes on alone.
+fn recovered() -> Placed {
+    let mut placed = placed();
+    placed.moves.survivor = Some(Member::founder(NodeId(300)));
+    placed
 }
 
 const GOLDEN: &str = include_str!("../../testdata/v1/records.txt");

@@ -7,7 +7,7 @@ use crate::{
     Amount, ConfigChange, Edit, Entity, Home, Level, Levels, MorePartitions, Quorum, QuorumMember,
     QuotaChange, Reassignment, Resource, ResourceKind, Whom, records,
 };
-use base::{GroupId, Member, Partition, RaftIndex, Refusal, Term, WallMs};
+use base::{GroupId, Member, NodeId, Partition, RaftIndex, Refusal, Term, WallMs};
 
 pub(crate) fn write_resource(w: &mut Writer, resource: &Resource) {
     w.byte(match resource.kind {
@@ -214,6 +214,15 @@ pub(super) fn write_of_group(w: &mut Writer, (group, member): &(GroupId, Member)
 
 pub(super) fn read_of_group(r: &mut Reader<'_>) -> Result<(GroupId, Member), Malformed> {
     Ok((GroupId(r.number()?), records::read_member(r)?))
+}
+
+pub(super) fn write_on_node(w: &mut Writer, (group, node): &(GroupId, NodeId)) {
+    w.number(group.0);
+    w.number(u64::from(node.0));
+}
+
+pub(super) fn read_on_node(r: &mut Reader<'_>) -> Result<(GroupId, NodeId), Malformed> {
+    Ok((GroupId(r.number()?), r.node()?))
 }
 
 /// Where a node lives; records use it too, so its layout is frozen.

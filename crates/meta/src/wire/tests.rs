@@ -125,6 +125,13 @@ fn commands() -> Vec<Command> {
         Command::Renew {
             members: vec![(base::GroupId(7), base::Member::founder(NodeId(300)))],
         },
+        Command::Recover {
+            lost: vec![NodeId(1), NodeId(300)],
+        },
+        Command::GoOnAlone {
+            groups: vec![(base::GroupId(7), NodeId(300))],
+            silent: vec![NodeId(1)],
+        },
         Command::DescribeQuorum,
     ]
 }

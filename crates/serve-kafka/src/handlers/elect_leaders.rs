@@ -3,8 +3,9 @@
 //! 0: partitions are to be led by their preferred replica; null means all. 1: the kind of
 //! election; a code for the whole answer. 2: flexible.
 //!
-//! A replica that lacks committed records never leads here, so an unclean election is refused
-//! where there is no leader, and not needed where there is one.
+//! An unclean election is for a partition that has lost its majority: a replica that is left goes on
+//! alone, and what only the others had is lost (ADR 18). It is not needed where there is a leader, or a
+//! majority that will elect one.
 
 use super::{Api, Door, Request, Step, patience};
 use crate::refusals::{self, codes};
@@ -25,7 +26,6 @@ pub(crate) const API: Api = Api {
 
 const PREFERRED: i8 = 0;
 const UNCLEAN: i8 = 1;
-const NOT_NEEDED: &str = "Leader election not needed for topic partition.";
 
 /// The answer as far as it is known, and the places that are asked for.
 pub(crate) struct Waiting {
@@ -70,7 +70,6 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
     for (topic, partition_id) in named {
         let (error_code, error_message) = match look_up(&image, &topic, partition_id) {
             Err(why) => (codes::UNKNOWN_TOPIC_OR_PARTITION, Some(why)),
-            Ok(group) if kind == UNCLEAN => unclean(door, group),
             Ok(group) => {
                 waiting.asked.push(waiting.results.len());
                 groups.push(group);
@@ -88,8 +87,9 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         return Ok(waiting.finish(Vec::new()));
     }
     let (timeout, to) = (patience(body.timeout_ms), request.reply_to(door));
+    let unclean = kind == UNCLEAN;
     door.broker
-        .prefer(now, &door.principal, groups, timeout, to);
+        .prefer(now, &door.principal, groups, unclean, timeout, to);
     Ok(Step::Wait(super::Waiting::ElectLeaders(waiting)))
 }
 
@@ -111,16 +111,6 @@ fn look_up(image: &Image, topic: &str, partition: i32) -> Result<base::GroupId, 
     match at.and_then(|at| found.partitions.get(at)) {
         Some(info) => Ok(info.group),
         None => Err(format!("No such partition as {topic}-{partition}")),
-    }
-}
-
-fn unclean(door: &Door, group: base::GroupId) -> (i16, Option<String>) {
-    match door.broker.leader(group) {
-        Some(_) => (codes::ELECTION_NOT_NEEDED, Some(NOT_NEEDED.to_owned())),
-        None => (
-            codes::ELIGIBLE_LEADERS_NOT_AVAILABLE,
-            Some("no replica leads that may lack committed records".to_owned()),
-        ),
     }
 }
 

@@ -38,6 +38,9 @@ impl Shard {
             let why = "the metadata in the checkpoint can't be read";
             self.suspect(GroupId::META, why);
         }
+        if self.settings.alone {
+            self.go_on_without_others();
+        }
         self.apply_metadata();
     }
 
@@ -109,7 +112,7 @@ impl Shard {
 
     /// Before a group's data goes, it is made durable that the metadata which says so is committed:
     /// a restart must not read of the group as if it were there, and begin it anew.
-    fn record_metadata_commit(&mut self) {
+    pub(super) fn record_metadata_commit(&mut self) {
         if let Some(mut meta) = self.replicas.remove(&GroupId::META) {
             self.record_state(&mut meta);
             self.replicas.insert(GroupId::META, meta);

@@ -255,6 +255,9 @@ impl Shard {
 
     fn on_message(&mut self, from: NodeId, group: GroupId, message: Message) {
         let now = self.now.mono;
+        if self.is_over(group, message.from()) {
+            return;
+        }
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
@@ -330,6 +333,7 @@ impl Shard {
         self.balance_leaders();
         self.tell_leaders();
         self.renew_damaged();
+        self.elect_unclean_where_enabled();
         self.check_replicas();
         self.apply_metadata();
     }

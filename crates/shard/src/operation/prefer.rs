@@ -17,7 +17,9 @@ pub(crate) struct Preference {
     parts: Vec<Part>,
 }
 
-enum Part {
+/// One group of it.
+pub(super) enum Part {
+    /// It is known what comes of it.
     Done(Result<(), Refusal>),
     /// Until this node leads the group.
     Until(GroupId, NodeId),
@@ -26,12 +28,25 @@ enum Part {
 impl Shard {
     /// Hands groups over to their preferred leaders; answered with [`Reply::Preferred`].
     pub(crate) fn prefer(&mut self, groups: &[GroupId], deadline: Mono, to: ReplyTo) {
-        if self.preferences.len() >= ELECTIONS_MAX {
-            let busy = Refusal::Busy("too many elections are under way".into());
-            let parts = vec![Err(busy); groups.len()];
-            return to.sink.reply(to.ticket, Reply::Preferred(parts));
+        if let Some(to) = self.may_elect(groups.len(), to) {
+            let parts = groups.iter().map(|group| self.prefer_one(*group)).collect();
+            self.await_leaders(parts, deadline, to);
         }
-        let parts = groups.iter().map(|group| self.prefer_one(*group)).collect();
+    }
+
+    /// Refuses a call for elections if there are too many.
+    pub(super) fn may_elect(&self, groups: usize, to: ReplyTo) -> Option<ReplyTo> {
+        if self.preferences.len() < ELECTIONS_MAX {
+            return Some(to);
+        }
+        let busy = Refusal::Busy("too many elections are under way".into());
+        let parts = vec![Err(busy); groups];
+        to.sink.reply(to.ticket, Reply::Preferred(parts));
+        None
+    }
+
+    /// The call is answered when all are done.
+    pub(super) fn await_leaders(&mut self, parts: Vec<Part>, deadline: Mono, to: ReplyTo) {
         self.preferences.push(Preference {
             to,
             deadline,

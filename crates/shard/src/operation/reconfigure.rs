@@ -34,6 +34,7 @@ impl Shard {
         if self.moving.is_empty() {
             return;
         }
+        self.go_on_where_told();
         let image = self.image();
         let leads = |r: &Replica| r.was_leader && r.group.committed_in_term();
         let led = |group: &&GroupId| self.replicas.get(group).is_some_and(|r| leads(r));

@@ -32,7 +32,7 @@ impl Cluster {
     }
 
     /// Makes a call under a ticket and doesn't wait for its answer.
-    fn post(&mut self, ticket: u64, node: u32, command: Command) {
+    pub(crate) fn post(&mut self, ticket: u64, node: u32, command: Command) {
         let sink = self.inbox.clone();
         let to = ReplyTo { sink, ticket };
         self.event(NodeId(node), Event::Command(command, Some(to)));
@@ -41,7 +41,12 @@ impl Cluster {
     fn prefer(&mut self, node: u32, group: GroupId) -> Result<(), Refusal> {
         let deadline = self.now.after(Duration::from_millis(150));
         let groups = vec![group];
-        match self.call(node, Command::Prefer { groups, deadline }) {
+        let command = Command::Prefer {
+            groups,
+            unclean: false,
+            deadline,
+        };
+        match self.call(node, command) {
             Reply::Preferred(mut parts) => parts.remove(0),
             other => panic!("{other:?}"),
         }

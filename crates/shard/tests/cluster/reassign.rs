@@ -12,6 +12,17 @@ pub(crate) struct Unsaid {
     until: Mono,
 }
 
+impl Unsaid {
+    /// Nothing that is said of a group gets through for a while.
+    pub(crate) fn all_of(group: GroupId, until: Mono) -> Unsaid {
+        Unsaid {
+            group,
+            after: 0,
+            until,
+        }
+    }
+}
+
 fn nodes(of: &[u32]) -> Vec<NodeId> {
     of.iter().copied().map(NodeId).collect()
 }

@@ -50,6 +50,7 @@ fn settings(node: NodeId, voters: &[NodeId]) -> Settings {
         seed: u64::from(node.0),
         info: meta::NodeInfo::new("h", node.0 as u16, None),
         home: None,
+        alone: false,
         metadata_segment_bytes: 300,
         hot_tail_bytes: 1 << 20,
         unsettled_bytes_max: 1 << 20,

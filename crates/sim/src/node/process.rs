@@ -88,6 +88,7 @@ fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Sett
             release: "sim".to_string(),
             generation: 0,
         }),
+        alone: false,
         metadata_segment_bytes: plan.metadata_segment_bytes,
         hot_tail_bytes: plan.hot_tail_bytes,
         unsettled_bytes_max: UNSETTLED_FOR_HOT * plan.hot_tail_bytes,

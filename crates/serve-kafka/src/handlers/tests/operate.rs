@@ -305,12 +305,14 @@ fn leaders_are_elected_by_name_and_for_all() {
     assert_eq!(told(&answer), [0], "what needs no election is left out");
     request.election_type = 1;
     request.topic_partitions = Some(vec![named("orders", &[0, 2])]);
-    let answer = World::new().ask(2, &request);
-    assert_eq!(
-        told(&answer),
-        [84, 83],
-        "never by a replica that lacks records"
+    let nobody = Refusal::EligibleLeadersNotAvailable("nobody is heard".to_owned());
+    let reply = Reply::Preferred(vec![needless(), Err(nobody)]);
+    let (command, answer) = World::new().call(2, &request, reply);
+    assert!(
+        matches!(command, Command::Prefer { unclean: true, .. }),
+        "{command:?}"
     );
+    assert_eq!(told(&answer), [84, 83]);
 }
 
 #[test]

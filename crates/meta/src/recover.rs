@@ -1,0 +1,191 @@
+//! Groups that have lost their majority for good go on with one replica, because somebody said so and
+//! accepts what that may lose.
+//!
+//! The one that goes on is the same member as before; all the others that are lost are over, and
+//! their nodes get replicas anew (`reassign.rs`), which nobody takes for those that had voted and
+//! acknowledged. The node of the survivor carries it out (`shard::operation::alone`); from then on
+//! the group is steered to its replicas as in any move.
+//!
+//! Which replica goes on is the asker's choice, for only nodes know how long their logs are. Where
+//! nodes are lost it is the first replica that is left.
+
+use crate::reassign::{Changes, Placed};
+use crate::records::Record;
+use crate::{Home, Meta, PartitionInfo, RECOVERY, Reply};
+use base::{Decision, GroupId, Member, NodeId, Partition, Refusal, Uuid};
+
+impl PartitionInfo {
+    /// The replica that is to go on alone, if it hasn't been said yet that the group is as it should
+    /// be.
+    pub fn survivor(&self) -> Option<Member> {
+        self.moves.as_ref()?.survivor
+    }
+
+    /// The nodes with a replica that was there before what is under way, the preferred leader first.
+    fn settled(&self) -> Vec<NodeId> {
+        let adding = self.reassigning().map_or(&[][..], |(adding, _)| adding);
+        let there = |node: &&NodeId| !adding.contains(node);
+        self.replicas.iter().filter(there).copied().collect()
+    }
+
+    /// True if the group can't elect or commit without those of whom `gone` is true: neither the
+    /// replicas that it had before what is under way, nor those that it is to have.
+    pub fn has_lost(&self, gone: impl Fn(NodeId) -> bool) -> bool {
+        let most = |nodes: &[NodeId]| {
+            let left = nodes.iter().filter(|node| !gone(**node)).count();
+            left * 2 <= nodes.len()
+        };
+        let target: Vec<NodeId> = self.target().iter().map(|member| member.node).collect();
+        most(&self.settled()) || most(&target)
+    }
+
+    /// The nodes whose replica could go on alone, those first that were there before.
+    pub fn survivors(&self, gone: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
+        let mut nodes = self.settled();
+        let rest = self.replicas.iter().filter(|node| !nodes.contains(node));
+        let rest: Vec<NodeId> = rest.copied().collect();
+        nodes.extend(rest);
+        nodes.retain(|node| !gone(*node));
+        nodes
+    }
+}
+
+impl Placed {
+    /// Goes on without those of whom `gone` is true; with this replica alone, if one is given.
+    fn go_on(&mut self, gone: impl Fn(NodeId) -> bool, survivor: Option<Member>) {
+        // Those that were to go needn't come back.
+        let removing = std::mem::take(&mut self.moves.removing);
+        self.replicas
+            .retain(|node| !(gone(*node) && removing.contains(node)));
+        for node in self.replicas.clone() {
+            if gone(node) {
+                self.renew(node);
+            }
+        }
+        let moves = &mut self.moves;
+        moves.removing = removing.into_iter().filter(|node| !gone(*node)).collect();
+        moves.leaving.retain(|node| !gone(*node));
+        let (replicas, leaving) = (&self.replicas, &moves.leaving);
+        let there =
+            |member: &Member| replicas.contains(&member.node) || leaving.contains(&member.node);
+        moves.incarnations.retain(there);
+        moves.under_way = true;
+        moves.survivor = survivor.or(moves.survivor.filter(|member| !gone(member.node)));
+    }
+}
+
+impl Meta {
+    /// Forgets nodes that are lost, for good: none of their directories is let in again.
+    pub(crate) fn recover(&self, lost: &[NodeId]) -> Decision<Reply> {
+        let gone = |node: NodeId| lost.contains(&node);
+        if let Err(why) = self.may_recover(gone) {
+            return Decision {
+                records: Vec::new(),
+                reply: Reply::Each(vec![Err(why)]),
+            };
+        }
+        let mut records = Vec::new();
+        if self.image.level < RECOVERY {
+            records.push(Record::LevelRaised { level: RECOVERY }.encode());
+        }
+        let there = |node: &&NodeId| !self.image.has_left(**node);
+        for node in lost.iter().filter(there) {
+            records.extend(self.forget(*node));
+        }
+        let mut placed = Changes::new(self);
+        for topic in self.image.topics.values() {
+            for (partition, info) in (0..).map(Partition).zip(&topic.partitions) {
+                let here = |node: &NodeId| info.member_on(*node).is_some();
+                if !lost.iter().any(here) {
+                    continue;
+                }
+                let survivor = match info.has_lost(gone) {
+                    true => info.survivors(gone).first().map(|node| info.member(*node)),
+                    false => None,
+                };
+                placed.of(topic, partition).go_on(gone, survivor);
+            }
+        }
+        records.extend(placed.records());
+        Decision {
+            records,
+            reply: Reply::Each(vec![Ok(())]),
+        }
+    }
+
+    fn may_recover(&self, gone: impl Fn(NodeId) -> bool) -> Result<(), Refusal> {
+        let stays = |node: &&NodeId| !gone(**node);
+        let old = |node: &&NodeId| !self.image.levels_of(**node).contain(RECOVERY);
+        let mut staying = self.image.nodes.keys().filter(stays);
+        match staying.find(old) {
+            Some(node) if self.image.level < RECOVERY => Err(Refusal::Policy(format!(
+                "node {node} runs a release that doesn't know level {RECOVERY}, from which on this \
+                 can be done: name it as lost too, or start it with this release first"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// One directory more has lived under its number, so the one that is lost is refused for ever.
+    fn forget(&self, node: NodeId) -> Vec<bytes::Bytes> {
+        let last = self.image.generations.get(&node).copied().unwrap_or(0);
+        let home = Home {
+            address: String::new(),
+            directory: Uuid([0; 16]),
+            release: String::new(),
+            generation: last.saturating_add(1),
+        };
+        let mut facts = vec![Record::NodeHoused { node, home }.encode()];
+        facts.extend(self.forgotten(node));
+        facts
+    }
+
+    /// Groups whose majority isn't heard go on with the replicas named.
+    pub(crate) fn go_on_alone(
+        &self,
+        groups: &[(GroupId, NodeId)],
+        silent: &[NodeId],
+    ) -> Decision<Reply> {
+        let gone = |node: NodeId| silent.contains(&node);
+        let mut placed = Changes::new(self);
+        let mut parts = Vec::new();
+        for (group, node) in groups {
+            let outcome = self.may_go_on_alone(*group, *node, gone);
+            if let (Ok(survivor), Some((topic, partition))) =
+                (&outcome, self.image.groups.get(group))
+            {
+                placed.of(topic, *partition).go_on(gone, Some(*survivor));
+            }
+            parts.push(outcome.map(|_| ()));
+        }
+        Decision {
+            records: placed.records(),
+            reply: Reply::Each(parts),
+        }
+    }
+
+    fn may_go_on_alone(
+        &self,
+        group: GroupId,
+        node: NodeId,
+        gone: impl Fn(NodeId) -> bool,
+    ) -> Result<Member, Refusal> {
+        if self.image.level < RECOVERY {
+            return Err(Refusal::Policy(format!(
+                "a replica may lead without its majority from level {RECOVERY} on, and the cluster is \
+                 at {}: finalise the upgrade first (flotilla cluster finalize)",
+                self.image.level
+            )));
+        }
+        let info = self.image.partition(group).ok_or(Refusal::UnknownTopic)?;
+        match info.member_on(node) {
+            Some(member) if !gone(node) && info.has_lost(gone) => Ok(member),
+            _ => Err(Refusal::ElectionNotNeeded(
+                "Leader election not needed for topic partition.".to_owned(),
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+use super::*;
+use crate::{Command, Defaults, Level, Levels, NewTopic, NodeInfo, Placement};
+use std::collections::BTreeMap;
+
+fn nodes(of: &[u32]) -> Vec<NodeId> {
+    of.iter().copied().map(NodeId).collect()
+}
+
+/// Five nodes that say where they live, and partitions on the first three, the last three, two, and one.
+fn cluster() -> Meta {
+    let mut meta = Meta::new(Defaults::default());
+    for node in 1..=5 {
+        let info = NodeInfo::new("h", node as u16, None);
+        let home = home(node as u8, 0);
+        let levels = crate::LEVELS;
+        let node = NodeId(node);
+        meta.obey(Command::RegisterNode { node, info });
+        meta.obey(Command::IntroduceNode {
+            node,
+            home,
+            joins: false,
+        });
+        meta.obey(Command::DeclareLevels { node, levels });
+    }
+    let placed = [&[1, 2, 3][..], &[3, 4, 5], &[2, 5], &[1]];
+    let topics = (0..).zip(placed).map(|(at, replicas)| NewTopic {
+        name: format!("t{at}"),
+        id: Uuid([at + 1; 16]),
+        placement: Placement::Manual(vec![nodes(replicas)]),
+        configs: BTreeMap::new(),
+    });
+    meta.obey(Command::CreateTopics {
+        topics: topics.collect(),
+        validate_only: false,
+    });
+    meta
+}
+
+fn home(directory: u8, generation: u32) -> Home {
+    Home {
+        address: "h:1".to_owned(),
+        directory: Uuid([directory; 16]),
+        release: "1".to_owned(),
+        generation,
+    }
+}
+
+fn partition(meta: &Meta, at: usize) -> PartitionInfo {
+    let name = format!("t{at}");
+    meta.image(1).topic(&name).expect("it was made").partitions[0].clone()
+}
+
+fn member(node: u32, incarnation: u32) -> Member {
+    Member {
+        node: NodeId(node),
+        incarnation,
+    }
+}
+
+fn lose(meta: &mut Meta, lost: &[u32]) -> Result<(), Refusal> {
+    match meta.obey(Command::Recover { lost: nodes(lost) }) {
+        Reply::Each(mut parts) => parts.remove(0),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn who_lost_the_majority_goes_on_alone_and_the_lost_are_over() {
+    let mut meta = cluster();
+    lose(&mut meta, &[1, 2]).expect("all that stay know the level");
+
+    let first = partition(&meta, 0);
+    assert_eq!(first.survivor(), Some(member(3, 0)));
+    assert_eq!(first.target(), [member(1, 1), member(2, 2), member(3, 0)]);
+    assert!(first.is_moving());
+    assert!(first.is_over(member(1, 0)) && first.is_over(member(2, 0)));
+    assert!(!first.is_over(member(3, 0)));
+    // Nothing of it was lost.
+    assert_eq!(partition(&meta, 1), partition(&cluster(), 1));
+    // One of two is no majority.
+    assert_eq!(partition(&meta, 2).survivor(), Some(member(5, 0)));
+    // What is gone is gone: nobody takes an empty directory for the one that had it.
+    let gone = partition(&meta, 3);
+    assert_eq!(gone.survivor(), None);
+    assert_eq!(gone.target(), [member(1, 1)]);
+    // Its group says that it is as it should be.
+    let groups = vec![(first.group, first.target())];
+    meta.obey(Command::Reassigned { groups });
+    assert_eq!(partition(&meta, 0).survivor(), None);
+    assert!(!partition(&meta, 0).is_moving());
+}
+
+#[test]
+fn a_lost_directory_is_never_let_in_again_and_an_empty_one_is() {
+    let mut meta = cluster();
+    lose(&mut meta, &[1, 2]).expect("it can be done");
+    let image = meta.image(1);
+    assert!(image.has_left(NodeId(1)) && !image.has_left(NodeId(3)));
+    assert_eq!(image.nodes.len(), 3);
+    let introduce = |meta: &mut Meta, directory, joins| {
+        let home = home(directory, 0);
+        let node = NodeId(1);
+        match meta.obey(Command::IntroduceNode { node, home, joins }) {
+            Reply::Introduced(outcome) => outcome,
+            other => panic!("{other:?}"),
+        }
+    };
+    introduce(&mut meta, 1, false).expect_err("it comes back with what it had");
+    assert_eq!(introduce(&mut meta, 9, true), Ok(2));
+    assert_eq!(introduce(&mut meta, 9, false), Ok(2));
+    // A second try, after a crash in the middle, forgets nobody who came since.
+    let before = meta.clone();
+    lose(&mut meta, &[2]).expect("it can be done again");
+    assert_eq!(meta.image.homes, before.image.homes);
+    assert_eq!(meta.image.generations, before.image.generations);
+}
+
+#[test]
+fn a_minority_that_is_lost_costs_no_partition_its_others() {
+    let mut meta = cluster();
+    lose(&mut meta, &[4]).expect("it can be done");
+    let second = partition(&meta, 1);
+    assert_eq!(second.survivor(), None, "two of three are left");
+    assert_eq!(second.target(), [member(3, 0), member(4, 1), member(5, 0)]);
+}
+
+#[test]
+fn a_partition_that_moved_goes_on_with_a_replica_that_was_there_before() {
+    let mut meta = cluster();
+    let change = crate::Reassignment {
+        topic: "t0".to_owned(),
+        partition: Partition(0),
+        target: Some(nodes(&[4, 5, 1])),
+    };
+    meta.obey(Command::Reassign {
+        changes: vec![change],
+        keep_factor: false,
+    });
+    lose(&mut meta, &[1, 2]).expect("it can be done");
+    let info = partition(&meta, 0);
+    assert_eq!(
+        info.survivor(),
+        Some(member(3, 0)),
+        "4 and 5 had nothing yet"
+    );
+    assert_eq!(info.member_on(NodeId(2)), None);
+    // It is said again by whatever is on record later, until it is done.
+    let restored = Meta::restore(Defaults::default(), &meta.snapshot());
+    assert_eq!(restored.as_ref(), Ok(&meta));
+}
+
+#[test]
+fn alone_only_without_a_majority_and_from_the_level_on() {
+    let go_on = |meta: &mut Meta, node, silent: &[u32]| {
+        let groups = vec![(partition(meta, 0).group, NodeId(node))];
+        let silent = nodes(silent);
+        match meta.obey(Command::GoOnAlone { groups, silent }) {
+            Reply::Each(mut parts) => parts.remove(0),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut meta = cluster();
+    go_on(&mut meta, 3, &[1]).expect_err("two of three are heard");
+    go_on(&mut meta, 1, &[1, 2]).expect_err("it isn't heard itself");
+    go_on(&mut meta, 4, &[1, 2]).expect_err("it has no replica");
+    assert_eq!(partition(&meta, 0), partition(&cluster(), 0));
+    assert_eq!(go_on(&mut meta, 3, &[1, 2]), Ok(()));
+    assert_eq!(partition(&meta, 0).survivor(), Some(member(3, 0)));
+    assert!(
+        !meta.image(1).has_left(NodeId(1)),
+        "it may come back, for other replicas"
+    );
+
+    let mut old = cluster();
+    old.image.level = Level(2);
+    let refused = go_on(&mut old, 3, &[1, 2]).expect_err("before its level");
+    assert!(refused.to_string().contains("finalise"), "{refused}");
+    let levels = Levels {
+        min: Level(1),
+        max: Level(2),
+    };
+    old.image.levels.insert(NodeId(4), levels);
+    lose(&mut old, &[1, 2]).expect_err("node 4 couldn't read it");
+    lose(&mut old, &[1, 2, 4]).expect("all that stay could");
+    assert_eq!(old.image.level, RECOVERY);
+}

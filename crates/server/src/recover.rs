@@ -1,0 +1,428 @@
+//! `flotilla cluster recover`: a stopped node goes on without nodes that are lost for good, where those
+//! were a majority. First it is said what may be missing then, from what a start would find, and nothing
+//! changes. With `--accept-data-loss` the node's shard is run here, without anybody else, until it
+//! has written that it goes on (`shard::operation::alone`, `meta::recover`); a start of the node goes on
+//! from there. Interrupted, it can be run again.
+
+use crate::args::Recover;
+use crate::inspect::{self, Found, LookError};
+use crate::start::shard_settings;
+use base::{GroupId, Mono, NodeId, Now, Offset};
+use cli::Output;
+use cli::output::{self, Table};
+use log::{RecoveredGroup, Storage, StorageSettings};
+use meta::{Image, PartitionInfo};
+use os::{DataDir, DirLock};
+use serde_json::{Value, json};
+use shard::{Command, Effects, Event, Job, JobResult, Reply, ReplySink, ReplyTo, Shard};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How long it may take; what it waits for is this node alone.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two turns in which nothing happened.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What becomes of a partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fate {
+    /// Most of its replicas are left.
+    Keeps,
+    /// The replica of this node goes on.
+    GoesOnHere,
+    /// That of another node that is left goes on.
+    GoesOnAt(NodeId),
+    /// Nothing is left of it.
+    Gone,
+}
+
+/// A partition with replicas on lost nodes.
+struct Part {
+    name: String,
+    replicas: Vec<NodeId>,
+    left: Vec<NodeId>,
+    fate: Fate,
+    /// What is here of it: its start, how far it was known to be committed, its end.
+    here: Option<(Offset, Offset, Offset)>,
+}
+
+/// Runs the command. The exit code is 2 if it can't be done here.
+pub fn run(args: &Recover) -> ExitCode {
+    inspect::ended(recover(args))
+}
+
+fn recover(args: &Recover) -> Result<bool, LookError> {
+    let (found, looked) = inspect::find(&args.look)?;
+    let lost = lost(args, &found)?;
+    let parts = parts(&found, &lost);
+    if args.accept_data_loss {
+        // Looking took the lock, if there was one to take.
+        drop(looked);
+        carry_out(args, &found, &lost)?;
+    }
+    tell(args, &found, &lost, &parts)?;
+    Ok(true)
+}
+
+/// Which nodes are lost, as far as that makes sense.
+fn lost(args: &Recover, found: &Found) -> Result<Vec<NodeId>, LookError> {
+    let refuse = |why: String| Err(LookError::NotLost(why));
+    let me = found.identity.node;
+    let Some(cluster) = &found.identity.cluster else {
+        return refuse(
+            "the directory belongs to no cluster yet: there is nothing to recover".into(),
+        );
+    };
+    let founders = cluster.voters.iter().map(|voter| voter.node);
+    let founders = founders.filter(|node| !found.image.has_left(*node));
+    let mut known: Vec<NodeId> = founders.chain(found.image.nodes.keys().copied()).collect();
+    known.sort_unstable();
+    known.dedup();
+    let lost: Vec<NodeId> = match args.lost.is_empty() {
+        true => known.iter().copied().filter(|node| *node != me).collect(),
+        false => args.lost.iter().copied().map(NodeId).collect(),
+    };
+    if lost.contains(&me) {
+        return refuse(format!(
+            "this is the directory of node {me}, which isn't lost then"
+        ));
+    }
+    if let Some(node) = lost.iter().find(|node| !known.contains(node)) {
+        return refuse(format!("node {node} isn't in this cluster"));
+    }
+    match lost.is_empty() {
+        true => refuse("the cluster has no other node that could be lost".into()),
+        false => Ok(lost),
+    }
+}
+
+fn parts(found: &Found, lost: &[NodeId]) -> Vec<Part> {
+    let gone = |node: NodeId| lost.contains(&node);
+    let me = found.identity.node;
+    let mut parts = Vec::new();
+    for topic in found.image.topics.values() {
+        for info in &topic.partitions {
+            if !info.replicas.iter().any(|node| gone(*node)) {
+                continue;
+            }
+            let left = info.survivors(gone);
+            let fate = match left.first() {
+                _ if !info.has_lost(gone) => Fate::Keeps,
+                None => Fate::Gone,
+                Some(node) if *node == me => Fate::GoesOnHere,
+                Some(node) => Fate::GoesOnAt(*node),
+            };
+            parts.push(Part {
+                name: found.name(info.group),
+                replicas: info.replicas.clone(),
+                left,
+                fate,
+                here: here(found, info),
+            });
+        }
+    }
+    parts
+}
+
+fn here(found: &Found, info: &PartitionInfo) -> Option<(Offset, Offset, Offset)> {
+    let group = group(found, info.group)?;
+    let log = &group.log;
+    let committed = log.next_offset_of(group.state.commit)?;
+    Some((log.start_offset(), committed, log.end_offset()))
+}
+
+fn group(found: &Found, id: GroupId) -> Option<&RecoveredGroup> {
+    let mut groups = found.recovered.groups.iter();
+    groups.find(|group| group.log.group() == id)
+}
+
+/// What may be missing, in words.
+fn missing(part: &Part) -> String {
+    match (part.fate, part.here) {
+        (Fate::Keeps, _) => "nothing".to_owned(),
+        (Fate::GoesOnHere, Some((_, _, end))) => format!("from offset {end} on"),
+        (Fate::GoesOnAt(node), _) => format!("what comes after the end on node {node}"),
+        (Fate::GoesOnHere, None) | (Fate::Gone, _) => "all of it".to_owned(),
+    }
+}
+
+fn goes_on(part: &Part, me: NodeId) -> String {
+    match part.fate {
+        Fate::Keeps => "with its majority".to_owned(),
+        Fate::GoesOnHere => format!("with node {me} alone"),
+        Fate::GoesOnAt(node) => format!("with node {node} alone"),
+        Fate::Gone => "not at all: delete the topic".to_owned(),
+    }
+}
+
+/// What is known of the whole.
+struct Told<'a> {
+    found: &'a Found,
+    lost: &'a [NodeId],
+    parts: &'a [Part],
+    /// The last entry of metadata, its term first.
+    last: (u32, u64),
+    done: bool,
+}
+
+fn tell(args: &Recover, found: &Found, lost: &[NodeId], parts: &[Part]) -> Result<(), LookError> {
+    let metadata = group(found, GroupId::META);
+    let last = metadata.map(|group| {
+        let last = group.log.last_index();
+        (group.log.term_of(last).map_or(0, |term| term.0), last.0)
+    });
+    let told = Told {
+        found,
+        lost,
+        parts,
+        last: last.unwrap_or_default(),
+        done: args.accept_data_loss,
+    };
+    match args.look.output {
+        Output::Json => output::json(&told.json())?,
+        Output::Text => output::text(&told.text())?,
+    }
+    Ok(())
+}
+
+impl Told<'_> {
+    fn json(&self) -> Value {
+        let me = self.found.identity.node;
+        let ids = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect::<Vec<_>>();
+        let part = |part: &Part| {
+            json!({
+                "partition": part.name,
+                "replicas": ids(&part.replicas),
+                "left": ids(&part.left),
+                "goes_on": goes_on(part, me),
+                "start_offset": part.here.map(|(start, _, _)| start.0),
+                "known_committed": part.here.map(|(_, committed, _)| committed.0),
+                "end_offset": part.here.map(|(_, _, end)| end.0),
+                "may_be_missing": missing(part),
+            })
+        };
+        json!({
+            "node": me.0,
+            "lost": ids(self.lost),
+            "metadata": { "last_term": self.last.0, "last_entry": self.last.1 },
+            "partitions": self.parts.iter().map(part).collect::<Vec<_>>(),
+            "done": self.done,
+        })
+    }
+
+    fn text(&self) -> String {
+        let me = self.found.identity.node;
+        let nodes = |nodes: &[NodeId]| {
+            let numbers: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+            numbers.join(",")
+        };
+        let headings = [
+            "partition",
+            "replicas",
+            "left",
+            "goes on",
+            "start",
+            "committed",
+            "end",
+            "may be missing",
+        ];
+        let mut table = Table::new(&headings);
+        let number = |offset: Option<Offset>| offset.map_or("-".to_owned(), |o| o.to_string());
+        for part in self.parts {
+            table.row(vec![
+                part.name.clone(),
+                nodes(&part.replicas),
+                nodes(&part.left),
+                goes_on(part, me),
+                number(part.here.map(|(start, _, _)| start)),
+                number(part.here.map(|(_, committed, _)| committed)),
+                number(part.here.map(|(_, _, end)| end)),
+                missing(part),
+            ]);
+        }
+        let lost = nodes(self.lost);
+        let end = match self.done {
+            true => format!(
+                "Node {me} goes on without nodes {lost}, whose directories are not let in again. Start \
+                 node {me}; nodes with empty directories may join under the lost numbers, and get \
+                 their replicas.\n"
+            ),
+            false => format!(
+                "Nothing was changed. Of all nodes that are left, the one whose metadata ends latest (term \
+                 first, then entry) is to go on; here that is term {}, entry {}. Metadata that came after \
+                 it is missing then too. To do it: --accept-data-loss\n",
+                self.last.0, self.last.1
+            ),
+        };
+        let head = self.found.head();
+        format!("{head}\nlost: nodes {lost}\n{}{end}", table.text())
+    }
+}
+
+/// Where the one answer goes.
+#[derive(Default)]
+struct Inbox(Mutex<Option<Reply>>);
+
+impl ReplySink for Inbox {
+    fn reply(&self, _: u64, reply: Reply) {
+        *self.0.lock().expect("nobody panics while answering") = Some(reply);
+    }
+}
+
+/// The node, alone, without clients and without peers.
+struct Alone {
+    shard: Shard,
+    storage: Storage,
+    image: Arc<Image>,
+    until: Mono,
+}
+
+fn carry_out(args: &Recover, found: &Found, lost: &[NodeId]) -> Result<(), LookError> {
+    let failed = |source| LookError::Directory {
+        path: args.look.data_dir.clone(),
+        source,
+    };
+    let disk = DataDir::open(Path::new(&args.look.data_dir)).map_err(failed)?;
+    let _lock = DirLock::take(disk.root())?;
+    let (storage, recovered) = Storage::open(Arc::new(disk), StorageSettings::default())?;
+    let me = found.identity.node;
+    let cluster = found.identity.cluster.as_ref().expect("looked at before");
+    let settings = broker::Settings::parse(&[("node.id", &me.to_string())]);
+    let settings = settings.expect("a number is a valid node.id");
+    // As it is known: it is said anew by the next start.
+    let info = found.image.nodes.get(&me).cloned().unwrap_or_default();
+    let settings = shard::Settings {
+        alone: true,
+        ..shard_settings(&settings, cluster, &info, None)
+    };
+    let now = os::clock::now();
+    let mut node = Alone {
+        shard: Shard::new(settings, recovered, now),
+        storage,
+        image: Arc::default(),
+        until: now.mono.after(PATIENCE),
+    };
+    node.run_until("it leads the metadata", |node| {
+        node.image.levels.get(&me) == Some(&meta::LEVELS)
+    })?;
+    node.order(lost)?;
+    node.run_until("its partitions go on", |node| {
+        let partitions = node
+            .image
+            .topics
+            .values()
+            .flat_map(|topic| &topic.partitions);
+        let mut mine = partitions.filter(|info| info.survivor().is_some_and(|m| m.node == me));
+        mine.all(|info| {
+            let status = node.shard.replica_status(info.group);
+            status.is_some_and(|s| {
+                s.leader.is_some_and(|(node, _)| node == me) || s.suspect.is_some()
+            })
+        })
+    })?;
+    // What was told to be durable is; a checkpoint makes the next start short.
+    Ok(node.storage.idle()?)
+}
+
+impl Alone {
+    /// Asks for it, and waits for the answer.
+    fn order(&mut self, lost: &[NodeId]) -> Result<(), LookError> {
+        let inbox = Arc::new(Inbox::default());
+        let to = ReplyTo {
+            sink: inbox.clone(),
+            ticket: 0,
+        };
+        let command = Command::Meta {
+            command: meta::Command::Recover {
+                lost: lost.to_vec(),
+            },
+            deadline: self.until,
+        };
+        self.shard
+            .on(os::clock::now(), Event::Command(command, Some(to)));
+        let answer = || {
+            inbox
+                .0
+                .lock()
+                .expect("nobody panics while answering")
+                .take()
+        };
+        let mut reply = None;
+        self.run_until("that is on record", |_| {
+            reply = answer();
+            reply.is_some()
+        })?;
+        match reply {
+            Some(Reply::Meta(Ok(meta::Reply::Each(parts)))) if parts.iter().all(Result::is_ok) => {
+                Ok(())
+            }
+            Some(Reply::Meta(Ok(meta::Reply::Each(parts)))) => {
+                let why = parts.into_iter().find_map(Result::err);
+                let why = why.map_or_else(String::new, |why| why.to_string());
+                Err(LookError::NotRecovered(why))
+            }
+            other => Err(LookError::NotRecovered(format!("the answer was {other:?}"))),
+        }
+    }
+
+    fn run_until(
+        &mut self,
+        what: &str,
+        mut done: impl FnMut(&Alone) -> bool,
+    ) -> Result<(), LookError> {
+        while !done(self) {
+            let now = os::clock::now();
+            if now.mono > self.until {
+                let status = self.shard.replica_status(GroupId::META);
+                let why = status.and_then(|status| status.suspect);
+                let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+                return Err(LookError::NotRecovered(format!(
+                    "within {} s it didn't come to it that {what}{why}; what was written so far does \
+                     no harm, and the command can be run again",
+                    PATIENCE.as_secs()
+                )));
+            }
+            if !self.turn(now)? {
+                std::thread::park_timeout(PAUSE);
+            }
+        }
+        Ok(())
+    }
+
+    /// One turn, and all that comes of it; false if there was nothing to do.
+    fn turn(&mut self, now: Now) -> Result<bool, LookError> {
+        let mut effects = Effects::default();
+        self.shard.turn(now, &mut effects);
+        if let Some(image) = effects.image {
+            self.image = image;
+        }
+        for note in &effects.notes {
+            eprintln!("{note}");
+        }
+        let busy = effects.turn.is_some() || !effects.jobs.is_empty();
+        if let Some(turn) = effects.turn {
+            let number = turn.number;
+            self.storage.write(vec![turn])?;
+            self.shard.on(now, Event::Persisted { turn: number });
+            self.storage.settle()?;
+            self.shard.on(now, Event::Settled { turn: number });
+            if let Some(mut flush) = self.storage.take_flush() {
+                flush.run()?;
+                self.storage.flushed(flush)?;
+            } else if self.storage.wants_checkpoint() {
+                self.shard.on(now, Event::CheckpointDue);
+            }
+        }
+        let files = self.storage.files();
+        for job in effects.jobs {
+            // Nothing else has to be done for this.
+            if let Job::Entries { plan, .. } = &job {
+                let result = JobResult::Entries(plan.run(&files));
+                self.shard.on(now, Event::Done(job, result));
+            }
+        }
+        Ok(busy)
+    }
+}

@@ -1,0 +1,140 @@
+//! Partitions that have lost their majority go on with a replica that is left, if somebody says so.
+
+use super::*;
+
+/// The name of a call that is waited for longer than others.
+const TICKET: u64 = 1 << 40;
+
+impl Cluster {
+    fn elect_unclean(&mut self, node: u32, group: GroupId) -> Result<(), Refusal> {
+        let command = Command::Prefer {
+            groups: vec![group],
+            unclean: true,
+            deadline: self.now.after(Duration::from_secs(2)),
+        };
+        self.post(TICKET, node, command);
+        self.run(Duration::from_millis(2_500));
+        let reply = self.inbox.0.lock().unwrap().remove(&TICKET);
+        match reply.expect("an answer by the deadline") {
+            Reply::Preferred(mut parts) => parts.remove(0),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn values(&mut self, node: u32, group: GroupId) -> usize {
+        self.read(node, group, 0).len()
+    }
+}
+
+/// Five nodes, a partition on three of them, and a record that the third one lacks. Then only the
+/// third is left.
+fn only_the_third_is_left(configs: &[(&str, &str)]) -> (Cluster, GroupId) {
+    let mut c = Cluster::new(5);
+    c.run(Duration::from_secs(2));
+    let manual = meta::Placement::Manual(vec![vec![NodeId(1), NodeId(2), NodeId(3)]]);
+    let group = c.create(4, manual, configs);
+    c.run(Duration::from_secs(1));
+    let leader = c.leader(group).expect("a leader within a second");
+    assert_eq!(c.append(leader, group, batch(1, 0, "a")), Ok(Offset(0)));
+    c.down = vec![NodeId(3)];
+    c.run(Duration::from_secs(2));
+    let leader = c.leader(group).expect("two of three");
+    assert_eq!(c.append(leader, group, batch(1, 1, "b")), Ok(Offset(1)));
+    c.down = vec![NodeId(1), NodeId(2)];
+    c.run(Duration::from_secs(5));
+    assert_eq!(c.leader(group), None);
+    (c, group)
+}
+
+#[test]
+fn what_is_left_leads_when_somebody_asks_for_it_and_the_others_begin_anew() {
+    let (mut c, group) = only_the_third_is_left(&[]);
+    let before = c.shards[&NodeId(3)].replica_status(group).unwrap();
+    assert_eq!(c.elect_unclean(4, group), Ok(()));
+    assert_eq!(c.leader(group), Some(3));
+    assert_eq!(c.values(3, group), 1, "what only the others had is lost");
+    assert_eq!(c.append(3, group, batch(2, 0, "c")), Ok(Offset(1)));
+    let term = c.shards[&NodeId(3)].replica_status(group).unwrap().leader;
+    let known = before.leader.map_or(0, |(_, term)| term.0);
+    assert!(term.unwrap().1.0 > known + base::limits::TERMS_LEFT_OUT);
+
+    // They come back with another record at that offset. Nobody counts them for what they were.
+    c.down.clear();
+    c.run(Duration::from_secs(5));
+    let leader = c.leader(group).expect("a leader");
+    assert_eq!(c.values(leader, group), 2);
+    for node in [1, 2, 3] {
+        let status = c.shards[&NodeId(node)].replica_status(group).unwrap();
+        assert_eq!(status.high_watermark, Offset(2));
+        assert_eq!(status.suspect, None);
+        assert_eq!(status.member.incarnation > 0, node != 3);
+    }
+    let image = c.shards[&NodeId(4)].image();
+    assert!(!image.partition(group).unwrap().is_moving());
+    assert_eq!(c.append(leader, group, batch(2, 1, "d")), Ok(Offset(2)));
+    // Any of the three can go away again.
+    c.down = vec![NodeId(3)];
+    c.run(Duration::from_secs(3));
+    let leader = c.leader(group).expect("the new two are a majority");
+    assert_eq!(c.values(leader, group), 3);
+}
+
+/// They are a majority of what the group was, and hear of each other before they hear of the metadata.
+#[test]
+fn a_majority_that_comes_back_unknowing_is_not_listened_to() {
+    let (mut c, group) = only_the_third_is_left(&[]);
+    assert_eq!(c.elect_unclean(4, group), Ok(()));
+    assert_eq!(c.append(3, group, batch(2, 0, "c")), Ok(Offset(1)));
+    let until = c.now.after(Duration::from_secs(2));
+    c.unsaid = Some(reassign::Unsaid::all_of(GroupId::META, until));
+    c.down.clear();
+    c.run(Duration::from_millis(1_900));
+    let leads = |c: &Cluster, node| {
+        let status = c.shards[&NodeId(node)].replica_status(group).unwrap();
+        status
+            .leader
+            .is_some_and(|(leader, _)| leader == NodeId(node))
+    };
+    assert!(leads(&c, 1) || leads(&c, 2), "as they were");
+    assert!(leads(&c, 3));
+    c.run(Duration::from_secs(8));
+    for node in [1, 2, 3] {
+        let status = c.shards[&NodeId(node)].replica_status(group).unwrap();
+        assert_eq!((status.high_watermark, status.suspect), (Offset(2), None));
+        assert_eq!(status.leader.map(|(leader, _)| leader), Some(NodeId(3)));
+    }
+}
+
+#[test]
+fn nothing_of_it_happens_unasked_or_needlessly() {
+    let (mut c, group) = only_the_third_is_left(&[]);
+    c.run(Duration::from_secs(30));
+    assert_eq!(c.leader(group), None);
+    c.down = vec![NodeId(1)];
+    c.run(Duration::from_secs(3));
+    let leader = c.leader(group).expect("two of three");
+    assert_eq!(c.values(leader, group), 2, "nothing was lost");
+    let needless = c.elect_unclean(4, group);
+    assert!(
+        matches!(needless, Err(Refusal::ElectionNotNeeded(_))),
+        "{needless:?}"
+    );
+    c.down = vec![NodeId(1), NodeId(2), NodeId(3)];
+    c.run(Duration::from_secs(2));
+    // Two of five have no say on metadata either; but that nobody is left is known here.
+    let nobody = c.elect_unclean(4, group);
+    assert!(
+        matches!(nobody, Err(Refusal::EligibleLeadersNotAvailable(_))),
+        "{nobody:?}"
+    );
+}
+
+#[test]
+fn a_topic_that_allows_it_goes_on_by_itself_after_a_while() {
+    let allowed = [("unclean.leader.election.enable", "true")];
+    let (mut c, group) = only_the_third_is_left(&allowed);
+    assert_eq!(c.leader(group), None, "a restart takes less");
+    c.run(Duration::from_secs(8));
+    assert_eq!(c.leader(group), Some(3));
+    assert_eq!(c.append(3, group, batch(2, 0, "c")), Ok(Offset(1)));
+}
