@@ -128,6 +128,50 @@ fn a_throttle_binds_and_lets_go() {
     });
 }
 
+/// Of two replicas that come, the one that isn't throttled doesn't wait for the one that is.
+#[test]
+fn a_throttle_binds_the_follower_that_it_is_for() {
+    let scratch = Scratch::new("throttled");
+    let mut fleet = Fleet::start(scratch.path(), &["--set", "hot.tail.bytes=1048576"]);
+    let tool = Tool::new(&fleet.bootstrap());
+    tool.create("t", &["--partitions", "1", "--replicas", "1"]);
+    let partition = |tool: &Tool| seen(tool, &["topic", "describe", "t"])["partitions"][0].clone();
+    let leader = partition(&tool)["leader"].as_i64().expect("a node");
+    let (free, bound) = (leader % 3 + 1, (leader + 1) % 3 + 1);
+    let lines: Vec<String> = (0..8000).map(|n| format!("{n:01000}")).collect();
+    tool.produce("t", &lines);
+    let (node, rate) = (
+        format!("node/{bound}"),
+        "follower.replication.throttled.rate",
+    );
+    let named = "follower.replication.throttled.replicas";
+    tool.run(&["config", "set", &node, &format!("{rate}=1000")])
+        .ok();
+    let list = format!("0:{bound}");
+    tool.run(&["config", "set", "topic/t", &format!("{named}={list}")])
+        .ok();
+    // Who knows the later change knows the earlier one.
+    let own = Tool::new(&fleet.node(leader as i32).kafka);
+    wait::until("the throttle to be known to the leader", || {
+        let set = seen(&own, &["config", "get", "topic/t", named]);
+        (set[0]["value"] == list.as_str()).then_some(())
+    });
+    let target = format!("t-0={leader},{free},{bound}");
+    tool.run(&["cluster", "reassign", &target, "--timeout", "1"])
+        .failed(1);
+    let mut records = |id: i64| {
+        let has = "flotilla_partition_high_watermark{topic=\"t\"";
+        http::figure(&fleet.node(id as i32).http, has).unwrap_or_default()
+    };
+    wait::until("the one that isn't throttled", || {
+        (records(free) == 8000.0).then_some(())
+    });
+    assert!(records(bound) < 4000.0, "8 MB at 1000 bytes a second");
+    tool.run(&["config", "reset", &node, rate]).ok();
+    tool.run(&["cluster", "health", "--wait", "--timeout", "60"])
+        .ok();
+}
+
 #[test]
 fn what_is_no_data_directory_is_said_to_be_none() {
     let scratch = Scratch::new("nowhere");

@@ -85,6 +85,8 @@ impl Shard {
         if replica.group.propose_configuration(next).is_err() {
             return;
         }
+        // Beats may have passed over a group that was alone or rested: who comes lacks all that there is.
+        replica.end_at_beat = replica.group.last_index();
         match (joint, next.is_joint()) {
             (false, true) => mark(Mark::BecameJoint),
             (true, _) => mark(Mark::JointLeft),

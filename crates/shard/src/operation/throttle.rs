@@ -13,6 +13,7 @@
 //! lack of what left memory they get under the node's own bound alone.
 
 use crate::Shard;
+use crate::replica::Replica;
 use base::{GroupId, Mark, NodeId, limits, mark};
 use std::collections::BTreeMap;
 
@@ -97,8 +98,15 @@ impl Shard {
             names(list, partition.0, node)
         };
         let has_rate = |bound: &Bound| self.throttles.0.contains_key(bound);
-        let replica = self.replicas.get(&group);
-        if replica.is_none_or(|replica| !replica.behind.contains(&follower)) {
+        // One that has just come was never in sync, although the last beat didn't say so.
+        let lag = self.settings.replica_lag_max;
+        let is_in_sync = |replica: &Replica| {
+            let members = replica.group.configuration().members();
+            let newest = members.filter(|m| m.node == follower).max();
+            let keeps_up = newest.is_none_or(|m| replica.is_in_sync(m, self.now.mono, lag));
+            keeps_up && !replica.behind.contains(&follower)
+        };
+        if self.replicas.get(&group).is_none_or(|r| is_in_sync(r)) {
             return bounds;
         }
         if named(LEADER_REPLICAS, self.settings.node) {
