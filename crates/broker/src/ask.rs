@@ -33,10 +33,10 @@ impl Broker {
         }
     }
 
-    /// What this node has of a group could not be read: the shard looks for damage there. If it has no
-    /// time now, the next reader says so again.
-    pub fn check_soon(&self, group: GroupId) {
-        let event = Event::Command(Command::Check { group }, None);
+    /// What this node has of a group from an offset on could not be read: the shard looks for damage
+    /// there. If it has no time now, the next reader says so again.
+    pub fn check_soon(&self, group: GroupId, from: Offset) {
+        let event = Event::Command(Command::Check { group, from }, None);
         let _ = self.0.mailbox.post(event);
     }
 

@@ -1,6 +1,6 @@
 //! What can go wrong with files, in words that an operator can act on.
 
-use base::GroupId;
+use base::{GroupId, Offset};
 use std::io;
 
 /// An effect on the data directory failed.
@@ -98,6 +98,8 @@ pub enum ReadFault {
         file: String,
         /// Where the block starts.
         offset: u64,
+        /// The first record of the block.
+        record: Offset,
         /// What was found.
         what: String,
         /// What to do.

@@ -201,6 +201,7 @@ impl Files {
                     group,
                     file: key.path(),
                     offset: 0,
+                    record: segment.base,
                     what: "the file is missing".to_string(),
                     remedy: crate::fault::RESTORE.to_string(),
                 },

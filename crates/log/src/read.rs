@@ -233,6 +233,7 @@ pub(crate) fn corrupt(files: &Files, group: GroupId, located: &Located, what: &s
         group,
         file: files.path(group, located.segment, Kind::Data),
         offset: u64::from(located.block.pos),
+        record: located.block.base_offset,
         what: what.to_string(),
         remedy: crate::fault::RESTORE.to_string(),
     }

@@ -105,10 +105,12 @@ pub enum Command {
         /// When to give up waiting.
         deadline: Mono,
     },
-    /// Somebody could not read what a replica here has: it is to be looked at soon. Not answered.
+    /// Somebody could not read what a replica here has: it is looked at now. Not answered.
     Check {
         /// Which.
         group: GroupId,
+        /// Where what could not be read begins.
+        from: Offset,
     },
     /// Where the replicas of groups stand; answered with [`Reply::Replicas`].
     Replicas {

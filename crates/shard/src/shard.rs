@@ -240,7 +240,7 @@ impl Shard {
                 true => self.elect_unclean(&groups, deadline, to),
                 false => self.prefer(&groups, deadline, to),
             },
-            (Command::Check { group }, _) => self.check_soon(group),
+            (Command::Check { group, from }, _) => self.check_now(group, from),
             (Command::DeleteRecords { deadline, parts }, Some(to)) => {
                 self.delete_records(deadline, parts, to);
             }

@@ -329,7 +329,7 @@ fn failed(
 ) {
     match fault {
         ReadFault::Gone => return,
-        ReadFault::Corrupt { group, .. } => door.broker.check_soon(*group),
+        ReadFault::Corrupt { group, record, .. } => door.broker.check_soon(*group, *record),
         ReadFault::Io { .. } => {}
     }
     notes.push(format!("a fetch was refused: {fault}"));

@@ -22,6 +22,8 @@ use std::time::Duration;
 const PIECE_BYTES: u32 = 256 * 1024;
 /// How long a leader's answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Pieces that somebody could not read and that are read again at a time at most.
+const SPOTS_MAX: usize = 8;
 /// Pieces that are read for followers at a time at most.
 const FOR_OTHERS_MAX: usize = 8;
 
@@ -40,9 +42,9 @@ pub(crate) struct Checks {
     next_round: Option<Mono>,
     /// Still to be looked at in this round.
     left: VecDeque<GroupId>,
-    /// To be looked at first: somebody found something there.
-    urgent: BTreeSet<GroupId>,
     running: Option<Running>,
+    /// What somebody could not read and is read again, whatever else is looked at; by ticket.
+    spots: BTreeMap<u64, GroupId>,
     /// Pieces that are read for followers, by ticket.
     lent: BTreeMap<u64, (NodeId, GroupId, SumAsk)>,
     /// Bytes that may be read until the next beat; negative: too many were.
@@ -140,10 +142,28 @@ impl Shard {
         self.stats.check_left = self.checks.left.len() as u64;
     }
 
-    /// Somebody could not read there: it is looked at next.
-    pub(crate) fn check_soon(&mut self, group: GroupId) {
-        if self.settings.checking.is_some() && self.replicas.contains_key(&group) {
-            self.checks.urgent.insert(group);
+    /// Somebody could not read there: just that is looked at now. Whoever asks again gets no second
+    /// look as long as one is under way.
+    pub(crate) fn check_now(&mut self, group: GroupId, from: Offset) {
+        let under_way = self.checks.spots.values().any(|of| *of == group);
+        let replica = self.replicas.get(&group);
+        let replica = replica.filter(|r| r.suspect.is_none() && from < r.high.1);
+        let busy = under_way || self.checks.spots.len() >= SPOTS_MAX;
+        let Some(replica) = replica.filter(|_| !busy && self.settings.checking.is_some()) else {
+            return;
+        };
+        let plan = replica.log.plan_read(from, replica.high.1, PIECE_BYTES);
+        let ticket = self.read_piece(group, plan);
+        self.checks.spots.insert(ticket, group);
+    }
+
+    fn on_spot_read(&mut self, group: GroupId, result: Result<Vec<Bytes>, ReadFault>) {
+        match result {
+            Ok(_) | Err(ReadFault::Gone) => {}
+            Err(fault) => {
+                mark(Mark::DamageFound);
+                self.on_unreadable(group, &fault);
+            }
         }
     }
 
@@ -186,9 +206,7 @@ impl Shard {
     }
 
     fn begin_check(&mut self) -> bool {
-        let checks = &mut self.checks;
-        let next = checks.urgent.pop_first();
-        let Some(group) = next.or_else(|| checks.left.pop_front()) else {
+        let Some(group) = self.checks.left.pop_front() else {
             return false;
         };
         let Some(replica) = self.replicas.get(&group) else {
@@ -208,6 +226,9 @@ impl Shard {
     pub(crate) fn on_check_read(&mut self, ticket: u64, result: Result<Vec<Bytes>, ReadFault>) {
         if let Some((to, group, ask)) = self.checks.lent.remove(&ticket) {
             return self.on_sum_read(to, group, ask, result);
+        }
+        if let Some(group) = self.checks.spots.remove(&ticket) {
+            return self.on_spot_read(group, result);
         }
         let running = self.checks.running.as_mut();
         let Some(running) = running.filter(|running| running.waits == Waits::Read(ticket)) else {
@@ -233,8 +254,8 @@ impl Shard {
             // Its shape changed meanwhile: the next round looks again.
             Err(ReadFault::Gone) => self.checks.running = None,
             Err(fault) => {
-                mark(Mark::DamageFound);
                 self.checks.running = None;
+                mark(Mark::DamageFound);
                 self.on_unreadable(group, &fault);
             }
         }
@@ -368,7 +389,7 @@ impl Shard {
     pub(crate) fn forget_check(&mut self, group: GroupId) {
         let checks = &mut self.checks;
         checks.lent.retain(|_, (_, of, _)| *of != group);
-        checks.urgent.remove(&group);
+        checks.spots.retain(|_, of| *of != group);
         checks.differing.remove(&group);
         if checks.running.as_ref().is_some_and(|r| r.group == group) {
             checks.running = None;

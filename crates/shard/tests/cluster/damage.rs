@@ -47,6 +47,7 @@ fn damage(group: GroupId) -> ReadFault {
         group,
         file: "a file".to_owned(),
         offset: 17,
+        record: Offset(0),
         what: "a bit flipped".to_owned(),
         remedy: "none".to_owned(),
     }
@@ -88,6 +89,37 @@ fn a_damaged_replica_is_made_again_from_the_others() {
     c.run(Duration::from_secs(2));
     let leader = c.leader(group).expect("the two that were made again");
     assert_eq!(c.append(leader, group, batch(1, 5, "w")), Ok(Offset(5)));
+}
+
+/// What a client could not read is looked at at once, whatever else is.
+#[test]
+fn what_could_not_be_read_does_not_wait_for_the_slow_look() {
+    let (mut c, group, _, others) = five_records();
+    let node = NodeId(others[0]);
+    // Its look is under way somewhere, and nobody does the job.
+    let waits = |c: &Cluster| c.checks.iter().filter(|(on, _)| *on == node).count();
+    while waits(&c) == 0 {
+        c.run(Duration::from_millis(100));
+    }
+    let before = waits(&c);
+    let (from, asked) = (Offset(3), waits(&c) + 1);
+    for _ in 0..2 {
+        c.event(node, Event::Command(Command::Check { group, from }, None));
+        assert_eq!(waits(&c), asked, "one look is enough");
+    }
+    let at = c
+        .checks
+        .iter()
+        .rposition(|(on, _)| *on == node)
+        .expect("there");
+    let (_, job) = c.checks.remove(at);
+    c.event(
+        node,
+        Event::Done(job, JobResult::Records(Err(damage(group)))),
+    );
+    c.run(Duration::from_secs(5));
+    assert!(c.member(others[0], group).incarnation > 0);
+    assert!(waits(&c) >= before, "the slow one goes on where it was");
 }
 
 /// As long as it may be the last one but one that has everything.
