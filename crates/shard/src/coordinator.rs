@@ -361,9 +361,11 @@ impl Coordinators {
         std::mem::take(&mut self.gathering)
     }
 
-    /// When what was decided leaves: at once after a pause.
+    /// When what was decided leaves: at once after a pause, or if nobody else waits, so that a client
+    /// that asks one thing after the other isn't held up.
     fn leaves_at(&self) -> Option<Mono> {
-        let at = self.left.map_or(Mono(0), |left| left.after(GATHER));
+        let left = self.left.filter(|_| self.waiting > 1);
+        let at = left.map_or(Mono(0), |left| left.after(GATHER));
         (!self.gathering.is_empty()).then_some(at)
     }
 

@@ -174,6 +174,12 @@ impl Cluster {
         }
     }
 
+    /// The last entry that a node has of the coordinators' partition.
+    pub(crate) fn written(&self, node: u32) -> u64 {
+        let status = self.shards[&NodeId(node)].replica_status(self.partition);
+        status.expect("it has a replica").last_index.0
+    }
+
     /// Lets time pass.
     pub(crate) fn run(&mut self, ms: u64) {
         let until = self.now.after(Duration::from_millis(ms));
