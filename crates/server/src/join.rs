@@ -21,6 +21,10 @@ const DIAL_WAIT: Duration = Duration::from_secs(1);
 /// Between two rounds over all addresses.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// How many rounds have to end with a refusal before it is believed: a member that has just started
+/// may not have read yet that the one before under this number has left.
+const REFUSALS_BELIEVED: u32 = 10;
+
 /// The release of this binary, as others are told.
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
@@ -31,15 +35,16 @@ enum Answer {
     Nothing(io::Error),
 }
 
-/// Asks until somebody takes this directory in, or refuses to.
+/// Asks until somebody takes this directory in, or all that answer keep refusing to.
 pub async fn join(
     settings: &Settings,
     identity: &mut Identity,
     address: &str,
     disk: &dyn Disk,
 ) -> Result<(), StartError> {
-    let mut told = false;
+    let (mut told, mut refusals) = (false, 0);
     loop {
+        let mut refused = None;
         for member in &settings.join {
             match ask(&member.to_string(), identity, address).await {
                 Answer::In(cluster, generation) => {
@@ -47,13 +52,18 @@ pub async fn join(
                 }
                 Answer::No(why) => {
                     let member = member.to_string();
-                    return Err(StartError::NotTakenIn { member, why });
+                    refused = Some(StartError::NotTakenIn { member, why });
                 }
                 Answer::Nothing(error) if !told => tracing::info!("joining by {member}: {error}"),
                 Answer::Nothing(_) => {}
             }
         }
-        if identity.cluster.is_some() {
+        if let Some(refused) = refused {
+            refusals += 1;
+            if refusals == REFUSALS_BELIEVED {
+                return Err(refused);
+            }
+        } else if identity.cluster.is_some() {
             tracing::info!("none of --join answers; this node belongs to its cluster already");
             return Ok(());
         }
