@@ -24,7 +24,8 @@ impl Shard {
             return;
         };
         // What follows on a snapshot that is on its way will be needed.
-        if !keeps || replica.suspect.is_some() || !replica.snapshots.is_empty() {
+        let lends = replica.lends_snapshot(self.now.mono);
+        if !keeps || replica.suspect.is_some() || lends {
             return;
         }
         let segments: Vec<_> = replica.log.segments().collect();

@@ -46,3 +46,39 @@ fn a_node_that_was_away_takes_the_metadata_as_a_snapshot() {
     c.note_something(heir);
     assert_eq!(c.shards[&NodeId(away)].image().topics.len(), 1);
 }
+
+#[test]
+fn a_node_that_takes_no_snapshot_does_not_make_the_metadata_grow_for_ever() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let leader = c.leader(GroupId::META).expect("a controller");
+    let away = if leader == 3 { 2 } else { 3 };
+    c.down.push(NodeId(away));
+    c.run(Duration::from_secs(1));
+    for _ in 0..20 {
+        c.note_something(leader);
+    }
+    c.event(NodeId(leader), Event::CheckpointDue);
+    let lent = c.metadata_begins_at(leader);
+    assert!(lent > Offset(10));
+
+    c.lose_snapshots = u32::MAX;
+    c.down.clear();
+    c.run(Duration::from_secs(3));
+    for _ in 0..20 {
+        c.note_something(leader);
+    }
+    c.event(NodeId(leader), Event::CheckpointDue);
+    assert_eq!(c.metadata_begins_at(leader), lent, "it is waited for");
+    c.run(base::limits::SNAPSHOT_HELD_FOR);
+    c.event(NodeId(leader), Event::CheckpointDue);
+    assert!(c.metadata_begins_at(leader) > lent, "but not for ever");
+
+    // It gets what there is as soon as it can take it.
+    c.lose_snapshots = 0;
+    c.run(base::limits::SNAPSHOT_PATIENCE);
+    c.run(Duration::from_secs(3));
+    let images = [leader, away].map(|node| c.shards[&NodeId(node)].image());
+    assert_eq!(images[0], images[1]);
+    assert!(c.metadata_begins_at(away) > lent);
+}
