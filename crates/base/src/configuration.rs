@@ -49,6 +49,9 @@ pub struct Configuration {
     /// They receive everything and have no say. One that is in `outgoing` too is a voter still, and
     /// a learner as soon as the outgoing voters have no say any more.
     pub learners: Vec<Member>,
+    /// Which of the aims that the metadata ever had for the group it was made for, counted; 0 for what
+    /// a group begins with. Whoever knows of earlier aims only doesn't lead the group away from it.
+    pub aim: u32,
 }
 
 /// The kind of an internal entry that carries a configuration. Kinds are shared with `log::Shape`.
@@ -94,6 +97,7 @@ impl Configuration {
             voters: self.voters.clone(),
             outgoing: Vec::new(),
             learners: self.learners.clone(),
+            aim: self.aim,
         }
     }
 
@@ -106,6 +110,9 @@ impl Configuration {
                 out.extend_from_slice(&member.node.0.to_le_bytes());
                 out.extend_from_slice(&member.incarnation.to_le_bytes());
             }
+        }
+        if self.aim > 0 {
+            out.extend_from_slice(&self.aim.to_le_bytes());
         }
         out
     }
@@ -128,12 +135,17 @@ impl Configuration {
             };
             Some(list.chunks_exact(MEMBER_BYTES).map(member).collect())
         };
-        let configuration = Configuration {
-            voters: list()?,
-            outgoing: list()?,
-            learners: list()?,
+        let (voters, outgoing, learners) = (list()?, list()?, list()?);
+        let aim = match rest {
+            [] => 0,
+            _ => u32::from_le_bytes(rest.try_into().ok()?),
         };
-        rest.is_empty().then_some(configuration)
+        Some(Configuration {
+            voters,
+            outgoing,
+            learners,
+            aim,
+        })
     }
 }
 
@@ -155,15 +167,27 @@ mod tests {
             voters: members(&[(1, 0), (4, 2)]),
             outgoing: members(&[(1, 0), (3, 0)]),
             learners: members(&[(5, 7)]),
+            aim: 0,
         };
         let golden: &[u8] = &[
             3, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0,
             0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 5, 0, 0, 0, 7, 0, 0, 0,
         ];
         assert_eq!(configuration.encode(), golden);
-        assert_eq!(Configuration::decode(golden), Some(configuration));
-        for cut in 0..golden.len() {
-            assert_eq!(Configuration::decode(&golden[..cut]), None);
+        assert_eq!(
+            Configuration::decode(golden).as_ref(),
+            Some(&configuration),
+            "as it was before aims were counted"
+        );
+        let counted = Configuration {
+            aim: 9,
+            ..configuration
+        };
+        let longer = [golden, &[9, 0, 0, 0]].concat();
+        assert_eq!(counted.encode(), longer);
+        assert_eq!(Configuration::decode(&longer), Some(counted));
+        for cut in (0..longer.len()).filter(|cut| *cut != golden.len()) {
+            assert_eq!(Configuration::decode(&longer[..cut]), None);
         }
     }
 
@@ -173,6 +197,7 @@ mod tests {
             voters: members(&[(1, 0)]),
             outgoing: members(&[(1, 0), (2, 0)]),
             learners: members(&[(2, 0), (3, 1)]),
+            aim: 0,
         };
         let all: Vec<_> = configuration.members().collect();
         assert_eq!(all, members(&[(1, 0), (2, 0), (3, 1)]));

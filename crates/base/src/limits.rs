@@ -95,6 +95,9 @@ pub const UNCLEAN_PATIENCE: Duration = Duration::from_secs(10);
 /// Terms that a replica which goes on without its majority leaves out: more than those that it can't
 /// ask may have come to.
 pub const TERMS_LEFT_OUT: u32 = 100_000;
+/// Aims of partitions, and incarnations of their replicas, that are left out when metadata goes on
+/// without its majority: more than facts that are lost may have given.
+pub const AIMS_LEFT_OUT: u32 = 100_000;
 /// Nodes that vote in the controller's own group; all others follow it.
 pub const CONTROLLERS_MAX: usize = 5;
 /// Successors that a damaged replica of a node gets within [`RENEWALS_WITHIN`]: a device that damages

@@ -267,6 +267,8 @@ names! {
         LeaderMovedAway,
         /// A reassignment came to its end.
         Reassigned,
+        /// A word came that a group had arrived where nobody wants it any more.
+        LateArrival,
         /// A reassignment was taken back.
         ReassignmentCancelled,
         /// A replica that its group does without was removed.

@@ -33,6 +33,7 @@ pub(crate) fn state_of(configuration: &Configuration) -> ConfState {
         voters,
         outgoing,
         learners,
+        aim: _,
     } = configuration;
     let (next, now): (Vec<Member>, Vec<Member>) = learners
         .iter()
@@ -46,8 +47,8 @@ pub(crate) fn state_of(configuration: &Configuration) -> ConfState {
     }
 }
 
-/// The configuration that the crate's form stands for.
-pub(crate) fn of_state(state: &ConfState) -> Configuration {
+/// The configuration that the crate's form stands for, made for this aim.
+pub(crate) fn of_state(state: &ConfState, aim: u32) -> Configuration {
     let members = |ids: &[u64]| ids.iter().copied().map(member_of).collect::<Vec<_>>();
     let mut learners = members(&state.learners);
     learners.extend(members(&state.learners_next));
@@ -55,12 +56,16 @@ pub(crate) fn of_state(state: &ConfState) -> Configuration {
         voters: members(&state.voters),
         outgoing: members(&state.voters_outgoing),
         learners,
+        aim,
     }
 }
 
 /// True if a leader may go from one to the other: learners come and go; or, with voters changing,
-/// the joint configuration is entered; or it is left.
+/// the joint configuration is entered; or it is left. Aims don't go back.
 pub(crate) fn is_one_step(from: &Configuration, to: &Configuration) -> bool {
+    if to.aim < from.aim {
+        return false;
+    }
     if from.is_joint() {
         return *to == from.left();
     }

@@ -42,6 +42,9 @@ const NODE_BYTES: usize = 8;
 
 /// What the data of a snapshot begins with: the entry that said who belongs to the group.
 const CONFIGURED_BYTES: usize = 8;
+/// With this bit in that number the aim follows that the configuration was made for.
+const AIM_FOLLOWS: u64 = 1 << 63;
+const AIM_BYTES: usize = 4;
 
 impl Message {
     /// Whom it is for.
@@ -83,26 +86,50 @@ impl Message {
 
     /// What a snapshot says of everything up to its entry; empty as the group makes it.
     pub fn snapshot_data(&self) -> &[u8] {
-        let data = &self.raft.get_snapshot().data;
-        data.get(CONFIGURED_BYTES..).unwrap_or_default()
+        Message::read_prefix(&self.raft.get_snapshot().data).2
     }
 
-    /// The entry that said who belongs to the group, as a snapshot names it.
-    pub(crate) fn configured(snapshot: &Snapshot) -> RaftIndex {
-        let first = snapshot.data.first_chunk();
-        RaftIndex(first.map_or(0, |bytes| u64::from_be_bytes(*bytes)))
+    /// The entry that said who belongs to the group, and for which aim, as a snapshot names them.
+    pub(crate) fn configured(snapshot: &Snapshot) -> (RaftIndex, u32) {
+        let (configured, aim, _) = Message::read_prefix(&snapshot.data);
+        (configured, aim)
     }
 
     pub(crate) fn data_of(snapshot: &Snapshot) -> Bytes {
-        let data = snapshot.data.get(CONFIGURED_BYTES..);
-        Bytes::copy_from_slice(data.unwrap_or_default())
+        Bytes::copy_from_slice(Message::read_prefix(&snapshot.data).2)
     }
 
     /// Fills in what a snapshot says.
     pub fn set_snapshot_data(&mut self, data: Bytes) {
         let snapshot = self.raft.mut_snapshot();
-        let configured = Message::configured(snapshot);
-        snapshot.data = [&configured.0.to_be_bytes()[..], &data].concat().into();
+        let (configured, aim) = Message::configured(snapshot);
+        let mut whole = Message::configured_prefix(configured, aim);
+        whole.extend_from_slice(&data);
+        snapshot.data = whole.into();
+    }
+
+    /// What the data of a snapshot begins with.
+    pub(crate) fn configured_prefix(configured: RaftIndex, aim: u32) -> Vec<u8> {
+        if aim == 0 {
+            return configured.0.to_be_bytes().to_vec();
+        }
+        let configured = (configured.0 | AIM_FOLLOWS).to_be_bytes();
+        [&configured[..], &aim.to_be_bytes()].concat()
+    }
+
+    /// The entry, the aim, and what follows.
+    fn read_prefix(data: &[u8]) -> (RaftIndex, u32, &[u8]) {
+        let Some((first, rest)) = data.split_first_chunk::<CONFIGURED_BYTES>() else {
+            return (RaftIndex(0), 0, &[]);
+        };
+        let configured = u64::from_be_bytes(*first);
+        match rest.split_first_chunk::<AIM_BYTES>() {
+            Some((aim, rest)) if configured & AIM_FOLLOWS != 0 => {
+                let configured = RaftIndex(configured & !AIM_FOLLOWS);
+                (configured, u32::from_be_bytes(*aim), rest)
+            }
+            _ => (RaftIndex(configured), 0, rest),
+        }
     }
 
     /// True for a message that may leave before anything is durable.
@@ -288,7 +315,9 @@ fn decode_snapshot(r: &mut Reader) -> Result<Snapshot, FrameError> {
     ] = parts;
     conf.auto_leave = r.u8()? != 0;
     snapshot.data = r.bytes()?;
-    if snapshot.data.len() < CONFIGURED_BYTES {
+    let aim_follows = snapshot.data.first().is_some_and(|byte| byte & 0x80 != 0);
+    let prefix = CONFIGURED_BYTES + if aim_follows { AIM_BYTES } else { 0 };
+    if snapshot.data.len() < prefix {
         return Err(FrameError::Malformed("snapshot"));
     }
     Ok(snapshot)

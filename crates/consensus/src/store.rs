@@ -2,6 +2,7 @@
 //! entries with their batches. What is older than the window is cold: it must be read from
 //! segments, which takes a job, so the crate is told to ask again.
 
+use crate::Message;
 use crate::configure::{self, member_of};
 use crate::entry::{self, Body, NewEntry};
 use crate::group::RestoredEntry;
@@ -397,7 +398,7 @@ impl raft::Storage for Store {
         // Who belongs to the group now, which is later than the entry: one that is new since then
         // would not take it otherwise.
         about.set_conf_state(configure::state_of(&self.configuration));
-        snapshot.data = self.configured.0.to_be_bytes().to_vec().into();
+        snapshot.data = Message::configured_prefix(self.configured, self.configuration.aim).into();
         Ok(snapshot)
     }
 }

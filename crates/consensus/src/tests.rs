@@ -538,6 +538,36 @@ fn a_snapshot_travels_with_its_configuration() {
     assert_eq!(read, Ok(frame));
 }
 
+#[test]
+fn a_snapshot_says_for_which_aim_its_configuration_was_made() {
+    for aim in [0, 7] {
+        let mut groups = three();
+        groups[0].campaign();
+        settle(&mut groups);
+        let away = groups.pop().unwrap();
+        let aimed = Configuration {
+            aim,
+            ..groups[0].configuration().clone()
+        };
+        groups[0].propose_configuration(&aimed).unwrap();
+        settle_without(&mut groups, &[3]);
+        let first = groups[0].last_index().next();
+        groups[0].propose_internal(Bytes::new()).unwrap();
+        settle_without(&mut groups, &[3]);
+        groups[0].begin_at(first);
+        groups.push(away);
+        groups[0].unreachable(NodeId(3));
+        groups[0].ping();
+        let sent = settle(&mut groups);
+        assert!(sent.iter().any(|m| m.snapshot().is_some()));
+        assert!(sent.iter().all(|m| m.snapshot_data().is_empty()));
+        for group in &groups {
+            assert_eq!(group.configuration(), &aimed);
+            assert_eq!(group.configured(), first.prev());
+        }
+    }
+}
+
 /// It would lead at once, with entries that aren't durable.
 #[test]
 fn the_only_elector_campaigns_when_its_log_is_durable() {

@@ -67,7 +67,13 @@ pub enum Command {
         /// Refuse what would change the number of replicas.
         keep_factor: bool,
     },
-    /// The leaders of groups say that these vote now, and nobody else belongs to them; answered with
+    /// The leaders of groups say that their groups are as the metadata's aim wants them, which they name
+    /// by its count; answered with [`Reply::Done`].
+    Arrived {
+        /// The groups and the aims.
+        groups: Vec<(GroupId, u32)>,
+    },
+    /// The same below level 4: these vote now, and nobody else belongs to the groups; answered with
     /// [`Reply::Done`].
     Reassigned {
         /// The groups and their voters.

@@ -13,6 +13,7 @@
 //! | 1 | everything up to the first release of levels |
 //! | 2 | the level itself; other voters of the controller's group ([`VOTERS_CHANGE`]) |
 //! | 3 | checkpoints keep the metadata, and group 0's log gets shorter ([`METADATA_KEPT`]); groups may go on without their majority ([`RECOVERY`]) |
+//! | 4 | configurations of groups, and the word that a group has arrived, name their aim ([`AIMS_NAMED`]) |
 
 use crate::records::Record;
 use crate::{Meta, Reply};
@@ -55,7 +56,7 @@ impl Levels {
 /// Those of this binary.
 pub const LEVELS: Levels = Levels {
     min: Level(1),
-    max: Level(3),
+    max: Level(4),
 };
 
 /// From here on the controller's group may get other voters.
@@ -64,6 +65,9 @@ pub const VOTERS_CHANGE: Level = Level(2);
 pub const RECOVERY: Level = Level(3);
 /// From here on checkpoints keep the metadata, and what led to it goes.
 pub const METADATA_KEPT: Level = Level(3);
+/// From here on a group's configuration says for which aim of the metadata it was made, and so does the
+/// word that the group has arrived.
+pub const AIMS_NAMED: Level = Level(4);
 
 impl Meta {
     /// A node says what it can read.

@@ -348,6 +348,7 @@ impl Machine for Meta {
                 changes,
                 keep_factor,
             } => self.reassign(&changes, keep_factor),
+            Command::Arrived { groups } => self.arrived(&groups),
             Command::Reassigned { groups } => self.reassigned(&groups),
             Command::Renew { members } => self.renew(&members),
             Command::Recover { lost } => self.recover(&lost),

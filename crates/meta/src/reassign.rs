@@ -11,7 +11,7 @@
 
 use crate::create::check_replicas;
 use crate::records::Record;
-use crate::{Meta, PartitionInfo, Reply, Topic};
+use crate::{AIMS_NAMED, Meta, PartitionInfo, Reply, Topic};
 use base::{Bug, Decision, GroupId, Mark, Member, NodeId, Partition, Refusal, Uuid, mark, planted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,7 +32,8 @@ pub struct Reassignment {
 pub struct Moves {
     /// The replicas that its group began with.
     pub founders: Vec<NodeId>,
-    /// The incarnation that the next new replica gets; all given so far are smaller.
+    /// The incarnation that the next new replica gets; all given so far are smaller. It grows with each
+    /// change of what is aimed at too, so it is also the aim's count (`PartitionInfo::aim`).
     pub next_incarnation: u32,
     /// The replicas that there are and that the group didn't begin with.
     pub incarnations: Vec<Member>,
@@ -63,7 +64,8 @@ impl PartitionInfo {
         let Some(moves) = self.moves.as_ref().filter(|moves| moves.under_way) else {
             return true;
         };
-        let last = member.incarnation.saturating_add(1) == moves.next_incarnation;
+        let given = moves.incarnations.iter().map(|member| member.incarnation);
+        let last = given.max() == Some(member.incarnation);
         last || moves.adding.contains(&member.node)
     }
 
@@ -105,6 +107,13 @@ impl PartitionInfo {
         let removing = self.moves.as_ref().map_or(&[][..], |moves| &moves.removing);
         let stays = self.replicas.iter().filter(|node| !removing.contains(node));
         stays.map(|node| self.member(*node)).collect()
+    }
+
+    /// Which of the aims that it ever had this is, counted: each change of it has a higher one.
+    pub fn aim(&self) -> u32 {
+        self.moves
+            .as_ref()
+            .map_or(0, |moves| moves.next_incarnation)
     }
 
     /// True if a member was one, and is none any more. One that is newer than what is known here
@@ -174,6 +183,8 @@ impl Placed {
             });
             moves.next_incarnation = moves.next_incarnation.saturating_add(1);
         }
+        // Another aim, also where no replica is new.
+        moves.next_incarnation = moves.next_incarnation.saturating_add(1);
         let leaves = |node: &NodeId| !target.contains(node);
         moves.leaving = hosts.into_iter().filter(leaves).collect();
         moves.under_way |= !adding.is_empty() || !moves.leaving.is_empty();
@@ -225,16 +236,40 @@ impl Meta {
         }
     }
 
-    /// Only what is under way and was asked for in just this way has come to its end.
+    /// Only what is aimed at still has come to its end. A word about an earlier aim may come late, after
+    /// the partition was to go elsewhere and back: its group may be anywhere by now. The same aim
+    /// means that the group is there: nobody leads it elsewhere who knows of this aim, and whoever
+    /// doesn't waits (`shard::operation::reconfigure`).
+    pub(crate) fn arrived(&self, groups: &[(GroupId, u32)]) -> Decision<Reply> {
+        self.end_moves(groups, |info, aim| {
+            if info.aim() != *aim {
+                mark(Mark::LateArrival);
+            }
+            info.aim() == *aim
+        })
+    }
+
+    /// As [`Meta::arrived`] in a cluster of an older level, where the word doesn't name the aim.
     pub(crate) fn reassigned(&self, groups: &[(GroupId, Vec<Member>)]) -> Decision<Reply> {
+        let set = |members: &[Member]| members.iter().copied().collect::<BTreeSet<_>>();
+        let named = self.image.level >= AIMS_NAMED;
+        self.end_moves(groups, |info, voters| {
+            !named && set(&info.target()) == set(voters)
+        })
+    }
+
+    fn end_moves<W>(
+        &self,
+        words: &[(GroupId, W)],
+        has_ended: impl Fn(&PartitionInfo, &W) -> bool,
+    ) -> Decision<Reply> {
         let mut placed = Changes::new(self);
-        for (group, voters) in groups {
+        for (group, word) in words {
             let Some((topic, partition)) = self.image.groups.get(group) else {
                 continue;
             };
             let info = &topic.partitions[partition.0 as usize];
-            let set = |members: &[Member]| members.iter().copied().collect::<BTreeSet<_>>();
-            if info.is_moving() && set(&info.target()) == set(voters) {
+            if info.is_moving() && has_ended(info, word) {
                 mark(Mark::Reassigned);
                 placed.of(topic, *partition).arrive();
             }

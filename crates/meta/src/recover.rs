@@ -12,6 +12,7 @@
 use crate::reassign::{Changes, Placed};
 use crate::records::Record;
 use crate::{Home, Meta, PartitionInfo, RECOVERY, Reply};
+use base::limits::AIMS_LEFT_OUT;
 use base::{Decision, GroupId, Member, NodeId, Partition, Refusal, Uuid};
 
 impl PartitionInfo {
@@ -51,10 +52,17 @@ impl PartitionInfo {
 }
 
 impl Placed {
+    /// Another aim, so many further on; no incarnation before it is given any more.
+    fn leave_out(&mut self, aims: u32) {
+        let next = &mut self.moves.next_incarnation;
+        *next = next.saturating_add(aims);
+    }
+
     /// Goes on without those of whom `gone` is true; with this replica alone, if one is given.
     fn go_on(&mut self, gone: impl Fn(NodeId) -> bool, survivor: Option<Member>) {
         // Those that were to go needn't come back.
         let removing = std::mem::take(&mut self.moves.removing);
+        self.leave_out(1);
         self.replicas
             .retain(|node| !(gone(*node) && removing.contains(node)));
         for node in self.replicas.clone() {
@@ -95,6 +103,8 @@ impl Meta {
         let mut placed = Changes::new(self);
         for topic in self.image.topics.values() {
             for (partition, info) in (0..).map(Partition).zip(&topic.partitions) {
+                // What was put on record last may be lost too.
+                placed.of(topic, partition).leave_out(AIMS_LEFT_OUT);
                 let here = |node: &NodeId| info.member_on(*node).is_some();
                 if !lost.iter().any(here) {
                     continue;

@@ -51,6 +51,7 @@ impl Command {
                 admin::write_reassignment,
             ),
             Command::Reassigned { groups } => listed(&mut w, 11, groups, admin::write_voters),
+            Command::Arrived { groups } => listed(&mut w, 42, groups, admin::write_counted),
             Command::Renew { members } => listed(&mut w, 50, members, admin::write_of_group),
             Command::Recover { lost } => {
                 w.byte(40);
@@ -117,6 +118,9 @@ impl Command {
             },
             11 => Command::Reassigned {
                 groups: r.list(admin::read_voters)?,
+            },
+            42 => Command::Arrived {
+                groups: r.list(admin::read_counted)?,
             },
             50 => Command::Renew {
                 members: r.list(admin::read_of_group)?,

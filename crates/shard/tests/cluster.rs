@@ -195,7 +195,7 @@ impl Cluster {
                 let there = self.shards.contains_key(&to);
                 let down = self.down.contains(&to) || self.down.contains(&from);
                 if there && !down && !self.loses(&bytes) {
-                    let bytes = self.without_unsaid(bytes);
+                    let bytes = self.without_unsaid(to, bytes);
                     self.event(to, Event::Frame { from, bytes });
                 }
             }

@@ -21,6 +21,7 @@ fn configuration(random: &mut Random) -> Configuration {
         voters: some(random, 1),
         outgoing: Vec::new(),
         learners: Vec::new(),
+        aim: random.below(3) as u32,
     };
     if random.below(2) == 0 {
         made.outgoing = some(random, 1);
@@ -81,6 +82,7 @@ fn what_a_leader_proposes_is_one_step() {
         voters: voters.iter().copied().map(member).collect(),
         outgoing: outgoing.iter().copied().map(member).collect(),
         learners: learners.iter().copied().map(member).collect(),
+        aim: 0,
     };
     let path = [
         with(&[1, 2, 3], &[], &[]),
@@ -91,6 +93,13 @@ fn what_a_leader_proposes_is_one_step() {
     for pair in path.windows(2) {
         assert!(is_one_step(&pair[0], &pair[1]), "{pair:?}");
     }
+    let aimed = |at: usize, aim: u32| Configuration {
+        aim,
+        ..path[at].clone()
+    };
+    assert!(is_one_step(&aimed(0, 3), &aimed(1, 4)));
+    assert!(is_one_step(&aimed(0, 3), &aimed(0, 4)));
+    assert!(!is_one_step(&aimed(0, 3), &aimed(1, 2)), "an older aim");
     assert!(
         !is_one_step(&path[0], &path[3]),
         "voters without a joint configuration"

@@ -68,6 +68,7 @@ impl Group {
         }
         let alone = Configuration {
             voters: vec![self.me],
+            aim: self.configuration().aim,
             ..Configuration::default()
         };
         let data = Body::Internal(alone.encode().into());

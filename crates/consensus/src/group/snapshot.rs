@@ -57,8 +57,8 @@ impl Group {
     pub(super) fn take_snapshot(&mut self, number: u64, snapshot: &Snapshot) -> Install {
         let about = snapshot.get_metadata();
         let (index, term) = (RaftIndex(about.index), Term(about.term as u32));
-        let configured = Message::configured(snapshot);
-        let configuration = configure::of_state(about.get_conf_state());
+        let (configured, aim) = Message::configured(snapshot);
+        let configuration = configure::of_state(about.get_conf_state(), aim);
         let store = self.raw.mut_store();
         store.install(index, term);
         store.configure(configuration.clone(), configured);

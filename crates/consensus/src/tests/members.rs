@@ -14,6 +14,7 @@ fn configuration(voters: &[Member], outgoing: &[Member], learners: &[Member]) ->
         voters: voters.to_vec(),
         outgoing: outgoing.to_vec(),
         learners: learners.to_vec(),
+        aim: 0,
     }
 }
 

@@ -415,8 +415,8 @@ fn a_node_is_forgotten_only_when_it_has_no_replica_and_nothing_new_goes_to_a_cor
     });
     assert!(matches!(&meta.obey(forget()), Reply::Each(parts) if parts[0].is_err()));
     let partitions = meta.image.topics["a"].partitions.iter();
-    let groups = partitions.map(|p| (p.group, p.target())).collect();
-    meta.obey(Command::Reassigned { groups });
+    let groups = partitions.map(|p| (p.group, p.aim())).collect();
+    meta.obey(Command::Arrived { groups });
     assert_eq!(meta.obey(forget()), Reply::Each(vec![Ok(())]));
     assert!(
         meta.image.configs.is_empty(),

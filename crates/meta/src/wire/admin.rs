@@ -207,6 +207,15 @@ pub(crate) fn read_voters(r: &mut Reader<'_>) -> Result<(GroupId, Vec<Member>), 
     Ok((GroupId(r.number()?), r.list(records::read_member)?))
 }
 
+pub(super) fn write_counted(w: &mut Writer, (group, count): &(GroupId, u32)) {
+    w.number(group.0);
+    w.number(u64::from(*count));
+}
+
+pub(super) fn read_counted(r: &mut Reader<'_>) -> Result<(GroupId, u32), Malformed> {
+    Ok((GroupId(r.number()?), r.small()?))
+}
+
 pub(super) fn write_of_group(w: &mut Writer, (group, member): &(GroupId, Member)) {
     w.number(group.0);
     records::write_member(w, member);

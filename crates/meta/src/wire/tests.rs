@@ -119,6 +119,9 @@ fn commands() -> Vec<Command> {
             ],
             keep_factor: true,
         },
+        Command::Arrived {
+            groups: vec![(base::GroupId(7), 300)],
+        },
         Command::Reassigned {
             groups: vec![(base::GroupId(7), vec![base::Member::founder(NodeId(300))])],
         },

@@ -57,6 +57,7 @@ impl Shard {
             },
             voters,
             learners,
+            aim: 0,
         })
     }
 

@@ -11,7 +11,7 @@
 use crate::Shard;
 use crate::replica::Replica;
 use base::{Bug, Configuration, GroupId, Mark, Member, Mono, limits, mark, planted};
-use meta::Command;
+use meta::{AIMS_NAMED, Command, Level, PartitionInfo};
 use std::collections::BTreeSet;
 
 /// What a leader does next for a group that isn't as it should be.
@@ -47,10 +47,11 @@ impl Shard {
             let Some(info) = image.partition(group) else {
                 continue;
             };
-            let target = info.target();
+            let replica = &self.replicas[&group];
+            let aim = Aim::of(info, image.level, replica.group.configuration());
             let room = receiving < limits::MOVES_AT_ONCE;
-            match next_step(&self.replicas[&group], &target, room, self.now.mono) {
-                Step::Arrived if self.is_sealed(group) => arrived.push((group, target)),
+            match next_step(replica, &aim, room, self.now.mono) {
+                Step::Arrived if self.is_sealed(group) => arrived.push((group, aim)),
                 Step::Arrived => self.seal(group),
                 step => {
                     if let Step::Configure(next) = &step {
@@ -125,13 +126,41 @@ impl Shard {
     }
 
     /// The controller is told until the image says that it knows.
-    fn report_arrived(&mut self, groups: Vec<(GroupId, Vec<Member>)>) {
+    fn report_arrived(&mut self, groups: Vec<(GroupId, Aim)>) {
         if groups.is_empty() || self.now.mono < self.next_report {
             return;
         }
         self.next_report = self.now.mono.after(limits::LEADER_SILENCE);
         let deadline = self.next_report;
-        self.tell_controller(Command::Reassigned { groups }, deadline);
+        let groups = groups.into_iter();
+        let word = match self.image().level >= AIMS_NAMED {
+            true => Command::Arrived {
+                groups: groups.map(|(group, aim)| (group, aim.count)).collect(),
+            },
+            false => Command::Reassigned {
+                groups: groups.map(|(group, aim)| (group, aim.voters)).collect(),
+            },
+        };
+        self.tell_controller(word, deadline);
+    }
+}
+
+/// What a group is to be.
+struct Aim {
+    /// Its count; that of the configuration where the cluster doesn't count yet.
+    count: u32,
+    voters: Vec<Member>,
+}
+
+impl Aim {
+    fn of(info: &PartitionInfo, level: Level, there: &Configuration) -> Aim {
+        Aim {
+            count: match level >= AIMS_NAMED || there.aim > 0 {
+                true => info.aim(),
+                false => there.aim,
+            },
+            voters: info.target(),
+        }
     }
 }
 
@@ -145,29 +174,38 @@ pub(super) fn leave_joint(replica: &Replica) -> Step {
 }
 
 /// `room`: this node may bring replicas into one more group.
-fn next_step(replica: &Replica, target: &[Member], room: bool, now: Mono) -> Step {
+fn next_step(replica: &Replica, aim: &Aim, room: bool, now: Mono) -> Step {
     let group = &replica.group;
     if group.configuration_is_pending() || !group.may_propose() {
         return Step::Wait;
     }
-    let set = |members: &[Member]| members.iter().copied().collect::<BTreeSet<_>>();
     let there = group.configuration();
+    // The group was led towards a later aim than this node has heard of.
+    if there.aim > aim.count {
+        return Step::Wait;
+    }
+    let set = |members: &[Member]| members.iter().copied().collect::<BTreeSet<_>>();
     if there.is_joint() {
         return leave_joint(replica);
     }
+    let next = Configuration {
+        aim: aim.count,
+        ..there.clone()
+    };
     let new = |member: &&Member| !there.voters.contains(member);
-    let learners: Vec<Member> = target.iter().filter(new).copied().collect();
+    let learners: Vec<Member> = aim.voters.iter().filter(new).copied().collect();
     if set(&there.learners) != set(&learners) {
         return match room || learners.is_empty() {
-            true => Step::Configure(Configuration {
-                learners,
-                ..there.clone()
-            }),
+            true => Step::Configure(Configuration { learners, ..next }),
             false => Step::Wait,
         };
     }
-    if set(&there.voters) == set(target) {
-        return Step::Arrived;
+    if set(&there.voters) == set(&aim.voters) {
+        // Before the word that it arrived: whoever leads it from here on knows for which aim it did.
+        return match there.aim == aim.count {
+            true => Step::Arrived,
+            false => Step::Configure(next),
+        };
     }
     // What a learner lacks then is what came since the heartbeat before the last one.
     let caught_up = |m: &Member| replica.is_in_sync(*m, now, limits::LEARNER_LAG);
@@ -179,8 +217,9 @@ fn next_step(replica: &Replica, target: &[Member], room: bool, now: Mono) -> Ste
         false => there.voters.clone(),
     };
     Step::Configure(Configuration {
-        voters: target.to_vec(),
+        voters: aim.voters.clone(),
         outgoing,
         learners: Vec::new(),
+        aim: aim.count,
     })
 }

@@ -38,7 +38,7 @@ impl Cluster {
         self.event(NodeId(node), Event::Command(command, Some(to)));
     }
 
-    fn prefer(&mut self, node: u32, group: GroupId) -> Result<(), Refusal> {
+    pub(crate) fn prefer(&mut self, node: u32, group: GroupId) -> Result<(), Refusal> {
         let deadline = self.now.after(Duration::from_millis(150));
         let groups = vec![group];
         let command = Command::Prefer {
