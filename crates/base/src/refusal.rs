@@ -219,3 +219,10 @@ pub enum Refusal {
     #[error("{0}")]
     Unexpected(String),
 }
+
+impl Refusal {
+    /// In the words of Kafka's controller.
+    pub fn election_not_needed() -> Refusal {
+        Refusal::ElectionNotNeeded("Leader election not needed for topic partition.".to_owned())
+    }
+}

@@ -11,9 +11,23 @@
 
 use crate::reassign::{Changes, Placed};
 use crate::records::Record;
-use crate::{Home, Meta, PartitionInfo, RECOVERY, Reply};
+use crate::{Home, Image, Meta, PartitionInfo, RECOVERY, Reply};
 use base::limits::AIMS_LEFT_OUT;
 use base::{Decision, GroupId, Member, NodeId, Partition, Refusal, Uuid};
+
+impl Image {
+    /// Refuses that a replica leads without its majority where not all nodes would understand it.
+    pub fn allows_recovery(&self) -> Result<(), Refusal> {
+        match self.level >= RECOVERY {
+            true => Ok(()),
+            false => Err(Refusal::Policy(format!(
+                "a replica may lead without its majority from level {RECOVERY} on, and the cluster is \
+                 at {}: finalise the upgrade first (flotilla cluster finalize)",
+                self.level
+            ))),
+        }
+    }
+}
 
 impl PartitionInfo {
     /// The replica that is to go on alone, if it hasn't been said yet that the group is as it should
@@ -180,19 +194,11 @@ impl Meta {
         node: NodeId,
         gone: impl Fn(NodeId) -> bool,
     ) -> Result<Member, Refusal> {
-        if self.image.level < RECOVERY {
-            return Err(Refusal::Policy(format!(
-                "a replica may lead without its majority from level {RECOVERY} on, and the cluster is \
-                 at {}: finalise the upgrade first (flotilla cluster finalize)",
-                self.image.level
-            )));
-        }
+        self.image.allows_recovery()?;
         let info = self.image.partition(group).ok_or(Refusal::UnknownTopic)?;
         match info.member_on(node) {
             Some(member) if !gone(node) && info.has_lost(gone) => Ok(member),
-            _ => Err(Refusal::ElectionNotNeeded(
-                "Leader election not needed for topic partition.".to_owned(),
-            )),
+            _ => Err(Refusal::election_not_needed()),
         }
     }
 }

@@ -32,7 +32,8 @@ pub(crate) const NOBODY: Caller = 0;
 pub(crate) const CALLERS_MAX: usize = 200_000;
 
 /// What coordinators of a node decide leaves for the log once in this time at most: a sync, and
-/// frames to the followers and back, cost for one commit of offsets what they cost for ten.
+/// frames to the followers and back, cost for one commit of offsets what they cost for ten. Who asks
+/// alone isn't held up.
 const GATHER: Duration = Duration::from_millis(5);
 
 /// Answers without a caller that are kept because dropping them means looking at all.

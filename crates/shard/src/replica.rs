@@ -6,7 +6,8 @@ use crate::kept::Kept;
 use crate::operation::Held;
 use crate::producers::Producers;
 use base::{
-    Bug, Configuration, GroupId, Member, Mono, NodeId, Offset, RaftIndex, Term, limits, planted,
+    Bug, Configuration, GroupId, Member, Mono, NodeId, Offset, RaftIndex, Refusal, Term, limits,
+    planted,
 };
 use consensus::{Group, Restored, RestoredEntry};
 use log::{GroupLog, HardState, Imported};
@@ -374,12 +375,6 @@ impl Replica {
         })
     }
 
-    /// True if nobody else has a say in the group: nobody could lead it in this one's place.
-    pub(crate) fn is_only_elector(&self) -> bool {
-        let me = self.group.me();
-        self.group.is_elector() && self.group.configuration().electors().all(|m| m == me)
-    }
-
     /// The voters; and those before them, as long as they have a say.
     fn electorates(&self) -> impl Iterator<Item = &[Member]> {
         let Configuration {
@@ -438,6 +433,19 @@ impl Replica {
     /// more than it has voters.
     pub(crate) fn copies_wanted(&self) -> u32 {
         self.policy.in_sync_min.min(self.voters_at_most() as u32)
+    }
+
+    /// Refuses a write if fewer voters are caught up within `lag` than are to have it.
+    pub(crate) fn has_copies_wanted(
+        &self,
+        now: Mono,
+        lag: std::time::Duration,
+    ) -> Result<(), Refusal> {
+        let min = self.copies_wanted();
+        match min <= 1 || self.voters_in_sync(now, lag) >= min as usize {
+            true => Ok(()),
+            false => Err(Refusal::NotEnoughReplicas { min }),
+        }
     }
 
     /// What is committed, and durable on as many replicas as the topic demands.

@@ -86,7 +86,8 @@ pub struct Shard {
     pub(crate) checks: Checks,
     /// Groups whose replicas here stand aside.
     pub(crate) suspects: BTreeSet<GroupId>,
-    /// Those of them that are damaged and wait for others in their place.
+    /// Damaged replicas here: those that stand aside wait for others in their place, those that are the
+    /// only ones serve what is whole.
     pub(crate) damage: Damage,
     /// Leaders that go back by themselves.
     pub(crate) balance: Balance,

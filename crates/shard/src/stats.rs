@@ -51,7 +51,7 @@ pub struct Stats {
     pub replicas_differing: u64,
     /// Replicas whose data is damaged and that wait for others in their place.
     pub replicas_damaged: u64,
-    /// Those of them that get none for now, because the ones before them were damaged too.
+    /// Those of them that have to wait, because the ones before them were damaged too.
     pub renewals_held_back: u64,
     /// Damaged replicas that gave their place to new ones.
     pub replicas_renewed: u64,

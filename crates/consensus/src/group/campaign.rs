@@ -16,10 +16,8 @@ impl Group {
     /// the crate would look for. And while the log isn't, if this is the only elector: it would lead
     /// at once, and a leader's own log is durable.
     pub fn may_campaign(&self) -> bool {
-        let me = self.me();
-        let alone = self.configuration().electors().all(|member| member == me);
         let durable = self.persisted_index() == self.last_index();
-        self.installing.is_none() && self.is_elector() && (durable || !alone)
+        self.installing.is_none() && self.is_elector() && (durable || !self.is_only_elector())
     }
 
     /// Ends loyalty to a leader whose node fell silent, so that this replica may vote.

@@ -101,6 +101,11 @@ impl Group {
     pub fn is_elector(&self) -> bool {
         self.configuration().electors().any(|m| m == self.me)
     }
+
+    /// True if nobody else has a say: nobody could lead in this replica's place.
+    pub fn is_only_elector(&self) -> bool {
+        self.is_elector() && self.configuration().electors().all(|m| m == self.me)
+    }
 }
 
 /// The crate's number of whom a vote was given to, of which the node is kept. Of two members on one

@@ -107,12 +107,8 @@ impl Shard {
                 "too many bytes wait for this node's disk".into(),
             ));
         }
-        let min = replica.copies_wanted();
-        if acks == Acks::All && min > 1 {
-            let lag = self.settings.replica_lag_max;
-            if replica.voters_in_sync(self.now.mono, lag) < min as usize {
-                return Err(Refusal::NotEnoughReplicas { min });
-            }
+        if acks == Acks::All {
+            replica.has_copies_wanted(self.now.mono, self.settings.replica_lag_max)?;
         }
         let admission = replica.producers.admit(&append.batch.header());
         if matches!(admission, Err(Refusal::OutOfOrderSequence(_))) {

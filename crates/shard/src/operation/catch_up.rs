@@ -98,7 +98,7 @@ impl Shard {
     /// lead, nobody has what is lost, and what is whole is served on.
     pub(crate) fn on_unreadable(&mut self, group: GroupId, fault: &ReadFault) {
         let replica = self.replicas.get(&group);
-        let only = replica.is_some_and(|replica| replica.is_only_elector());
+        let only = replica.is_some_and(|replica| replica.group.is_only_elector());
         let mut remark = "";
         if let ReadFault::Corrupt { .. } = fault {
             if only {

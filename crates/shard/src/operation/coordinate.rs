@@ -78,10 +78,7 @@ impl Shard {
             return no("too many bytes wait for their commit");
         }
         if is_write(command) {
-            let (min, lag) = (replica.copies_wanted(), self.settings.replica_lag_max);
-            if min > 1 && replica.voters_in_sync(self.now.mono, lag) < min as usize {
-                return Err(Refusal::NotEnoughReplicas { min });
-            }
+            replica.has_copies_wanted(self.now.mono, self.settings.replica_lag_max)?;
         }
         Ok(())
     }

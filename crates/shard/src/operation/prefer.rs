@@ -4,6 +4,7 @@
 
 use crate::Shard;
 use crate::api::{Reply, ReplyTo};
+use crate::operation::Peer;
 use base::{GroupId, Mono, NodeId, Refusal, Term};
 use consensus::Item;
 
@@ -72,8 +73,7 @@ impl Shard {
             return unavailable();
         };
         if leader == preferred {
-            let why = "Leader election not needed for topic partition.";
-            return Part::Done(Err(Refusal::ElectionNotNeeded(why.into())));
+            return Part::Done(Err(Refusal::election_not_needed()));
         }
         if preferred != self.settings.node && self.peers.get(&preferred).is_none_or(|p| p.lost) {
             return unavailable();
@@ -104,14 +104,19 @@ impl Shard {
         if let Some(replica) = self.replicas.get(&group) {
             return replica.leader();
         }
-        let says = |(node, peer): (&NodeId, &crate::operation::Peer)| {
-            let (term, _) = peer.led.get(group)?;
-            (!peer.lost).then_some((*node, term))
-        };
-        self.peers
-            .iter()
-            .filter_map(says)
-            .max_by_key(|(_, term)| *term)
+        let (term, node, _) = self.peer_that_leads(group, |peer| !peer.lost)?;
+        Some((node, term))
+    }
+
+    /// Of the peers of whom `which` is true, the one that says to lead a group in the latest term.
+    pub(crate) fn peer_that_leads(
+        &self,
+        group: GroupId,
+        which: impl Fn(&Peer) -> bool,
+    ) -> Option<(Term, NodeId, &Peer)> {
+        let peers = self.peers.iter().filter(|(_, peer)| which(peer));
+        let leads = peers.filter_map(|(node, peer)| Some((peer.led.get(group)?.0, *node, peer)));
+        leads.max_by_key(|(term, ..)| *term)
     }
 
     /// Answers the calls whose groups are led as they should be, or whose time is up.

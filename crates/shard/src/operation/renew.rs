@@ -66,20 +66,18 @@ impl Shard {
         if planted(Bug::DamageLeftAlone) {
             return;
         }
-        if let Some(replica) = self.replicas.get_mut(&group) {
-            let known = replica.suspect.is_some();
-            replica.suspect.get_or_insert_with(|| why.to_string());
-            self.suspects.insert(group);
-            self.damage.insert(group);
-            if !known && self.damage.is_held_back(group, self.now.mono) {
-                self.note(format!(
-                    "the replica of group {group} here was damaged {} times within an hour and gets \
-                     no successor for now: the device of this node damages what it is given. Move \
-                     what is on this node away ('flotilla cluster drain'), then replace the device",
-                    limits::RENEWALS_MAX + 1
-                ));
-            }
+        let Some(replica) = self.replicas.get(&group) else {
+            return;
+        };
+        if replica.suspect.is_none() && self.damage.is_held_back(group, self.now.mono) {
+            self.note(format!(
+                "the replica of group {group} here was damaged {} times within an hour and gets no \
+                 successor before that hour is over: the device of this node damages what it is given. \
+                 Move what is on this node away ('flotilla cluster drain'), then replace the device",
+                limits::RENEWALS_MAX + 1
+            ));
         }
+        self.damage.insert(group);
         self.suspect(group, why);
     }
 
@@ -95,15 +93,17 @@ impl Shard {
             let Some(replica) = self.replicas.get(&group) else {
                 continue;
             };
-            let knows = self.leader_that_knows(replica).map(|(term, _)| term);
+            let leader = self.leader_that_knows(replica);
+            let knows = leader.map(|(term, _)| term);
             let since = known.filter(|(term, _)| knows == Some(*term));
             let since = since.or_else(|| knows.map(|term| (term, now)));
             let long = since.is_some_and(|(_, at)| now.since(at) >= limits::LEADER_SILENCE);
             let held_back = self.damage.is_held_back(group, now);
-            self.stats.renewals_held_back += u64::from(held_back);
-            if long && !held_back && self.is_spare(replica) {
+            let spare = leader.is_some_and(|(_, leader)| self.is_spare(replica, leader));
+            if long && !held_back && spare {
                 members.push((group, replica.group.me()));
             }
+            self.stats.renewals_held_back += u64::from(held_back);
             self.damage.waiting.insert(group, since);
         }
         if members.is_empty() || now < self.damage.next || self.lost.is_some() || self.leaving {
@@ -117,20 +117,15 @@ impl Shard {
 
     /// The node that leads a damaged replica's group and its term, if it shows this one as behind.
     fn leader_that_knows(&self, replica: &Replica) -> Option<(Term, &Peer)> {
-        let heard = self.peers.values().filter(|peer| !peer.lost);
-        let leads = heard.filter_map(|peer| Some((peer.led.get(replica.id)?.0, peer)));
-        let (term, leader) = leads.max_by_key(|(term, _)| *term)?;
+        let (term, _, leader) = self.peer_that_leads(replica.id, |peer| !peer.lost)?;
         let knows = leader.led.lacks(replica.id, self.settings.node);
         (knows && term >= replica.group.term()).then_some((term, leader))
     }
 
-    /// True if most of a group's replicas are in sync without this one.
-    fn is_spare(&self, replica: &Replica) -> bool {
+    /// True if most of a group's replicas are in sync without this one, as their leader says.
+    fn is_spare(&self, replica: &Replica, leader: &Peer) -> bool {
         let image = self.image();
         let Some(info) = image.partition(replica.id) else {
-            return false;
-        };
-        let Some((_, leader)) = self.leader_that_knows(replica) else {
             return false;
         };
         let target = info.target();

@@ -100,21 +100,17 @@ impl Contents {
         let (format, rest) = data.split_first()?;
         let (as_of, rest) = rest.split_first_chunk()?;
         let (origin, rest) = Origin::take(rest)?;
-        let (prefix, producers) = match *format {
-            FORMAT => (None, rest),
+        let owned = Bytes::copy_from_slice;
+        let (prefix, producers, metadata) = match *format {
+            FORMAT => (None, owned(rest), None),
             FORMAT_WITH_RECORDS => {
                 let (about, rest) = Prefix::take(rest)?;
                 let (bytes, rest) = rest.split_first_chunk()?;
                 let bytes = u64::from_be_bytes(*bytes);
-                (Some(Records { about, bytes }), rest)
+                (Some(Records { about, bytes }), owned(rest), None)
             }
-            FORMAT_OF_METADATA => (None, rest),
+            FORMAT_OF_METADATA => (None, Bytes::new(), Some(owned(rest))),
             _ => return None,
-        };
-        let rest = Bytes::copy_from_slice(producers);
-        let (producers, metadata) = match *format {
-            FORMAT_OF_METADATA => (Bytes::new(), Some(rest)),
-            _ => (rest, None),
         };
         let contents = Contents {
             origin,

@@ -55,7 +55,7 @@ impl Shard {
     /// A group in which nobody else has a say has nobody to defer to.
     pub(crate) fn suspect(&mut self, group: GroupId, why: &str) {
         if let Some(replica) = self.replicas.get_mut(&group)
-            && !replica.is_only_elector()
+            && !replica.group.is_only_elector()
         {
             replica.suspect.get_or_insert_with(|| why.to_string());
             replica.group.resign();

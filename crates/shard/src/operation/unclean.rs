@@ -13,8 +13,6 @@ use crate::api::ReplyTo;
 use base::{GroupId, Mono, NodeId, Refusal, limits};
 use meta::{Command, PartitionInfo};
 
-const NOT_NEEDED: &str = "Leader election not needed for topic partition.";
-
 impl Shard {
     /// Has the replicas that are left lead, where there is no majority; answered with
     /// [`crate::Reply::Preferred`].
@@ -48,7 +46,7 @@ impl Shard {
         }
         let silent = self.silent_for(limits::UNCLEAN_PATIENCE);
         let image = self.image();
-        if silent.is_empty() || image.level < meta::RECOVERY {
+        if silent.is_empty() || image.allows_recovery().is_err() {
             return;
         }
         let enabled = image
@@ -95,21 +93,14 @@ impl Shard {
     fn survivor_of(&self, group: GroupId, silent: &[NodeId]) -> Result<NodeId, Refusal> {
         let image = self.image();
         let info = image.partition(group).ok_or(Refusal::UnknownTopic)?;
-        if image.level < meta::RECOVERY {
-            return Err(Refusal::Policy(format!(
-                "the cluster is at level {}, and this needs {}: finalise the upgrade first (flotilla \
-                 cluster finalize)",
-                image.level,
-                meta::RECOVERY
-            )));
-        }
+        image.allows_recovery()?;
         let gone = |node: NodeId| silent.contains(&node);
         if self
             .leader_heard(group)
             .is_some_and(|(node, _)| !gone(node))
             || !info.has_lost(gone)
         {
-            return Err(Refusal::ElectionNotNeeded(NOT_NEEDED.to_owned()));
+            return Err(Refusal::election_not_needed());
         }
         let none = "no replica of the partition is on a node that is heard";
         self.best_left(info, info.survivors(gone))
@@ -119,12 +110,9 @@ impl Shard {
     /// The first that was in sync when the last leader said so.
     fn best_left(&self, info: &PartitionInfo, left: Vec<NodeId>) -> Option<NodeId> {
         let group = info.group;
-        let leaders = self
-            .peers
-            .values()
-            .filter_map(|peer| Some((peer.led.get(group)?.0, peer)));
-        let last = leaders.max_by_key(|(term, _)| *term).map(|(_, peer)| peer);
-        let in_sync = |node: &&NodeId| last.is_some_and(|peer| !peer.led.lacks(group, **node));
+        let last = self.peer_that_leads(group, |_| true);
+        let in_sync =
+            |node: &&NodeId| last.is_some_and(|(_, _, peer)| !peer.led.lacks(group, **node));
         left.iter().find(in_sync).or(left.first()).copied()
     }
 }
