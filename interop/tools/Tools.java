@@ -6,9 +6,11 @@
 //
 // A case is a line `tool arguments...`; BOOTSTRAP in it stands for the address. Lines that are
 // empty or begin with # are copied. A line `wait N` waits N milliseconds; `join GROUP classic|consumer
-// TOPIC` makes a member of a group, which `leave GROUP` ends.
+// TOPIC` makes a member of a group, which `leave GROUP` ends. `say TEXT` is what the next tool reads;
+// what stands for ends of lines and tabs in Java does so in it.
 
 import java.io.BufferedReader;
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
@@ -43,6 +45,8 @@ public class Tools {
         Map.entry("kafka-delete-records", "org.apache.kafka.tools.DeleteRecordsCommand"),
         Map.entry("kafka-consumer-groups",
             "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"),
+        Map.entry("kafka-acls", "org.apache.kafka.tools.AclCommand"),
+        Map.entry("kafka-console-producer", "org.apache.kafka.tools.ConsoleProducer"),
         Map.entry("kafka-groups", "org.apache.kafka.tools.GroupsCommand"),
         Map.entry("kafka-console-consumer",
             "org.apache.kafka.tools.consumer.ConsoleConsumer"),
@@ -85,6 +89,10 @@ public class Tools {
                 Thread.sleep(Long.parseLong(line.substring(5)));
                 continue;
             }
+            if (line.startsWith("say ")) {
+                said = line.substring(4).replace("\\n", "\n").replace("\\t", "\t") + "\n";
+                continue;
+            }
             if (line.startsWith("join ")) {
                 String[] words = line.split(" ");
                 members.put(words[1], new Member(args[0], words[1], words[2], words[3]));
@@ -99,6 +107,9 @@ public class Tools {
         results.flush();
         Runtime.getRuntime().halt(0);
     }
+
+    /** What the next tool reads. */
+    private static String said = "";
 
     private static final Map<String, Member> members = new HashMap<>();
 
@@ -147,6 +158,8 @@ public class Tools {
             Class<?> tool = Class.forName(CLASSES.get(words.get(0)));
             System.setOut(out);
             System.setErr(out);
+            System.setIn(new ByteArrayInputStream(said.getBytes(StandardCharsets.UTF_8)));
+            said = "";
             // Console.out is what tools written in Scala print to.
             scala.Console.withOut(out, () -> scala.Console.withErr(out, () -> {
                 try {

@@ -237,9 +237,9 @@ fn written(outcome: &Outcome) -> String {
     format!("$ {}\n{printed}= {}\n", outcome.line, outcome.code)
 }
 
-/// Lines that print nothing: members of groups come and go.
+/// Lines that print nothing: members of groups come and go, what a tool is to read.
 fn is_step(case: &Case) -> bool {
-    ["wait ", "join ", "leave "]
+    ["wait ", "join ", "leave ", "say "]
         .iter()
         .any(|step| case.line.starts_with(step))
 }

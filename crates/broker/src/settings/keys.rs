@@ -212,7 +212,7 @@ const OWN: &[Key] = &[
     dynamic(
         "follower.replication.throttled.rate",
         Kind::Long,
-        Some("9223372036854775807"),
+        None,
         Rule::AtLeast(0),
         "Bytes a second that the others read from files for this node's replicas that a topic's \
          follower.replication.throttled.replicas names. Set while nodes run only.",
@@ -255,7 +255,7 @@ const OWN: &[Key] = &[
     dynamic(
         "leader.replication.throttled.rate",
         Kind::Long,
-        Some("9223372036854775807"),
+        None,
         Rule::AtLeast(0),
         "Bytes a second that this node reads from files for followers of replicas that a topic's \
          leader.replication.throttled.replicas names. Set while nodes run only.",
