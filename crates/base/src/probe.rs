@@ -139,6 +139,8 @@ names! {
         RenewedAsTheSame,
         /// Damage that is found while a node runs is left alone.
         DamageLeftAlone,
+        /// Idempotent producers are forgotten as soon as somebody looks for silent ones.
+        ExpiredTooEarly,
     }
 }
 
@@ -219,6 +221,8 @@ names! {
         StartMoved,
         /// A segment went from the front of a log.
         SegmentDropped,
+        /// An idempotent producer was silent for long and is forgotten.
+        ProducerExpired,
         /// Retention asked for a later start.
         Retained,
         /// A segment could not go because a replica doesn't have it.

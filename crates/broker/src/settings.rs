@@ -47,6 +47,8 @@ pub struct Settings {
     pub replica_lag_max: Duration,
     /// `log.retention.check.interval.ms`.
     pub retention_check: Duration,
+    /// `producer.id.expiration.ms` and `producer.id.expiration.check.interval.ms`.
+    pub producers: shard::Expiration,
     /// `log.cleaner.backoff.ms`.
     pub compaction_check: Duration,
     /// `log.cleaner.io.max.bytes.per.second`.

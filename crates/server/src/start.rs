@@ -325,6 +325,7 @@ pub(crate) fn shard_settings(
         retention_check: settings.retention_check,
         catch_up_bytes_per_second: base::limits::CATCH_UP_BYTES_PER_SECOND,
         removal_held_bytes: base::limits::REMOVAL_HELD_BYTES,
+        producers: settings.producers,
         compaction: shard::Compaction {
             check: settings.compaction_check,
             bytes_per_second: settings.compaction_bytes_per_second,

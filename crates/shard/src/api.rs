@@ -554,6 +554,8 @@ pub struct Settings {
     pub catch_up_bytes_per_second: u64,
     /// Bytes past their retention that a group keeps for replicas that lack them.
     pub removal_held_bytes: u64,
+    /// When idempotent producers are forgotten.
+    pub producers: Expiration,
     /// How logs are compacted.
     pub compaction: Compaction,
     /// When leaders go back to the replicas that are named first; none: never by themselves.
@@ -562,6 +564,15 @@ pub struct Settings {
     pub checking: Option<Checking>,
     /// What coordinators of groups obey.
     pub groups: group::Config,
+}
+
+/// When idempotent producers are forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiration {
+    /// For how long one is remembered that writes nothing (`producer.id.expiration.ms`).
+    pub expiration: std::time::Duration,
+    /// How often it is looked who is (`producer.id.expiration.check.interval.ms`).
+    pub check: std::time::Duration,
 }
 
 /// How logs are compacted.

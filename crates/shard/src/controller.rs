@@ -556,6 +556,7 @@ impl Shard {
         if !Arc::ptr_eq(&old.configs, &image.configs) {
             self.settings.groups.overrides = group_overrides(&image);
             self.reconsider_compaction();
+            self.reconsider_producers();
         }
         self.meet(&image);
         self.reconcile(&old, &image);

@@ -5,8 +5,13 @@
 //! truncation drops from the second layer only, so nothing has to be rebuilt.
 
 use crate::api::ProducerStatus;
-use base::{BatchHeader, Bug, Offset, ProducerId, RaftIndex, Refusal, limits, planted};
+use base::{BatchHeader, Bug, Mark, Mono, Offset, ProducerId, RaftIndex, Refusal, limits};
+use base::{mark, planted};
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// How late a producer may be forgotten, as a part of the time for which it is remembered.
+const LOOKS_PER_EXPIRATION: u32 = 8;
 
 /// What an append of an idempotent producer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +54,12 @@ pub(crate) struct Producers {
     by_age: BTreeMap<RaftIndex, ProducerId>,
     /// Whose batches are appended and not committed, in order.
     pending: VecDeque<(RaftIndex, ProducerId)>,
-    /// Producers were forgotten for want of room, so an unknown one may be an old one.
-    forgot: bool,
+    /// The latest of the producers that were forgotten: an unknown one up to it may be an old one.
+    forgot: Option<ProducerId>,
+    /// The last entry of an idempotent producer as of some moments of late, so that who is silent for
+    /// long can be told. Each process counts for itself, by a clock that never jumps: what records
+    /// say about their time is up to who writes them.
+    looks: VecDeque<(Mono, RaftIndex)>,
     /// The last entry of either layer.
     last: RaftIndex,
     /// What is committed is known up to here. Later than the log, after a snapshot: then what comes
@@ -58,9 +67,12 @@ pub(crate) struct Producers {
     as_of: RaftIndex,
 }
 
-/// The layout of the checkpointed state: the batches of each producer, and behind all of them their
-/// timestamps, which releases before them didn't write and read past.
+/// The layout of the checkpointed state: the batches of each producer, behind all of them their
+/// timestamps, and behind those the latest producer that was forgotten, if one was. Releases before
+/// them didn't write the latter two, and read past them.
 const FORMAT: u8 = 1;
+/// The latest forgotten producer of a state that was written without it.
+const ANY: ProducerId = ProducerId(i64::MAX);
 /// The timestamp of a batch that was written down without one.
 const UNKNOWN_TIME: i64 = -1;
 
@@ -105,7 +117,10 @@ impl Producers {
     /// here starts at 0, unlike in Kafka: where its first batch was refused or came too late, a
     /// later one that is on its way already must not get in before it.
     fn admit_unknown(&self, header: &BatchHeader) -> Result<Admission, Refusal> {
-        if self.forgot {
+        if self
+            .forgot
+            .is_some_and(|latest| header.producer_id <= latest)
+        {
             return Ok(Admission::New);
         }
         self.admit_first(header)
@@ -184,17 +199,44 @@ impl Producers {
 
     fn forget_oldest(&mut self) {
         while self.by_age.len() > limits::PRODUCERS_PER_PARTITION_MAX {
-            let (_, id) = self.by_age.pop_first().expect("there are too many");
-            let producer = self
-                .producers
-                .get_mut(&id)
-                .expect("each age has its producer");
-            producer.known.clear();
-            if producer.pending.is_empty() {
-                self.producers.remove(&id);
-            }
-            self.forgot = true;
+            self.forget_next();
         }
+    }
+
+    /// Forgets who committed nothing for `expiration`, at most an eighth of that too late. One that
+    /// was read from a checkpoint is taken for one that is heard of just now.
+    pub(crate) fn expire(&mut self, now: Mono, expiration: Duration) {
+        let is_old = |look: &mut (Mono, RaftIndex)| look.0.after(expiration) <= now;
+        while let Some((_, silent_since)) = self.looks.pop_front_if(is_old) {
+            let silent = |(at, _): (&RaftIndex, &ProducerId)| *at <= silent_since;
+            while self.by_age.first_key_value().is_some_and(silent) {
+                self.forget_next();
+                mark(Mark::ProducerExpired);
+            }
+        }
+        let Some((last, _)) = self.by_age.last_key_value() else {
+            self.looks.clear();
+            return;
+        };
+        let between = expiration / LOOKS_PER_EXPIRATION;
+        let looked = |(at, index): &(Mono, RaftIndex)| index == last || at.after(between) > now;
+        if !self.looks.back().is_some_and(looked) {
+            self.looks.push_back((now, *last));
+        }
+    }
+
+    /// Forgets the one that was silent for longest.
+    fn forget_next(&mut self) {
+        let (_, id) = self.by_age.pop_first().expect("there is one");
+        let producer = self
+            .producers
+            .get_mut(&id)
+            .expect("each age has its producer");
+        producer.known.clear();
+        if producer.pending.is_empty() {
+            self.producers.remove(&id);
+        }
+        self.forgot = self.forgot.max(Some(id));
     }
 
     /// Everything from `from` on was cut off.
@@ -218,10 +260,10 @@ impl Producers {
     /// Writes the committed layer.
     pub(crate) fn checkpoint(&self) -> Vec<u8> {
         let known = || self.producers.iter().filter(|(_, p)| !p.known.is_empty());
-        if self.by_age.is_empty() && !self.forgot {
+        if self.by_age.is_empty() && self.forgot.is_none() {
             return Vec::new();
         }
-        let mut out = vec![FORMAT, u8::from(self.forgot)];
+        let mut out = vec![FORMAT, u8::from(self.forgot.is_some())];
         out.extend_from_slice(&(known().count() as u32).to_be_bytes());
         for (id, producer) in known() {
             let batches = &producer.known;
@@ -237,6 +279,9 @@ impl Producers {
         }
         for batch in known().flat_map(|(_, producer)| &producer.known) {
             out.extend_from_slice(&batch.timestamp.to_be_bytes());
+        }
+        if let Some(latest) = self.forgot {
+            out.extend_from_slice(&latest.0.to_be_bytes());
         }
         out
     }
@@ -257,7 +302,7 @@ impl Producers {
         if format != FORMAT {
             return None;
         }
-        producers.forgot = forgot != 0;
+        producers.forgot = (forgot != 0).then_some(ANY);
         let count = u32::from_be_bytes(take(bytes, &mut at)?);
         for _ in 0..count {
             let id = ProducerId(i64::from_be_bytes(take(bytes, &mut at)?));
@@ -282,6 +327,9 @@ impl Producers {
             for batch in all.flat_map(|producer| &mut producer.known) {
                 batch.timestamp = i64::from_be_bytes(take(bytes, &mut at)?);
             }
+        }
+        if forgot != 0 && at < bytes.len() {
+            producers.forgot = Some(ProducerId(i64::from_be_bytes(take(bytes, &mut at)?)));
         }
         Some(producers)
     }

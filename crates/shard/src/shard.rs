@@ -9,8 +9,8 @@ use crate::controller::Controller;
 use crate::coordinator::Coordinators;
 use crate::led::LedSet;
 use crate::operation::{
-    Balance, Checks, ColdRequest, Compactions, Damage, Imports, InFlight, Lent, Park, Peer,
-    Preference, Round, Throttles,
+    Balance, Checks, ColdRequest, Compactions, Damage, Expiries, Imports, InFlight, Lent, Park,
+    Peer, Preference, Round, Throttles,
 };
 use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
@@ -51,6 +51,7 @@ pub struct Shard {
     pub(crate) next_retention: Mono,
     pub(crate) retention: Round,
     pub(crate) compactions: Compactions,
+    pub(crate) expiries: Expiries,
     pub(crate) parks: BTreeMap<u64, Park>,
     pub(crate) parks_by_deadline: BTreeSet<(Mono, u64)>,
     pub(crate) next_park: u64,
@@ -134,6 +135,7 @@ impl Shard {
             next_retention: now.mono.after(settings.retention_check),
             retention: Round::default(),
             compactions: Compactions::default(),
+            expiries: Expiries::default(),
             parks: BTreeMap::new(),
             parks_by_deadline: BTreeSet::new(),
             next_park: 0,
@@ -304,6 +306,7 @@ impl Shard {
         self.run_elections();
         self.retain_if_due();
         self.compact_if_due();
+        self.expire_producers();
         self.run_controller();
         self.run_coordinators();
         self.collect();

@@ -17,6 +17,8 @@ mod metadata;
 mod offsets;
 #[path = "cluster/operate.rs"]
 mod operate;
+#[path = "cluster/producers.rs"]
+mod producers;
 #[path = "cluster/reassign.rs"]
 mod reassign;
 #[path = "cluster/slow_disk.rs"]
@@ -129,6 +131,10 @@ impl Cluster {
             removal_held_bytes: self.held,
             balancing: self.balancing,
             checking: self.checking,
+            producers: shard::Expiration {
+                expiration: Duration::from_secs(86_400),
+                check: Duration::from_secs(600),
+            },
             compaction: shard::Compaction {
                 check: Duration::from_secs(1),
                 bytes_per_second: u64::MAX,

@@ -71,6 +71,8 @@ pub(crate) struct Plan {
     pub(crate) faults: Vec<(Micros, Fault)>,
     /// The power of all goes once more when everything has converged.
     pub(crate) last_power_loss: bool,
+    /// When everything has converged, producers are forgotten after a moment.
+    pub(crate) expiring: bool,
 }
 
 fn one_of<T: Copy>(random: &mut Random, choices: &[T]) -> T {
@@ -115,6 +117,8 @@ impl Plan {
             damaged: None,
             faults: Vec::new(),
             last_power_loss: random.percent(40),
+            // Drawn apart too.
+            expiring: Random::new(seed.rotate_left(24)).percent(20),
         };
         let shortening = &mut Random::new(seed.rotate_left(48));
         plan.metadata_segment_bytes = one_of(shortening, &[100, 400, 1_500, 1 << 20]);

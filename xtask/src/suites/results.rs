@@ -5,12 +5,23 @@ use crate::run::{read, root};
 use std::fmt::Write;
 use std::path::Path;
 
-/// Who was tested: Kafka itself, for what passes there; a node; three nodes.
+/// Who was tested: Kafka itself, for what passes there; a node; three nodes; three of Kafka's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {
     Kafka,
     One,
     Three,
+    KafkaThree,
+}
+
+impl Column {
+    /// Kafka of as many nodes.
+    pub fn reference(self) -> Column {
+        match self {
+            Column::Kafka | Column::One => Column::Kafka,
+            Column::Three | Column::KafkaThree => Column::KafkaThree,
+        }
+    }
 }
 
 /// How a case ended.
@@ -43,10 +54,9 @@ impl std::fmt::Display for Outcome {
 
 /// All outcomes of a suite, in the order in which the cases first ran.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Results(Vec<(String, [Option<Outcome>; 3])>);
+pub struct Results(Vec<(String, [Option<Outcome>; 4])>);
 
-const HEAD: &str =
-    "# Written by `cargo xtask interop suite`: case, Apache Kafka, one node, three nodes.\n";
+const HEAD: &str = "# Written by `cargo xtask interop suite`: case, Apache Kafka, one node, three nodes, three of Apache Kafka.\n";
 
 impl Results {
     /// Reads the file; one that isn't there holds nothing.
@@ -64,11 +74,14 @@ impl Results {
             .filter(|l| !l.starts_with('#') && !l.is_empty())
         {
             let words: Vec<&str> = line.split_whitespace().collect();
-            let [name, kafka, one, three] = words[..] else {
+            let [name, kafka, one, three, kafka_three] = words[..] else {
                 return Err(format!("not a result: {line}"));
             };
             let outcome = |word: &str| OUTCOMES.iter().find(|(_, w)| *w == word).map(|(o, _)| *o);
-            all.push((name.to_owned(), [kafka, one, three].map(outcome)));
+            all.push((
+                name.to_owned(),
+                [kafka, one, three, kafka_three].map(outcome),
+            ));
         }
         Ok(Results(all))
     }
@@ -81,7 +94,7 @@ impl Results {
     pub fn set(&mut self, case: &str, column: Column, outcome: Outcome) {
         let at = self.0.iter().position(|(name, _)| name == case);
         let at = at.unwrap_or_else(|| {
-            self.0.push((case.to_owned(), [None; 3]));
+            self.0.push((case.to_owned(), [None; 4]));
             self.0.len() - 1
         });
         self.0[at].1[column as usize] = Some(outcome);
@@ -116,7 +129,7 @@ pub(super) fn brought_up_to_date(page: &str, suites: &[Suite]) -> Result<String,
     let lost = "docs/compatibility.md has lost its marks around the suites";
     let (head, rest) = page.split_once(BEGIN).ok_or(lost)?;
     let (_, tail) = rest.split_once(END).ok_or(lost)?;
-    let mut text = "\n| suite | cases run | one node | three nodes | Apache Kafka 4.3.1 |\n|---|---|---|---|---|\n".to_owned();
+    let mut text = "\n| suite | cases run | one node | three nodes | Apache Kafka 4.3.1, one node | three nodes |\n|---|---|---|---|---|---|\n".to_owned();
     let mut below = String::new();
     for suite in suites {
         let cases = cases(&read(&file(suite.name, "txt"))?);
@@ -138,31 +151,30 @@ fn row(package: &str, cases: &[Case], results: &Results) -> String {
             all => format!("{passed} of {all}"),
         }
     };
-    let [one, three, kafka] = [Column::One, Column::Three, Column::Kafka].map(count);
+    let columns = [
+        Column::One,
+        Column::Three,
+        Column::Kafka,
+        Column::KafkaThree,
+    ];
+    let [one, three, kafka, kafka_three] = columns.map(count);
     format!(
-        "| {package} | {} | {one} | {three} | {kafka} |\n",
+        "| {package} | {} | {one} | {three} | {kafka} | {kafka_three} |\n",
         run.len()
     )
 }
 
 /// What didn't pass or wasn't run, by name.
 fn exceptions(package: &str, cases: &[Case], results: &Results) -> String {
-    let of = |case: &Case, column| results.of(&case.name, column);
-    let short = |case: &Case, column| of(case, column).is_some_and(|o| o != Outcome::Passed);
-    let here = |case: &&Case| short(case, Column::One) || short(case, Column::Three);
     let run = || cases.iter().filter(|case| case.skipped.is_none());
-    let told = |case: &Case| {
-        let outcome = of(case, Column::One).filter(|o| *o != Outcome::Passed);
-        let outcome = outcome
-            .or(of(case, Column::Three))
-            .map_or("-".into(), |o| o.to_string());
-        format!("{} ({outcome})", case.name)
-    };
-    let with = |kafka: fn(Option<Outcome>) -> bool| -> Vec<String> {
-        let such = run()
-            .filter(here)
-            .filter(|case| kafka(of(case, Column::Kafka)));
-        such.map(told).collect()
+    let with = |column: Column, kafka: fn(Option<Outcome>) -> bool| -> Vec<String> {
+        let such = run().filter_map(|case| {
+            let outcome = results.of(&case.name, column)?;
+            let short = outcome != Outcome::Passed;
+            let reference = results.of(&case.name, column.reference());
+            (short && kafka(reference)).then(|| format!("{} ({outcome})", case.name))
+        });
+        such.collect()
     };
     let mut text = format!("\n{package}:\n\n");
     let mut line = |what: &str, names: Vec<String>| {
@@ -170,15 +182,20 @@ fn exceptions(package: &str, cases: &[Case], results: &Results) -> String {
             let _ = writeln!(text, "- {what}: {}", names.join(", "));
         }
     };
-    line(
-        "passes on Kafka and not here",
-        with(|k| k == Some(Outcome::Passed)),
-    );
-    line(
-        "passes on neither",
-        with(|k| k.is_some_and(|k| k != Outcome::Passed)),
-    );
-    line("doesn't pass here, not run on Kafka", with(|k| k.is_none()));
+    for (nodes, column) in [("one node", Column::One), ("three nodes", Column::Three)] {
+        line(
+            &format!("{nodes}, passes on Kafka and not here"),
+            with(column, |k| k == Some(Outcome::Passed)),
+        );
+        line(
+            &format!("{nodes}, passes on neither"),
+            with(column, |k| k.is_some_and(|k| k != Outcome::Passed)),
+        );
+        line(
+            &format!("{nodes}, doesn't pass here, not run on Kafka"),
+            with(column, |k| k.is_none()),
+        );
+    }
     let mut reasons: Vec<&str> = cases.iter().filter_map(|c| c.skipped.as_deref()).collect();
     reasons.dedup();
     for reason in reasons {

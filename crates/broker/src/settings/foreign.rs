@@ -42,7 +42,6 @@ const DYNAMIC: &[&str] = &[
     "num.network.threads",
     "num.recovery.threads.per.data.dir",
     "num.replica.fetchers",
-    "producer.id.expiration.ms",
     "replica.alter.log.dirs.io.max.bytes.per.second",
     "transaction.partition.verification.enable",
 ];
@@ -183,8 +182,6 @@ const KEYS: &[&str] = &[
     "password.encoder.secret",
     "principal.builder.class",
     "process.roles",
-    "producer.id.expiration.check.interval.ms",
-    "producer.id.expiration.ms",
     "producer.purgatory.purge.interval.requests",
     "queued.max.requests",
     "quota.window.num",

@@ -381,6 +381,21 @@ const OWN: &[Key] = &[
         "All nodes that form the cluster, ID@HOST:PORT, this one among them; empty: one node.",
     ),
     row(
+        "producer.id.expiration.check.interval.ms",
+        Kind::Int,
+        Some("600000"),
+        Rule::AtLeast(1),
+        "How often it is looked which producers have been silent for producer.id.expiration.ms; an \
+         eighth of that if it is less.",
+    ),
+    dynamic(
+        "producer.id.expiration.ms",
+        Kind::Int,
+        Some("86400000"),
+        Rule::AtLeast(1),
+        "For how long a partition remembers an idempotent producer that writes nothing to it.",
+    ),
+    row(
         "queued.max.request.bytes",
         Kind::Long,
         Some("268435456"),

@@ -239,6 +239,7 @@ impl Values {
             delete_topics: self.flag("delete.topic.enable"),
             replica_lag_max: Duration::from_millis(self.count("replica.lag.time.max.ms")),
             retention_check: Duration::from_millis(self.count("log.retention.check.interval.ms")),
+            producers: self.producers(),
             compaction_check: Duration::from_millis(self.count("log.cleaner.backoff.ms")),
             compaction_bytes_per_second: self.rate("log.cleaner.io.max.bytes.per.second"),
             compaction_keys_bytes: self.count("log.cleaner.dedupe.buffer.size"),
@@ -274,6 +275,14 @@ impl Values {
         };
         self.flag("auto.leader.rebalance.enable")
             .then_some(balancing)
+    }
+
+    fn producers(&self) -> shard::Expiration {
+        let ms = |name| Duration::from_millis(self.count(name));
+        shard::Expiration {
+            expiration: ms("producer.id.expiration.ms"),
+            check: ms("producer.id.expiration.check.interval.ms"),
+        }
     }
 
     fn checking(&self) -> Option<shard::Checking> {

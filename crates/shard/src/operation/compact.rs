@@ -99,7 +99,7 @@ impl Shard {
     }
 
     /// A number that was set for this node, or for all, while it ran.
-    fn changed(&self, key: &str) -> Option<u64> {
+    pub(crate) fn changed(&self, key: &str) -> Option<u64> {
         let image = self.image();
         let set = image.of_node(self.settings.node, key)?.trim();
         // A rate may be written with a fraction or an exponent.

@@ -75,7 +75,7 @@ fn a_truncation_takes_back_what_was_not_committed() {
 fn sequences_wrap_and_five_batches_are_remembered() {
     let mut p = Producers::default();
     let mut sequence = i32::MAX - 2;
-    p.forgot = true;
+    p.forgot = Some(ANY);
     for i in 1..=7u64 {
         let h = header(1, 0, sequence, 2, i as i64 * 2);
         assert!(new(&p, &h), "batch {i}");
@@ -136,13 +136,63 @@ fn a_checkpoint_without_timestamps_stays_readable() {
 }
 
 #[test]
-fn only_a_partition_that_forgot_producers_takes_an_unknown_one_in_the_middle() {
+fn only_a_producer_that_may_have_been_forgotten_goes_on_in_the_middle() {
     let mut p = Producers::default();
-    let later = header(1, 0, 9, 1, 0);
+    let later = header(5, 0, 9, 1, 0);
     let refused = p.admit(&later);
     assert!(matches!(refused, Err(Refusal::OutOfOrderSequence(_))));
-    p.forgot = true;
+    p.forgot = Some(ProducerId(5));
     assert_eq!(p.admit(&later), Ok(Admission::New));
+    let younger = p.admit(&header(6, 0, 9, 1, 0));
+    assert!(matches!(younger, Err(Refusal::OutOfOrderSequence(_))));
+}
+
+/// When a producer that committed its only batch at 10 s is forgotten.
+#[test]
+fn who_is_silent_for_long_is_forgotten_and_goes_on_where_it_was() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let at = |s: u32| Mono(0).after(SECOND * s);
+    let expire = |p: &mut Producers, s: u32| p.expire(at(s), SECOND * 80);
+    let mut p = Producers::default();
+    let ids = |p: &Producers| p.list().map(|p| p.id.0).collect::<Vec<_>>();
+    for id in [3, 4] {
+        p.appended(RaftIndex(id), &header(id as i64, 0, 0, 2, id as i64));
+    }
+    p.committed(RaftIndex(4));
+    expire(&mut p, 10);
+    // One of them goes on; one is there that isn't committed.
+    p.appended(RaftIndex(5), &header(3, 0, 2, 1, 6));
+    p.committed(RaftIndex(5));
+    p.appended(RaftIndex(6), &header(9, 0, 0, 1, 7));
+    expire(&mut p, 11);
+    for s in 12..90 {
+        expire(&mut p, s);
+        assert_eq!(ids(&p), [3, 4, 9], "at {s}");
+    }
+    expire(&mut p, 90);
+    assert_eq!(ids(&p), [3, 9]);
+    assert!(new(&p, &header(4, 0, 2, 1, 0)), "the next one");
+    assert!(new(&p, &header(4, 0, 7, 1, 0)), "or any");
+    for s in 91..=110 {
+        expire(&mut p, s);
+    }
+    assert_eq!(ids(&p), [9], "what isn't committed isn't old");
+    assert!(p.looks.len() <= LOOKS_PER_EXPIRATION as usize + 1);
+    let bytes = p.checkpoint();
+    p.truncated(RaftIndex(6));
+    assert_eq!(ids(&p), [0; 0]);
+    let restored = Producers::restore(&bytes, RaftIndex(5)).unwrap();
+    assert_eq!(restored.forgot, Some(ProducerId(4)));
+    assert!(new(&restored, &header(4, 0, 7, 1, 0)));
+}
+
+/// As releases before wrote it down: they didn't say which producers they had forgotten.
+#[test]
+fn after_an_old_release_forgot_some_any_may_be_an_old_one() {
+    let old = Producers::restore(&[1, 1, 0, 0, 0, 0], RaftIndex(9)).unwrap();
+    assert!(new(&old, &header(i64::MAX, 0, 7, 1, 0)));
+    let bytes = old.checkpoint();
+    assert_eq!(Producers::restore(&bytes, RaftIndex(9)), Some(old));
 }
 
 /// A snapshot tells of producers as of a later entry than the log begins at: the entries between

@@ -62,6 +62,10 @@ fn settings(node: NodeId, voters: &[NodeId]) -> Settings {
         removal_held_bytes: 1 << 20,
         balancing: None,
         checking: None,
+        producers: shard::Expiration {
+            expiration: Duration::from_secs(86_400),
+            check: Duration::from_secs(600),
+        },
         compaction: shard::Compaction {
             check: Duration::from_secs(1),
             bytes_per_second: u64::MAX,

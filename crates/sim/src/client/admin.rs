@@ -82,6 +82,8 @@ pub(crate) struct Admin {
     asked: u32,
     /// Nodes that it has cordoned, or would have.
     cordoned: BTreeSet<u32>,
+    /// Silent producers are to be forgotten soon.
+    expires: bool,
     /// Only finishes what it began.
     pub(crate) draining: bool,
 }
@@ -99,6 +101,7 @@ impl Admin {
             making: Vec::new(),
             asked: 0,
             cordoned: BTreeSet::new(),
+            expires: false,
             draining: false,
         }
     }
@@ -113,6 +116,11 @@ impl Admin {
         self.cordoned.insert(node);
     }
 
+    /// Producers that are silent for a moment are to be forgotten, from now on.
+    pub(crate) fn expire_producers(&mut self) {
+        self.expires = true;
+    }
+
     pub(crate) fn act(&mut self, common: &mut Common, reach: &mut Reach<'_>) -> Micros {
         if reach.now < self.next_at {
             return self.next_at;
@@ -122,6 +130,8 @@ impl Admin {
         if let Some(node) = self.draining.then(|| self.cordoned.pop_first()).flatten() {
             // Topics may need the node.
             cordons::change(node, false, common, reach);
+        } else if std::mem::take(&mut self.expires) {
+            cordons::expire_producers(common, reach);
         } else if let Some(topic) = self.making.pop() {
             self.create(common, reach, topic);
         } else if self.draining {

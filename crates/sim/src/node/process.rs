@@ -105,6 +105,10 @@ fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Sett
         removal_held_bytes: plan.removal_held_bytes,
         balancing: plan.balancing,
         checking: plan.checking,
+        producers: shard::Expiration {
+            expiration: std::time::Duration::from_secs(86_400),
+            check: std::time::Duration::from_secs(1),
+        },
         compaction: shard::Compaction {
             check: std::time::Duration::from_millis(500),
             bytes_per_second: 4 * 1024 * 1024,

@@ -2,6 +2,7 @@
 //! a write, and all its replicas are equal. Then the logs on the disks are held against all that
 //! was ever answered.
 
+mod expiry;
 mod groups;
 mod verify;
 
@@ -32,6 +33,8 @@ pub(super) struct Ending {
     prober: Option<usize>,
     probed: bool,
     power_lost: bool,
+    /// All is well, and producers are to be forgotten now.
+    expires: bool,
     /// Rounds over everything on disk that each process had begun when it was first looked at.
     rounds: BTreeMap<(Place, u64), u64>,
     /// Since when all is well, and how many leaders there were until then.
@@ -133,6 +136,7 @@ impl World {
         self.lift_cordons();
         let unwell = self.busy().or_else(|| self.unwell());
         let unwell = unwell.or_else(|| self.unchecked());
+        let unwell = unwell.or_else(|| self.remembered());
         match unwell.or_else(|| self.stirs()) {
             None if self.plan.last_power_loss && !self.ending.power_lost => {
                 self.ending.power_lost = true;
@@ -146,6 +150,11 @@ impl World {
                         self.crashed(place, Crash::Power, down);
                     }
                 }
+            }
+            None if self.plan.expiring && !self.ending.expires => {
+                self.same_producers_everywhere()?;
+                self.ending.expires = true;
+                self.ending.deadline = now + CONVERGENCE;
             }
             None => {
                 self.ending.done = true;

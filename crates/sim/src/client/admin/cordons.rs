@@ -1,4 +1,5 @@
-//! Nodes that are to get nothing new, and that give up their say in the metadata; and that may again.
+//! Nodes that are to get nothing new, and that give up their say in the metadata; and that may again. And the other key of
+//! nodes that an admin changes: for how long producers are remembered.
 
 use crate::checkers::{Checked, violation};
 use crate::client::links::Ask;
@@ -19,6 +20,9 @@ pub(crate) struct Cordons {
     /// Nodes that are cordoned at once, at most.
     pub(crate) most: usize,
 }
+
+/// The key that says for how long producers are remembered.
+pub(crate) const EXPIRATION_MS: &str = "producer.id.expiration.ms";
 
 /// Kafka's numbers of a resource that is a node, and of the two operations.
 const NODE: i8 = 4;
@@ -53,6 +57,22 @@ pub(super) fn change(node: u32, on: bool, common: &mut Common, reach: &mut Reach
         config_operation: if on { SET } else { DELETE },
         value: on.then(|| "*".to_string()),
     };
+    alter(&node.to_string(), config, common, reach);
+}
+
+/// Asks all nodes to forget producers that are silent for a moment.
+pub(super) fn expire_producers(common: &mut Common, reach: &mut Reach<'_>) {
+    reach.tell(|| "  producers are to be forgotten soon".to_string());
+    let config = AlterableConfig {
+        name: EXPIRATION_MS.to_string(),
+        config_operation: SET,
+        value: Some("1000".to_string()),
+    };
+    alter("", config, common, reach);
+}
+
+/// Changes a key of a node, or of all.
+fn alter(node: &str, config: AlterableConfig, common: &mut Common, reach: &mut Reach<'_>) {
     let body = IncrementalAlterConfigsRequest {
         resources: vec![AlterConfigsResource {
             resource_type: NODE,

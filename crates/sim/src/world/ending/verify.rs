@@ -90,6 +90,21 @@ impl World {
         self.checkers.acked.verify(part, start, log)
     }
 
+    /// As is looked at again in the end, when nobody remembers any.
+    pub(super) fn same_producers_everywhere(&mut self) -> Checked {
+        for part in self.expected_parts() {
+            if self.unwell_part(part).is_some() {
+                continue;
+            }
+            let (group, places) = self.placed(part).expect("it has converged");
+            let mut first = None;
+            for place in places.into_iter().filter(|place| !self.is_given_up(*place)) {
+                self.same_producers(part, place, group, &mut first)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whoever leads next judges producers like the others would.
     fn same_producers(
         &self,
