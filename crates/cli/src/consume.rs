@@ -6,7 +6,7 @@ mod print;
 
 use crate::args::{Consume, Start};
 use crate::client::deadline::wall_ms;
-use crate::client::reader::{Bound, Received, TopicReader};
+use crate::client::reader::{Bound, Received, Removed, TopicReader};
 use crate::client::{Cluster, Deadline, Trouble, code::Code};
 use filter::Filter;
 use print::Printer;
@@ -39,6 +39,7 @@ pub fn run(args: Consume) -> Result<(), Trouble> {
             return printer.finish();
         }
         let received = reader.poll(&mut cluster, WAIT, until())?;
+        tell_removed(&args, &mut reader)?;
         let wanted = wanted(received, &args, &ends).filter(|record| filter.lets(record));
         for record in wanted.take(usize::try_from(left).unwrap_or(usize::MAX)) {
             printer.record(&record)?;
@@ -105,6 +106,28 @@ fn begin(
             return Err(Trouble::refused(what, Code(1), None));
         }
         reader.seek(*partition, *offset);
+    }
+    Ok(())
+}
+
+/// Retention may remove what comes next before it is read: reading goes on behind it. Only who named
+/// that very offset isn't served with another one.
+fn tell_removed(args: &Consume, reader: &mut TopicReader) -> Result<(), Trouble> {
+    for Removed {
+        partition,
+        from,
+        upto,
+    } in reader.removed()
+    {
+        let topic = &args.topic;
+        if args.from == Start::Offset(from) {
+            let what = format!("partition {partition} of {topic} begins at {upto} now, not {from}");
+            return Err(Trouble::refused(what, Code(1), None));
+        }
+        eprintln!(
+            "offsets {from} to {} of partition {partition} of {topic} were removed before they were read; going on at {upto}",
+            upto - 1
+        );
     }
     Ok(())
 }

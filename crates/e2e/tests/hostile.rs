@@ -220,8 +220,10 @@ fn answers_that_nobody_reads_cost_bounded_memory() {
         stream.write_all(&one.repeat(10)).expect("the node reads");
     }
     let held = || http::figure(&node.http, "flotilla_answers_in_flight_bytes");
-    wait::until("the answers' memory is used up", || {
-        (held()? >= base::limits::ANSWERS_IN_FLIGHT_BYTES as f64).then_some(())
+    // The last of it may be too little for one more answer.
+    let most = base::limits::ANSWERS_IN_FLIGHT_BYTES as f64 * 0.75;
+    wait::until("most of the answers' memory is taken", || {
+        (held()? >= most).then_some(())
     });
     // Others go on: less at once, but as much as one batch.
     let mut modest = connect(&node);

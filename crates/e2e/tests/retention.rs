@@ -1,8 +1,9 @@
 //! What is past its retention, or was deleted, is gone: for consumers, from the disk, and after the
 //! node was killed.
 
+use cli::client::reader::{Bound, Removed, TopicReader};
 use cli::client::{Cluster, Deadline};
-use e2e::{Scratch, Setup, Tool, wait};
+use e2e::{Node, Scratch, Setup, Tool, wait};
 use std::fs;
 use std::path::Path;
 use wire_kafka::messages::delete_records_request::{
@@ -53,20 +54,14 @@ fn old_records_go_and_stay_gone() {
     assert_eq!(tool.consume("short"), lines(50, 61));
 }
 
-#[test]
-fn deleted_records_stay_deleted() {
-    let scratch = Scratch::new("delete-records");
-    let setup = Setup::single(&scratch.join("data"));
-    let mut node = setup.start();
-    let tool = Tool::new(&node.kafka);
-    tool.create("t", &[]);
-    tool.produce("t", &lines(0, 20));
+/// Deletes the records of partition 0 of topic t that lie before this offset.
+fn delete_before(node: &Node, offset: i64) {
     let request = DeleteRecordsRequest {
         topics: vec![DeleteRecordsTopic {
             name: "t".to_owned(),
             partitions: vec![DeleteRecordsPartition {
                 partition_index: 0,
-                offset: 15,
+                offset,
             }],
         }],
         timeout_ms: 5_000,
@@ -76,10 +71,57 @@ fn deleted_records_stay_deleted() {
         .call_any(&request, Deadline::after(wait::LONG))
         .expect("an answer");
     let partition = &answer.topics[0].partitions[0];
-    assert_eq!((partition.error_code, partition.low_watermark), (0, 15));
+    assert_eq!((partition.error_code, partition.low_watermark), (0, offset));
+}
+
+#[test]
+fn deleted_records_stay_deleted() {
+    let scratch = Scratch::new("delete-records");
+    let setup = Setup::single(&scratch.join("data"));
+    let mut node = setup.start();
+    let tool = Tool::new(&node.kafka);
+    tool.create("t", &[]);
+    tool.produce("t", &lines(0, 20));
+    delete_before(&node, 15);
     assert_eq!(tool.consume("t"), lines(15, 20));
     node.kill();
 
     let node = setup.start();
     assert_eq!(Tool::new(&node.kafka).consume("t"), lines(15, 20));
+}
+
+#[test]
+fn who_reads_what_is_removed_meanwhile_goes_on_behind_it_and_says_so() {
+    let scratch = Scratch::new("removed-meanwhile");
+    let setup = Setup::single(&scratch.join("data"));
+    let node = setup.start();
+    let tool = Tool::new(&node.kafka);
+    tool.create("t", &[]);
+    tool.produce("t", &lines(0, 20));
+    let mut cluster = Cluster::new(&node.kafka).expect("an address");
+    let until = || Deadline::after(wait::LONG);
+    let mut reader = TopicReader::open(&mut cluster, "t", None, until()).expect("it is there");
+    let first = reader.offsets(&mut cluster, Bound::Earliest, until());
+    reader.seek(0, first.expect("an answer")[&0]);
+    delete_before(&node, 15);
+    let mut read = Vec::new();
+    while read.len() < 5 {
+        let received = reader.poll(&mut cluster, wait::LONG, until());
+        read.extend(received.expect("what is left").iter().map(|r| r.offset));
+    }
+    assert_eq!(read, [15, 16, 17, 18, 19]);
+    let (partition, from, upto) = (0, 0, 15);
+    assert_eq!(
+        reader.removed(),
+        [Removed {
+            partition,
+            from,
+            upto
+        }]
+    );
+    assert_eq!(reader.removed(), [], "told once");
+    reader.seek(0, 21);
+    let beyond = reader.poll(&mut cluster, wait::LONG, until());
+    let why = beyond.expect_err("behind the end there is nothing to go on at");
+    assert!(why.to_string().contains("OFFSET_OUT_OF_RANGE"), "{why}");
 }

@@ -7,7 +7,7 @@ use crate::client::{Cluster, Code, Deadline, Trouble};
 use base::record;
 use base::{Batch, Offset};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use wire_kafka::compress;
 use wire_kafka::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
@@ -20,6 +20,9 @@ use wire_kafka::messages::list_offsets_request::{
 const FETCH_BYTES: i32 = 8 * 1024 * 1024;
 /// Most bytes that one batch may unpack to.
 const UNPACKED_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// OFFSET_OUT_OF_RANGE.
+const OUTSIDE: Code = Code(1);
 
 /// A record that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +43,17 @@ pub struct Received {
     pub epoch: i32,
 }
 
+/// Offsets that were removed before a reader came to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// Their partition.
+    pub partition: i32,
+    /// Where it would have gone on.
+    pub from: i64,
+    /// Where it goes on.
+    pub upto: i64,
+}
+
 /// Which offset a reader asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
@@ -58,6 +72,10 @@ pub struct TopicReader {
     leaders: BTreeMap<i32, i32>,
     /// Where each partition goes on.
     next: BTreeMap<i32, i64>,
+    /// Partitions that don't have the offset at which they are to go on.
+    outside: BTreeSet<i32>,
+    /// What was removed meanwhile, until somebody asks.
+    removed: Vec<Removed>,
 }
 
 impl TopicReader {
@@ -85,6 +103,8 @@ impl TopicReader {
             topic: topic.into(),
             leaders,
             next: BTreeMap::new(),
+            outside: BTreeSet::new(),
+            removed: Vec::new(),
         })
     }
 
@@ -222,6 +242,7 @@ impl TopicReader {
                 Err(trouble) => return Err(trouble),
             }
         }
+        self.skip_removed(cluster, deadline)?;
         if let Some(trouble) = lost.filter(|_| received.is_empty()) {
             if !Pauses::until(deadline).wait() {
                 return Err(trouble);
@@ -231,6 +252,35 @@ impl TopicReader {
         Ok(received)
     }
 
+    /// What was removed before it was read, since this was asked last. Reading goes on behind it.
+    pub fn removed(&mut self) -> Vec<Removed> {
+        std::mem::take(&mut self.removed)
+    }
+
+    /// Partitions of which the beginning was removed meanwhile go on where they begin now.
+    fn skip_removed(&mut self, cluster: &mut Cluster, deadline: Deadline) -> Result<(), Trouble> {
+        let outside = std::mem::take(&mut self.outside);
+        if outside.is_empty() {
+            return Ok(());
+        }
+        let first = self.offsets(cluster, Bound::Earliest, deadline)?;
+        for partition in outside {
+            let from = self.position(partition);
+            let start = first.get(&partition).copied();
+            let Some(upto) = start.filter(|start| *start > from) else {
+                let what = format!("partition {partition} of {} at {from}", self.topic);
+                return Err(Trouble::refused(what, OUTSIDE, None));
+            };
+            self.seek(partition, upto);
+            self.removed.push(Removed {
+                partition,
+                from,
+                upto,
+            });
+        }
+        Ok(())
+    }
+
     /// Unpacks one partition's answer; gives what stands in the way if it may go away.
     fn take(
         &mut self,
@@ -238,6 +288,10 @@ impl TopicReader {
         out: &mut Vec<Received>,
     ) -> Result<Option<Trouble>, Trouble> {
         let partition = part.partition_index;
+        if Code(part.error_code) == OUTSIDE {
+            self.outside.insert(partition);
+            return Ok(None);
+        }
         if let Some(trouble) = self.refusal(partition, part.error_code) {
             return if trouble.is_retriable() {
                 Ok(Some(trouble))

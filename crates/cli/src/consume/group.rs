@@ -59,6 +59,7 @@ impl Run<'_> {
                 return Ok(());
             }
             let received = self.poll()?;
+            super::tell_removed(self.args, &mut self.reader)?;
             for record in received {
                 if left > 0 {
                     if filter.lets(&record) {
