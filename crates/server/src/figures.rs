@@ -265,7 +265,7 @@ fn checks(stats: &shard::Stats, families: &mut Vec<Family>) {
         ),
         Family::gauge(
             "flotilla_renewals_held_back",
-            "Damaged replicas on this node that get no successor for now, because several before them were damaged within an hour.",
+            "Damaged replicas on this node that get no successor before an hour is over, because several of theirs were damaged within it.",
             stats.renewals_held_back,
         ),
         Family::counter(
