@@ -1,10 +1,11 @@
-//! `cargo xtask bench`: one node against Apache Kafka, in turns (A B A B), under Kafka's own
-//! ProducerPerformance and ConsumerPerformance. Both brokers run all the while; each run has a
+//! `cargo xtask bench`: one node, or three with three replicas of everything, against as many of Apache
+//! Kafka, in turns (A B A B), under Kafka's own ProducerPerformance and ConsumerPerformance. Both run all the while; each run has a
 //! topic of its own, and the page cache is written back before it, so neither pays for the
 //! other's writes. With `--ceiling` a third one takes its turns: a broker that keeps nothing,
 //! which shows how much the load itself reaches on this machine.
 
 mod care;
+mod cluster;
 mod groups;
 mod load;
 mod machine;
@@ -12,8 +13,8 @@ mod process;
 mod report;
 mod stub;
 
-use crate::run::{self, checked, flag, only_flags, output, root};
-use crate::server::Server;
+use crate::run::{self, checked, flag, only_flags, root};
+use cluster::{Cluster, Side, Tools};
 use load::{Load, Rates, Way};
 use process::Usage;
 use std::path::PathBuf;
@@ -122,41 +123,39 @@ pub fn run(args: &[String]) -> Result<(), String> {
         return groups::run(rest.1);
     }
     let valued = [
-        "--peer", "--rounds", "--scale", "--row", "--binary", "--set",
+        "--peer", "--nodes", "--rounds", "--scale", "--row", "--binary", "--set",
     ];
     only_flags(args, &valued, &["--write", "--ceiling"])?;
-    let peer: PathBuf =
-        flag(args, "--peer")?.unwrap_or_else(|| "../shared/peers/kafka/kafka.sh".into());
-    let peer = std::path::absolute(root().join(&peer)).map_err(|e| e.to_string())?;
-    if !peer.exists() {
-        return Err(format!(
-            "usage: --peer names no kafka.sh: {}",
-            peer.display()
-        ));
-    }
+    let nodes: u32 = flag(args, "--nodes")?.unwrap_or(1);
     let rounds: usize = flag(args, "--rounds")?.unwrap_or(ROUNDS);
     let scale: f64 = flag(args, "--scale")?.unwrap_or(1.0);
     let only: Option<usize> = flag(args, "--row")?;
     if rounds == 0 || scale <= 0.0 || only.is_some_and(|row| !(1..=ROWS.len()).contains(&row)) {
         return Err("usage: --rounds and --scale are above 0, --row is 1 to 6".into());
     }
-    let binary = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
+    if ![1, 3].contains(&nodes) {
+        return Err("usage: --nodes is 1 or 3".into());
+    }
+    let tools = Tools::gather(args, "produce", "one_by_one")?;
     let ceiling = args.iter().any(|arg| arg == "--ceiling");
     let stub = ceiling.then(|| stub::build("stub_broker")).transpose()?;
-    let one_by_one = stub::build("one_by_one")?;
-    let mut bench = Bench::start(binary, stub, one_by_one, peer, flag(args, "--set")?)?;
+    let set: Option<String> = flag(args, "--set")?;
+    let mut bench = Bench::start(&tools, stub, nodes, set.as_deref())?;
     let mut measured = Vec::new();
     for (at, row) in ROWS.iter().enumerate() {
         if only.is_none_or(|only| only == at + 1) {
             measured.push((row, bench.row(row, rounds, scale)?));
         }
     }
-    let machine = machine::facts(&bench.data)?;
-    bench.server.stop()?;
-    let page = report::page(&measured, rounds, scale, &machine);
+    let machine = machine::facts(&run::target_directory()?)?;
+    bench.flotilla.stop()?;
+    let page = report::page(&measured, nodes, rounds, scale, &machine);
     println!("{page}");
     if args.iter().any(|arg| arg == "--write") {
-        let path = root().join("docs/bench.md");
+        let path = root().join(match nodes {
+            1 => "docs/bench.md",
+            _ => "docs/bench-replicated.md",
+        });
         let before = std::fs::read_to_string(&path).unwrap_or_default();
         let page = page + report::remarks(&before);
         std::fs::write(&path, page).map_err(|e| format!("{}: {e}", path.display()))?;
@@ -164,36 +163,32 @@ pub fn run(args: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Both brokers, running.
-struct Bench {
-    binary: PathBuf,
+/// Both clusters, running.
+struct Bench<'a> {
+    tools: &'a Tools,
     stub: Option<PathBuf>,
-    one_by_one: PathBuf,
-    server: Server,
-    kafka: Kafka,
-    data: PathBuf,
+    flotilla: Cluster<'a>,
+    kafka: Cluster<'a>,
+    nodes: u32,
     topics: u32,
 }
 
-impl Bench {
+impl<'a> Bench<'a> {
     fn start(
-        binary: PathBuf,
+        tools: &'a Tools,
         stub: Option<PathBuf>,
-        one_by_one: PathBuf,
-        peer: PathBuf,
-        set: Option<String>,
-    ) -> Result<Bench, String> {
-        let data = run::target_directory()?.join("bench/data");
-        let set: Vec<&str> = set.iter().flat_map(|set| ["--set", set.as_str()]).collect();
-        let server = Server::start(&binary, &data, &set)?;
-        let kafka = Kafka::up(peer)?;
+        nodes: u32,
+        set: Option<&str>,
+    ) -> Result<Bench<'a>, String> {
+        // As the script has it for Kafka.
+        let safe = (nodes > 1).then_some("min.insync.replicas=2");
+        let set: Vec<&str> = set.into_iter().chain(safe).collect();
         Ok(Bench {
-            binary,
+            tools,
             stub,
-            one_by_one,
-            server,
-            kafka,
-            data,
+            flotilla: Cluster::start(tools, Side::Flotilla, nodes, &set)?,
+            kafka: Cluster::start(tools, Side::Kafka, nodes, &[])?,
+            nodes,
             topics: 0,
         })
     }
@@ -228,94 +223,56 @@ impl Bench {
             (Broker::Stub, Some(binary)) => Some(Stub::start(binary, row.partitions)?),
             _ => None,
         };
-        let (bootstrap, pid) = match (broker, &stub) {
-            (Broker::Stub, None) => unreachable!("it takes no turn without being built"),
-            (Broker::Stub, Some(stub)) => (stub.kafka.clone(), stub.pid()),
-            (Broker::Flotilla, _) => (self.server.kafka.clone(), self.server.pid()),
-            (Broker::Kafka, _) => (self.kafka.bootstrap.clone(), self.kafka.pid()?),
+        let cluster = match broker {
+            Broker::Flotilla => Some(&self.flotilla),
+            Broker::Kafka => Some(&self.kafka),
+            Broker::Stub => None,
+        };
+        let used = || match (cluster, &stub) {
+            (Some(cluster), _) => cluster.usage(),
+            (None, Some(stub)) => Usage::of(stub.pid()),
+            (None, None) => unreachable!("it takes no turn without being built"),
+        };
+        let bootstrap = match (cluster, &stub) {
+            (Some(cluster), _) => &cluster.bootstrap,
+            (None, Some(stub)) => &stub.kafka,
+            (None, None) => unreachable!("it takes no turn without being built"),
         };
         self.topics += 1;
         let topic = format!("bench-{}", self.topics);
-        let partitions = row.partitions.to_string();
-        if broker != Broker::Stub {
-            self.topic(&["create", &topic, "--partitions", &partitions], &bootstrap)?;
+        let (partitions, replicas) = (row.partitions.to_string(), self.nodes.to_string());
+        if let Some(cluster) = cluster {
+            let counts = ["--partitions", &partitions, "--replicas", &replicas];
+            cluster.tool(&[&["topic", "create", &topic], &counts[..]].concat())?;
         }
         let load = Load {
             way: row.way,
             topic: &topic,
-            bootstrap: &bootstrap,
+            bootstrap,
             records,
             record_bytes: row.record_bytes,
             partitions: row.partitions,
             properties: row.properties,
-            one_by_one: &self.one_by_one,
+            one_by_one: &self.tools.load,
         };
         if row.way == Way::Consume {
             let way = Way::Produce;
-            Load { way, ..load }.run(&self.kafka.peer)?;
+            Load { way, ..load }.run(&self.tools.peer)?;
         }
         checked(&mut Command::new("sync"))?;
-        let before = (Usage::of(pid)?, self.syncs(broker));
-        let rates = load.run(&self.kafka.peer)?;
-        let usage = Usage::of(pid)?.since(&before.0);
-        let syncs = self
-            .syncs(broker)
-            .zip(before.1)
-            .map(|(after, before)| after - before);
-        if broker != Broker::Stub {
-            self.topic(&["delete", &topic], &bootstrap)?;
+        let syncs = || cluster.and_then(Cluster::syncs);
+        let before = (used()?, syncs());
+        let rates = load.run(&self.tools.peer)?;
+        let usage = used()?.since(&before.0);
+        let syncs = syncs().zip(before.1).map(|(after, before)| after - before);
+        if let Some(cluster) = cluster {
+            cluster.tool(&["topic", "delete", &topic])?;
         }
         Ok(Outcome {
             rates,
             usage,
             syncs,
         })
-    }
-
-    fn topic(&self, args: &[&str], bootstrap: &str) -> Result<(), String> {
-        let mut command = Command::new(&self.binary);
-        command
-            .arg("topic")
-            .args(args)
-            .args(["--bootstrap", bootstrap, "--timeout", "120"]);
-        output(&mut command).map(drop)
-    }
-
-    fn syncs(&self, broker: Broker) -> Option<f64> {
-        match broker {
-            Broker::Flotilla => process::counted_syncs(&self.server.metrics()?),
-            Broker::Kafka | Broker::Stub => None,
-        }
-    }
-}
-
-/// Apache Kafka through its script; taken down when this goes.
-struct Kafka {
-    peer: PathBuf,
-    bootstrap: String,
-}
-
-impl Kafka {
-    fn up(peer: PathBuf) -> Result<Kafka, String> {
-        let bootstrap = output(Command::new(&peer).args(["up", "1"]))?
-            .trim()
-            .to_owned();
-        Ok(Kafka { peer, bootstrap })
-    }
-
-    fn pid(&self) -> Result<u32, String> {
-        let pids = output(Command::new(&self.peer).arg("pids"))?;
-        let first = pids
-            .lines()
-            .next()
-            .and_then(|line| line.trim().parse().ok());
-        first.ok_or_else(|| "kafka.sh names no process".into())
-    }
-}
-
-impl Drop for Kafka {
-    fn drop(&mut self) {
-        let _ = Command::new(&self.peer).arg("down").status();
     }
 }
 

@@ -4,12 +4,11 @@
 //! missing. The load is `crates/e2e/examples/group_load.rs`.
 
 mod cases;
-mod cluster;
 mod page;
 
+use crate::bench::cluster::{Side, Tools};
 use crate::run::{flag, only_flags, root, target_directory};
 use cases::{CASES, Case};
-use cluster::{Side, Tools};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -35,7 +34,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
         Some("kafka") => vec![Side::Kafka],
         Some(_) => return Err(USAGE.into()),
     };
-    let tools = Tools::gather(args)?;
+    let tools = Tools::gather(args, "groups", "group_load")?;
     let mut store = Store::open(&target_directory()?.join("bench/groups.json"))?;
     let again = args.iter().any(|arg| arg == "--again");
     for case in CASES.iter().filter(|case| wanted(case)) {

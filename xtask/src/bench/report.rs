@@ -81,11 +81,15 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
 /// The whole page.
 pub fn page(
     measured: &[(&Row, Vec<Vec<Outcome>>)],
+    nodes: u32,
     rounds: usize,
     scale: f64,
     machine: &[String],
 ) -> String {
-    let mut page = String::from(HEAD);
+    let mut page = String::from(match nodes {
+        1 => HEAD,
+        _ => REPLICATED,
+    });
     page.push_str(&format!(
         "\nRounds: {rounds}. Scale of the record counts: {scale}.\n\n"
     ));
@@ -106,6 +110,21 @@ pub fn page(
     }
     page
 }
+
+const REPLICATED: &str = "\
+# Three nodes against Apache Kafka
+
+Made by this command, which needs Java and the script that starts Apache Kafka:
+
+```
+cargo xtask bench --nodes 3 --peer PATH/TO/kafka.sh --write
+```
+
+Three nodes of each side on one machine, every partition with three replicas, min.insync.replicas 2 on both sides. As in
+[bench](bench.md): both clusters run all the while, runs take turns, the load is Kafka's own with acks=all and
+otherwise default settings. Flotilla answers when a majority has synced the records; Kafka answers when all replicas in sync have them in
+their page caches. Processor time, memory, written bytes and syncs are those of the three nodes together.
+";
 
 const HEAD: &str = "\
 # One node against Apache Kafka

@@ -95,7 +95,7 @@ fn medians_and_ratios_are_shown() {
     };
     let pair = vec![outcome(2_000_000.0, Some(9.0)), outcome(1_000_000.0, None)];
     let three = [pair.clone(), vec![outcome(4_000_000.0, None)]].concat();
-    let page = |round| report::page(&[(&ROWS[0], vec![round])], 1, 1.0, &["a machine".into()]);
+    let page = |round| report::page(&[(&ROWS[0], vec![round])], 1, 1, 1.0, &["a machine".into()]);
     let with_ceiling = page(three);
     assert!(
         with_ceiling.contains("| records/s | 2,000,000 | 1,000,000 | 2.00 | 4,000,000 | 0.50 |"),

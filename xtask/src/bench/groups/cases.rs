@@ -1,7 +1,7 @@
 //! What is measured, and what is wanted of it.
 
 use super::Figures;
-use super::cluster::{Cluster, Load, Side, Tools, bytes_read};
+use crate::bench::cluster::{Cluster, Load, Side, Tools, bytes_read};
 use crate::run::{checked, wait_until};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::cases::CASES;
-use super::cluster::Side;
+use crate::bench::cluster::Side;
 
 const HEAD: &str = "\
 # Groups and idle partitions against Apache Kafka

@@ -1,5 +1,5 @@
-use super::cluster::Summary;
 use super::*;
+use crate::bench::cluster::Summary;
 
 fn scratch() -> PathBuf {
     std::env::temp_dir().join(format!("bench-groups-{}.json", std::process::id()))

@@ -1,6 +1,6 @@
 //! One or three nodes of either side, and the programs that put a load on them.
 
-use crate::bench::process::Usage;
+use crate::bench::process::{self, Usage};
 use crate::bench::stub;
 use crate::run::{self, flag, output, root};
 use crate::server::{Server, lines};
@@ -23,20 +23,29 @@ pub enum Side {
 pub struct Tools {
     pub peer: PathBuf,
     pub binary: PathBuf,
+    /// A small client of our own.
     pub load: PathBuf,
     pub data: PathBuf,
 }
 
 impl Tools {
-    pub fn gather(args: &[String]) -> Result<Tools, String> {
+    /// Those that the arguments name, the rest built; `name` is what is measured.
+    pub fn gather(args: &[String], name: &str, load: &str) -> Result<Tools, String> {
         let peer: PathBuf =
             flag(args, "--peer")?.unwrap_or_else(|| "../shared/peers/kafka/kafka.sh".into());
-        let data = run::target_directory()?.join("bench/groups");
+        let peer = std::path::absolute(root().join(&peer)).map_err(|e| e.to_string())?;
+        if !peer.exists() {
+            return Err(format!(
+                "usage: --peer names no kafka.sh: {}",
+                peer.display()
+            ));
+        }
+        let data = run::target_directory()?.join("bench").join(name);
         std::fs::create_dir_all(&data).map_err(|e| format!("{}: {e}", data.display()))?;
         Ok(Tools {
-            peer: std::path::absolute(root().join(peer)).map_err(|e| e.to_string())?,
+            peer,
             binary: flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?,
-            load: stub::build("group_load")?,
+            load: stub::build(load)?,
             data: data.join("data"),
         })
     }
@@ -93,6 +102,20 @@ impl<'a> Cluster<'a> {
         let partitions = partitions.to_string();
         self.tool(&["topic", "create", name, "--partitions", &partitions])
             .map(drop)
+    }
+
+    /// Syncs that its nodes counted; Kafka counts none.
+    pub fn syncs(&self) -> Option<f64> {
+        let counted = |server: &Server| process::counted_syncs(&server.metrics()?);
+        let all: Option<Vec<f64>> = self.servers.iter().map(counted).collect();
+        all.filter(|all| !all.is_empty())
+            .map(|all| all.iter().sum())
+    }
+
+    /// Ends it in order.
+    pub fn stop(mut self) -> Result<(), String> {
+        let servers = std::mem::take(&mut self.servers);
+        servers.into_iter().try_for_each(Server::stop)
     }
 
     /// Runs the command line tool against it.
