@@ -12,6 +12,7 @@ mod ask;
 mod authorise;
 mod budget;
 mod configure;
+mod connections;
 mod delete_records;
 mod describe;
 mod groups;
@@ -31,6 +32,7 @@ pub use append::Append;
 pub use ask::{EpochEnds, Offsets};
 pub use authorise::{Action, Principal, Resource, authorise};
 pub use budget::{Budget, Share};
+pub use connections::ConnectionBounds;
 pub use delete_records::DeleteRecords;
 pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym};
 pub use meta::TopicRef;
@@ -48,7 +50,6 @@ use base::{GroupId, NodeId, Random, Refusal, Term, Uuid, limits};
 use meta::Image;
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The way into the shard.
@@ -79,8 +80,7 @@ struct Inner {
     answers: Arc<Budget>,
     buckets: quotas::Buckets,
     room: operate::Room,
-    /// `max.connections` as it stands now.
-    connections_max: AtomicUsize,
+    connections: ArcSwap<ConnectionBounds>,
     stats: Stats,
 }
 
@@ -108,7 +108,7 @@ impl Broker {
         seed: u64,
     ) -> Broker {
         let budget = Arc::new(Budget::new(settings.requests_in_flight_bytes));
-        let connections_max = AtomicUsize::new(settings.connections_max);
+        let connections = ArcSwap::from_pointee(ConnectionBounds::of(&settings, |_| None));
         Broker(Arc::new(Inner {
             node,
             cluster_id,
@@ -125,7 +125,7 @@ impl Broker {
             answers: Arc::new(Budget::new(limits::ANSWERS_IN_FLIGHT_BYTES)),
             buckets: quotas::Buckets::default(),
             room: operate::Room::default(),
-            connections_max,
+            connections,
             stats: Stats::default(),
         }))
     }
@@ -238,19 +238,16 @@ impl Broker {
         heard.as_ref().is_none_or(|nodes| nodes.contains(&node))
     }
 
-    /// Clients that may be connected at a time.
-    pub fn connections_max(&self) -> usize {
-        self.0.connections_max.load(Ordering::Relaxed)
+    /// Connections that clients may have at a time.
+    pub fn connection_bounds(&self) -> Arc<ConnectionBounds> {
+        self.0.connections.load_full()
     }
 
-    /// Takes what was changed of this node's own keys. A bound that the process can't keep to
-    /// (open files) still holds.
+    /// Takes what was changed of this node's own keys.
     fn take_configs(&self, image: &Image) {
-        let most = self.settings().connections_max;
-        let set = self.dynamic(image, "max.connections");
-        let set = set.and_then(|(value, _)| value.trim().parse().ok());
-        let now = set.map_or(most, |set: usize| set.min(most));
-        self.0.connections_max.store(now, Ordering::Relaxed);
+        let set = |key: &'static str| Some(self.dynamic(image, key)?.0);
+        let bounds = ConnectionBounds::of(self.settings(), set);
+        self.0.connections.store(Arc::new(bounds));
     }
 
     /// A random id.

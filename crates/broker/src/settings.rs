@@ -18,6 +18,7 @@ pub use reference::reference;
 
 use base::NodeId;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// A node's configuration, checked.
@@ -65,6 +66,10 @@ pub struct Settings {
     pub connections_idle_max: Option<Duration>,
     /// `max.connections`.
     pub connections_max: usize,
+    /// `max.connections.per.ip`.
+    pub connections_each: usize,
+    /// `max.connections.per.ip.overrides`.
+    pub connections_named: BTreeMap<IpAddr, u32>,
     /// `queued.max.request.bytes`.
     pub requests_in_flight_bytes: u64,
     /// `wal.file.bytes`.

@@ -8,7 +8,7 @@ mod keys;
 mod rule;
 
 pub use keys::KEYS;
-pub use rule::{Kind, Rule, check, items};
+pub use rule::{Kind, Rule, check, counts, items};
 
 use std::collections::BTreeMap;
 

@@ -2,6 +2,7 @@
 //! socket and the connection's step machine. What the bytes mean is `serve_kafka`'s business.
 
 mod client;
+mod crowd;
 mod edges;
 mod idle;
 pub mod inbox;
@@ -13,10 +14,11 @@ pub use edges::Edges;
 
 use crate::engine::readers::Readers;
 use broker::Broker;
+use crowd::Crowd;
 use serve_kafka::{Connection, Counters};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -31,7 +33,7 @@ pub struct Door {
     readers: Readers,
     edges: Edges,
     counters: Arc<Counters>,
-    open: AtomicUsize,
+    crowd: Crowd,
     accepted: AtomicU64,
     turned_away: AtomicU64,
     stop: watch::Sender<Stop>,
@@ -56,7 +58,7 @@ impl Door {
             readers,
             edges,
             counters: Arc::default(),
-            open: AtomicUsize::new(0),
+            crowd: Crowd::default(),
             accepted: AtomicU64::new(0),
             turned_away: AtomicU64::new(0),
             stop: watch::Sender::new(Stop::No),
@@ -82,22 +84,19 @@ impl Door {
     }
 
     fn let_in(self: &Arc<Door>, stream: TcpStream, peer: SocketAddr, listener: &Arc<str>) {
-        let max = self.broker.connections_max();
-        if self.open.fetch_add(1, Ordering::Relaxed) >= max {
-            self.open.fetch_sub(1, Ordering::Relaxed);
-            if self
-                .turned_away
-                .fetch_add(1, Ordering::Relaxed)
-                .is_power_of_two()
-            {
-                tracing::warn!("{peer} is turned away: {max} connections are open already");
+        // One that comes by IPv6 and is of IPv4 counts as what it is.
+        let address = peer.ip().to_canonical();
+        if let Err(why) = self.crowd.enter(address, &self.broker.connection_bounds()) {
+            let before = self.turned_away.fetch_add(1, Ordering::Relaxed);
+            if (before + 1).is_power_of_two() {
+                tracing::warn!("{peer} is turned away: {why}");
             }
             return;
         }
         let number = self.accepted.fetch_add(1, Ordering::Relaxed);
         let (door, listener) = (Arc::clone(self), Arc::clone(listener));
         let carry = async move {
-            let _open = Open(&door.open);
+            let _place = door.crowd.place(address);
             // From the runtime that accepts to the one that carries.
             let moved = stream.into_std().and_then(TcpStream::from_std);
             match moved {
@@ -135,7 +134,7 @@ impl Door {
 
     /// Connections open now.
     pub fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        self.crowd.open()
     }
 
     /// Connections let in since the start.
@@ -151,15 +150,6 @@ impl Door {
     /// What the connections counted.
     pub fn counters(&self) -> &Counters {
         &self.counters
-    }
-}
-
-/// Counts a connection for as long as it lives.
-struct Open<'a>(&'a AtomicUsize);
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -345,6 +345,20 @@ const OWN: &[Key] = &[
         Rule::AtLeast(1),
         "Connections that the node accepts at a time.",
     ),
+    dynamic(
+        "max.connections.per.ip",
+        Kind::Int,
+        Some("2147483647"),
+        Rule::AtLeast(0),
+        "Connections that the node accepts at a time from one address.",
+    ),
+    dynamic(
+        "max.connections.per.ip.overrides",
+        Kind::Text,
+        Some(""),
+        Rule::Counts,
+        "Addresses that may have another number of connections, ADDRESS:COUNT.",
+    ),
     row(
         "node.id",
         Kind::Int,

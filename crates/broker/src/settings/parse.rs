@@ -248,6 +248,9 @@ impl Values {
             request_bytes_max: self.count("socket.request.max.bytes"),
             connections_idle_max: u64::try_from(idle).ok().map(Duration::from_millis),
             connections_max: self.count("max.connections"),
+            connections_each: self.count("max.connections.per.ip"),
+            connections_named: config::counts(self.text("max.connections.per.ip.overrides"))
+                .expect("checked when it was taken"),
             requests_in_flight_bytes: match self.number("queued.max.request.bytes") {
                 -1 => limits::REQUESTS_IN_FLIGHT_BYTES,
                 _ => self.count("queued.max.request.bytes"),

@@ -1,6 +1,9 @@
 //! The values a configuration key takes, and the words in which a wrong one is refused. Topic
 //! keys and node keys share these.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 /// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -45,6 +48,8 @@ pub enum Rule {
     BetweenOr(i64, i64, i64),
     /// One of these texts; of a list, each.
     OneOf(&'static [&'static str]),
+    /// Counts of addresses as `address:count`, separated by commas.
+    Counts,
     /// `*`, or replicas as `partition:node`, separated by commas.
     Replicas,
 }
@@ -58,6 +63,7 @@ impl Rule {
             Rule::Between(min, max) => format!("[{min},...,{max}]"),
             Rule::BetweenOr(min, max, or) => format!("[{min},...,{max}] or {or}"),
             Rule::OneOf(allowed) => format!("[{}]", allowed.join(", ")),
+            Rule::Counts => "[address]:[count],[address]:[count],...".to_owned(),
             Rule::Replicas => "[partitionId]:[brokerId],[partitionId]:[brokerId],...".to_owned(),
         }
     }
@@ -95,6 +101,7 @@ pub fn check(name: &str, kind: Kind, rule: Rule, value: &str) -> Result<(), Stri
         },
         Kind::Text => match rule {
             Rule::OneOf(allowed) if !allowed.contains(&value) => no(&one_of(allowed)),
+            Rule::Counts if counts(value).is_none() => no(&format!("Expected {}", rule.describe())),
             _ => Ok(()),
         },
         Kind::List => check_list(name, rule, value),
@@ -129,6 +136,18 @@ pub fn items(value: &str) -> impl Iterator<Item = &str> {
         .split(',')
         .map(str::trim)
         .filter(move |_| !value.is_empty())
+}
+
+/// What a value says that counts addresses; none if it isn't one. An address of IPv6 may stand in brackets.
+pub fn counts(value: &str) -> Option<BTreeMap<IpAddr, u32>> {
+    let one = |item: &str| {
+        let (address, count) = item.rsplit_once(':')?;
+        let inner = address.trim().strip_prefix('[');
+        let inner = inner.and_then(|inner| inner.strip_suffix(']'));
+        let address = inner.unwrap_or(address.trim()).parse().ok()?;
+        Some((address, count.trim().parse().ok()?))
+    };
+    items(value).map(one).collect()
 }
 
 fn check_list(name: &str, rule: Rule, value: &str) -> Result<(), String> {

@@ -130,3 +130,23 @@ fn a_weaker_durability_is_refused_and_says_so() {
     let refused = validate(&weak, &BTreeMap::new()).unwrap_err();
     assert!(refused.contains("only disk"), "{refused}");
 }
+
+#[test]
+fn addresses_are_counted_whatever_their_kind() {
+    let told = counts(" 127.0.0.1:2,[::1]:5, ::2:7").expect("addresses");
+    let said: Vec<(String, u32)> = told.iter().map(|(a, n)| (a.to_string(), *n)).collect();
+    let wanted = [("127.0.0.1", 2), ("::1", 5), ("::2", 7)];
+    assert_eq!(said, wanted.map(|(a, n)| (a.to_owned(), n)));
+    assert_eq!(counts("").map(|none| none.len()), Some(0));
+    for wrong in [
+        "here:2",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:-1",
+        "1.1.1.1:1,",
+    ] {
+        assert_eq!(counts(wrong), None, "{wrong}");
+        let why = check("k", Kind::Text, Rule::Counts, wrong).expect_err(wrong);
+        assert!(why.contains("[address]:[count]"), "{why}");
+    }
+}

@@ -190,6 +190,30 @@ async fn connections_above_the_limit_are_turned_away_until_there_is_room() {
 }
 
 #[tokio::test]
+async fn an_address_with_too_many_connections_is_turned_away_until_it_has_fewer() {
+    let others = ("max.connections.per.ip", "0");
+    let named = ("max.connections.per.ip.overrides", "[::1]:5, 127.0.0.1:2");
+    let world = World::new(&[others, named]);
+    let mut both = [world.connect().await, world.connect().await];
+    for (client, number) in both.iter_mut().zip(1..) {
+        client.write_all(&versions(number)).await.expect("sent");
+        assert_eq!(answered(client).await.expect("an answer"), number);
+    }
+    assert!(ended(&mut world.connect().await).await);
+    assert_eq!(world.door.turned_away(), 1);
+    drop(both);
+    loop {
+        let mut next = world.connect().await;
+        let sent = next.write_all(&versions(3)).await;
+        if sent.is_ok() && answered(&mut next).await.is_ok() {
+            break;
+        }
+    }
+    let world = World::new(&[others]);
+    assert!(ended(&mut world.connect().await).await, "others may not");
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_closed_but_not_one_that_waits_for_an_answer() {
     let mut world = World::new(&[("connections.max.idle.ms", "50")]);
     let mut waits = world.connect().await;
