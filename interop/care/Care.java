@@ -11,8 +11,9 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *   java -cp 'jars/*' Care.java BOOTSTRAP topic NAME PARTITIONS KEY=VALUE ..
  *   java -cp 'jars/*' Care.java BOOTSTRAP keys TOPIC RECORDS KEYS VALUE_BYTES     records under keys 0, 1, .. KEYS - 1, 0, 1, ..
  *   java -cp 'jars/*' Care.java BOOTSTRAP probe TOPIC RECORDS RATE BUSY           a steady producer; RATE records a second go to BUSY beside it
+ *   java -cp 'jars/*' Care.java BOOTSTRAP most TOPIC RECORDS                  records of 1,000 bytes as fast as they go
  *
- * `probe` prints how long answers to the steady producer took: `p50_ms p99_ms p999_ms`.
+ * `most` prints how many records a second were acknowledged, `probe` how long answers to the steady producer took: `p50_ms p99_ms p999_ms`.
  */
 public class Care {
     static Map<String, Object> properties(String bootstrap, Object... more) {
@@ -50,6 +51,21 @@ public class Care {
                 producer.send(new ProducerRecord<>(topic, key(n % keys), value), (m, e) -> { if (e != null) wrong.set(e); });
         }
         if (wrong.get() != null) throw new RuntimeException(wrong.get());
+    }
+
+    static void most(String bootstrap, String topic, int records) throws Exception {
+        AtomicReference<Exception> wrong = new AtomicReference<>();
+        byte[] value = value(1000);
+        long began = 0;
+        try (KafkaProducer<byte[], byte[]> producer = producer(bootstrap)) {
+            // What comes first warms the machine up.
+            for (int n = 0; n < records && wrong.get() == null; n++) {
+                if (n == records / 5) began = System.nanoTime();
+                producer.send(new ProducerRecord<>(topic, key(n), value), (m, e) -> { if (e != null) wrong.set(e); });
+            }
+        }
+        if (wrong.get() != null) throw wrong.get();
+        System.out.printf(Locale.ROOT, "%.0f%n", (records - records / 5) * 1e9 / (System.nanoTime() - began));
     }
 
     static void probe(String bootstrap, String topic, int records, int rate, String busy) throws Exception {
@@ -95,6 +111,7 @@ public class Care {
         switch (args[1]) {
             case "topic" -> topic(args[0], args[2], Integer.parseInt(args[3]), Arrays.copyOfRange(args, 4, args.length));
             case "keys" -> keys(args[0], args[2], Long.parseLong(args[3]), Long.parseLong(args[4]), Integer.parseInt(args[5]));
+            case "most" -> most(args[0], args[2], Integer.parseInt(args[3]));
             case "probe" -> probe(args[0], args[2], Integer.parseInt(args[3]), Integer.parseInt(args[4]), args[5]);
             default -> throw new IllegalArgumentException(args[1]);
         }

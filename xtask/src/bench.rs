@@ -6,6 +6,7 @@
 
 mod care;
 mod cluster;
+mod fleet;
 mod groups;
 mod load;
 mod machine;
@@ -121,6 +122,9 @@ pub fn run(args: &[String]) -> Result<(), String> {
     }
     if let Some(rest) = args.split_first().filter(|(first, _)| *first == "groups") {
         return groups::run(rest.1);
+    }
+    if let Some(rest) = args.split_first().filter(|(first, _)| *first == "fleet") {
+        return fleet::run(rest.1);
     }
     let valued = [
         "--peer", "--nodes", "--rounds", "--scale", "--row", "--binary", "--set",

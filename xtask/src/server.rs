@@ -25,6 +25,8 @@ pub struct Server {
     /// Where health and metrics are.
     pub http: String,
     data: PathBuf,
+    /// How it was started.
+    args: Vec<String>,
 }
 
 impl Server {
@@ -70,6 +72,28 @@ impl Server {
         starting.into_iter().map(Starting::ready).collect()
     }
 
+    /// Starts one more node over an empty directory beside those of a cluster, which it joins.
+    pub fn join(
+        binary: &Path,
+        data: &Path,
+        id: u32,
+        others: &[Server],
+        args: &[&str],
+    ) -> Result<Server, String> {
+        let peers: Vec<&str> = others
+            .iter()
+            .filter_map(|other| {
+                let mut args = other.args.iter().skip_while(|arg| *arg != "--peer");
+                args.nth(1).map(String::as_str)
+            })
+            .collect();
+        let (id, peers) = (id.to_string(), peers.join(","));
+        let peer = free_addresses(1)?.remove(0);
+        let own = ["--node-id", &id, "--peer", &peer, "--join", &peers];
+        let data = data.with_file_name(format!("data-{id}"));
+        Starting::new(binary, &data, &[&own, args].concat())?.ready()
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -95,16 +119,24 @@ impl Server {
 
     /// Kills it and starts it again over what it left, which takes as long as this says.
     #[expect(clippy::disallowed_methods, reason = "the real clock measures a start")]
-    pub fn killed_and_back(
-        mut self,
-        binary: &Path,
-        args: &[&str],
-    ) -> Result<(Server, Duration), String> {
+    pub fn killed_and_back(mut self, binary: &Path) -> Result<(Server, Duration), String> {
+        self.kill()?;
+        let began = Instant::now();
+        let server = self.back(binary)?;
+        Ok((server, began.elapsed()))
+    }
+
+    /// Kills it.
+    pub fn kill(&mut self) -> Result<(), String> {
         self.child.kill().map_err(|e| format!("kill: {e}"))?;
         self.child.wait().map_err(|e| format!("wait: {e}"))?;
-        let began = Instant::now();
-        let server = Starting::over(binary, &self.data, args)?.ready()?;
-        Ok((server, began.elapsed()))
+        Ok(())
+    }
+
+    /// Starts it again over what it left.
+    pub fn back(self, binary: &Path) -> Result<Server, String> {
+        let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
+        Starting::over(binary, &self.data, &args)?.ready()
     }
 
     /// Asks it to stop and waits for an orderly end; deletes its data.
@@ -191,6 +223,7 @@ impl Starting {
             kafka: String::new(),
             http: String::new(),
             data: data.to_owned(),
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         };
         let line = lines(stdout);
         Ok(Starting { server, line })

@@ -29,11 +29,11 @@ const USAGE: &str = "usage: cargo xtask bench care [--binary PATH] [--only laten
      [--gigabytes N] [--write]";
 
 /// A row of the page.
-struct Row {
-    name: &'static str,
-    what: String,
-    seen: String,
-    wanted: String,
+pub struct Row {
+    pub name: &'static str,
+    pub what: String,
+    pub seen: String,
+    pub wanted: String,
 }
 
 /// What runs where.
@@ -76,7 +76,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
     if rows.is_empty() {
         return Err(USAGE.into());
     }
-    let page = page(&rows)?;
+    let page = page(HEAD, &rows)?;
     println!("{page}");
     if args.iter().any(|arg| arg == "--write") {
         let path = root().join("docs/bench-care.md");
@@ -91,11 +91,7 @@ impl Place {
     }
 
     fn load(&self, server: &Server, args: &[&str]) -> Result<String, String> {
-        let mut java = Command::new("java");
-        java.args(["-Xmx400m", "-XX:+UseSerialGC", "-cp"]);
-        java.arg(format!("{}/*", self.jars));
-        java.arg(root().join("interop/care/Care.java"));
-        output(java.arg(&server.kafka).args(args))
+        load(&self.jars, &server.kafka, args)
     }
 
     /// 99 of 100 answers, with as much written beside them to a topic that is left alone, and to one that is compacted and one
@@ -211,7 +207,7 @@ impl Place {
             self.load(&server, &["keys", name, &records, &records, "10000"])?;
         }
         let stored = stored(&self.data)?;
-        let (server, took) = server.killed_and_back(&self.binary, &ARGS)?;
+        let (server, took) = server.killed_and_back(&self.binary)?;
         server.stop()?;
         Ok(Row {
             name: "start after kill -9",
@@ -223,6 +219,15 @@ impl Place {
             wanted: format!("below {START_SECONDS_MAX} s"),
         })
     }
+}
+
+/// Kafka's Java producer, as a steady load (`interop/care/Care.java`).
+pub fn load(jars: &str, bootstrap: &str, args: &[&str]) -> Result<String, String> {
+    let mut java = Command::new("java");
+    java.args(["-Xmx400m", "-XX:+UseSerialGC", "-cp"]);
+    java.arg(format!("{jars}/*"));
+    java.arg(root().join("interop/care/Care.java"));
+    output(java.arg(bootstrap).args(args))
 }
 
 /// What a node is configured with.
@@ -242,13 +247,13 @@ const FAST: [&str; 6] = [
     "log.cleaner.io.max.bytes.per.second=2147483647",
 ];
 
-fn metric(metrics: &str, name: &str) -> Result<f64, String> {
+pub fn metric(metrics: &str, name: &str) -> Result<f64, String> {
     let line = metrics.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|value| value.trim().parse().ok())
         .ok_or_else(|| format!("the node tells no {name}"))
 }
 
-fn median(mut all: Vec<f64>) -> f64 {
+pub fn median(mut all: Vec<f64>) -> f64 {
     all.sort_by(f64::total_cmp);
     all[all.len() / 2]
 }
@@ -259,11 +264,15 @@ fn stored(data: &Path) -> Result<u64, String> {
     bytes.ok_or_else(|| format!("du printed {told:?}"))
 }
 
-fn page(rows: &[Row]) -> Result<String, String> {
-    let mut page = String::from(
-        "# What care for logs costs\n\nWritten by `cargo xtask bench care --write`: one node, Kafka's Java producer.\n\n\
-         | what | how | seen | wanted |\n|---|---|---|---|\n",
-    );
+const HEAD: &str = "\
+# What care for logs costs
+
+Written by `cargo xtask bench care --write`: one node, Kafka's Java producer.
+";
+
+/// The page of these rows.
+pub fn page(head: &str, rows: &[Row]) -> Result<String, String> {
+    let mut page = format!("{head}\n| what | how | seen | wanted |\n|---|---|---|---|\n");
     for row in rows {
         let Row {
             name,
