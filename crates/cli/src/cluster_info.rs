@@ -11,6 +11,7 @@ use crate::client::{Cluster, Code, Deadline, Trouble};
 use crate::fleet;
 use crate::output::{self, Table};
 use serde_json::json;
+use std::collections::BTreeSet;
 use wire_kafka::ApiKey;
 use wire_kafka::messages::api_versions_request::ApiVersionsRequest;
 use wire_kafka::messages::api_versions_response::ApiVersionsResponse;
@@ -19,7 +20,9 @@ use wire_kafka::messages::describe_cluster_response::DescribeClusterResponse;
 use wire_kafka::messages::describe_quorum_request::{
     DescribeQuorumRequest, PartitionData, TopicData,
 };
-use wire_kafka::messages::describe_quorum_response::PartitionData as Quorum;
+use wire_kafka::messages::describe_quorum_response::{
+    DescribeQuorumResponse, PartitionData as Quorum,
+};
 
 /// Runs the command.
 pub fn run(command: ClusterCommand) -> Result<(), Trouble> {
@@ -96,11 +99,7 @@ pub(crate) fn describe(
     silent: bool,
     deadline: Deadline,
 ) -> Result<DescribeClusterResponse, Trouble> {
-    let request = DescribeClusterRequest {
-        endpoint_type: 1,
-        include_fenced_brokers: silent,
-        ..DescribeClusterRequest::default()
-    };
+    let request = describe_request(silent);
     cluster.persist(deadline, |cluster| {
         let known = cluster.call_any(&request, deadline)?;
         let code = Code(known.error_code);
@@ -111,24 +110,57 @@ pub(crate) fn describe(
     })
 }
 
+fn describe_request(silent: bool) -> DescribeClusterRequest {
+    DescribeClusterRequest {
+        endpoint_type: 1,
+        include_fenced_brokers: silent,
+        ..DescribeClusterRequest::default()
+    }
+}
+
 /// How the group stands that keeps the metadata.
 pub(crate) fn quorum(cluster: &mut Cluster, deadline: Deadline) -> Result<Quorum, Trouble> {
-    let request = DescribeQuorumRequest {
+    cluster.persist(deadline, |cluster| {
+        stands(cluster.call_any(&quorum_request(), deadline)?)
+    })
+}
+
+/// The same as one node says: who follows without a vote is as it knows.
+fn quorum_at(cluster: &mut Cluster, node: i32, deadline: Deadline) -> Result<Quorum, Trouble> {
+    stands(cluster.call_node(node, &quorum_request(), deadline)?)
+}
+
+fn quorum_request() -> DescribeQuorumRequest {
+    DescribeQuorumRequest {
         topics: vec![TopicData {
             topic_name: "__cluster_metadata".into(),
             partitions: vec![PartitionData::default()],
         }],
-    };
-    cluster.persist(deadline, |cluster| {
-        let answer = cluster.call_any(&request, deadline)?;
-        let code = Code(answer.error_code);
-        let topics = answer.topics.into_iter();
-        let mut partitions = topics.flat_map(|topic| topic.partitions);
-        match partitions.next() {
-            Some(quorum) if code.is_ok() => Ok(quorum),
-            _ => Err(Trouble::refused("the quorum", code, answer.error_message)),
-        }
-    })
+    }
+}
+
+fn stands(answer: DescribeQuorumResponse) -> Result<Quorum, Trouble> {
+    let code = Code(answer.error_code);
+    let topics = answer.topics.into_iter();
+    let mut partitions = topics.flat_map(|topic| topic.partitions);
+    match partitions.next() {
+        Some(quorum) if code.is_ok() => Ok(quorum),
+        _ => Err(Trouble::refused("the quorum", code, answer.error_message)),
+    }
+}
+
+/// The nodes of which one node knows.
+fn known_at(
+    cluster: &mut Cluster,
+    node: i32,
+    deadline: Deadline,
+) -> Result<BTreeSet<i32>, Trouble> {
+    let known = cluster.call_node(node, &describe_request(true), deadline)?;
+    let code = Code(known.error_code);
+    match code.is_ok() {
+        true => Ok(known.brokers.iter().map(|node| node.broker_id).collect()),
+        false => Err(Trouble::refused("the cluster", code, known.error_message)),
+    }
 }
 
 /// What a node speaks, and the features of its cluster.

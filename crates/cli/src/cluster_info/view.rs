@@ -4,7 +4,7 @@
 use super::quorum;
 use crate::client::{Cluster, Deadline, Trouble};
 use crate::output;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wire_kafka::messages::metadata_response::MetadataResponseTopic;
 
 /// Partitions named at most in one line.
@@ -53,6 +53,8 @@ pub struct View {
     pub topics: usize,
     /// How many partitions.
     pub partitions: usize,
+    /// Of which nodes each one that is alive knows, as far as it answers.
+    pub known: BTreeMap<i32, BTreeSet<i32>>,
     /// Partitions that nobody leads.
     pub leaderless: Vec<String>,
     /// Partitions that have replicas which are not in sync.
@@ -84,7 +86,24 @@ impl View {
         for topic in cluster.topics(None, deadline)? {
             view.count(&topic);
         }
+        view.compare(cluster, deadline);
         Ok(view)
+    }
+
+    /// What others say: the metadata reaches one node after the other, and a node that was just taken in is
+    /// known to the controller before anybody else.
+    fn compare(&mut self, cluster: &mut Cluster, deadline: Deadline) {
+        if let Ok(quorum) = super::quorum_at(cluster, self.controller.0, deadline) {
+            for observer in &quorum.observers {
+                self.nodes.entry(observer.replica_id).or_default();
+            }
+        }
+        let alive = self.nodes.iter().filter(|(_, n)| n.state() == "alive");
+        for id in alive.map(|(id, _)| *id).collect::<Vec<_>>() {
+            if let Ok(known) = super::known_at(cluster, id, deadline) {
+                self.known.insert(id, known);
+            }
+        }
     }
 
     /// Counts a topic's partitions.
@@ -124,8 +143,19 @@ impl View {
         {
             problems.push(match node.address {
                 Some(_) => format!("node {id} is silent"),
+                None if node.replicas == 0 && !node.votes => {
+                    format!("node {id} was taken in and is not registered yet")
+                }
                 None => format!("node {id} has replicas or a vote and is not registered"),
             });
+        }
+        for (by, known) in &self.known {
+            let registered = self.nodes.iter().filter(|(_, n)| n.address.is_some());
+            let missing = registered.filter(|(id, _)| !known.contains(*id));
+            problems
+                .extend(missing.map(|(id, _)| format!("node {by} does not know node {id} yet")));
+            let more = known.iter().filter(|id| !self.nodes.contains_key(*id));
+            problems.extend(more.map(|id| format!("node {by} alone knows node {id} so far")));
         }
         let several = |names: &[String], what: &str| {
             let more = names.len().saturating_sub(NAMED_MAX);
@@ -177,6 +207,18 @@ mod tests {
         view.count(&topic(vec![partition(0, 1, &[1, 2, 3])]));
         assert_eq!(view.problems(), Vec::<String>::new());
         assert_eq!((view.nodes[&1].leads, view.nodes[&2].replicas), (1, 1));
+
+        // A node that has just joined is known to one after the other.
+        let mut joining = view.clone();
+        joining.nodes.insert(4, Node::default());
+        let yet = ["node 4 was taken in and is not registered yet"];
+        assert_eq!(joining.problems(), yet);
+        joining.nodes.insert(4, node());
+        joining.known.insert(1, [1, 2, 3].into());
+        joining.known.insert(4, [1, 2, 3, 4].into());
+        assert_eq!(joining.problems(), ["node 1 does not know node 4 yet"]);
+        joining.nodes.remove(&4);
+        assert_eq!(joining.problems(), ["node 4 alone knows node 4 so far"]);
 
         view.nodes.get_mut(&3).unwrap().silent = true;
         view.count(&topic(vec![

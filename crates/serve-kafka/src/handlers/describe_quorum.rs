@@ -9,6 +9,7 @@ use crate::hints::node_id;
 use crate::refusals::{self, codes};
 use base::{Now, RaftIndex, Refusal};
 use meta::{Quorum, QuorumMember};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use wire_kafka::messages::describe_quorum_request::DescribeQuorumRequest;
 use wire_kafka::messages::describe_quorum_response::{
@@ -113,11 +114,17 @@ fn voter(member: &QuorumMember) -> ReplicaState {
     }
 }
 
-/// Nodes that are there and don't vote.
+/// Nodes that are there and don't vote, also those that were taken in and haven't registered yet.
 fn observers(door: &Door, quorum: &Quorum) -> Vec<ReplicaState> {
     let image = door.broker.image();
     let votes = |node: &&base::NodeId| quorum.voters.iter().any(|v| v.node == **node);
-    let others = image.nodes.keys().filter(|node| !votes(node));
+    let there: BTreeSet<base::NodeId> = image
+        .nodes
+        .keys()
+        .chain(image.homes.keys())
+        .copied()
+        .collect();
+    let others = there.iter().filter(|node| !votes(node));
     let state = |node: &base::NodeId| ReplicaState {
         replica_id: node_id(*node),
         log_end_offset: NO_TIME,
