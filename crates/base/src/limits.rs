@@ -95,6 +95,11 @@ pub const UNCLEAN_PATIENCE: Duration = Duration::from_secs(10);
 /// Terms that a replica which goes on without its majority leaves out: more than those that it can't
 /// ask may have come to.
 pub const TERMS_LEFT_OUT: u32 = 100_000;
+/// Ends of logs that the controller remembers while it chooses who goes on without a majority.
+pub const ENDS_MAX: usize = 100_000;
+/// Times that each have [`TERMS_LEFT_OUT`] terms of their own; clients read terms as positive numbers
+/// of 32 bits.
+pub const TIMES_ALONE_MAX: u32 = 10_000;
 /// Aims of partitions, and incarnations of their replicas, that are left out when metadata goes on
 /// without its majority: more than facts that are lost may have given.
 pub const AIMS_LEFT_OUT: u32 = 100_000;

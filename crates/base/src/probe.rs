@@ -141,6 +141,18 @@ names! {
         DamageLeftAlone,
         /// Idempotent producers are forgotten as soon as somebody looks for silent ones.
         ExpiredTooEarly,
+        /// A survivor that goes on alone leaves those that are lost their votes.
+        SurvivorKeepsOthersVotes,
+        /// A survivor that goes on alone does so in the next term, as in any election.
+        SurvivorKeepsItsTerm,
+        /// A replica goes on alone because somebody asks for it, though a majority is heard.
+        UncleanWhileMajorityLives,
+        /// A node with replicas is forgotten as if it had none.
+        UnregisteredWithReplicas,
+        /// A node that joined takes itself for one that formed the cluster.
+        JoinsAsFounder,
+        /// Replicas that are lost are the same members when they come back.
+        LostKeepTheirPlaces,
     }
 }
 
@@ -289,6 +301,16 @@ names! {
         StoodAside,
         /// A follower's piece was the same on its leader.
         PieceCompared,
+        /// A node was taken into a cluster that runs.
+        NodeTakenIn,
+        /// A node without replicas was forgotten.
+        NodeUnregistered,
+        /// A node that is lost with its replicas was forgotten.
+        NodeGivenUp,
+        /// A partition was to go on without its majority.
+        UncleanElection,
+        /// A replica made itself the only one with a say.
+        WentOnAlone,
     }
 }
 

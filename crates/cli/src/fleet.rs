@@ -94,7 +94,7 @@ pub fn drain(args: &Drain) -> Result<(), Trouble> {
 pub fn remove(args: &Remove) -> Result<(), Trouble> {
     let (mut cluster, survey) = look(&args.target)?;
     let (node, deadline) = (args.node, Deadline::after(args.target.timeout));
-    if let Some(why) = stays(&survey, node) {
+    if let Some(why) = stays(&survey, node, args.lost) {
         return Err(Trouble::Unhealthy {
             what: format!("node {node} is not removed: {why}"),
         });
@@ -111,7 +111,15 @@ pub fn remove(args: &Remove) -> Result<(), Trouble> {
             await_successor(&mut cluster, node, deadline)?;
         }
         let request = UnregisterBrokerRequest { broker_id: node };
-        let answer = cluster.call_controller(&request, deadline)?;
+        let mut answer = cluster.call_controller(&request, deadline)?;
+        // One with replicas counts as lost only when it was silent for a while.
+        while args.lost
+            && Code(answer.error_code) == Code::POLICY_VIOLATION
+            && deadline.left().is_some()
+        {
+            sleep(VOTE_LOOK);
+            answer = cluster.call_controller(&request, deadline)?;
+        }
         let code = Code(answer.error_code);
         if !code.is_ok() {
             let what = format!("removing node {node}");
@@ -162,15 +170,16 @@ fn await_successor(cluster: &mut Cluster, node: i32, deadline: Deadline) -> Resu
 }
 
 /// Why a node must stay.
-fn stays(survey: &Survey, node: i32) -> Option<String> {
+fn stays(survey: &Survey, node: i32, lost: bool) -> Option<String> {
     if !survey.sites.contains_key(&node) {
         return Some("it is not registered".to_owned());
     }
     let replicas = survey.on(node).len() as u64;
-    if replicas > 0 {
+    if replicas > 0 && !lost {
         let replicas = output::counted(replicas, "replica");
         return Some(format!(
-            "it has {replicas}; run `flotilla cluster drain {node}` first"
+            "it has {replicas}; run `flotilla cluster drain {node}` first, or say --lost if its disk is \
+             lost"
         ));
     }
     let runs = !survey.silent.contains(&node);

@@ -100,6 +100,10 @@ pub enum Item {
     /// "My replica of this group, which has this incarnation, stands aside: it neither takes entries
     /// nor votes." Said to the group's leader, which wouldn't see it as long as nothing happens.
     Aside(GroupId, u32),
+    /// "Where does your log of this group end?"
+    AskEnd(GroupId),
+    /// The answer: the term of the last entry, and its index; zeros if there is none, or none that counts.
+    End(GroupId, Term, RaftIndex),
 }
 
 /// What a node has heard of another one: its start, the version of its led set, its heartbeats.
@@ -138,6 +142,8 @@ const ITEM_PREFIX: u8 = 7;
 const ITEM_ASK_SUM: u8 = 50;
 const ITEM_SUM: u8 = 51;
 const ITEM_ASIDE: u8 = 52;
+const ITEM_ASK_END: u8 = 53;
+const ITEM_END: u8 = 54;
 /// What a kind of item that isn't known comes to.
 const UNKNOWN_ITEM: FrameError = FrameError::Malformed("item kind");
 /// Bytes of one change of a led set.
@@ -166,6 +172,7 @@ impl Item {
         match self {
             Item::AskSum(..) | Item::Sum(..) => 1,
             Item::Aside(..) => 2,
+            Item::AskEnd(..) | Item::End(..) => 3,
             _ => 0,
         }
     }
@@ -266,18 +273,15 @@ impl Frame {
 fn encode_item(item: &Item, wide: bool, out: &mut Writer) {
     match item {
         Item::Raft(group, message) => {
-            out.u8(ITEM_RAFT);
-            out.u64(group.0);
+            out.kind(ITEM_RAFT, *group);
             message.encode(wide, out);
         }
         Item::Disown(group, term) => {
-            out.u8(ITEM_DISOWN);
-            out.u64(group.0);
+            out.kind(ITEM_DISOWN, *group);
             out.u32(term.0);
         }
         Item::HandOver(group, node) => {
-            out.u8(ITEM_HAND_OVER);
-            out.u64(group.0);
+            out.kind(ITEM_HAND_OVER, *group);
             out.u32(node.0);
         }
         Item::Forward { ticket, command } => {
@@ -297,31 +301,34 @@ fn encode_item(item: &Item, wide: bool, out: &mut Writer) {
             out.bytes(reply.as_ref().unwrap_or(&Bytes::new()));
         }
         Item::AskPrefix(group, ask) => {
-            out.u8(ITEM_ASK_PREFIX);
-            out.u64(group.0);
+            out.kind(ITEM_ASK_PREFIX, *group);
             ask.encode(out);
         }
         Item::Prefix(group, ask, piece) => {
-            out.u8(ITEM_PREFIX);
-            out.u64(group.0);
+            out.kind(ITEM_PREFIX, *group);
             ask.encode(out);
             piece.encode(out);
         }
         Item::AskSum(group, ask) => {
-            out.u8(ITEM_ASK_SUM);
-            out.u64(group.0);
+            out.kind(ITEM_ASK_SUM, *group);
             ask.encode(out);
         }
         Item::Sum(group, ask, verdict) => {
-            out.u8(ITEM_SUM);
-            out.u64(group.0);
+            out.kind(ITEM_SUM, *group);
             ask.encode(out);
             verdict.encode(out);
         }
         Item::Aside(group, incarnation) => {
-            out.u8(ITEM_ASIDE);
-            out.u64(group.0);
+            out.kind(ITEM_ASIDE, *group);
             out.u32(*incarnation);
+        }
+        Item::AskEnd(group) => {
+            out.kind(ITEM_ASK_END, *group);
+        }
+        Item::End(group, term, index) => {
+            out.kind(ITEM_END, *group);
+            out.u32(term.0);
+            out.u64(index.0);
         }
     }
 }
@@ -415,6 +422,8 @@ fn decode_item(r: &mut Reader, wide: bool) -> Result<Item, FrameError> {
             Item::Sum(group, SumAsk::decode(r)?, Verdict::decode(r)?)
         }
         ITEM_ASIDE => Item::Aside(GroupId(r.u64()?), r.u32()?),
+        ITEM_ASK_END => Item::AskEnd(GroupId(r.u64()?)),
+        ITEM_END => Item::End(GroupId(r.u64()?), Term(r.u32()?), RaftIndex(r.u64()?)),
         _ => return Err(UNKNOWN_ITEM),
     })
 }
@@ -431,6 +440,12 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn u8(&mut self, v: u8) {
         self.meta.push(v);
+    }
+
+    /// How an item of a group begins.
+    fn kind(&mut self, kind: u8, group: GroupId) {
+        self.u8(kind);
+        self.u64(group.0);
     }
 
     pub(crate) fn u32(&mut self, v: u32) {

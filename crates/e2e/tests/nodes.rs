@@ -186,6 +186,19 @@ fn a_node_joins_carries_its_share_and_comes_back() {
     let mut fleet = Fleet::start(scratch.path(), &[]);
     let newcomer = fleet.newcomer(scratch.path());
     fleet.join(newcomer.clone());
+    // Who only asks the newcomer hears that all is well when everybody knows of it.
+    Tool::new(&newcomer.kafka)
+        .run(&["cluster", "health", "--wait"])
+        .ok();
+    for id in 1..=4 {
+        let at = fleet.node(id).setup().kafka.clone();
+        let nodes = seen(&Tool::new(&at), &["cluster", "nodes"]);
+        assert_eq!(
+            nodes.as_array().map(Vec::len),
+            Some(4),
+            "node {id}: {nodes}"
+        );
+    }
     let tool = Tool::new(&fleet.bootstrap());
     tool.create("t", &["--partitions", "8", "--replicas", "3"]);
     tool.run(&["cluster", "health", "--wait"]).ok();
@@ -220,6 +233,18 @@ fn a_node_joins_carries_its_share_and_comes_back() {
         "{}",
         refused.stderr
     );
+
+    // Once it is given up it gets its replicas anew under its number.
+    wait::until("node 4 to be shown as silent", || {
+        (seen(&tool, &["cluster", "nodes"])[3]["state"] == "silent").then_some(())
+    });
+    tool.run(&["cluster", "remove", "4", "--lost"]).ok();
+    fleet.restart(4);
+    Tool::new(&newcomer.kafka)
+        .run(&["cluster", "health", "--wait"])
+        .ok();
+    assert_eq!(seen(&tool, &["cluster", "nodes"])[3]["replicas"], 6);
+    assert_eq!(sorted(Tool::new(&newcomer.kafka).consume("t")), lines);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 
 use crate::records::Record;
 use crate::{Image, Meta, Reply};
-use base::{Decision, NodeId, Refusal, Uuid};
+use base::{Decision, Mark, NodeId, Refusal, Uuid, mark};
 use std::sync::Arc;
 
 /// Where a node lives.
@@ -46,8 +46,8 @@ impl Meta {
             Some(known) => {
                 return refused(format!(
                     "node {node} lives in another data directory (incarnation {}); give this one \
-                     a number of its own, or, if that directory is lost, move its replicas away and \
-                     unregister it first",
+                     a number of its own, or, if that directory is lost, give that up first: \
+                     flotilla cluster remove {node} --lost",
                     known.directory
                 ));
             }
@@ -59,6 +59,9 @@ impl Meta {
                 ));
             }
             None => {}
+        }
+        if joins {
+            mark(Mark::NodeTakenIn);
         }
         let generation = home.generation;
         let news = known.is_none_or(|known| **known != home);

@@ -7,11 +7,12 @@ use crate::create::Draft;
 use crate::placement::Load;
 use crate::records::Record;
 use crate::{
-    Command, Image, NodeInfo, PartitionInfo, Reply, Resource, ResourceKind, Topic, TopicRef,
-    TopicSettings, names,
+    Command, Image, NodeInfo, PartitionInfo, RECOVERY, Reply, Resource, ResourceKind, Topic,
+    TopicRef, TopicSettings, names,
 };
 use base::{
-    Decision, GroupId, Machine, Mark, NodeId, Now, Partition, ProducerId, Refusal, Uuid, WallMs,
+    Bug, Decision, GroupId, Machine, Mark, NodeId, Now, Partition, ProducerId, Refusal, Uuid,
+    WallMs, mark, planted,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -109,7 +110,8 @@ impl Meta {
 
     /// A node that has replicas is refused: its number could be given to an empty directory, which
     /// would then be taken for the one that voted and acknowledged.
-    fn unregister(&self, node: NodeId) -> Decision<Reply> {
+    /// Forgets a node. One that has replicas only if it is silent, and nothing is lost with it.
+    pub fn unregister(&self, node: NodeId, silent: bool) -> Decision<Reply> {
         let refused = |why: Refusal| Decision {
             records: Vec::new(),
             reply: Reply::Each(vec![Err(why)]),
@@ -122,12 +124,16 @@ impl Meta {
         let here = |p: &&PartitionInfo| p.member_on(node).is_some();
         let partitions = self.image.topics.values().flat_map(|t| &t.partitions);
         let replicas = partitions.filter(here).count();
-        if replicas > 0 {
+        if replicas > 0 && silent && self.image.level >= RECOVERY {
+            return self.give_up(node).unwrap_or_else(refused);
+        }
+        if replicas > 0 && !planted(Bug::UnregisteredWithReplicas) {
             return refused(Refusal::Policy(format!(
                 "Broker {node} has {replicas} replica(s): move them away first, for example with \
                  'flotilla cluster drain {node}'"
             )));
         }
+        mark(Mark::NodeUnregistered);
         Decision {
             records: self.forgotten(node),
             reply: Reply::Each(vec![Ok(())]),
@@ -343,7 +349,7 @@ impl Machine for Meta {
                 changes,
                 validate_only,
             } => self.alter_quotas(&changes, validate_only),
-            Command::UnregisterNode { node } => self.unregister(node),
+            Command::UnregisterNode { node } => self.unregister(node, false),
             Command::Reassign {
                 changes,
                 keep_factor,

@@ -13,7 +13,7 @@ use crate::reassign::{Changes, Placed};
 use crate::records::Record;
 use crate::{Home, Image, Meta, PartitionInfo, RECOVERY, Reply};
 use base::limits::AIMS_LEFT_OUT;
-use base::{Decision, GroupId, Member, NodeId, Partition, Refusal, Uuid};
+use base::{Bug, Decision, GroupId, Mark, Member, NodeId, Partition, Refusal, Uuid, mark, planted};
 
 impl Image {
     /// Refuses that a replica leads without its majority where not all nodes would understand it.
@@ -80,7 +80,7 @@ impl Placed {
         self.replicas
             .retain(|node| !(gone(*node) && removing.contains(node)));
         for node in self.replicas.clone() {
-            if gone(node) {
+            if gone(node) && !planted(Bug::LostKeepTheirPlaces) {
                 self.renew(node);
             }
         }
@@ -137,6 +137,37 @@ impl Meta {
         }
     }
 
+    /// Forgets a node that is lost with its disk, as long as nothing is lost with it: its replicas are over,
+    /// and whoever joins under its number gets them anew.
+    pub(crate) fn give_up(&self, node: NodeId) -> Result<Decision<Reply>, Refusal> {
+        let gone = |other: NodeId| other == node;
+        let mut placed = Changes::new(self);
+        for topic in self.image.topics.values() {
+            for (partition, info) in (0..).map(Partition).zip(&topic.partitions) {
+                if info.member_on(node).is_none() {
+                    continue;
+                }
+                let alone = info.survivor().is_some_and(|member| !gone(member.node));
+                if info.has_lost(gone) && !alone {
+                    return Err(Refusal::Policy(format!(
+                        "Broker {node} can't be done without: {}-{partition} has no majority then. Start \
+                         it again; or, if its disk is lost, accept what is lost with it \
+                         (kafka-leader-election --election-type unclean), or delete the topic",
+                        topic.name
+                    )));
+                }
+                placed.of(topic, partition).go_on(gone, None);
+            }
+        }
+        mark(Mark::NodeGivenUp);
+        let mut records = self.forget(node);
+        records.extend(placed.records());
+        Ok(Decision {
+            records,
+            reply: Reply::Each(vec![Ok(())]),
+        })
+    }
+
     fn may_recover(&self, gone: impl Fn(NodeId) -> bool) -> Result<(), Refusal> {
         let stays = |node: &&NodeId| !gone(**node);
         let old = |node: &&NodeId| !self.image.levels_of(**node).contain(RECOVERY);
@@ -165,11 +196,7 @@ impl Meta {
     }
 
     /// Groups whose majority isn't heard go on with the replicas named.
-    pub(crate) fn go_on_alone(
-        &self,
-        groups: &[(GroupId, NodeId)],
-        silent: &[NodeId],
-    ) -> Decision<Reply> {
+    pub fn go_on_alone(&self, groups: &[(GroupId, NodeId)], silent: &[NodeId]) -> Decision<Reply> {
         let gone = |node: NodeId| silent.contains(&node);
         let mut placed = Changes::new(self);
         let mut parts = Vec::new();
@@ -196,8 +223,9 @@ impl Meta {
     ) -> Result<Member, Refusal> {
         self.image.allows_recovery()?;
         let info = self.image.partition(group).ok_or(Refusal::UnknownTopic)?;
+        let lost = info.has_lost(&gone) || planted(Bug::UncleanWhileMajorityLives);
         match info.member_on(node) {
-            Some(member) if !gone(node) && info.has_lost(gone) => Ok(member),
+            Some(member) if !gone(node) && lost => Ok(member),
             _ => Err(Refusal::election_not_needed()),
         }
     }

@@ -315,6 +315,13 @@ impl Shard {
                 records: Vec::new(),
                 reply: meta::Reply::Each(vec![Err(self.keeps_its_vote(node))]),
             },
+            Command::UnregisterNode { node } => {
+                self.controller.meta.unregister(node, self.is_gone(node))
+            }
+            Command::GoOnAlone { groups, silent } => {
+                let groups = self.with_the_longest_logs(groups, &silent);
+                self.controller.meta.go_on_alone(&groups, &silent)
+            }
             command => self.controller.meta.handle(self.now, command),
         };
         let proposes = !decision.records.is_empty();

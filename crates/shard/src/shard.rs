@@ -9,8 +9,8 @@ use crate::controller::Controller;
 use crate::coordinator::Coordinators;
 use crate::led::LedSet;
 use crate::operation::{
-    Balance, Checks, ColdRequest, Compactions, Damage, Expiries, Imports, InFlight, Lent, Park,
-    Peer, Preference, Round, Throttles,
+    Balance, Checks, ColdRequest, Compactions, Damage, Ends, Expiries, Imports, InFlight, Lent,
+    Park, Peer, Preference, Round, Throttles,
 };
 use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
@@ -83,6 +83,8 @@ pub struct Shard {
     pub(crate) leaving: bool,
     /// Calls that wait for their preferred leaders.
     pub(crate) preferences: Vec<Preference>,
+    /// Where logs of groups without their majority end.
+    pub(crate) ends: Ends,
     /// The slow look at everything on disk.
     pub(crate) checks: Checks,
     /// Groups whose replicas here stand aside.
@@ -157,6 +159,7 @@ impl Shard {
             holding: BTreeSet::new(),
             leaving: false,
             preferences: Vec::new(),
+            ends: Ends::default(),
             checks: Checks::default(),
             suspects: BTreeSet::new(),
             damage: Damage::default(),
@@ -172,9 +175,8 @@ impl Shard {
             settings,
         };
         for group in recovered.groups {
-            shard
-                .stored
-                .insert(group.log.group(), Stored::recovered(group));
+            let id = group.log.group();
+            shard.stored.insert(id, Stored::recovered(group));
         }
         shard.open_meta();
         shard

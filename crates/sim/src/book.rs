@@ -15,6 +15,8 @@ pub(crate) struct BookedTopic {
     pub(crate) retains: bool,
     /// It is compacted, and markers of deleted keys stay for this long (ms).
     pub(crate) compacted: Option<u64>,
+    /// Its partitions may go on without their majority.
+    pub(crate) unclean: bool,
     /// Partitions asked for.
     pub(crate) partitions: u32,
 }
@@ -54,6 +56,7 @@ impl Book {
             deletion_asked: false,
             retains: false,
             compacted: None,
+            unclean: false,
             partitions,
         };
         self.topics.insert(topic, booked);
@@ -75,10 +78,16 @@ impl Book {
         self.topics.get(&part.topic)?.compacted
     }
 
-    /// True if its topic is compacted and nothing else: then records can't be deleted.
+    /// True if its topic is compacted and nothing else: then records can't be deleted. Where they may be
+    /// lost none are, so that what is lost is known.
     pub(crate) fn keeps_all(&self, part: Part) -> bool {
         let topic = self.topics.get(&part.topic);
-        topic.is_some_and(|topic| topic.compacted.is_some() && !topic.retains)
+        topic.is_some_and(|it| it.compacted.is_some() && !it.retains || it.unclean)
+    }
+
+    /// True if it may go on without its majority.
+    pub(crate) fn unclean(&self, part: Part) -> bool {
+        self.topics.get(&part.topic).is_some_and(|it| it.unclean)
     }
 
     /// True if a partition may be gone.

@@ -10,6 +10,7 @@ pub(crate) mod compacted;
 pub(crate) mod contiguous;
 pub(crate) mod elections;
 pub(crate) mod epochs;
+pub(crate) mod eras;
 pub(crate) mod kept;
 pub(crate) mod monotone;
 pub(crate) mod one_value;
@@ -155,6 +156,7 @@ pub(crate) struct Checkers {
     pub(crate) compacted: compacted::Compacted,
     pub(crate) elections: elections::Elections,
     pub(crate) epochs: epochs::Epochs,
+    pub(crate) eras: eras::Eras,
     pub(crate) kept: kept::Kept,
     pub(crate) monotone: monotone::Monotone,
     pub(crate) one_value: one_value::OneValue,
@@ -162,6 +164,24 @@ pub(crate) struct Checkers {
     pub(crate) producer_ids: producer_ids::ProducerIds,
     pub(crate) starts: starts::Starts,
     pub(crate) topics: topics::Topics,
+}
+
+impl Checkers {
+    /// Somebody saw a committed batch.
+    pub(crate) fn saw(&mut self, part: Part, batch: &Seen, by: &str) -> Checked {
+        match self.eras.voids(part, batch.epoch as u32, batch.next) {
+            true => Ok(()),
+            false => self.one_value.seen(part, batch, by),
+        }
+    }
+
+    /// A replica of a node goes on alone with a log that ends here.
+    pub(crate) fn goes_on_alone(&mut self, part: Part, node: u32, term: u32, end: i64) -> Checked {
+        self.eras.began(part, node, term, end)?;
+        self.one_value.lost(part, end);
+        self.committed.lost(part, end, term);
+        Ok(())
+    }
 }
 
 #[cfg(test)]

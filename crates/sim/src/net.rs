@@ -379,6 +379,11 @@ impl Net {
         }
     }
 
+    /// True if nothing is blocked or slow.
+    pub(crate) fn is_free(&self) -> bool {
+        self.blocked.is_empty() && self.slow.values().all(|factor| *factor == 1)
+    }
+
     /// Multiplies the delays of one direction; 1 is normal.
     pub(crate) fn slow(&mut self, from: Place, to: Place, factor: u64) {
         self.slow.insert((from, to), factor);

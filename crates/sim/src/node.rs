@@ -6,10 +6,13 @@ pub(crate) mod inbox;
 pub(crate) mod process;
 
 use crate::disk::SimDisk;
+use crate::net::Place;
 use crate::plan::Plan;
 use crate::plan::faults::Crash;
+use crate::plan::fleet::Change;
 use crate::scheduler::Micros;
-use base::{Mono, Now, Random, WallMs};
+use base::{Mono, Now, Random, Uuid, WallMs};
+use meta::Home;
 use process::Process;
 
 /// Wall time at the start of a run, in ms.
@@ -36,15 +39,32 @@ pub(crate) struct Node {
     pub(crate) slow_until: Micros,
     /// Bits to flip when it is down.
     pub(crate) rot_when_down: Vec<(crate::plan::faults::Where, u32)>,
+    /// Where it lives, and in which directory.
+    pub(crate) home: Home,
+    /// Directories that it had before this one.
+    pub(crate) directories: u64,
+    /// It is not of the cluster now: nobody starts it.
+    pub(crate) out: bool,
     /// It refused to start because its data is destroyed: it stays away.
     pub(crate) given_up: Option<String>,
 }
 
 impl Node {
-    pub(crate) fn new(plan: &Plan, random: &mut Random) -> Node {
+    pub(crate) fn new(plan: &Plan, place: Place, random: &mut Random) -> Node {
         let disk = SimDisk::new(random.fork());
         disk.set_cold_percent(plan.device.cold_percent);
+        let joins = |(_, later, change): &(Micros, Place, Change)| {
+            *later == place && *change == Change::Join
+        };
         Node {
+            home: Home {
+                address: format!("node-{place}:9192"),
+                directory: Uuid::from_random(plan.seed, place as u64 + 2),
+                release: "sim".to_string(),
+                generation: 0,
+            },
+            directories: 0,
+            out: plan.fleet.iter().any(joins),
             disk,
             random: random.fork(),
             life: 0,
@@ -58,6 +78,15 @@ impl Node {
             rot_when_down: Vec::new(),
             given_up: None,
         }
+    }
+
+    /// Its disk is lost, and another one is in its place. The node is out until it is taken in again.
+    pub(crate) fn erase(&mut self, plan: &Plan, directory: Uuid) {
+        self.disk = SimDisk::new(self.random.fork());
+        self.disk.set_cold_percent(plan.device.cold_percent);
+        self.home.directory = directory;
+        self.out = true;
+        (self.fuse, self.fuse_at_start) = (None, None);
     }
 
     /// The time as this node's clocks show it.

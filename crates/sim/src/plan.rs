@@ -5,6 +5,7 @@
 //! write-ahead log, a roll, a read that finds nothing in memory) happens all the time here.
 
 pub(crate) mod faults;
+pub(crate) mod fleet;
 mod groups;
 
 use crate::client::{admin, consumer, producer};
@@ -19,6 +20,10 @@ pub(crate) const SECOND: Micros = 1_000_000;
 const MOVING_PERCENT: u64 = 40;
 /// Percent of those in which nodes are cordoned too, and give up their say in the metadata.
 const CORDONS_PERCENT: u64 = 60;
+/// Percent of runs of several nodes in which partitions may go on without their majority.
+const UNCLEAN_PERCENT: u64 = 15;
+/// Percent of the other runs of several nodes in which nodes come and go.
+const FLEET_PERCENT: u64 = 15;
 /// How long faults come.
 pub(crate) const CHAOS: Micros = 60 * SECOND;
 /// How long a cluster without faults may take to converge.
@@ -69,6 +74,8 @@ pub(crate) struct Plan {
     /// The one node whose synced data may be destroyed.
     pub(crate) damaged: Option<Place>,
     pub(crate) faults: Vec<(Micros, Fault)>,
+    /// Nodes that come and go.
+    pub(crate) fleet: Vec<(Micros, Place, fleet::Change)>,
     /// The power of all goes once more when everything has converged.
     pub(crate) last_power_loss: bool,
     /// When everything has converged, producers are forgotten after a moment.
@@ -88,9 +95,13 @@ impl Plan {
         // Chance of their own, so that other seeds stay what they were.
         let moves = &mut Random::new(!seed);
         let moving = nodes > 1 && moves.percent(MOVING_PERCENT);
-        if moving && nodes == 3 {
-            nodes = one_of(moves, &[3, 4, 4, 5]);
-        }
+        nodes = more_nodes(moves, nodes, moving, &[3, 4, 4, 5]);
+        let loss = &mut Random::new(seed.rotate_left(8));
+        let unclean = nodes > 1 && loss.percent(UNCLEAN_PERCENT);
+        nodes = more_nodes(loss, nodes, unclean, &[3, 4, 5, 5]);
+        let operator = &mut Random::new(seed.rotate_left(40));
+        let changing = nodes > 1 && !unclean && operator.percent(FLEET_PERCENT);
+        nodes = more_nodes(operator, nodes, changing, &[3, 4, 4, 5]);
         let direct_batch_bytes = one_of(random, &[1_500, 4_096, 16_384]);
         let mut plan = Plan {
             seed,
@@ -116,6 +127,7 @@ impl Plan {
             groups: groups::draw(random, nodes),
             damaged: None,
             faults: Vec::new(),
+            fleet: Vec::new(),
             last_power_loss: random.percent(40),
             // Drawn apart too.
             expiring: Random::new(seed.rotate_left(24)).percent(20),
@@ -123,27 +135,71 @@ impl Plan {
         let shortening = &mut Random::new(seed.rotate_left(48));
         plan.metadata_segment_bytes = one_of(shortening, &[100, 400, 1_500, 1 << 20]);
         // A partition can't be moved to where what was destroyed isn't made good.
-        if nodes >= 3 && random.percent(40) && !moving {
+        if nodes >= 3 && random.percent(40) && !moving && !unclean && !changing {
             plan.damaged = Some(random.below(nodes as u64) as usize);
         }
         if moving {
-            plan.admin.replicas = one_of(moves, &[3, 3, 2]);
-            plan.admin.moves.percent = one_of(moves, &[10, 25, 50]);
-            plan.admin.moves.back_percent = one_of(moves, &[0, 15, 40]);
-            if moves.percent(CORDONS_PERCENT) {
-                plan.admin.cordons.percent = one_of(moves, &[4, 10, 25]);
-                plan.admin.cordons.most = one_of(moves, &[1, 1, 2, 3]).min(nodes - 1);
-            }
-            plan.admin.moves.coordinators = plan.groups.partitions;
-            plan.admin.moves.coordinators_percent = one_of(moves, &[0, 20, 50]);
+            plan.allow_moves(moves);
         }
         plan.faults = faults::draw(random, nodes, plan.damaged);
+        if changing {
+            plan.allow_changes(operator);
+        }
+        if unclean {
+            plan.allow_losses(loss, moving);
+        }
         if nodes >= 3 && plan.metadata_segment_bytes < 1_000 {
             faults::add_absence(shortening, nodes, &mut plan.faults);
         }
         plan.catch_up_bytes_per_second = one_of(random, &[500_000, 5_000_000, 1 << 30]);
         plan.removal_held_bytes = one_of(random, &[0, 0, 0, 20_000, 1 << 30]);
         plan
+    }
+}
+
+/// The runs in which more is done have more nodes.
+fn more_nodes(random: &mut Random, nodes: usize, wanted: bool, choices: &[usize]) -> usize {
+    match wanted && nodes == 3 {
+        true => one_of(random, choices),
+        false => nodes,
+    }
+}
+
+impl Plan {
+    /// Partitions move, and nodes give up their say in the metadata.
+    fn allow_moves(&mut self, random: &mut Random) {
+        self.admin.replicas = one_of(random, &[3, 3, 2]);
+        self.admin.moves.percent = one_of(random, &[10, 25, 50]);
+        self.admin.moves.back_percent = one_of(random, &[0, 15, 40]);
+        if random.percent(CORDONS_PERCENT) {
+            self.admin.cordons.percent = one_of(random, &[4, 10, 25]);
+            self.admin.cordons.most = one_of(random, &[1, 1, 2, 3]).min(self.nodes - 1);
+        }
+        self.admin.moves.coordinators = self.groups.partitions;
+        self.admin.moves.coordinators_percent = one_of(random, &[0, 20, 50]);
+    }
+
+    /// Nodes come and go, and one disk may be lost: nothing else is.
+    fn allow_changes(&mut self, random: &mut Random) {
+        self.admin.replicas = 3;
+        self.admin.moves.replicas_min = 3;
+        // Who cordons two of four leaves two that vote on metadata, and none of them may be lost.
+        self.admin.cordons.percent = 0;
+        self.fleet = fleet::draw(random, self.nodes);
+    }
+
+    /// Some topics may go on without their majority, and nodes are away together for long.
+    fn allow_losses(&mut self, random: &mut Random, moving: bool) {
+        if !moving {
+            self.admin.replicas = one_of(random, &[2, 3, 3]);
+        }
+        self.admin.elections = admin::elections::Elections {
+            topics_percent: one_of(random, &[50, 100]),
+            ask_percent: one_of(random, &[0, 5, 20]),
+        };
+        // A majority of those who vote on metadata stays.
+        let most = self.nodes.min(5).div_ceil(2) - 1;
+        faults::add_losses(random, self.nodes, most, &mut self.faults);
     }
 }
 
@@ -218,6 +274,10 @@ fn admin_habits(random: &mut Random, nodes: usize) -> admin::Habits {
             replicas_min: 2,
             coordinators: 1,
             coordinators_percent: 0,
+        },
+        elections: admin::elections::Elections {
+            topics_percent: 0,
+            ask_percent: 0,
         },
         cordons: admin::cordons::Cordons {
             percent: 0,

@@ -3,7 +3,9 @@
 
 mod clients;
 mod ending;
+mod eras;
 mod faults;
+mod fleet;
 mod nodes;
 mod pipes;
 mod storages;
@@ -63,6 +65,10 @@ pub(crate) enum Event {
     Fault { nth: usize },
     /// A fault that lasts is over.
     Over(Over),
+    /// A node begins to come or go.
+    Begin { nth: usize },
+    /// The operator looks after a node that comes or goes.
+    Change { nth: usize },
     /// A node's process starts.
     Start { node: Place },
     /// Replicas are compared with what they said before.
@@ -120,6 +126,7 @@ pub(crate) struct World {
     book: Book,
     trace: Trace,
     ending: Ending,
+    fleet: Vec<fleet::Job>,
     faults_done: u64,
     /// Until then whoever comes to lead is hit.
     hunt_until: Micros,
@@ -129,6 +136,8 @@ pub(crate) struct World {
     parts: BTreeMap<u64, crate::checkers::Part>,
     /// By how much clocks were moved, in all: two of them differ by no more.
     clocks_moved: Micros,
+    /// When something was out of order last.
+    troubled_at: Micros,
     events: u64,
 }
 
@@ -171,7 +180,7 @@ impl World {
     pub(crate) fn new(plan: Plan, readable: bool) -> World {
         let mut random = Random::new(plan.seed ^ 0x5eed);
         let nodes: Vec<Node> = (0..plan.nodes)
-            .map(|_| Node::new(&plan, &mut random))
+            .map(|place| Node::new(&plan, place, &mut random))
             .collect();
         let net = Net::new(random.fork(), plan.weather.clone(), plan.nodes);
         let mut world = World {
@@ -185,11 +194,13 @@ impl World {
             book: Book::default(),
             trace: Trace::new(readable),
             ending: Ending::default(),
+            fleet: Vec::new(),
             faults_done: 0,
             hunt_until: 0,
             ambush_until: 0,
             parts: BTreeMap::new(),
             clocks_moved: 0,
+            troubled_at: 0,
             events: 0,
             random,
             plan,
@@ -207,6 +218,10 @@ impl World {
         for nth in 0..self.plan.faults.len() {
             self.scheduler
                 .at(self.plan.faults[nth].0, Event::Fault { nth });
+        }
+        for nth in 0..self.plan.fleet.len() {
+            self.scheduler
+                .at(self.plan.fleet[nth].0, Event::Begin { nth });
         }
         self.scheduler.after(500_000, Event::Inspect);
         self.scheduler.at(crate::plan::CHAOS, Event::Converged);
@@ -283,9 +298,15 @@ impl World {
                 self.trace.note(1, nth as u64, now);
                 self.trace.tell(now, || format!("FAULT {fault:?}"));
                 self.faults_done += 1;
+                self.trouble();
                 self.begin(fault)
             }
-            Event::Over(over) => self.end(over),
+            Event::Over(over) => {
+                self.trouble();
+                self.end(over)
+            }
+            Event::Begin { nth } => self.begin_change(nth),
+            Event::Change { nth } => self.work_on(nth),
             Event::Start { node } => self.start(node),
             Event::Inspect => self.inspect(),
             Event::Converged => self.converge(),

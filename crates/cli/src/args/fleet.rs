@@ -55,6 +55,9 @@ pub struct Drain {
 pub struct Remove {
     /// Which node
     pub node: i32,
+    /// Its disk is lost: give up its replicas, which an empty directory gets anew that joins under its number
+    #[arg(long)]
+    pub lost: bool,
     /// Only say whether it could be removed
     #[arg(long)]
     pub dry_run: bool,

@@ -201,6 +201,8 @@ impl Code {
     pub const COORDINATOR_NOT_AVAILABLE: Code = Code(15);
     /// The member belongs to an older generation.
     pub const ILLEGAL_GENERATION: Code = Code(22);
+    /// Something doesn't allow it.
+    pub const POLICY_VIOLATION: Code = Code(44);
     /// There is no such member, or none any more.
     pub const UNKNOWN_MEMBER_ID: Code = Code(25);
     /// The group shares its work anew.

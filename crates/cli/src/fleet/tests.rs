@@ -32,14 +32,18 @@ fn a_vote_stays_where_it_is_as_long_as_old_binaries_may_come_back() {
 #[test]
 fn a_node_is_removed_only_if_it_is_empty_silent_and_has_no_vote() {
     let mut survey = survey();
-    let why = |survey: &Survey, node| stays(survey, node).unwrap_or_default();
+    let why = |survey: &Survey, node| stays(survey, node, false).unwrap_or_default();
     assert!(why(&survey, 9).contains("not registered"));
     assert!(why(&survey, 1).contains("1 replica;"));
     // Also one that others only wait to let go.
     assert!(why(&survey, 2).contains("1 replica;"));
     assert!(why(&survey, 3).contains("it runs"));
     survey.silent.insert(3);
-    assert_eq!(stays(&survey, 3), None);
+    assert_eq!(stays(&survey, 3, false), None);
+    // What is lost with a node can't be moved away.
+    assert!(stays(&survey, 1, true).is_some_and(|why| why.contains("it runs")));
+    survey.silent.insert(1);
+    assert_eq!(stays(&survey, 1, true), None);
 }
 
 #[test]

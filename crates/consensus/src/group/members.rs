@@ -61,18 +61,28 @@ impl Group {
     /// committed, in a term that none of the others has come to. Whatever they had committed that isn't
     /// here is lost, so only who was told to accept that asks for it. False if it can't be now.
     ///
-    /// It is an entry of the log like any other configuration, but for that nobody voted on it.
-    pub fn go_on_alone(&mut self) -> bool {
+    /// It is an entry of the log like any other configuration, but for that nobody voted on it. `times`
+    /// is larger each time that anybody of the group is told to: two that are told so one after the
+    /// other, and don't know of each other, have no term in common.
+    pub fn go_on_alone(&mut self, times: u32) -> bool {
         if self.installing.is_some() {
             return false;
         }
         let alone = Configuration {
-            voters: vec![self.me],
+            voters: match planted(Bug::SurvivorKeepsOthersVotes) {
+                true => self.configuration().voters.clone(),
+                false => vec![self.me],
+            },
             aim: self.configuration().aim,
             ..Configuration::default()
         };
         let data = Body::Internal(alone.encode().into());
-        let term = Term(self.term().0.saturating_add(limits::TERMS_LEFT_OUT));
+        let least = self.term().0.saturating_add(limits::TERMS_LEFT_OUT);
+        let own = limits::TERMS_LEFT_OUT * (times % limits::TIMES_ALONE_MAX);
+        let term = match planted(Bug::SurvivorKeepsItsTerm) {
+            true => Term(self.term().0.saturating_add(1)),
+            false => Term(least.max(own)),
+        };
         let index = self.last_index().next();
         let entry = entry::entry_of(index, term, entry::describe(&data));
         let raft = &mut self.raw.raft;

@@ -123,7 +123,8 @@ async fn take_in(shared: &Shared, card: &Card, address: String, release: String)
         None if lists(&mine, node) && !shared.standing.image().has_left(node) => {
             let reason = format!(
                 "node {node} is one of those that formed cluster {}, with another data directory; \
-                 join under a number of your own",
+                 join under a number of your own, or, if that directory is lost, give it up first: \
+                 flotilla cluster remove {node} --lost",
                 mine.id
             );
             return Message::Refused { reason };

@@ -10,7 +10,7 @@
 //! say in it who is over, it hasn't. Whoever was lost is over, and never gets a say again.
 
 use crate::Shard;
-use base::{GroupId, Member};
+use base::{Bug, GroupId, Mark, Member, mark, planted};
 
 impl Shard {
     /// Does so for the groups of which the metadata says it.
@@ -22,7 +22,11 @@ impl Shard {
             self.record_metadata_commit();
         }
         for group in told {
-            self.go_on_alone(group);
+            let image = self.image();
+            let moves = image.partition(group).and_then(|info| info.moves.as_ref());
+            // Each time that this is put on record somebody is over, and another incarnation is given.
+            let times = moves.map_or(0, |moves| moves.next_incarnation);
+            self.go_on_alone(group, times);
         }
     }
 
@@ -32,10 +36,12 @@ impl Shard {
         else {
             return false;
         };
-        let over = |member: Member| info.is_over(member);
+        let me = replica.group.me();
+        let other = |member: Member| planted(Bug::LostKeepTheirPlaces) && member != me;
+        let over = |member: Member| info.is_over(member) || other(member);
         // What was begun is looked at again once it is durable.
         let durable = replica.group.persisted_index() == replica.group.last_index();
-        info.survivor() == Some(replica.group.me())
+        info.survivor() == Some(me)
             && replica.suspect.is_none()
             && durable
             && replica.group.configuration().electors().any(over)
@@ -59,11 +65,11 @@ impl Shard {
     pub(crate) fn go_on_without_others(&mut self) {
         let replica = &self.replicas[&GroupId::META];
         if replica.suspect.is_none() && !replica.is_alone() {
-            self.go_on_alone(GroupId::META);
+            self.go_on_alone(GroupId::META, 0);
         }
     }
 
-    fn go_on_alone(&mut self, group: GroupId) {
+    fn go_on_alone(&mut self, group: GroupId, times: u32) {
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
@@ -74,9 +80,10 @@ impl Shard {
             .map(|member| member.to_string())
             .collect();
         let (last, committed) = (replica.group.last_index(), replica.high.0);
-        if !replica.group.go_on_alone() {
+        if !replica.group.go_on_alone(times) {
             return;
         }
+        mark(Mark::WentOnAlone);
         replica.elect_at = None;
         self.note(format!(
             "group {group} goes on with this replica alone, of {}: it was known to be committed up to \

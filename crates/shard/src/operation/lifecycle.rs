@@ -3,7 +3,7 @@
 use crate::Shard;
 use crate::operation::elect::Cause;
 use crate::replica::{Policy, Replica, Stored};
-use base::{GroupId, Mark, Member, NodeId, RaftIndex, Refusal, mark};
+use base::{Bug, GroupId, Mark, Member, NodeId, RaftIndex, Refusal, mark, planted};
 use log::{GroupLog, Settings as LogSettings};
 use meta::{Image, PartitionInfo, Topic};
 use std::sync::Arc;
@@ -29,7 +29,10 @@ impl Shard {
         let home = self.settings.home.as_ref();
         let settings = LogSettings {
             segment_bytes,
-            incarnation: home.map_or(0, |home| home.generation),
+            incarnation: match planted(Bug::JoinsAsFounder) {
+                true => 0,
+                false => home.map_or(0, |home| home.generation),
+            },
         };
         let readable = self.take_kept_metadata();
         let founders = self.settings.voters.clone();

@@ -183,6 +183,8 @@ impl Shard {
                 Item::AskSum(group, ask) => self.on_sum_asked(from, group, ask),
                 Item::Sum(group, ask, verdict) => self.on_sum(from, group, ask, verdict),
                 Item::Aside(group, incarnation) => self.on_aside(from, group, incarnation),
+                Item::AskEnd(group) => self.on_end_asked(from, group),
+                Item::End(group, term, index) => self.on_end(from, group, (term, index)),
             }
         }
     }
@@ -333,6 +335,7 @@ impl Shard {
         self.balance_leaders();
         self.tell_leaders();
         self.renew_damaged();
+        self.elect_unclean_again();
         self.elect_unclean_where_enabled();
         self.check_replicas();
         self.apply_metadata();

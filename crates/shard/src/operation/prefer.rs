@@ -24,6 +24,8 @@ pub(super) enum Part {
     Done(Result<(), Refusal>),
     /// Until this node leads the group.
     Until(GroupId, NodeId),
+    /// Until somebody leads the group who is heard.
+    UntilLed(GroupId),
 }
 
 impl Shard {
@@ -125,19 +127,23 @@ impl Shard {
         let mut waiting = Vec::new();
         for mut call in std::mem::take(&mut self.preferences) {
             for part in &mut call.parts {
-                if let Part::Until(group, node) = part {
-                    let led = self.leader_heard(*group).is_some_and(|(n, _)| n == *node);
-                    if led {
-                        *part = Part::Done(Ok(()));
-                    } else if call.deadline <= now {
-                        *part = Part::Done(Err(Refusal::Timeout));
+                let led = match part {
+                    Part::Done(_) => continue,
+                    Part::Until(group, node) => {
+                        self.leader_heard(*group).is_some_and(|(n, _)| n == *node)
                     }
+                    Part::UntilLed(group) => self.is_led(*group),
+                };
+                if led {
+                    *part = Part::Done(Ok(()));
+                } else if call.deadline <= now {
+                    *part = Part::Done(Err(Refusal::Timeout));
                 }
             }
             if call.parts.iter().all(|part| matches!(part, Part::Done(_))) {
                 let done = call.parts.into_iter().map(|part| match part {
                     Part::Done(result) => result,
-                    Part::Until(..) => Err(Refusal::Timeout),
+                    Part::Until(..) | Part::UntilLed(_) => Err(Refusal::Timeout),
                 });
                 let reply = Reply::Preferred(done.collect());
                 call.to.sink.reply(call.to.ticket, reply);
@@ -146,6 +152,22 @@ impl Shard {
             }
         }
         self.preferences = waiting;
+    }
+
+    fn is_led(&self, group: GroupId) -> bool {
+        let heard = |node| node == self.settings.node || self.hears(node);
+        self.leader_heard(group)
+            .is_some_and(|(node, _)| heard(node))
+    }
+
+    /// The groups that are to be led in any case.
+    pub(super) fn elections_that_wait(&self) -> Vec<GroupId> {
+        let parts = self.preferences.iter().flat_map(|call| &call.parts);
+        let waits = |part: &Part| match part {
+            Part::UntilLed(group) => Some(*group),
+            _ => None,
+        };
+        parts.filter_map(waits).collect()
     }
 
     /// When a call that waits for leaders gives up.

@@ -3,15 +3,15 @@
 //! also what was acknowledged, and their replicas are made anew when they come back. So it is done
 //! only when somebody asks for it, or where `unclean.leader.election.enable` says so.
 //!
-//! Of the replicas that are left the first that was in sync goes on, as far as is known, else the first
-//! one. A node that isn't heard here may be heard by others: whoever cuts a cluster in two and elects
-//! in both halves has two leaders until the halves meet.
+//! Of the replicas that are left the one with the most goes on (`ends.rs`). A node that isn't heard here
+//! may be heard by others: whoever cuts a cluster in two and elects in both halves has two leaders until
+//! the halves meet.
 
 use super::prefer::Part;
 use crate::Shard;
 use crate::api::ReplyTo;
-use base::{GroupId, Mono, NodeId, Refusal, limits};
-use meta::{Command, PartitionInfo};
+use base::{Bug, GroupId, Mono, NodeId, Refusal, limits, planted};
+use meta::Command;
 
 impl Shard {
     /// Has the replicas that are left lead, where there is no majority; answered with
@@ -27,7 +27,7 @@ impl Shard {
             .map(|group| match self.survivor_of(*group, &silent) {
                 Ok(node) => {
                     chosen.push((*group, node));
-                    Part::Until(*group, node)
+                    Part::UntilLed(*group)
                 }
                 Err(why) => Part::Done(Err(why)),
             });
@@ -61,29 +61,46 @@ impl Shard {
         self.order_survivors(chosen, silent, deadline);
     }
 
-    fn order_survivors(&mut self, groups: Vec<(GroupId, NodeId)>, silent: Vec<NodeId>, by: Mono) {
-        for (group, node) in &groups {
-            self.note(format!(
-                "group {group} has no majority among the nodes that are heard: the replica of node {node} \
-                 is to lead alone, and what only the others had is lost"
-            ));
+    /// Asks again for what was asked for here: who has the most isn't known at once.
+    pub(crate) fn elect_unclean_again(&mut self) {
+        let groups: Vec<GroupId> = self.elections_that_wait();
+        if groups.is_empty() || !self.beats.is_multiple_of(limits::BEATS_A_SECOND) {
+            return;
         }
+        let silent = self.silent_for(std::time::Duration::ZERO);
+        let chosen = groups.into_iter();
+        let chosen =
+            chosen.filter_map(|group| Some((group, self.survivor_of(group, &silent).ok()?)));
+        let deadline = self.now.mono.after(limits::LEADER_SILENCE);
+        self.order_survivors(chosen.collect(), silent, deadline);
+    }
+
+    /// The controller chooses among all that are left (`ends.rs`).
+    fn order_survivors(&mut self, groups: Vec<(GroupId, NodeId)>, silent: Vec<NodeId>, by: Mono) {
         if !groups.is_empty() {
             self.tell_controller(Command::GoOnAlone { groups, silent }, by);
         }
     }
 
+    /// True if a node was silent for so long that it may be done without, if somebody asks for it.
+    pub(crate) fn is_gone(&self, node: NodeId) -> bool {
+        self.is_silent(node, limits::UNCLEAN_PATIENCE)
+    }
+
+    fn is_silent(&self, node: NodeId, time: std::time::Duration) -> bool {
+        match self.peers.get(&node) {
+            Some(peer) => peer.lost && self.now.mono.since(peer.heard) >= time,
+            None => node != self.settings.node,
+        }
+    }
+
     /// Nodes of the cluster that weren't heard for so long.
     fn silent_for(&self, time: std::time::Duration) -> Vec<NodeId> {
-        let now = self.now.mono;
-        let silent = |node: &&NodeId| match self.peers.get(node) {
-            Some(peer) => peer.lost && now.since(peer.heard) >= time,
-            None => **node != self.settings.node,
-        };
         let image = self.image();
         let placed = image.topics.values().flat_map(|topic| &topic.partitions);
         let placed = placed.flat_map(|info| &info.replicas);
-        let mut nodes: Vec<NodeId> = placed.filter(silent).copied().collect();
+        let silent = placed.filter(|node| self.is_silent(**node, time));
+        let mut nodes: Vec<NodeId> = silent.copied().collect();
         nodes.sort_unstable();
         nodes.dedup();
         nodes
@@ -95,24 +112,15 @@ impl Shard {
         let info = image.partition(group).ok_or(Refusal::UnknownTopic)?;
         image.allows_recovery()?;
         let gone = |node: NodeId| silent.contains(&node);
-        if self
-            .leader_heard(group)
-            .is_some_and(|(node, _)| !gone(node))
-            || !info.has_lost(gone)
-        {
+        let needed =
+            self.leader_heard(group).is_none_or(|(node, _)| gone(node)) && info.has_lost(gone);
+        if !needed && !planted(Bug::UncleanWhileMajorityLives) {
             return Err(Refusal::election_not_needed());
         }
         let none = "no replica of the partition is on a node that is heard";
-        self.best_left(info, info.survivors(gone))
+        let left = info.survivors(gone);
+        left.first()
+            .copied()
             .ok_or_else(|| Refusal::EligibleLeadersNotAvailable(none.to_owned()))
-    }
-
-    /// The first that was in sync when the last leader said so.
-    fn best_left(&self, info: &PartitionInfo, left: Vec<NodeId>) -> Option<NodeId> {
-        let group = info.group;
-        let last = self.peer_that_leads(group, |_| true);
-        let in_sync =
-            |node: &&NodeId| last.is_some_and(|(_, _, peer)| !peer.led.lacks(group, **node));
-        left.iter().find(in_sync).or(left.first()).copied()
     }
 }

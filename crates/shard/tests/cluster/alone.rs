@@ -138,3 +138,35 @@ fn a_topic_that_allows_it_goes_on_by_itself_after_a_while() {
     assert_eq!(c.leader(group), Some(3));
     assert_eq!(c.append(3, group, batch(2, 0, "c")), Ok(Offset(1)));
 }
+
+/// Two of four are left, and the one that is named later has more.
+#[test]
+fn of_those_that_are_left_the_one_with_the_most_goes_on() {
+    let mut c = Cluster::new(7);
+    c.run(Duration::from_secs(2));
+    let four = [4, 5, 6, 7].map(NodeId).to_vec();
+    let group = c.create_placed(1, meta::Placement::Manual(vec![four]));
+    c.run(Duration::from_secs(1));
+    let leader = c.leader(group).expect("a leader within a second");
+    assert_eq!(c.append(leader, group, batch(1, 0, "a")), Ok(Offset(0)));
+    // The first one misses something, and comes back when others are gone.
+    c.down = vec![NodeId(4)];
+    c.run(Duration::from_secs(2));
+    let leader = c.leader(group).expect("three of four");
+    assert_eq!(c.append(leader, group, batch(1, 1, "b")), Ok(Offset(1)));
+    c.run(Duration::from_secs(1));
+    c.down = [4, 5, 6, 7].map(NodeId).to_vec();
+    c.run(Duration::from_secs(2));
+    // One that led would still tell the first one what it misses.
+    let stays = (5..=7)
+        .find(|node| *node != leader)
+        .expect("there are others");
+    c.down.retain(|node| node.0 != 4 && node.0 != stays);
+    c.run(Duration::from_secs(3));
+    assert_eq!(c.leader(group), None);
+    assert_eq!(c.elect_unclean(1, group), Ok(()));
+    let leader = c.leader(group).expect("one of the two");
+    assert_eq!(c.values(leader, group), 2, "nothing was lost");
+    let status = c.shards[&NodeId(4)].replica_status(group).unwrap();
+    assert_eq!(status.suspect, None);
+}

@@ -174,3 +174,68 @@ fn a_voter_that_is_lost_is_replaced_and_forgotten() {
     assert!(c.leader(GroupId::META).is_some_and(|leader| leader != lost));
     assert_eq!(c.controllers(third), stay);
 }
+
+/// It comes back with an empty disk, under its number, and nothing was moved away.
+#[test]
+fn a_node_that_lost_its_disk_gets_its_replicas_and_its_vote_anew() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let group = c.create_topic(1);
+    c.run(Duration::from_secs(1));
+    let leader = c.leader(group).expect("a leader within a second");
+    assert_eq!(c.append(leader, group, batch(1, 0, "a")), Ok(Offset(0)));
+    c.down.push(NodeId(3));
+    c.run(Duration::from_secs(3));
+    let controller = c.leader(GroupId::META).expect("two of three");
+    c.cordon(controller, 3);
+    c.run(Duration::from_secs(1));
+    let why = c
+        .unregister(controller, 3)
+        .expect_err("it may be back in a moment");
+    assert!(why.to_string().contains("has 1 replica"), "{why}");
+    c.run(base::limits::UNCLEAN_PATIENCE);
+    assert_eq!(c.unregister(controller, 3), Ok(()));
+
+    let old = c.introduce(controller, 3, home(3, 0));
+    assert_eq!(old, Ok(2), "what it was is over");
+    c.down.clear();
+    c.start_joined(3, 3, home(3, 2));
+    c.run(Duration::from_secs(5));
+    let status = c.shards[&NodeId(3)]
+        .replica_status(group)
+        .expect("it has it again");
+    assert_eq!((status.high_watermark, status.suspect), (Offset(1), None));
+    assert!(status.member.incarnation > 0, "another member");
+    for node in 1..=3 {
+        assert_eq!(c.controllers(node), [1, 2, 3]);
+        assert!(
+            !c.shards[&NodeId(node)]
+                .image()
+                .partition(group)
+                .unwrap()
+                .is_moving()
+        );
+    }
+    // Its copy counts again.
+    c.down.push(NodeId(if leader == 1 { 2 } else { 1 }));
+    c.run(Duration::from_secs(3));
+    let leader = c.leader(group).expect("two of three");
+    assert_eq!(c.append(leader, group, batch(1, 1, "b")), Ok(Offset(1)));
+}
+
+#[test]
+fn a_lost_node_without_which_something_is_lost_is_not_forgotten() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let two = meta::Placement::Manual(vec![vec![NodeId(1), NodeId(3)]]);
+    c.create_placed(1, two);
+    c.down.push(NodeId(3));
+    c.run(Duration::from_secs(3));
+    let controller = c.leader(GroupId::META).expect("two of three");
+    c.cordon(controller, 3);
+    c.run(base::limits::UNCLEAN_PATIENCE);
+    let why = c
+        .unregister(controller, 3)
+        .expect_err("one of two is no majority");
+    assert!(why.to_string().contains("has no majority then"), "{why}");
+}

@@ -1,6 +1,7 @@
 //! What was acknowledged is never lost: a batch answered with an offset is at that offset in the
 //! log that the cluster converges to.
 
+use super::eras::Eras;
 use super::{Checked, Part, Seen, violation};
 use crate::payload::Ident;
 use std::collections::BTreeMap;
@@ -51,13 +52,15 @@ impl Acked {
     }
 
     /// The log of a partition when everything has converged, and where it starts: what lies
-    /// before that was deleted, or is too old.
-    pub(crate) fn verify(&self, part: Part, start: i64, log: &[Seen]) -> Checked {
+    /// before that was deleted, or is too old. What was lost with a majority is known to `eras`.
+    pub(crate) fn verify(&self, part: Part, start: i64, log: &[Seen], eras: &Eras) -> Checked {
         let place: BTreeMap<Ident, (i64, usize)> = log
             .iter()
             .filter_map(|batch| Some((*batch.idents.first()?, (batch.base, batch.idents.len()))))
             .collect();
-        for ack in self.acks.get(&part).into_iter().flatten() {
+        let lost = |ack: &&Ack| eras.voids_batch(part, ack.first, ack.base, ack.records as i64);
+        let acks = self.acks.get(&part).into_iter().flatten();
+        for ack in acks.filter(|ack| !lost(ack)) {
             let told = ack
                 .base
                 .map_or("somewhere".to_string(), |base| format!("at {base}"));
@@ -89,25 +92,20 @@ mod tests {
     #[test]
     fn a_lost_or_moved_batch_is_caught() {
         let mut acked = Acked::default();
+        let verify =
+            |acked: &Acked, start, log: &[Seen]| acked.verify(PART, start, log, &Eras::default());
         acked.ack(PART, Some(3), Ident(10), 2, 0);
         acked.ack(PART, None, Ident(0), 3, 0);
-        assert_eq!(
-            acked.verify(PART, 0, &[seen(0, 0..3), seen(3, 10..12)]),
-            Ok(())
-        );
-        assert!(acked.verify(PART, 0, &[seen(0, 0..3)]).is_err(), "lost");
-        assert!(acked.verify(PART, 4, &[]).is_err(), "its end is lost");
-        assert_eq!(acked.verify(PART, 5, &[]), Ok(()), "deleted");
+        assert_eq!(verify(&acked, 0, &[seen(0, 0..3), seen(3, 10..12)]), Ok(()));
+        assert!(verify(&acked, 0, &[seen(0, 0..3)]).is_err(), "lost");
+        assert!(verify(&acked, 4, &[]).is_err(), "its end is lost");
+        assert_eq!(verify(&acked, 5, &[]), Ok(()), "deleted");
         assert!(
-            acked
-                .verify(PART, 0, &[seen(0, 10..12), seen(2, 0..3)])
-                .is_err(),
+            verify(&acked, 0, &[seen(0, 10..12), seen(2, 0..3)]).is_err(),
             "moved"
         );
         assert!(
-            acked
-                .verify(PART, 0, &[seen(0, 0..3), seen(3, 10..11)])
-                .is_err(),
+            verify(&acked, 0, &[seen(0, 0..3), seen(3, 10..11)]).is_err(),
             "cut"
         );
     }

@@ -8,11 +8,41 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub(crate) struct Committed {
     told: BTreeMap<Part, (i64, String)>,
+    /// Since which term nothing was lost, where something was.
+    since: BTreeMap<Part, u32>,
 }
 
 impl Committed {
-    /// Somebody said that everything below `high_watermark` is committed.
+    /// A replica goes on alone with a log that ends here, all of which counts as committed.
+    pub(crate) fn lost(&mut self, part: Part, end: i64, term: u32) {
+        let by = format!("the survivor in term {term}");
+        self.told.insert(part, (end, by));
+        self.since.insert(part, term);
+    }
+
+    /// A replica that follows a term, or none, has this committed.
+    pub(crate) fn stands(
+        &mut self,
+        part: Part,
+        term: Option<u32>,
+        high: i64,
+        by: impl FnOnce() -> String,
+    ) {
+        match self.since.get(&part) {
+            Some(since) if term.is_none_or(|term| term < *since) => {}
+            _ => self.raise(part, high, by),
+        }
+    }
+
+    /// Somebody said that everything below `high_watermark` is committed. It isn't known in which term, so
+    /// where something was lost that says nothing.
     pub(crate) fn told(&mut self, part: Part, high_watermark: i64, by: impl FnOnce() -> String) {
+        if !self.since.contains_key(&part) {
+            self.raise(part, high_watermark, by);
+        }
+    }
+
+    fn raise(&mut self, part: Part, high_watermark: i64, by: impl FnOnce() -> String) {
         let best = self.told.entry(part).or_insert((-1, String::new()));
         if high_watermark > best.0 {
             *best = (high_watermark, by());

@@ -159,6 +159,11 @@ impl Kept {
         }
     }
 
+    /// A node's disk is lost.
+    pub(crate) fn erased(&mut self, node: u32) {
+        self.nodes.remove(&node);
+    }
+
     /// A node whose data is whole has started.
     pub(crate) fn started(&mut self, name: u32, found: &Found) -> Checked {
         let node = self.nodes.entry(name).or_default();

@@ -17,6 +17,13 @@ pub(crate) struct OneValue {
 }
 
 impl OneValue {
+    /// What lies after `end` is lost with those who had it: other batches may take its place.
+    pub(crate) fn lost(&mut self, part: Part, end: i64) {
+        if let Some(known) = self.batches.get_mut(&part) {
+            known.retain(|_, batch| batch.next <= end);
+        }
+    }
+
     /// Somebody saw a committed batch.
     pub(crate) fn seen(&mut self, part: Part, batch: &Seen, by: &str) -> Checked {
         let known = self.batches.entry(part).or_default();

@@ -1,6 +1,7 @@
 //! A client that makes and deletes topics and asks questions: offsets, epochs.
 
 pub(crate) mod cordons;
+pub(crate) mod elections;
 pub(crate) mod moves;
 mod records;
 
@@ -21,6 +22,7 @@ use wire_kafka::messages::create_topics_response::CreateTopicsResponse;
 use wire_kafka::messages::delete_records_response::DeleteRecordsResponse;
 use wire_kafka::messages::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
 use wire_kafka::messages::delete_topics_response::DeleteTopicsResponse;
+use wire_kafka::messages::elect_leaders_response::ElectLeadersResponse;
 use wire_kafka::messages::incremental_alter_configs_response::IncrementalAlterConfigsResponse;
 use wire_kafka::messages::list_offsets_request::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
@@ -52,6 +54,8 @@ pub(crate) struct Habits {
     pub(crate) moves: moves::Moves,
     /// Which nodes it cordons.
     pub(crate) cordons: cordons::Cordons,
+    /// Which partitions may lose what only some have.
+    pub(crate) elections: elections::Elections,
 }
 
 /// What topics are told about compaction; not all topics are compacted.
@@ -152,6 +156,10 @@ impl Admin {
         if cordons.percent > 0 && common.random.percent(cordons.percent) {
             return cordons::ask(cordons, &mut self.cordoned, common, reach);
         }
+        let elections = self.habits.elections.ask_percent;
+        if elections > 0 && common.random.percent(elections) {
+            return elections::ask(common, reach);
+        }
         let parts = common.view.parts();
         let roll = common.random.below(100);
         if roll < 10 && made < self.habits.topics_max {
@@ -176,6 +184,11 @@ impl Admin {
     fn new_topic(&mut self, common: &mut Common, reach: &mut Reach<'_>) {
         let partitions = common.random.between(1, self.habits.partitions_max) as u32;
         let topic = reach.book.new_topic(partitions);
+        let unclean = self.habits.elections.topics_percent;
+        if unclean > 0 && common.random.percent(unclean) {
+            reach.book.topic(topic).expect("made just now").unclean = true;
+            return self.create(common, reach, topic);
+        }
         if common.random.percent(self.habits.retention.topics_percent) {
             reach.book.topic(topic).expect("made just now").retains = true;
             for partition in 0..partitions {
@@ -200,6 +213,12 @@ impl Admin {
             value: Some(value.to_string()),
         };
         let mut configs = vec![config("min.insync.replicas", min)];
+        if booked.unclean {
+            configs.push(CreatableTopicConfig {
+                name: "unclean.leader.election.enable".to_string(),
+                value: Some("true".to_string()),
+            });
+        }
         if booked.retains {
             let retention = &self.habits.retention;
             configs.push(config("retention.ms", retention.ms));
@@ -349,6 +368,10 @@ impl Admin {
             Ask::Cordon => {
                 let answer: IncrementalAlterConfigsResponse = decode(version, &mut reader)?;
                 cordons::asked(reach, &answer)
+            }
+            Ask::Elect => {
+                let answer: ElectLeadersResponse = decode(version, &mut reader)?;
+                elections::asked(reach, &answer)
             }
             Ask::Move => {
                 let answer: AlterPartitionReassignmentsResponse = decode(version, &mut reader)?;

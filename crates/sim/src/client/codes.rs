@@ -5,6 +5,12 @@
 pub(crate) const NONE: i16 = 0;
 /// Replicas on nodes that can't be.
 pub(crate) const INVALID_REPLICA_ASSIGNMENT: i16 = 39;
+/// No replica is left that could lead.
+pub(crate) const NO_ELIGIBLE_LEADER: i16 = 83;
+/// There is a leader, or a majority that can elect one.
+pub(crate) const ELECTION_NOT_NEEDED: i16 = 84;
+/// A batch before this one isn't there.
+pub(crate) const OUT_OF_ORDER: i16 = 45;
 /// Nothing is on its way that could be taken back.
 pub(crate) const NO_REASSIGNMENT: i16 = 85;
 /// The offset lies outside the log.
@@ -59,7 +65,7 @@ pub(crate) fn retriable(code: i16) -> bool {
             | 19 // not enough replicas
             | 20 // not enough replicas after append
             | 41 // not controller
-            | 45 // out of order sequence: an earlier batch wasn't appended
+            | OUT_OF_ORDER // out of order sequence: an earlier batch wasn't appended
             | 56 // storage error
             | 74 // fenced leader epoch
             | 75 // unknown leader epoch

@@ -210,6 +210,7 @@ impl Consumer {
         let parted = &data.diverging_epoch;
         if parted.epoch >= 0 || parted.end_offset >= 0 {
             self.positions.remove(&part);
+            let fenced = fenced && !reach.checkers.eras.any(part);
             let high = reach.checkers.committed.high_watermark(part);
             if fenced && from <= high && !reach.book.doomed(part) {
                 let what = format!("{part}: what was read below {from} is said to differ");
@@ -238,7 +239,9 @@ impl Consumer {
             // A topic of this name may be made again: another log.
             return Ok(());
         }
-        reach.checkers.monotone.connection(connection, part, high)?;
+        if !reach.checkers.eras.any(part) {
+            reach.checkers.monotone.connection(connection, part, high)?;
+        }
         let start = data.log_start_offset;
         // Versions before 5 don't say it.
         if start >= 0 {
@@ -262,7 +265,7 @@ impl Consumer {
             if reach.book.compacted(part).is_some() {
                 reach.checkers.compacted.seen(part, batch, reach.now, who)?;
             } else {
-                reach.checkers.one_value.seen(part, batch, who)?;
+                reach.checkers.saw(part, batch, who)?;
             }
             reach.book.consumed += batch.idents.len() as u64;
         }
@@ -282,6 +285,11 @@ impl Consumer {
         fenced: bool,
     ) -> Checked {
         let high = reach.checkers.committed.high_watermark(part);
+        if reach.checkers.eras.any(part) {
+            // It was there, and is lost.
+            self.positions.remove(&part);
+            return Ok(());
+        }
         if reach.checkers.starts.may_be_gone(part, from) {
             // It doesn't ask where the log starts, and finds it by and by.
             let start = reach.checkers.starts.told_of(part).max(from + 1).min(high);

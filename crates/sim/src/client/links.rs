@@ -29,6 +29,8 @@ pub(crate) enum Ask {
     DeleteRecords(Part, i64),
     /// A partition to other replicas.
     Move,
+    /// A leader for a partition that may have lost its majority.
+    Elect,
     /// A node that gets nothing new, or may again.
     Cordon,
     Create(u32),

@@ -46,6 +46,8 @@ struct Op {
 
 #[derive(Default)]
 struct Stream {
+    /// How often it began anew, with another epoch.
+    begun: i16,
     written: u64,
     next_sequence: i32,
     ops: VecDeque<Op>,
@@ -106,6 +108,7 @@ impl Producer {
         let first = reach.book.new_idents(records);
         let mut builder = Builder::new(reach.wall_ms);
         if let Some((id, epoch)) = self.identity {
+            let epoch = epoch + stream.begun;
             builder = builder.producer(ProducerId(id), epoch, stream.next_sequence);
         }
         for nth in 0..records as u64 {
@@ -376,6 +379,9 @@ impl Producer {
             self.acknowledged(reach, part, &op, base);
             return Ok(());
         }
+        if reach.checkers.eras.any(part) && self.begins_anew(part, number, code) {
+            return Ok(());
+        }
         let leader = &answer.current_leader;
         common
             .view
@@ -386,6 +392,24 @@ impl Producer {
         }
         self.failed(common, reach, part, number);
         Ok(())
+    }
+
+    /// Where records were lost a producer can't go on where it was: it gives up what isn't acknowledged,
+    /// and begins anew with the next epoch, as real ones do.
+    fn begins_anew(&mut self, part: Part, number: u64, code: i16) -> bool {
+        let Some(stream) = self.streams.get_mut(&part) else {
+            return true;
+        };
+        if !stream.ops.iter().any(|op| op.number == number) {
+            return true;
+        }
+        if code != codes::OUT_OF_ORDER {
+            return false;
+        }
+        stream.ops.clear();
+        stream.next_sequence = 0;
+        stream.begun += 1;
+        true
     }
 
     fn acknowledged(&self, reach: &mut Reach<'_>, part: Part, op: &Op, base: Option<i64>) {

@@ -6,6 +6,7 @@ use crate::checkers::kept::Found;
 use crate::disk::SimDisk;
 use crate::net::Place;
 use crate::plan::Plan;
+use crate::plan::fleet::Change;
 use crate::scheduler::Micros;
 use base::{NodeId, Now, Random, Uuid};
 use broker::Broker;
@@ -71,23 +72,33 @@ fn storage_settings(plan: &Plan) -> StorageSettings {
     }
 }
 
-fn shard_settings(plan: &Plan, place: Place, random: &mut Random) -> shard::Settings {
+/// The nodes that form the cluster.
+fn founders(plan: &Plan) -> Vec<NodeId> {
+    let joins = |place: &Place| {
+        let mut changes = plan.fleet.iter();
+        changes.any(|(_, later, change)| later == place && *change == Change::Join)
+    };
+    let places = (0..plan.nodes).filter(|place| !joins(place));
+    places.map(node_id).collect()
+}
+
+fn shard_settings(
+    plan: &Plan,
+    place: Place,
+    home: meta::Home,
+    random: &mut Random,
+) -> shard::Settings {
     let topic = BTreeMap::from([(
         "internal.segment.bytes".to_string(),
         plan.segment_bytes.to_string(),
     )]);
     shard::Settings {
         node: node_id(place),
-        voters: (0..plan.nodes).map(node_id).collect(),
+        voters: founders(plan),
         boot: random.next(),
         seed: random.next(),
         info: meta::NodeInfo::new(&format!("node-{place}"), 9092, None),
-        home: Some(meta::Home {
-            address: format!("node-{place}:9192"),
-            directory: Uuid::from_random(plan.seed, place as u64 + 2),
-            release: "sim".to_string(),
-            generation: 0,
-        }),
+        home: Some(home),
         alone: false,
         metadata_segment_bytes: plan.metadata_segment_bytes,
         hot_tail_bytes: plan.hot_tail_bytes,
@@ -145,7 +156,7 @@ impl Process {
     pub(crate) fn start(
         plan: &Plan,
         place: Place,
-        disk: SimDisk,
+        (disk, home): (SimDisk, meta::Home),
         now: Now,
         random: &mut Random,
     ) -> Result<(Process, Found, Vec<String>), Fault> {
@@ -157,7 +168,7 @@ impl Process {
                 report.push(format!("group {} is suspect: {why}", group.log.group()));
             }
         }
-        let shard = Shard::new(shard_settings(plan, place, random), recovered, now);
+        let shard = Shard::new(shard_settings(plan, place, home, random), recovered, now);
         let files = storage.files();
         let mail = Arc::new(Mail::new(plan.calls_max));
         let broker = Broker::new(

@@ -158,6 +158,28 @@ pub(super) fn add_absence(random: &mut Random, nodes: usize, faults: &mut Vec<(M
     faults.sort_by_key(|(at, _)| *at);
 }
 
+/// Some nodes are away together, long enough to be given up where that is allowed.
+pub(super) fn add_losses(
+    random: &mut Random,
+    nodes: usize,
+    most: usize,
+    faults: &mut Vec<(Micros, Fault)>,
+) {
+    for _ in 0..random.between(1, 3) {
+        let at = random.between(5 * SECOND, CHAOS - 15 * SECOND);
+        let first = random.below(nodes as u64) as usize;
+        for nth in 0..random.between(1, most as u64) as usize {
+            let absence = Fault::Crash {
+                whom: Whom::Node((first + nth) % nodes),
+                how: one_of(random, &[Crash::Kill, Crash::Power]),
+                down: random.between(3 * SECOND, 20 * SECOND),
+            };
+            faults.push((at + random.below(SECOND), absence));
+        }
+    }
+    faults.sort_by_key(|(at, _)| *at);
+}
+
 fn network(random: &mut Random, nodes: usize) -> Fault {
     let (a, b) = two(random, nodes);
     let time = some_time(random);

@@ -13,6 +13,7 @@ fn within(bug: Bug) -> u64 {
         | Bug::CheckpointWithoutVotes
         | Bug::DamageLeftAlone
         | Bug::StartBeforeCommit
+        | Bug::SurvivorKeepsItsTerm
         | Bug::VoteNotPersisted => 2_000,
         _ => 500,
     }

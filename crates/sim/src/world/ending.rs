@@ -41,6 +41,11 @@ pub(super) struct Ending {
     calm: Option<(Micros, usize)>,
 }
 
+/// True if a replica follows this term or a later one.
+fn follows(status: &ReplicaStatus, since: u32) -> bool {
+    since == 0 || status.leader.is_some_and(|(_, term)| term.0 >= since)
+}
+
 impl World {
     /// Looks where all replicas stand.
     pub(super) fn inspect(&mut self) -> Checked {
@@ -64,7 +69,8 @@ impl World {
                 let start = status.start_offset.0;
                 self.checkers.starts.replica(replica, *part, start, high)?;
                 let by = || format!("node {name} at {now} us");
-                self.checkers.committed.told(*part, high, by);
+                let term = status.leader.map(|(_, term)| term.0);
+                self.checkers.committed.stands(*part, term, high, by);
             }
         }
         for (group, part) in self.parts.clone() {
@@ -94,13 +100,14 @@ impl World {
         if self.book.doomed(part) {
             return Ok(());
         }
-        let Some(configuration) = self.configuration(group) else {
+        let since = self.checkers.eras.since(part);
+        let Some(configuration) = self.configuration(group, since) else {
             return Ok(());
         };
         let place = |member: &Member| member.node.0 as usize - 1;
         let status = |member: &Member| {
             let status = self.status(place(member), group);
-            status.filter(|status| status.member == *member)
+            status.filter(|status| status.member == *member && follows(status, since))
         };
         let end = |member: &Member| {
             let status = status(member).filter(|_| !self.is_excused(place(member)));
@@ -114,10 +121,15 @@ impl World {
         before.or_else(|_| committed::is_held(part, high, &ends(&configuration.voters)))
     }
 
-    /// Who belongs to a group, by whoever knows most of it.
-    fn configuration(&self, group: u64) -> Option<Configuration> {
+    /// Who belongs to a group, by whoever knows most of it, of those that follow this term or a later one.
+    fn configuration(&self, group: u64, since: u32) -> Option<Configuration> {
+        let group = GroupId(group);
         let processes = self.nodes.iter().filter_map(|node| node.process.as_ref());
-        let known = processes.filter_map(|p| p.shard.configuration(GroupId(group)));
+        let processes = processes.filter(|process| {
+            let status = process.shard.replica_status(group);
+            since == 0 || status.is_some_and(|status| follows(&status, since))
+        });
+        let known = processes.filter_map(|p| p.shard.configuration(group));
         let latest = known.max_by_key(|(_, at)| *at)?;
         Some(latest.0.clone())
     }
@@ -198,7 +210,9 @@ impl World {
 
     /// No node is cordoned in the end.
     fn lift_cordons(&mut self) {
-        let cordoned = self.cordoned();
+        let mut cordoned = self.cordoned();
+        let changing = self.changing();
+        cordoned.retain(|node| Some(*node) != changing);
         for client in &mut self.clients {
             if let Role::Admin(admin) = &mut client.role {
                 cordoned.iter().for_each(|node| admin.lift(node.0));
@@ -218,7 +232,7 @@ impl World {
 
     /// Who doesn't vote on metadata, or does so too much.
     fn odd_controllers(&self) -> Option<String> {
-        let known = self.configuration(GroupId::META.0)?;
+        let known = self.configuration(GroupId::META.0, 0)?;
         let nodes = self.plan.nodes;
         let wanted = match nodes.min(5) {
             2 => known.voters.len().min(2),
@@ -276,6 +290,9 @@ impl World {
 
     /// What is still under way, if anything.
     fn busy(&self) -> Option<String> {
+        if let Some(node) = self.changing() {
+            return Some(format!("node {node} is still to come or go"));
+        }
         for (place, node) in self.nodes.iter().enumerate() {
             if node.process.is_none() && node.given_up.is_none() {
                 return Some(format!("node {} isn't up", place + 1));

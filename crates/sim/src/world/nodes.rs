@@ -18,18 +18,20 @@ impl World {
     pub(super) fn start(&mut self, place: Place) -> Checked {
         let now = self.scheduler.now();
         let node = &mut self.nodes[place];
-        if node.process.is_some() || node.given_up.is_some() {
+        if node.process.is_some() || node.given_up.is_some() || node.out {
             return Ok(());
         }
         node.life += 1;
         let life = node.life;
+        self.troubled_at = now;
         let clock = node.now(now);
         let disk = node.disk.boot();
         if let Some((how, operations, down)) = node.fuse_at_start.take() {
             node.fuse = Some((how, down));
             disk.light_fuse(operations);
         }
-        let started = Process::start(&self.plan, place, disk, clock, &mut node.random);
+        let home = node.home.clone();
+        let started = Process::start(&self.plan, place, (disk, home), clock, &mut node.random);
         self.trace.note(4, place as u64, life);
         match started {
             Ok((process, found, report)) => {
@@ -122,6 +124,7 @@ impl World {
         self.trace.note(5, place as u64, how as u64);
         self.trace
             .tell(now, || format!("node {} stops: {how:?}", place + 1));
+        self.trouble();
         let node = &mut self.nodes[place];
         node.process = None;
         node.paused_until = None;
@@ -182,6 +185,7 @@ impl World {
         self.announce(place, life, &effects)?;
         if let Some(image) = &effects.image {
             self.learn_parts(image);
+            self.learn_survivors(image)?;
         }
         let led = effects
             .leaders
@@ -204,6 +208,8 @@ impl World {
             process.broker.publish_heard(heard);
         }
         if let Some(turn) = effects.turn {
+            self.watch(place, &turn)?;
+            let process = self.nodes[place].process.as_mut().expect("it just ran");
             let cut = self.checkers.kept.handed(place as u32 + 1, &turn);
             process.turns.push_back(turn);
             if let Some(group) = cut {

@@ -84,10 +84,11 @@ impl World {
         };
         let who = format!("the disk of node {}", place + 1);
         for batch in log {
-            self.checkers.one_value.seen(part, batch, &who)?;
+            self.checkers.saw(part, batch, &who)?;
         }
         twice::log(part, log)?;
-        self.checkers.acked.verify(part, start, log)
+        let Checkers { acked, eras, .. } = &self.checkers;
+        acked.verify(part, start, log, eras)
     }
 
     /// As is looked at again in the end, when nobody remembers any.

@@ -1,0 +1,122 @@
+//! Partitions that go on without their majority: who was told to, when it happens, what may be lost.
+
+use super::World;
+use crate::checkers::{Checked, Part, violation};
+use crate::net::Place;
+use crate::payload::{self, Ident};
+use crate::plan::SECOND;
+use crate::scheduler::Micros;
+use base::{Batch, GroupId, record};
+use log::{Record, Turn};
+use meta::PartitionInfo;
+use std::collections::BTreeMap;
+
+/// After so long without any trouble every node is heard by all others, and whatever was decided
+/// before is on record.
+const CALM: Micros = 5 * SECOND;
+
+impl World {
+    /// Something is out of order, or has just been put in order again.
+    pub(super) fn trouble(&mut self) {
+        self.troubled_at = self.scheduler.now();
+    }
+
+    fn is_calm(&self) -> bool {
+        let now = self.scheduler.now();
+        let well = |node: &crate::node::Node| {
+            node.process.is_some() && node.paused_until.is_none() && node.slow_until + CALM < now
+        };
+        self.troubled_at + CALM < now && self.net.is_free() && self.nodes.iter().all(well)
+    }
+
+    /// Whom the metadata tells to go on alone.
+    pub(super) fn learn_survivors(&mut self, image: &meta::Image) -> Checked {
+        for info in image.topics.values().flat_map(|topic| &topic.partitions) {
+            let part = self.parts.get(&info.group.0).copied();
+            if let (Some(survivor), Some(part), Some(moves)) = (info.survivor(), part, &info.moves)
+                && self
+                    .checkers
+                    .eras
+                    .told(part, survivor.node.0, moves.next_incarnation)
+            {
+                self.check_needed(part, info)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_needed(&self, part: Part, info: &PartitionInfo) -> Checked {
+        if !self.book.unclean(part) {
+            let what = format!("{part} is to go on alone: {info:?}");
+            return Err(violation("nobody goes on alone unasked", what));
+        }
+        if self.is_calm() {
+            let what = format!("{part}, all of whose replicas are heard: {info:?}");
+            return Err(violation(
+                "no majority is done without while it is there",
+                what,
+            ));
+        }
+        Ok(())
+    }
+
+    /// What a turn of a node says of eras.
+    pub(super) fn watch(&mut self, place: Place, turn: &Turn) -> Checked {
+        let mut begun: BTreeMap<u64, u32> = BTreeMap::new();
+        for record in &turn.records {
+            let (group, term, batch) = match record {
+                Record::Batch {
+                    group, term, batch, ..
+                } => (group, term, Some(batch)),
+                Record::Internal { group, term, .. } => (group, term, None),
+                _ => continue,
+            };
+            let Some(part) = self.parts.get(&group.0).copied() else {
+                continue;
+            };
+            if !self.book.unclean(part) {
+                continue;
+            }
+            match batch {
+                Some(batch) => {
+                    if let Some(first) = first_of(batch) {
+                        let at = batch.header().base_offset.0;
+                        self.checkers.eras.stamped(part, (first, at), term.0);
+                    }
+                }
+                None if self.checkers.eras.is_new(part, term.0) => {
+                    begun.entry(group.0).or_insert(term.0);
+                }
+                None => {}
+            }
+        }
+        for (group, term) in begun {
+            self.goes_on_alone(place, turn, group, term)?;
+        }
+        Ok(())
+    }
+
+    fn goes_on_alone(&mut self, place: Place, turn: &Turn, id: u64, since: u32) -> Checked {
+        let part = self.parts[&id];
+        let written = turn.records.iter().filter_map(|record| match record {
+            Record::Batch {
+                group, term, batch, ..
+            } if group.0 == id && term.0 >= since => Some(batch.header().base_offset.0),
+            _ => None,
+        });
+        let status = self.nodes[place].process.as_ref();
+        let status = status.and_then(|process| process.shard.replica_status(GroupId(id)));
+        let end = written.min().or(status.map(|status| status.end_offset.0));
+        let (end, node) = (end.unwrap_or(0), place as u32 + 1);
+        self.trace.tell(self.scheduler.now(), || {
+            format!("  {part} goes on with node {node} alone in term {since}, from offset {end} on")
+        });
+        self.checkers.goes_on_alone(part, node, since, end)
+    }
+}
+
+/// The identity of a batch's first record.
+fn first_of(batch: &Batch) -> Option<Ident> {
+    let first = record::read(batch.body(), &mut 0).ok()?;
+    payload::read(first.value?).ok()
+}
