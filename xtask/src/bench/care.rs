@@ -22,6 +22,8 @@ const SLOWER_MAX: f64 = 1.5;
 const COMPACTION_MAX: Duration = Duration::from_secs(1800);
 /// Longest time from the start after a kill until the node is ready.
 const START_SECONDS_MAX: f64 = 5.0;
+/// Room on the disk that is left beside what is written there, for the write-ahead log and for others.
+const SPARE_BYTES: u64 = 8_000_000_000;
 /// Small segments, so that there is always something to compact and to remove.
 const SEGMENT: &str = "segment.bytes=8388608";
 
@@ -196,6 +198,15 @@ impl Place {
 
     /// Ready again after kill -9.
     fn restart(&self, partitions: u64, gigabytes: u64) -> Result<Row, String> {
+        let (free, needed) = (free(&self.data)?, gigabytes * 1_200_000_000 + SPARE_BYTES);
+        if free < needed {
+            return Err(format!(
+                "{} has {:.1} GB free, {gigabytes} GB of records need {:.1}: name fewer with --gigabytes",
+                self.data.display(),
+                free as f64 / 1e9,
+                needed as f64 / 1e9
+            ));
+        }
         let server = self.start(&ARGS)?;
         let each = partitions / 2;
         for name in ["many-a", "many-b"] {
@@ -256,6 +267,18 @@ pub fn metric(metrics: &str, name: &str) -> Result<f64, String> {
 pub fn median(mut all: Vec<f64>) -> f64 {
     all.sort_by(f64::total_cmp);
     all[all.len() / 2]
+}
+
+/// What is free where the directory will be made.
+fn free(data: &Path) -> Result<u64, String> {
+    let parent = data.parent().unwrap_or(data);
+    let told = output(
+        Command::new("df")
+            .args(["-B1", "--output=avail"])
+            .arg(parent),
+    )?;
+    let bytes = told.split_whitespace().last().and_then(|b| b.parse().ok());
+    bytes.ok_or_else(|| format!("df printed {told:?}"))
 }
 
 fn stored(data: &Path) -> Result<u64, String> {
