@@ -3,7 +3,8 @@
 //! 0: for a group. 1: the kind of coordinator; a message beside the code. 2: nothing new. 3:
 //! flexible. 4: several at once. 5: nothing new. 6: share groups.
 //!
-//! Transactions and share groups have no coordinators yet: theirs is answered as not available.
+//! There are no transactions yet, which any node says for good, so each is their coordinator. That of what share groups keep
+//! is answered as not available.
 
 use super::groups::{self, code};
 use super::{Api, Door, Request, Step};
