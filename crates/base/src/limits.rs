@@ -103,6 +103,8 @@ pub const TIMES_ALONE_MAX: u32 = 10_000;
 /// Aims of partitions, and incarnations of their replicas, that are left out when metadata goes on
 /// without its majority: more than facts that are lost may have given.
 pub const AIMS_LEFT_OUT: u32 = 100_000;
+/// Producer ids that are left out then: whoever was given one by a fact that is lost may still write with it.
+pub const PRODUCER_IDS_LEFT_OUT: i64 = 1 << 30;
 /// Nodes that vote in the controller's own group; all others follow it.
 pub const CONTROLLERS_MAX: usize = 5;
 /// Successors that a damaged replica of a node gets within [`RENEWALS_WITHIN`]: a device that damages

@@ -12,8 +12,11 @@
 use crate::reassign::{Changes, Placed};
 use crate::records::Record;
 use crate::{Home, Image, Meta, PartitionInfo, RECOVERY, Reply};
-use base::limits::AIMS_LEFT_OUT;
-use base::{Bug, Decision, GroupId, Mark, Member, NodeId, Partition, Refusal, Uuid, mark, planted};
+use base::limits::{AIMS_LEFT_OUT, PRODUCER_IDS_LEFT_OUT};
+use base::{
+    Bug, Decision, GroupId, Mark, Member, NodeId, Partition, ProducerId, Refusal, Uuid, mark,
+    planted,
+};
 
 impl Image {
     /// Refuses that a replica leads without its majority where not all nodes would understand it.
@@ -110,6 +113,9 @@ impl Meta {
         if self.image.level < RECOVERY {
             records.push(Record::LevelRaised { level: RECOVERY }.encode());
         }
+        let given = self.next_producer().0;
+        let next = ProducerId(given.saturating_add(PRODUCER_IDS_LEFT_OUT));
+        records.push(Record::ProducerIdsAllocated { next }.encode());
         let there = |node: &&NodeId| !self.image.has_left(**node);
         for node in lost.iter().filter(there) {
             records.extend(self.forget(*node));

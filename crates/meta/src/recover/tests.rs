@@ -97,6 +97,22 @@ fn who_lost_the_majority_goes_on_alone_and_the_lost_are_over() {
     assert!(!partition(&meta, 0).is_moving());
 }
 
+/// Of two producers with one id the later one's records would be taken for copies of the other's.
+#[test]
+fn a_producer_id_that_a_lost_fact_gave_is_not_given_again() {
+    let mut meta = cluster();
+    let next = |meta: &mut Meta| match meta.obey(Command::AllocateProducerIds { count: 10 }) {
+        Reply::ProducerIds(first) => first,
+        other => panic!("{other:?}"),
+    };
+    // The others got a block that the survivor doesn't know of.
+    let mut others = cluster();
+    assert_eq!(next(&mut meta), next(&mut others));
+    let lost = next(&mut others);
+    lose(&mut meta, &[1, 2]).expect("all that stay know the level");
+    assert!(next(&mut meta) > lost);
+}
+
 #[test]
 fn a_lost_directory_is_never_let_in_again_and_an_empty_one_is() {
     let mut meta = cluster();
