@@ -56,8 +56,12 @@ pub enum Fault {
 }
 
 /// What an operator does about a corrupt file that the whole node depends on.
-pub(crate) const RESTORE: &str =
-    "restore this data directory from a copy, or empty it and let the node rejoin as a new replica";
+pub(crate) const RESTORE: &str = "this is a lost disk, and an old copy of it can't be used: give the node up (flotilla cluster remove \
+     <node> --lost), empty this data directory and start the node with --join";
+
+/// The same of a file of one group.
+pub(crate) const RENEW: &str = "its replica is made again from the others, as long as most of them are in sync; else bring those \
+     back, or move the partition to other nodes";
 
 impl Fault {
     /// Sorts an error of the system: out of room is one thing, the rest another.

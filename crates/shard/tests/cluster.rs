@@ -72,6 +72,8 @@ struct Cluster {
     unsaid: Option<reassign::Unsaid>,
     /// Whose replicas are behind, as each node was told last.
     behind: BTreeMap<(u32, GroupId), Vec<NodeId>>,
+    /// What the nodes said for people.
+    notes: Vec<String>,
     /// What a turn said of a loss, to be kept on disk.
     lost: Option<String>,
     inbox: Arc<Inbox>,
@@ -101,6 +103,7 @@ impl Cluster {
             lose_snapshots: 0,
             unsaid: None,
             behind: BTreeMap::new(),
+            notes: Vec::new(),
             lost: None,
             inbox: Arc::default(),
             ticket: 0,
@@ -176,6 +179,7 @@ impl Cluster {
         loop {
             let mut effects = Effects::default();
             shard.turn(now, &mut effects);
+            self.notes.extend(effects.notes);
             let checks = effects.jobs.into_iter().filter(compact::waits);
             self.checks.extend(checks.map(|job| (node, job)));
             for (to, pieces) in effects.frames {

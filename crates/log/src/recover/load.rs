@@ -6,7 +6,7 @@
 use super::replay::{Group, Replay};
 use crate::block::{Block, SIDECAR_ENTRY_BYTES};
 use crate::checkpoint::{Checkpoint, GroupPart};
-use crate::fault::{Fault, RESTORE};
+use crate::fault::{Fault, RENEW};
 use crate::files::{Key, Kind};
 use crate::group::{GroupImage, GroupLog, SegmentImage};
 use crate::pending::{Dirty, make_group_dir};
@@ -181,7 +181,7 @@ fn mend(
         return Ok(blocks);
     }
     let what = format!(
-        "{path} is corrupt at byte {at}, and {} is damaged too; {RESTORE}",
+        "{path} is corrupt at byte {at}, and {} is damaged too; {RENEW}",
         data.path()
     );
     replay.report.push(what.clone());

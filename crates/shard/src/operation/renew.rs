@@ -69,12 +69,20 @@ impl Shard {
         let Some(replica) = self.replicas.get(&group) else {
             return;
         };
-        if replica.suspect.is_none() && self.damage.is_held_back(group, self.now.mono) {
+        let fresh = replica.suspect.is_none();
+        if fresh && self.damage.is_held_back(group, self.now.mono) {
             self.note(format!(
                 "the replica of group {group} here was damaged {} times within an hour and gets no \
                  successor before that hour is over: the device of this node damages what it is given. \
                  Move what is on this node away ('flotilla cluster drain'), then replace the device",
                 limits::RENEWALS_MAX + 1
+            ));
+        }
+        if group == GroupId::META && fresh {
+            let remedy = self.as_a_lost_disk();
+            self.note(format!(
+                "the metadata on this node is damaged ({why}), and no other takes its place: this node \
+                 hears of no change any more. {remedy}"
             ));
         }
         self.damage.insert(group);

@@ -42,14 +42,23 @@ impl Shard {
     /// has lost at its end, others have too, votes among it.
     pub(crate) fn lose_trust(&mut self, why: &str) {
         self.note(format!(
-            "{why}; none of its replicas votes any more. Empty the data directory and let the node \
-             rejoin as a new replica; an old copy of it can't be used"
+            "{why}; none of its replicas votes any more. {}",
+            self.as_a_lost_disk()
         ));
         self.lost.get_or_insert_with(|| why.to_string());
         let groups: Vec<_> = self.replicas.keys().copied().collect();
         for group in groups {
             self.suspect(group, why);
         }
+    }
+
+    /// What is to be done about a node that can't be relied upon.
+    pub(super) fn as_a_lost_disk(&self) -> String {
+        let node = self.settings.node;
+        format!(
+            "This is a lost disk, and an old copy of it can't be used: stop the node, give it up (flotilla \
+             cluster remove {node} --lost), empty its data directory and start it with --join"
+        )
     }
 
     /// A group in which nobody else has a say has nobody to defer to.

@@ -243,3 +243,18 @@ fn a_partition_of_one_damaged_replica_stays_available_while_it_moves() {
     let image = c.shards[&NodeId(1)].image();
     assert!(!image.partition(group).unwrap().is_moving());
 }
+
+/// Nobody gives group 0 another replica: it's the whole node that has to go.
+#[test]
+fn who_has_damaged_metadata_is_told_what_to_do() {
+    let mut c = Cluster::new(3);
+    c.look_at_everything();
+    c.run(Duration::from_secs(2));
+    let leader = c.leader(GroupId::META).expect("a controller");
+    let node = if leader == 3 { 2 } else { 3 };
+    c.end_look(node, GroupId::META, Err(damage(GroupId::META)));
+    let told = c.notes.iter().filter(|note| note.contains("--lost"));
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains(&format!("flotilla cluster remove {node} --lost")));
+}

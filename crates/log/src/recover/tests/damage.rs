@@ -230,7 +230,7 @@ fn a_damaged_direct_batch_makes_its_group_suspect() {
     assert_eq!(recovered.groups[0].suspect, None);
     let said = recovered.groups[1].suspect.as_ref().expect("it is damaged");
     assert!(
-        said.contains(path) && said.contains("byte 0") && said.contains("rejoin"),
+        said.contains(path) && said.contains("byte 0") && said.contains("made again"),
         "{said}"
     );
 }
