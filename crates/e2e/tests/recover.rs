@@ -128,3 +128,38 @@ fn of_three_nodes_two_are_lost_with_their_disks_and_the_third_goes_on() {
         .run(&["cluster", "health", "--wait", "--timeout", "60"])
         .ok();
 }
+
+/// In a cluster of three with three replicas there is no other node that could take them.
+#[test]
+fn a_node_whose_disk_is_lost_is_replaced_under_its_number() {
+    let scratch = Scratch::new("replaced");
+    let mut fleet = Fleet::start(scratch.path(), &[]);
+    let tool = Tool::new(&fleet.bootstrap());
+    tool.create("t", &["--partitions", "3", "--replicas", "3"]);
+    tool.run(&["cluster", "health", "--wait"]).ok();
+    let lines: Vec<String> = (0..300).map(|n| format!("line {n:04}")).collect();
+    tool.produce("t", &lines);
+
+    let running = tool.run(&["cluster", "remove", "3", "--lost"]).failed(1);
+    assert!(running.contains("it runs"), "{running}");
+    let lost = fleet.node(3).setup().data.clone();
+    fleet.kill(3);
+    std::fs::remove_dir_all(&lost).expect("it is dead");
+    let others = Tool::new(&fleet.bootstrap());
+    others.run(&["cluster", "remove", "3", "--lost"]).ok();
+    fleet.join_anew(3);
+    others
+        .run(&["cluster", "health", "--wait", "--timeout", "60"])
+        .ok();
+    until_voters(&others, &[1, 2, 3]);
+
+    // What the third has now is needed, and its vote.
+    fleet.kill(1);
+    let left = Tool::new(&fleet.bootstrap());
+    let more: Vec<String> = (300..400).map(|n| format!("line {n:04}")).collect();
+    left.produce("t", &more);
+    let mut read = left.consume("t");
+    read.sort();
+    assert_eq!(read, [lines, more].concat());
+    fleet.restart(1);
+}

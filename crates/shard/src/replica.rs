@@ -391,7 +391,7 @@ impl Replica {
         member == self.group.me() || (has_all && !self.aside.contains(&member))
     }
 
-    /// Nodes whose copy is in sync, this leader among them; learners too.
+    /// Nodes whose copy is in sync and counts, this leader among them.
     pub(crate) fn in_sync(&self) -> Vec<NodeId> {
         let nodes = self.group.configuration().members().map(|m| m.node);
         nodes.filter(|node| !self.behind.contains(node)).collect()

@@ -361,10 +361,16 @@ impl Shard {
         let (now, lag) = (self.now.mono, self.settings.replica_lag_max);
         let replica = &self.replicas[&group];
         let has_all = |m: Member| replica.caught_up.get(&m) == Some(&now);
+        // Who comes isn't counted on before it votes, whatever it has: until then the others are needed. Who
+        // follows the metadata does so for good.
+        let votes = |m: &Member| {
+            group == GroupId::META || replica.group.configuration().electors().any(|e| e == *m)
+        };
         let is_behind = |m: &Member| {
             let silent = self.peers.get(&m.node).is_some_and(|p| p.lost);
             let late = replica.behind.contains(&m.node) || !replica.is_in_sync(*m, now, lag);
             silent
+                || !votes(m)
                 || replica.aside.contains(m)
                 || (late && *m != replica.group.me() && !has_all(*m))
         };

@@ -207,6 +207,29 @@ fn a_cancelled_move_leads_back() {
     assert_eq!(cluster.hosts(group), [(1, 4), (2, 4), (3, 4)]);
 }
 
+/// Whoever looks at the replicas in sync, to take another node away, must be able to count on them.
+#[test]
+fn a_replica_that_comes_is_in_sync_once_it_votes() {
+    let mut cluster = Cluster::new(5);
+    cluster.run(Duration::from_secs(2));
+    let group = cluster.create_on(&[1, 2, 3]);
+    cluster.write(group, 3);
+    // The fourth has everything, and waits for the fifth.
+    cluster.down.push(NodeId(5));
+    cluster.reassign(Some(&[1, 4, 5])).unwrap();
+    cluster.run(Duration::from_secs(3));
+    assert_eq!(cluster.hosts(group)[3], (4, 3));
+    let in_sync = |cluster: &Cluster| {
+        let leader = &cluster.shards[&NodeId(cluster.leader(group).unwrap())];
+        leader.replica_status(group).unwrap().in_sync
+    };
+    assert_eq!(in_sync(&cluster), nodes(&[1, 2, 3]));
+    cluster.down.clear();
+    cluster.run(Duration::from_secs(3));
+    assert_eq!(cluster.replicas(group), (nodes(&[1, 4, 5]), false));
+    assert_eq!(in_sync(&cluster), nodes(&[1, 4, 5]));
+}
+
 /// The word that the group is where the last aim wants it may still be on its way: then those who go
 /// lose their data, so nobody may have led the group back to them.
 #[test]
