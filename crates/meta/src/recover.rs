@@ -211,7 +211,10 @@ impl Meta {
             if let (Ok(survivor), Some((topic, partition))) =
                 (&outcome, self.image.groups.get(group))
             {
-                placed.of(topic, *partition).go_on(gone, Some(*survivor));
+                // Those that are heard too: what they may have had from a leader that isn't is given up with
+                // it, and nobody who knows of that could follow the one that goes on.
+                let other = |node: NodeId| node != survivor.node;
+                placed.of(topic, *partition).go_on(other, Some(*survivor));
             }
             parts.push(outcome.map(|_| ()));
         }

@@ -197,6 +197,22 @@ fn alone_only_without_a_majority_and_from_the_level_on() {
         "it may come back, for other replicas"
     );
 
+    // Others that are heard begin anew too: they may have had something from a leader that isn't.
+    let mut four = cluster();
+    let change = crate::Reassignment {
+        topic: "t0".to_owned(),
+        partition: Partition(0),
+        target: Some(nodes(&[1, 2, 3, 4])),
+    };
+    four.obey(Command::Reassign {
+        changes: vec![change],
+        keep_factor: false,
+    });
+    let heard = partition(&four, 0).target()[3];
+    assert_eq!(go_on(&mut four, 3, &[1, 2]), Ok(()));
+    assert!(partition(&four, 0).is_over(heard));
+    assert_eq!(partition(&four, 0).target()[2], member(3, 0));
+
     let mut old = cluster();
     old.image.level = Level(2);
     let refused = go_on(&mut old, 3, &[1, 2]).expect_err("before its level");

@@ -80,6 +80,17 @@ impl World {
         Ok(())
     }
 
+    /// True if a replica was given up, as some node knows already, maybe not its own: what others lead its
+    /// group to since then is nothing that it could follow.
+    fn is_over(&self, status: &ReplicaStatus) -> bool {
+        let processes = self.nodes.iter().filter_map(|node| node.process.as_ref());
+        let mut images = processes.map(|process| process.shard.image());
+        images.any(|image| {
+            let info = image.partition(status.group);
+            info.is_some_and(|info| info.is_over(status.member))
+        })
+    }
+
     /// A replica that takes its data for damaged while it runs needs damage that was done.
     fn check_suspects(&self, place: Place, process: &Process) -> Checked {
         if self.is_excused(place) {
@@ -87,6 +98,7 @@ impl World {
         }
         for group in process.shard.groups() {
             let status = process.shard.replica_status(group);
+            let status = status.filter(|status| !self.is_over(status));
             if let Some(why) = status.and_then(|status| status.suspect) {
                 let what = format!("node {}, whose data is whole: {why}", place + 1);
                 return Err(violation("whole data is not suspected", what));
