@@ -96,7 +96,12 @@ impl World {
         if self.is_excused(place) {
             return Ok(());
         }
-        for group in process.shard.groups() {
+        // Who was left out may hear of the new leader before it hears that it is over.
+        let lost = |group: &GroupId| {
+            let part = self.parts.get(&group.0);
+            part.is_some_and(|part| self.checkers.eras.any(*part))
+        };
+        for group in process.shard.groups().filter(|group| !lost(group)) {
             let status = process.shard.replica_status(group);
             let status = status.filter(|status| !self.is_over(status));
             if let Some(why) = status.and_then(|status| status.suspect) {
