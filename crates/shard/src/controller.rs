@@ -565,7 +565,7 @@ impl Shard {
             self.reconsider_compaction();
             self.reconsider_producers();
         }
-        self.meet(&image);
+        self.meet(&old, &image);
         self.reconcile(&old, &image);
         let next_group = self.controller.meta.next_group();
         self.retire_stored(&image, next_group);

@@ -65,10 +65,12 @@ impl Peer {
 }
 
 impl Shard {
-    /// Nodes of the cluster are peers from now on, those that were unregistered no longer.
-    pub(crate) fn meet(&mut self, image: &Image) {
+    /// Nodes of the cluster are peers from now on, those that were unregistered just now no longer. One
+    /// that had left before and is a peer all the same is newer than the image.
+    pub(crate) fn meet(&mut self, old: &Image, image: &Image) {
         let known = self.peers.len();
-        self.peers.retain(|node, _| !image.has_left(*node));
+        let leaves = |node: &NodeId| image.has_left(*node) && !old.has_left(*node);
+        self.peers.retain(|node, _| !leaves(node));
         if self.peers.len() < known {
             self.rouse_all();
         }
@@ -89,12 +91,10 @@ impl Shard {
         self.peers.get(&node).is_some_and(|peer| !peer.lost)
     }
 
-    /// A node that the image doesn't name may be newer than it: without it this one may have nobody
-    /// to learn from.
+    /// A node that the image doesn't name, or of which it says that it has left, is newer than it (whoever
+    /// connects has looked at its generation): without it this one may have nobody to learn from.
     pub(crate) fn on_peer_up(&mut self, node: NodeId) {
-        if !self.image().has_left(node) {
-            self.greet(node);
-        }
+        self.greet(node);
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.up = true;
             peer.must_send = true;
