@@ -96,12 +96,7 @@ impl World {
         if self.is_excused(place) {
             return Ok(());
         }
-        // Who was left out may hear of the new leader before it hears that it is over.
-        let lost = |group: &GroupId| {
-            let part = self.parts.get(&group.0);
-            part.is_some_and(|part| self.checkers.eras.any(*part))
-        };
-        for group in process.shard.groups().filter(|group| !lost(group)) {
+        for group in process.shard.groups() {
             let status = process.shard.replica_status(group);
             let status = status.filter(|status| !self.is_over(status));
             if let Some(why) = status.and_then(|status| status.suspect) {

@@ -128,8 +128,6 @@ impl World {
                 self.take_step(nth);
             }
             Some(Step::Cordon) => self.ask(nth, cordon(node)),
-            // Who is away meanwhile doesn't hear the one that joins after it (see docs/testing.md).
-            Some(Step::Unregister) if !self.others_are_up(place) => {}
             Some(Step::Unregister) => self.ask(nth, Command::UnregisterNode { node }),
             Some(Step::Join) => {
                 let home = Home {
@@ -157,15 +155,6 @@ impl World {
                 }
             },
         }
-    }
-
-    fn others_are_up(&self, place: Place) -> bool {
-        let others = (0..self.plan.nodes).filter(|other| *other != place);
-        let up = |other: Place| {
-            let node = &self.nodes[other];
-            node.process.is_some() && node.paused_until.is_none() || node.out
-        };
-        self.net.is_free() && others.into_iter().all(up)
     }
 
     /// The directory is lost, and nobody starts the node again before it was taken in anew.
