@@ -225,55 +225,56 @@ impl<'a> Bench<'a> {
     }
 
     fn once(&mut self, broker: Broker, row: &Row, records: u32) -> Result<Outcome, String> {
-        let stub = match (broker, &self.stub) {
-            (Broker::Stub, Some(binary)) => Some(Stub::start(binary, row.partitions)?),
-            _ => None,
-        };
-        let cluster = match broker {
-            Broker::Flotilla => Some(&self.flotilla),
-            Broker::Kafka => Some(&self.kafka),
-            Broker::Stub => None,
-        };
-        let used = || match (cluster, &stub) {
-            (Some(cluster), _) => cluster.usage(),
-            (None, Some(stub)) => Usage::of(stub.pid()),
-            (None, None) => unreachable!("it takes no turn without being built"),
-        };
-        let bootstrap = match (cluster, &stub) {
-            (Some(cluster), _) => &cluster.bootstrap,
-            (None, Some(stub)) => &stub.kafka,
-            (None, None) => unreachable!("it takes no turn without being built"),
-        };
         self.topics += 1;
         let topic = format!("bench-{}", self.topics);
+        let cluster = match broker {
+            Broker::Flotilla => &self.flotilla,
+            Broker::Kafka => &self.kafka,
+            Broker::Stub => {
+                let built = self.stub.as_ref().ok_or("the stub wasn't built")?;
+                let stub = Stub::start(built, row.partitions)?;
+                let load = self.load(row, &topic, &stub.kafka, records);
+                return self.measure(load, || Usage::of(stub.pid()), || None);
+            }
+        };
         let (partitions, replicas) = (row.partitions.to_string(), self.nodes.to_string());
-        if let Some(cluster) = cluster {
-            let counts = ["--partitions", &partitions, "--replicas", &replicas];
-            cluster.tool(&[&["topic", "create", &topic], &counts[..]].concat())?;
+        let counts = ["--partitions", &partitions, "--replicas", &replicas];
+        cluster.tool(&[&["topic", "create", &topic], &counts[..]].concat())?;
+        let load = self.load(row, &topic, &cluster.bootstrap, records);
+        if row.way == Way::Consume {
+            let way = Way::Produce;
+            Load { way, ..load }.run(&self.tools.peer)?;
         }
-        let load = Load {
+        let outcome = self.measure(load, || cluster.usage(), || cluster.syncs())?;
+        cluster.tool(&["topic", "delete", &topic])?;
+        Ok(outcome)
+    }
+
+    fn load<'b>(&'b self, row: &Row, topic: &'b str, bootstrap: &'b str, records: u32) -> Load<'b> {
+        Load {
             way: row.way,
-            topic: &topic,
+            topic,
             bootstrap,
             records,
             record_bytes: row.record_bytes,
             partitions: row.partitions,
             properties: row.properties,
             one_by_one: &self.tools.load,
-        };
-        if row.way == Way::Consume {
-            let way = Way::Produce;
-            Load { way, ..load }.run(&self.tools.peer)?;
         }
+    }
+
+    /// Runs a load, and looks what was used for it.
+    fn measure(
+        &self,
+        load: Load<'_>,
+        used: impl Fn() -> Result<Usage, String>,
+        syncs: impl Fn() -> Option<f64>,
+    ) -> Result<Outcome, String> {
         checked(&mut Command::new("sync"))?;
-        let syncs = || cluster.and_then(Cluster::syncs);
         let before = (used()?, syncs());
         let rates = load.run(&self.tools.peer)?;
         let usage = used()?.since(&before.0);
         let syncs = syncs().zip(before.1).map(|(after, before)| after - before);
-        if let Some(cluster) = cluster {
-            cluster.tool(&["topic", "delete", &topic])?;
-        }
         Ok(Outcome {
             rates,
             usage,

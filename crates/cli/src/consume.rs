@@ -103,7 +103,7 @@ fn begin(
                 "partition {partition} of {} has offsets {earliest} to {end}, not {offset}",
                 args.topic
             );
-            return Err(Trouble::refused(what, Code(1), None));
+            return Err(Trouble::refused(what, Code::OFFSET_OUT_OF_RANGE, None));
         }
         reader.seek(*partition, *offset);
     }

@@ -86,17 +86,19 @@ impl Message {
 
     /// What a snapshot says of everything up to its entry; empty as the group makes it.
     pub fn snapshot_data(&self) -> &[u8] {
-        Message::read_prefix(&self.raft.get_snapshot().data).2
+        let prefix = Message::read_prefix(&self.raft.get_snapshot().data);
+        prefix.map_or(&[], |(_, _, data)| data)
     }
 
     /// The entry that said who belongs to the group, and for which aim, as a snapshot names them.
     pub(crate) fn configured(snapshot: &Snapshot) -> (RaftIndex, u32) {
-        let (configured, aim, _) = Message::read_prefix(&snapshot.data);
-        (configured, aim)
+        let prefix = Message::read_prefix(&snapshot.data);
+        prefix.map_or_else(Default::default, |(configured, aim, _)| (configured, aim))
     }
 
     pub(crate) fn data_of(snapshot: &Snapshot) -> Bytes {
-        Bytes::copy_from_slice(Message::read_prefix(&snapshot.data).2)
+        let prefix = Message::read_prefix(&snapshot.data);
+        prefix.map_or_else(Bytes::new, |(_, _, data)| Bytes::copy_from_slice(data))
     }
 
     /// Fills in what a snapshot says.
@@ -117,19 +119,16 @@ impl Message {
         [&configured[..], &aim.to_be_bytes()].concat()
     }
 
-    /// The entry, the aim, and what follows.
-    fn read_prefix(data: &[u8]) -> (RaftIndex, u32, &[u8]) {
-        let Some((first, rest)) = data.split_first_chunk::<CONFIGURED_BYTES>() else {
-            return (RaftIndex(0), 0, &[]);
-        };
+    /// The entry, the aim, and what follows; none if it isn't whole.
+    fn read_prefix(data: &[u8]) -> Option<(RaftIndex, u32, &[u8])> {
+        let (first, rest) = data.split_first_chunk::<CONFIGURED_BYTES>()?;
         let configured = u64::from_be_bytes(*first);
-        match rest.split_first_chunk::<AIM_BYTES>() {
-            Some((aim, rest)) if configured & AIM_FOLLOWS != 0 => {
-                let configured = RaftIndex(configured & !AIM_FOLLOWS);
-                (configured, u32::from_be_bytes(*aim), rest)
-            }
-            _ => (RaftIndex(configured), 0, rest),
+        if configured & AIM_FOLLOWS == 0 {
+            return Some((RaftIndex(configured), 0, rest));
         }
+        let (aim, rest) = rest.split_first_chunk::<AIM_BYTES>()?;
+        let configured = RaftIndex(configured & !AIM_FOLLOWS);
+        Some((configured, u32::from_be_bytes(*aim), rest))
     }
 
     /// True for a message that may leave before anything is durable.
@@ -315,9 +314,7 @@ fn decode_snapshot(r: &mut Reader) -> Result<Snapshot, FrameError> {
     ] = parts;
     conf.auto_leave = r.u8()? != 0;
     snapshot.data = r.bytes()?;
-    let aim_follows = snapshot.data.first().is_some_and(|byte| byte & 0x80 != 0);
-    let prefix = CONFIGURED_BYTES + if aim_follows { AIM_BYTES } else { 0 };
-    if snapshot.data.len() < prefix {
+    if Message::read_prefix(&snapshot.data).is_none() {
         return Err(FrameError::Malformed("snapshot"));
     }
     Ok(snapshot)

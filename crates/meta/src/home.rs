@@ -30,6 +30,12 @@ impl Image {
     pub fn has_left(&self, node: NodeId) -> bool {
         self.generations.contains_key(&node) && !self.homes.contains_key(&node)
     }
+
+    /// True if it did so after the image before. One that had left by then and is spoken with all the
+    /// same is newer than both.
+    pub fn has_left_since(&self, before: &Image, node: NodeId) -> bool {
+        self.has_left(node) && !before.has_left(node)
+    }
 }
 
 impl Meta {

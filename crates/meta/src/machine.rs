@@ -7,8 +7,8 @@ use crate::create::Draft;
 use crate::placement::Load;
 use crate::records::Record;
 use crate::{
-    Command, Image, NodeInfo, PartitionInfo, RECOVERY, Reply, Resource, ResourceKind, Topic,
-    TopicRef, TopicSettings, names,
+    Command, Image, NodeInfo, PartitionInfo, Reply, Resource, ResourceKind, Topic, TopicRef,
+    TopicSettings, names,
 };
 use base::{
     Bug, Decision, GroupId, Machine, Mark, NodeId, Now, Partition, ProducerId, Refusal, Uuid,
@@ -108,9 +108,9 @@ impl Meta {
         }
     }
 
-    /// A node that has replicas is refused: its number could be given to an empty directory, which
-    /// would then be taken for the one that voted and acknowledged.
-    /// Forgets a node. One that has replicas only if it is silent, and nothing is lost with it.
+    /// Forgets a node. One that has replicas is refused, for its number could be given to an empty directory,
+    /// which would then be taken for the one that voted and acknowledged; unless it is silent and nothing is
+    /// lost with it: then its replicas are over.
     pub fn unregister(&self, node: NodeId, silent: bool) -> Decision<Reply> {
         let refused = |why: Refusal| Decision {
             records: Vec::new(),
@@ -121,10 +121,8 @@ impl Meta {
                 "Broker ID {node} is not currently registered"
             )));
         }
-        let here = |p: &&PartitionInfo| p.member_on(node).is_some();
-        let partitions = self.image.topics.values().flat_map(|t| &t.partitions);
-        let replicas = partitions.filter(here).count();
-        if replicas > 0 && silent && self.image.level >= RECOVERY {
+        let replicas = self.partitions_on(node).count();
+        if replicas > 0 && silent && self.image.allows_recovery().is_ok() {
             return self.give_up(node).unwrap_or_else(refused);
         }
         if replicas > 0 && !planted(Bug::UnregisteredWithReplicas) {

@@ -50,6 +50,20 @@ pub struct Moves {
     pub survivor: Option<Member>,
 }
 
+impl Moves {
+    /// A node gets a replica that is another member than any before it.
+    fn give(&mut self, node: NodeId) {
+        let incarnation = self.next_incarnation;
+        self.incarnations.push(Member { node, incarnation });
+        self.go_on_by(1);
+    }
+
+    /// Another aim, so many further on; no incarnation before it is given any more.
+    pub(crate) fn go_on_by(&mut self, aims: u32) {
+        self.next_incarnation = self.next_incarnation.saturating_add(aims);
+    }
+}
+
 /// A partition's replicas and how it came to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Placed {
@@ -177,14 +191,10 @@ impl Placed {
             .collect();
         let new = |node: &&NodeId| !hosts.contains(node) && !planted(Bug::IncarnationNotBumped);
         for node in target.iter().filter(new) {
-            moves.incarnations.push(Member {
-                node: *node,
-                incarnation: moves.next_incarnation,
-            });
-            moves.next_incarnation = moves.next_incarnation.saturating_add(1);
+            moves.give(*node);
         }
         // Another aim, also where no replica is new.
-        moves.next_incarnation = moves.next_incarnation.saturating_add(1);
+        moves.go_on_by(1);
         let leaves = |node: &NodeId| !target.contains(node);
         moves.leaving = hosts.into_iter().filter(leaves).collect();
         moves.under_way |= !adding.is_empty() || !moves.leaving.is_empty();
@@ -198,11 +208,7 @@ impl Placed {
         let moves = &mut self.moves;
         if !planted(Bug::RenewedAsTheSame) {
             moves.incarnations.retain(|member| member.node != node);
-            moves.incarnations.push(Member {
-                node,
-                incarnation: moves.next_incarnation,
-            });
-            moves.next_incarnation = moves.next_incarnation.saturating_add(1);
+            moves.give(node);
         }
         moves.under_way = true;
     }

@@ -11,7 +11,7 @@
 
 use crate::reassign::{Changes, Placed};
 use crate::records::Record;
-use crate::{Home, Image, Meta, PartitionInfo, RECOVERY, Reply};
+use crate::{Home, Image, Meta, PartitionInfo, RECOVERY, Reply, Topic};
 use base::limits::{AIMS_LEFT_OUT, PRODUCER_IDS_LEFT_OUT};
 use base::{
     Bug, Decision, GroupId, Mark, Member, NodeId, Partition, ProducerId, Refusal, Uuid, mark,
@@ -69,17 +69,11 @@ impl PartitionInfo {
 }
 
 impl Placed {
-    /// Another aim, so many further on; no incarnation before it is given any more.
-    fn leave_out(&mut self, aims: u32) {
-        let next = &mut self.moves.next_incarnation;
-        *next = next.saturating_add(aims);
-    }
-
     /// Goes on without those of whom `gone` is true; with this replica alone, if one is given.
     fn go_on(&mut self, gone: impl Fn(NodeId) -> bool, survivor: Option<Member>) {
         // Those that were to go needn't come back.
         let removing = std::mem::take(&mut self.moves.removing);
-        self.leave_out(1);
+        self.moves.go_on_by(1);
         self.replicas
             .retain(|node| !(gone(*node) && removing.contains(node)));
         for node in self.replicas.clone() {
@@ -124,7 +118,8 @@ impl Meta {
         for topic in self.image.topics.values() {
             for (partition, info) in (0..).map(Partition).zip(&topic.partitions) {
                 // What was put on record last may be lost too.
-                placed.of(topic, partition).leave_out(AIMS_LEFT_OUT);
+                let moves = &mut placed.of(topic, partition).moves;
+                moves.go_on_by(AIMS_LEFT_OUT);
                 let here = |node: &NodeId| info.member_on(*node).is_some();
                 if !lost.iter().any(here) {
                     continue;
@@ -148,22 +143,17 @@ impl Meta {
     pub(crate) fn give_up(&self, node: NodeId) -> Result<Decision<Reply>, Refusal> {
         let gone = |other: NodeId| other == node;
         let mut placed = Changes::new(self);
-        for topic in self.image.topics.values() {
-            for (partition, info) in (0..).map(Partition).zip(&topic.partitions) {
-                if info.member_on(node).is_none() {
-                    continue;
-                }
-                let alone = info.survivor().is_some_and(|member| !gone(member.node));
-                if info.has_lost(gone) && !alone {
-                    return Err(Refusal::Policy(format!(
-                        "Broker {node} can't be done without: {}-{partition} has no majority then. Start \
-                         it again; or, if its disk is lost, accept what is lost with it \
-                         (kafka-leader-election --election-type unclean), or delete the topic",
-                        topic.name
-                    )));
-                }
-                placed.of(topic, partition).go_on(gone, None);
+        for (topic, partition, info) in self.partitions_on(node) {
+            let alone = info.survivor().is_some_and(|member| !gone(member.node));
+            if info.has_lost(gone) && !alone {
+                return Err(Refusal::Policy(format!(
+                    "Broker {node} can't be done without: {}-{partition} has no majority then. Start \
+                     it again; or, if its disk is lost, accept what is lost with it \
+                     (kafka-leader-election --election-type unclean), or delete the topic",
+                    topic.name
+                )));
             }
+            placed.of(topic, partition).go_on(gone, None);
         }
         mark(Mark::NodeGivenUp);
         let mut records = self.forget(node);
@@ -172,6 +162,19 @@ impl Meta {
             records,
             reply: Reply::Each(vec![Ok(())]),
         })
+    }
+
+    /// The partitions of which a node has a replica, or is to have one.
+    pub(crate) fn partitions_on(
+        &self,
+        node: NodeId,
+    ) -> impl Iterator<Item = (&Topic, Partition, &PartitionInfo)> {
+        let topics = self.image.topics.values();
+        let all = topics.flat_map(|topic| {
+            let partitions = (0..).map(Partition).zip(&topic.partitions);
+            partitions.map(move |(partition, info)| (&**topic, partition, info))
+        });
+        all.filter(move |(_, _, info)| info.member_on(node).is_some())
     }
 
     fn may_recover(&self, gone: impl Fn(NodeId) -> bool) -> Result<(), Refusal> {

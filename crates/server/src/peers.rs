@@ -154,8 +154,7 @@ impl Peers {
     }
 
     /// Takes up what is known of the cluster: new nodes are dialled, those that moved are dialled
-    /// where they live now, those that were unregistered since no longer. One that had left before and
-    /// was let in all the same is newer than what is known.
+    /// where they live now, those that were unregistered since no longer.
     pub fn meet(&self, image: &Arc<Image>) {
         let old = self.shared.standing.image();
         self.shared.standing.publish(image);
@@ -168,7 +167,7 @@ impl Peers {
         }
         let mut links = self.shared.links.write().expect(UNPOISONED);
         links.retain(|node, link| {
-            let stays = !image.has_left(*node) || old.has_left(*node);
+            let stays = !image.has_left_since(&old, *node);
             if !stays {
                 tracing::info!("node {node} was unregistered and is no peer any more");
                 link.over.send_replace(true);

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// How late a producer may be forgotten, as a part of the time for which it is remembered.
-const LOOKS_PER_EXPIRATION: u32 = 8;
+pub(crate) const LOOKS_PER_EXPIRATION: u32 = 8;
 
 /// What an append of an idempotent producer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 
 use super::machine;
 use super::process::peak_resident;
+use super::report;
 use crate::run::{self, flag, only_flags, output, root, wait_until};
 use crate::server::Server;
 use std::path::{Path, PathBuf};
@@ -264,9 +265,9 @@ pub fn metric(metrics: &str, name: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("the node tells no {name}"))
 }
 
-pub fn median(mut all: Vec<f64>) -> f64 {
-    all.sort_by(f64::total_cmp);
-    all[all.len() / 2]
+/// The middle of what several rounds saw.
+pub fn median(all: Vec<f64>) -> f64 {
+    report::median(all).expect("one round at least was measured")
 }
 
 /// What is free where the directory will be made.

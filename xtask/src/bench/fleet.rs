@@ -141,11 +141,8 @@ impl Fleet {
     fn share(&self) -> Result<u64, String> {
         let told = self.tool(&["cluster", "nodes", "--output", "json"])?;
         let nodes: Value = serde_json::from_str(&told).map_err(|e| format!("{told}: {e}"))?;
-        let all = nodes.as_array().or_else(|| nodes["nodes"].as_array());
-        let newcomer = all
-            .into_iter()
-            .flatten()
-            .find(|node| node["node"] == NEWCOMER || node["id"] == NEWCOMER);
+        let mut all = nodes.as_array().into_iter().flatten();
+        let newcomer = all.find(|node| node["node"] == NEWCOMER);
         let replicas = newcomer.and_then(|node| node["replicas"].as_u64());
         replicas.ok_or_else(|| format!("no replicas of node {NEWCOMER} in {told}"))
     }

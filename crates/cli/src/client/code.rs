@@ -195,18 +195,20 @@ const CODES: &[Known] = &[
 impl Code {
     /// Success.
     pub const NONE: Code = Code(0);
+    /// The partition doesn't have the offset.
+    pub const OFFSET_OUT_OF_RANGE: Code = Code(1);
     /// The topic or partition isn't there.
     pub const UNKNOWN_TOPIC_OR_PARTITION: Code = Code(3);
     /// The coordinator is being made or looked for.
     pub const COORDINATOR_NOT_AVAILABLE: Code = Code(15);
     /// The member belongs to an older generation.
     pub const ILLEGAL_GENERATION: Code = Code(22);
-    /// Something doesn't allow it.
-    pub const POLICY_VIOLATION: Code = Code(44);
     /// There is no such member, or none any more.
     pub const UNKNOWN_MEMBER_ID: Code = Code(25);
     /// The group shares its work anew.
     pub const REBALANCE_IN_PROGRESS: Code = Code(27);
+    /// Something doesn't allow it.
+    pub const POLICY_VIOLATION: Code = Code(44);
     /// There is no such group.
     pub const GROUP_ID_NOT_FOUND: Code = Code(69);
     /// A member is to join again under the id that it was given.

@@ -21,9 +21,6 @@ const FETCH_BYTES: i32 = 8 * 1024 * 1024;
 /// Most bytes that one batch may unpack to.
 const UNPACKED_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// OFFSET_OUT_OF_RANGE.
-const OUTSIDE: Code = Code(1);
-
 /// A record that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
@@ -269,7 +266,7 @@ impl TopicReader {
             let start = first.get(&partition).copied();
             let Some(upto) = start.filter(|start| *start > from) else {
                 let what = format!("partition {partition} of {} at {from}", self.topic);
-                return Err(Trouble::refused(what, OUTSIDE, None));
+                return Err(Trouble::refused(what, Code::OFFSET_OUT_OF_RANGE, None));
             };
             self.seek(partition, upto);
             self.removed.push(Removed {
@@ -288,7 +285,7 @@ impl TopicReader {
         out: &mut Vec<Received>,
     ) -> Result<Option<Trouble>, Trouble> {
         let partition = part.partition_index;
-        if Code(part.error_code) == OUTSIDE {
+        if Code(part.error_code) == Code::OFFSET_OUT_OF_RANGE {
             self.outside.insert(partition);
             return Ok(None);
         }

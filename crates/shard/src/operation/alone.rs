@@ -23,9 +23,8 @@ impl Shard {
         }
         for group in told {
             let image = self.image();
-            let moves = image.partition(group).and_then(|info| info.moves.as_ref());
-            // Each time that this is put on record somebody is over, and another incarnation is given.
-            let times = moves.map_or(0, |moves| moves.next_incarnation);
+            // Each time that this is put on record it is another aim.
+            let times = image.partition(group).map_or(0, |info| info.aim());
             self.go_on_alone(group, times);
         }
     }

@@ -3,6 +3,7 @@
 //! others forgot harms nobody.
 
 use crate::Shard;
+use crate::producers::LOOKS_PER_EXPIRATION;
 use base::{Bug, GroupId, Mono, planted};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,7 +13,6 @@ const EXPIRATION_MS: &str = "producer.id.expiration.ms";
 /// A short time is looked after more often, so that it isn't over for long before somebody looks; but
 /// not more often than this.
 const LOOKS_MIN: Duration = Duration::from_millis(100);
-const LOOKS_PER_EXPIRATION: u32 = 8;
 /// Groups looked at in one turn at most.
 const GROUPS_PER_TURN: usize = 256;
 

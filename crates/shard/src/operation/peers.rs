@@ -65,12 +65,11 @@ impl Peer {
 }
 
 impl Shard {
-    /// Nodes of the cluster are peers from now on, those that were unregistered just now no longer. One
-    /// that had left before and is a peer all the same is newer than the image.
+    /// Nodes of the cluster are peers from now on, those that were unregistered just now no longer.
     pub(crate) fn meet(&mut self, old: &Image, image: &Image) {
         let known = self.peers.len();
-        let leaves = |node: &NodeId| image.has_left(*node) && !old.has_left(*node);
-        self.peers.retain(|node, _| !leaves(node));
+        self.peers
+            .retain(|node, _| !image.has_left_since(old, *node));
         if self.peers.len() < known {
             self.rouse_all();
         }

@@ -54,8 +54,7 @@ impl Shard {
             .values()
             .filter(|topic| topic.settings.unclean_election);
         let groups = enabled.flat_map(|topic| topic.partitions.iter().map(|info| info.group));
-        let chosen =
-            groups.filter_map(|group| Some((group, self.survivor_of(group, &silent).ok()?)));
+        let chosen = self.survivors_of(groups, &silent);
         let chosen = chosen.take(limits::MOVES_AT_ONCE).collect();
         let deadline = self.now.mono.after(limits::LEADER_SILENCE);
         self.order_survivors(chosen, silent, deadline);
@@ -63,16 +62,23 @@ impl Shard {
 
     /// Asks again for what was asked for here: who has the most isn't known at once.
     pub(crate) fn elect_unclean_again(&mut self) {
-        let groups: Vec<GroupId> = self.elections_that_wait();
+        let groups = self.elections_that_wait();
         if groups.is_empty() || !self.beats.is_multiple_of(limits::BEATS_A_SECOND) {
             return;
         }
         let silent = self.silent_for(std::time::Duration::ZERO);
-        let chosen = groups.into_iter();
-        let chosen =
-            chosen.filter_map(|group| Some((group, self.survivor_of(group, &silent).ok()?)));
+        let chosen = self.survivors_of(groups.into_iter(), &silent).collect();
         let deadline = self.now.mono.after(limits::LEADER_SILENCE);
-        self.order_survivors(chosen.collect(), silent, deadline);
+        self.order_survivors(chosen, silent, deadline);
+    }
+
+    /// Those of the groups that have no majority and may go on, with who could lead each.
+    fn survivors_of(
+        &self,
+        groups: impl Iterator<Item = GroupId>,
+        silent: &[NodeId],
+    ) -> impl Iterator<Item = (GroupId, NodeId)> {
+        groups.filter_map(|group| Some((group, self.survivor_of(group, silent).ok()?)))
     }
 
     /// The controller chooses among all that are left (`ends.rs`).

@@ -17,14 +17,20 @@ impl Cluster {
     }
 }
 
-#[test]
-fn a_node_that_was_away_takes_the_metadata_as_a_snapshot() {
+/// Three nodes, which of them leads the metadata, and which of the others is away.
+fn one_is_away() -> (Cluster, u32, u32) {
     let mut c = Cluster::new(3);
     c.run(Duration::from_secs(2));
     let leader = c.leader(GroupId::META).expect("a controller");
     let away = if leader == 3 { 2 } else { 3 };
     c.down.push(NodeId(away));
     c.run(Duration::from_secs(1));
+    (c, leader, away)
+}
+
+#[test]
+fn a_node_that_was_away_takes_the_metadata_as_a_snapshot() {
+    let (mut c, leader, away) = one_is_away();
     c.create_topic(leader);
     for _ in 0..20 {
         c.note_something(leader);
@@ -49,12 +55,7 @@ fn a_node_that_was_away_takes_the_metadata_as_a_snapshot() {
 
 #[test]
 fn a_node_that_takes_no_snapshot_does_not_make_the_metadata_grow_for_ever() {
-    let mut c = Cluster::new(3);
-    c.run(Duration::from_secs(2));
-    let leader = c.leader(GroupId::META).expect("a controller");
-    let away = if leader == 3 { 2 } else { 3 };
-    c.down.push(NodeId(away));
-    c.run(Duration::from_secs(1));
+    let (mut c, leader, away) = one_is_away();
     for _ in 0..20 {
         c.note_something(leader);
     }
