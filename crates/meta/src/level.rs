@@ -14,6 +14,7 @@
 //! | 2 | the level itself; other voters of the controller's group ([`VOTERS_CHANGE`]) |
 //! | 3 | checkpoints keep the metadata, and group 0's log gets shorter ([`METADATA_KEPT`]); groups may go on without their majority ([`RECOVERY`]) |
 //! | 4 | configurations of groups, and the word that a group has arrived, name their aim ([`AIMS_NAMED`]) |
+//! | 5 | replicas that were renewed are known as such until they are there ([`RENEWALS_KEPT`]) |
 
 use crate::records::Record;
 use crate::{Meta, Reply};
@@ -56,7 +57,7 @@ impl Levels {
 /// Those of this binary.
 pub const LEVELS: Levels = Levels {
     min: Level(1),
-    max: Level(4),
+    max: Level(5),
 };
 
 /// From here on the controller's group may get other voters.
@@ -68,6 +69,8 @@ pub const METADATA_KEPT: Level = Level(3);
 /// From here on a group's configuration says for which aim of the metadata it was made, and so does the
 /// word that the group has arrived.
 pub const AIMS_NAMED: Level = Level(4);
+/// From here on it is on record which replicas were renewed and aren't there yet.
+pub const RENEWALS_KEPT: Level = Level(5);
 
 impl Meta {
     /// A node says what it can read.

@@ -39,7 +39,9 @@ pub use controllers::{Candidate, controllers};
 pub use grow::MorePartitions;
 pub use home::Home;
 pub use image::{Endpoint, Image, LISTENER, NodeInfo, PartitionInfo, Topic};
-pub use level::{AIMS_NAMED, LEVELS, Level, Levels, METADATA_KEPT, RECOVERY, VOTERS_CHANGE};
+pub use level::{
+    AIMS_NAMED, LEVELS, Level, Levels, METADATA_KEPT, RECOVERY, RENEWALS_KEPT, VOTERS_CHANGE,
+};
 pub use machine::{Defaults, Meta};
 pub use placement::CORDONED;
 pub use quota::{Amount, Entity, QuotaChange, Quotas, Whom, check_entity};

@@ -11,7 +11,7 @@
 
 use crate::create::check_replicas;
 use crate::records::Record;
-use crate::{AIMS_NAMED, Meta, PartitionInfo, Reply, Topic};
+use crate::{AIMS_NAMED, Meta, PartitionInfo, RENEWALS_KEPT, Reply, Topic};
 use base::{Bug, Decision, GroupId, Mark, Member, NodeId, Partition, Refusal, Uuid, mark, planted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,6 +43,10 @@ pub struct Moves {
     pub removing: Vec<NodeId>,
     /// Nodes with a replica that the group is to do without. They keep it until it does.
     pub leaving: Vec<NodeId>,
+    /// Nodes whose replica got a successor that has nothing yet, as far as is known: what the one
+    /// before it had is no longer counted on, and what this one has not yet. Kept from
+    /// [`RENEWALS_KEPT`] on.
+    pub renewed: Vec<NodeId>,
     /// The group's leader hasn't said yet that it is as it should be.
     pub under_way: bool,
     /// The replica that goes on alone, for the group has lost its majority for good
@@ -200,6 +204,9 @@ impl Placed {
         moves.under_way |= !adding.is_empty() || !moves.leaving.is_empty();
         moves.adding = adding.into_iter().collect();
         moves.removing = removing.into_iter().collect();
+        moves
+            .renewed
+            .retain(|node| shown.contains(node) || moves.leaving.contains(node));
         self.replicas = shown;
     }
 
@@ -209,6 +216,9 @@ impl Placed {
         if !planted(Bug::RenewedAsTheSame) {
             moves.incarnations.retain(|member| member.node != node);
             moves.give(node);
+        }
+        if !moves.renewed.contains(&node) {
+            moves.renewed.push(node);
         }
         moves.under_way = true;
     }
@@ -224,6 +234,7 @@ impl Placed {
         moves.adding.clear();
         moves.removing.clear();
         moves.leaving.clear();
+        moves.renewed.clear();
         moves.under_way = false;
         moves.survivor = None;
     }
@@ -365,30 +376,36 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    pub(crate) fn records(self) -> Vec<bytes::Bytes> {
+    pub(crate) fn records(mut self) -> Vec<bytes::Bytes> {
+        if self.meta.image.level < RENEWALS_KEPT {
+            let placed = self.placed.values_mut().flat_map(BTreeMap::values_mut);
+            placed.for_each(|placed| placed.moves.renewed.clear());
+        }
         let topics = self.placed.into_iter();
         let records = topics.flat_map(|(id, partitions)| placed_records(id, partitions));
         records.map(|record| record.encode()).collect()
     }
 }
 
-/// The records that say so of partitions of one topic: those that go on with one replica alone have a
-/// kind of their own.
+/// The records that say so of partitions of one topic: those that go on with one replica alone, or
+/// have replicas that were renewed, have a kind of their own.
 pub(crate) fn placed_records(
     id: Uuid,
     partitions: impl IntoIterator<Item = (Partition, Placed)>,
 ) -> Vec<Record> {
-    let alone = |(_, placed): &(Partition, Placed)| placed.moves.survivor.is_some();
-    let (alone, others): (Vec<_>, Vec<_>) = partitions.into_iter().partition(alone);
+    let recovers = |(_, placed): &(Partition, Placed)| {
+        placed.moves.survivor.is_some() || !placed.moves.renewed.is_empty()
+    };
+    let (recovering, others): (Vec<_>, Vec<_>) = partitions.into_iter().partition(recovers);
     let moved = (!others.is_empty()).then_some(Record::PartitionsReassigned {
         id,
         partitions: others,
     });
-    let alone = (!alone.is_empty()).then_some(Record::PartitionsRecovered {
+    let recovered = (!recovering.is_empty()).then_some(Record::PartitionsRecovered {
         id,
-        partitions: alone,
+        partitions: recovering,
     });
-    moved.into_iter().chain(alone).collect()
+    moved.into_iter().chain(recovered).collect()
 }
 
 #[cfg(test)]

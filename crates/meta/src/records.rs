@@ -50,7 +50,8 @@ pub(crate) enum Record {
         id: Uuid,
         partitions: Vec<(Partition, Placed)>,
     },
-    /// The same of partitions that go on with one replica alone; from level 3 on.
+    /// The same of partitions that go on with one replica alone, from level 3 on; or have replicas
+    /// that were renewed, from level 5 on.
     PartitionsRecovered {
         id: Uuid,
         partitions: Vec<(Partition, Placed)>,
@@ -138,10 +139,12 @@ impl Record {
             }
             Record::NodeUnregistered { node } => begin(&mut w, (NODE_UNREGISTERED, 1), *node),
             Record::PartitionsReassigned { id, partitions } => {
-                write_placed(&mut w, PARTITIONS_REASSIGNED, id, partitions);
+                w.kind((PARTITIONS_REASSIGNED, 1));
+                w.uuid(id);
+                w.list(partitions, write_placed);
             }
             Record::PartitionsRecovered { id, partitions } => {
-                write_placed(&mut w, PARTITIONS_RECOVERED, id, partitions);
+                write_recovered(&mut w, id, partitions);
             }
         }
         w.0.into()
@@ -198,9 +201,9 @@ impl Record {
                 id: r.uuid()?,
                 partitions: r.list(|r| Ok((Partition(r.small()?), read_placed(r)?)))?,
             },
-            (PARTITIONS_RECOVERED, 1) => Record::PartitionsRecovered {
+            (PARTITIONS_RECOVERED, version @ 1..=2) => Record::PartitionsRecovered {
                 id: r.uuid()?,
-                partitions: r.list(|r| Ok((Partition(r.small()?), read_recovered(r)?)))?,
+                partitions: r.list(|r| Ok((Partition(r.small()?), read_recovered(r, version)?)))?,
             },
             _ => return Err(Malformed),
         };
@@ -240,25 +243,31 @@ fn write_level(w: &mut Writer, level: Level) {
     w.number(u64::from(level.0));
 }
 
-/// Of the kind that has it, also who goes on alone.
-fn write_placed(w: &mut Writer, kind: u8, id: &Uuid, partitions: &[(Partition, Placed)]) {
-    w.kind((kind, 1));
+/// The second version has, behind what the first one has, those that were renewed.
+fn write_recovered(w: &mut Writer, id: &Uuid, partitions: &[(Partition, Placed)]) {
+    let renewed = |(_, placed): &(Partition, Placed)| !placed.moves.renewed.is_empty();
+    let any_renewed = partitions.iter().any(renewed);
+    w.kind((PARTITIONS_RECOVERED, if any_renewed { 2 } else { 1 }));
     w.uuid(id);
     w.list(partitions, |w, placed| {
-        write_replicas(w, placed);
-        if kind == PARTITIONS_RECOVERED {
-            w.option(placed.1.moves.survivor.as_ref(), write_member);
+        write_placed(w, placed);
+        w.option(placed.1.moves.survivor.as_ref(), write_member);
+        if any_renewed {
+            w.nodes(&placed.1.moves.renewed);
         }
     });
 }
 
-fn read_recovered(r: &mut Reader<'_>) -> Result<Placed, Malformed> {
+fn read_recovered(r: &mut Reader<'_>, version: u8) -> Result<Placed, Malformed> {
     let mut placed = read_placed(r)?;
     placed.moves.survivor = r.option(read_member)?;
+    if version >= 2 {
+        placed.moves.renewed = r.nodes()?;
+    }
     Ok(placed)
 }
 
-fn write_replicas(w: &mut Writer, (partition, placed): &(Partition, Placed)) {
+fn write_placed(w: &mut Writer, (partition, placed): &(Partition, Placed)) {
     w.number(u64::from(partition.0));
     let Moves {
         founders,
@@ -268,8 +277,9 @@ fn write_replicas(w: &mut Writer, (partition, placed): &(Partition, Placed)) {
         removing,
         leaving,
         under_way,
-        // Behind all this, in the record that has it.
+        // Behind all this, in the record that has them.
         survivor: _,
+        renewed: _,
     } = &placed.moves;
     w.nodes(&placed.replicas);
     w.nodes(founders);
@@ -293,6 +303,7 @@ fn read_placed(r: &mut Reader<'_>) -> Result<Placed, Malformed> {
             leaving: r.nodes()?,
             under_way: r.bool()?,
             survivor: None,
+            renewed: Vec::new(),
         },
     })
 }

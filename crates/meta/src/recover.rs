@@ -39,27 +39,33 @@ impl PartitionInfo {
         self.moves.as_ref()?.survivor
     }
 
-    /// The nodes with a replica that was there before what is under way, the preferred leader first.
-    fn settled(&self) -> Vec<NodeId> {
+    /// The nodes that had a replica before what is under way, the preferred leader first.
+    fn before(&self) -> impl Iterator<Item = NodeId> {
         let adding = self.reassigning().map_or(&[][..], |(adding, _)| adding);
-        let there = |node: &&NodeId| !adding.contains(node);
-        self.replicas.iter().filter(there).copied().collect()
+        let replicas = self.replicas.iter().copied();
+        replicas.filter(|node| !adding.contains(node))
+    }
+
+    /// False where the replica before is over and its successor may have nothing yet.
+    fn has_kept(&self, node: NodeId) -> bool {
+        let renewed = self.moves.as_ref().map_or(&[][..], |moves| &moves.renewed);
+        !renewed.contains(&node)
     }
 
     /// True if the group can't elect or commit without those of whom `gone` is true: neither the
     /// replicas that it had before what is under way, nor those that it is to have.
     pub fn has_lost(&self, gone: impl Fn(NodeId) -> bool) -> bool {
-        let most = |nodes: &[NodeId]| {
-            let left = nodes.iter().filter(|node| !gone(**node)).count();
-            left * 2 <= nodes.len()
-        };
-        let target: Vec<NodeId> = self.target().iter().map(|member| member.node).collect();
-        most(&self.settled()) || most(&target)
+        let before = self
+            .before()
+            .filter(|node| !gone(*node) && self.has_kept(*node));
+        let target = self.target();
+        let stays = target.iter().filter(|member| !gone(member.node));
+        before.count() * 2 <= self.before().count() || stays.count() * 2 <= target.len()
     }
 
     /// The nodes whose replica could go on alone, those first that were there before.
     pub fn survivors(&self, gone: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
-        let mut nodes = self.settled();
+        let mut nodes: Vec<NodeId> = self.before().filter(|node| self.has_kept(*node)).collect();
         let rest = self.replicas.iter().filter(|node| !nodes.contains(node));
         let rest: Vec<NodeId> = rest.copied().collect();
         nodes.extend(rest);
@@ -84,6 +90,7 @@ impl Placed {
         let moves = &mut self.moves;
         moves.removing = removing.into_iter().filter(|node| !gone(*node)).collect();
         moves.leaving.retain(|node| !gone(*node));
+        moves.renewed.retain(|node| self.replicas.contains(node));
         let (replicas, leaving) = (&self.replicas, &moves.leaving);
         let there =
             |member: &Member| replicas.contains(&member.node) || leaving.contains(&member.node);

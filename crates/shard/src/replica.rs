@@ -128,7 +128,8 @@ pub(crate) struct Replica {
     pub(crate) caught_up: BTreeMap<Member, Mono>,
     /// Nodes whose copy is not in sync, as of the last beat, for leaders.
     pub(crate) behind: Vec<NodeId>,
-    /// Replicas that said that they stand aside, for leaders.
+    /// Replicas that said that they stand aside, and those on nodes with a new process of which they
+    /// didn't answer yet, for leaders.
     pub(crate) aside: BTreeSet<Member>,
     /// The end of the log at the last beat, against which catching up is measured.
     pub(crate) end_at_beat: RaftIndex,

@@ -53,12 +53,18 @@ pub fn status(args: &Info) -> Result<(), Trouble> {
 pub fn health(args: &Health) -> Result<(), Trouble> {
     let deadline = Deadline::after(args.target.timeout);
     let mut cluster = Cluster::new(&args.target.bootstrap)?.patient_for(Duration::from_secs(5));
+    let mut seen = None;
     let problems = loop {
-        let outcome = View::of(&mut cluster, deadline).map(|view| view.problems());
+        // What was wrong a moment ago says more than that the last look was cut off.
+        let outcome = match (View::of(&mut cluster, deadline), seen.take()) {
+            (Err(_), Some(problems)) => Ok(problems),
+            (view, _) => view.map(|view| view.problems()),
+        };
         let good = outcome.as_ref().is_ok_and(Vec::is_empty);
         if good || !args.wait || deadline.left().is_none() {
             break outcome?;
         }
+        seen = outcome.ok();
         sleep(LOOK);
     };
     match args.target.output {

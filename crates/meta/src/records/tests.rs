@@ -142,6 +142,13 @@ fn version_1() -> Vec<(&'static str, Record)> {
                 partitions: vec![(Partition(1), recovered())],
             },
         ),
+        (
+            "partitions_renewed",
+            Record::PartitionsRecovered {
+                id: Uuid([0xab; 16]),
+                partitions: vec![(Partition(1), renewed()), (Partition(2), recovered())],
+            },
+        ),
     ]
 }
 
@@ -168,6 +175,7 @@ fn placed() -> Placed {
             leaving: nodes(&[4, 300]),
             under_way: true,
             survivor: None,
+            renewed: Vec::new(),
         },
     }
 }
@@ -176,6 +184,13 @@ fn placed() -> Placed {
 fn recovered() -> Placed {
     let mut placed = placed();
     placed.moves.survivor = Some(Member::founder(NodeId(300)));
+    placed
+}
+
+/// The same, and the one on 1 has a successor.
+fn renewed() -> Placed {
+    let mut placed = placed();
+    placed.moves.renewed = vec![NodeId(1)];
     placed
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::{Command, Defaults, Level, Levels, NewTopic, NodeInfo, Placement};
+use base::Machine as _;
 use std::collections::BTreeMap;
 
 fn nodes(of: &[u32]) -> Vec<NodeId> {
@@ -225,4 +226,76 @@ fn alone_only_without_a_majority_and_from_the_level_on() {
     lose(&mut old, &[1, 2]).expect_err("node 4 couldn't read it");
     lose(&mut old, &[1, 2, 4]).expect("all that stay could");
     assert_eq!(old.image.level, RECOVERY);
+}
+
+/// As a controller does that has heard nothing of the node for long.
+fn give_up(meta: &mut Meta, node: u32) -> Result<(), Refusal> {
+    let decision = meta.unregister(NodeId(node), true);
+    for record in &decision.records {
+        meta.replay(record);
+    }
+    match decision.reply {
+        Reply::Each(mut parts) => parts.remove(0),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// [`cluster`] without the partitions that can't do without any of their replicas.
+fn threefold() -> Meta {
+    let mut meta = cluster();
+    let topics = ["t2", "t3"].map(|name| crate::TopicRef::Name(name.to_owned()));
+    meta.obey(Command::DeleteTopics {
+        topics: topics.to_vec(),
+    });
+    meta
+}
+
+/// A successor has nothing until its group says so: whoever takes it for a replica leaves a group
+/// that can't elect for ever.
+#[test]
+fn a_replica_that_was_renewed_is_not_counted_on_before_it_is_there() {
+    let silent = |node: NodeId| node == NodeId(1);
+    let mut meta = threefold();
+    give_up(&mut meta, 2).expect("two of three are left");
+    let first = partition(&meta, 0);
+    assert!(first.has_lost(silent), "3 alone has what there was");
+    assert_eq!(first.survivors(silent), nodes(&[3, 2]), "2 has nothing yet");
+    give_up(&mut meta, 1).expect_err("3 alone has what there was");
+
+    // The others go as well: with what is left, not with what is to come.
+    let mut lost = meta.clone();
+    lose(&mut lost, &[1]).expect("it can be done");
+    assert_eq!(partition(&lost, 0).survivor(), Some(member(3, 0)));
+
+    // It stays so while the partition is to go elsewhere and back, and through a snapshot.
+    for target in [Some(nodes(&[3, 4, 5])), None] {
+        let change = crate::Reassignment {
+            topic: "t0".to_owned(),
+            partition: Partition(0),
+            target,
+        };
+        meta.obey(Command::Reassign {
+            changes: vec![change],
+            keep_factor: false,
+        });
+        assert!(partition(&meta, 0).has_lost(silent));
+    }
+    let mut meta = Meta::restore(Defaults::default(), &meta.snapshot()).expect("it was written");
+    assert!(partition(&meta, 0).has_lost(silent));
+
+    let groups = vec![(first.group, partition(&meta, 0).aim())];
+    meta.obey(Command::Arrived { groups });
+    assert!(!partition(&meta, 0).has_lost(silent));
+    give_up(&mut meta, 1).expect("2 and 3 are there");
+}
+
+/// An older binary couldn't read it.
+#[test]
+fn what_was_renewed_is_kept_from_its_level_on() {
+    let mut old = threefold();
+    old.image.level = Level(4);
+    give_up(&mut old, 2).expect("two of three are left");
+    assert!(!partition(&old, 0).has_lost(|node| node == NodeId(1)));
+    let restored = Meta::restore(Defaults::default(), &old.snapshot());
+    assert_eq!(restored.as_ref(), Ok(&old));
 }

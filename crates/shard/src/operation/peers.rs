@@ -208,9 +208,11 @@ impl Shard {
             peer.told = 0;
             peer.outbox.clear();
             self.rouse_all();
-            // Its next process may find that all is well.
-            for replica in self.replicas.values_mut() {
-                replica.aside.retain(|member| member.node != from);
+            // Its next process may lack what the last one had, or find that all is well: who answers takes
+            // part.
+            for replica in self.replicas.values_mut().filter(|r| r.was_leader) {
+                let members = replica.group.configuration().members();
+                replica.aside.extend(members.filter(|m| m.node == from));
             }
             if restarted {
                 self.on_leader_node_lost(from);
@@ -267,6 +269,7 @@ impl Shard {
         if strangers || replica.suspect.is_some() {
             return;
         }
+        replica.aside.remove(&message.from());
         if message.is_vote_refusal() {
             mark(Mark::VoteRefused);
         }
@@ -354,11 +357,14 @@ impl Shard {
         self.led.set(group, led);
     }
 
-    /// Who isn't in sync: whose node is silent, who stands aside, and who lacks what was there at the
-    /// last beat, for long, or since its node was silent.
+    /// Who isn't in sync: whose node is silent, who stands aside, who is over and may be there only in
+    /// name, and who lacks what was there at the last beat, for long, or since its node was silent.
     pub(crate) fn review_behind(&mut self, group: GroupId) {
         let (now, lag) = (self.now.mono, self.settings.replica_lag_max);
         let replica = &self.replicas[&group];
+        let image = self.image();
+        let moving = self.moving.contains(&group);
+        let info = image.partition(group).filter(|_| moving);
         let has_all = |m: Member| replica.caught_up.get(&m) == Some(&now);
         // Who comes isn't counted on before it votes, whatever it has: until then the others are needed. Who
         // follows the metadata does so for good.
@@ -371,6 +377,7 @@ impl Shard {
             silent
                 || !votes(m)
                 || replica.aside.contains(m)
+                || info.is_some_and(|info| info.is_over(*m))
                 || (late && *m != replica.group.me() && !has_all(*m))
         };
         let members = replica.group.configuration().members();
@@ -407,7 +414,7 @@ impl Shard {
         let whole = committed == last
             && replica.group.may_propose()
             && replica.group.committed_in_term()
-            && replica.aside.is_empty()
+            && replica.behind.is_empty()
             && progress.iter().all(|p| {
                 p.matched == last && (p.committed == last || p.member == replica.group.me())
             });
@@ -416,13 +423,10 @@ impl Shard {
         replica.rest = match replica.rest {
             Rest::Active(beats) if whole && all_heard && beats + 1 >= BEATS_TO_QUIET => {
                 mark(Mark::BecameQuiet);
-                let behind = std::mem::take(&mut replica.behind);
-                assert!(behind.is_empty(), "whoever has everything isn't behind");
-                let (term, quiet) = (replica.group.term(), true);
                 let led = Led::Leads {
-                    term,
-                    quiet,
-                    behind,
+                    term: replica.group.term(),
+                    quiet: true,
+                    behind: Vec::new(),
                 };
                 self.led.set(group, led);
                 Rest::Announced(self.led.version())

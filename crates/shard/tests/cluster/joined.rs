@@ -223,6 +223,46 @@ fn a_node_that_lost_its_disk_gets_its_replicas_and_its_vote_anew() {
     assert_eq!(c.append(leader, group, batch(1, 1, "b")), Ok(Offset(1)));
 }
 
+/// More partitions than their leader brings new replicas into at once: those that wait have the lost
+/// replica among their voters, and its node is heard again.
+#[test]
+fn who_lost_its_disk_is_in_sync_once_it_has_what_it_lost() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let everywhere = [1, 2, 3].map(NodeId).to_vec();
+    let partitions = 3 * base::limits::MOVES_AT_ONCE;
+    let first = c.create_placed(1, meta::Placement::Manual(vec![everywhere; partitions]));
+    let groups: Vec<_> = (0..partitions as u64)
+        .map(|n| GroupId(first.0 + n))
+        .collect();
+    c.run(Duration::from_secs(1));
+    for group in &groups {
+        assert_eq!(c.append(1, *group, batch(1, 0, "a")), Ok(Offset(0)));
+    }
+    c.down.push(NodeId(3));
+    c.run(Duration::from_secs(3));
+    let controller = c.leader(GroupId::META).expect("two of three");
+    c.cordon(controller, 3);
+    c.run(base::limits::UNCLEAN_PATIENCE);
+    assert_eq!(c.unregister(controller, 3), Ok(()));
+    assert_eq!(c.introduce(controller, 3, home(3, 0)), Ok(2));
+    c.down.clear();
+    c.start_joined(3, 3, home(3, 2));
+    let status = |c: &Cluster, node, group| c.shards[&NodeId(node)].replica_status(group);
+    let in_sync = |c: &Cluster, group| {
+        let leads = status(c, 1, group).expect("it leads");
+        leads.in_sync.contains(&NodeId(3))
+    };
+    for _ in 0..500 {
+        c.run(Duration::from_millis(10));
+        for group in &groups {
+            let has = status(&c, 3, *group).is_some_and(|s| s.end_offset == Offset(1));
+            assert!(has || !in_sync(&c, *group), "{group} has lost it");
+        }
+    }
+    assert!(groups.iter().all(|group| in_sync(&c, *group)));
+}
+
 #[test]
 fn a_lost_node_without_which_something_is_lost_is_not_forgotten() {
     let mut c = Cluster::new(3);
