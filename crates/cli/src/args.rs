@@ -11,7 +11,7 @@ pub use admin::{
     Set,
 };
 
-pub use consume::{Consume, Format, Start};
+pub use consume::{Consume, Format, Protocol, Start};
 pub use debug::{Bundle, DebugCommand};
 pub use fleet::{Drain, Finalize, Pace, Plan, Reassign, Rebalance, Remove};
 

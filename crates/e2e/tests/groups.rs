@@ -1,8 +1,9 @@
 //! Consumer groups by the command line tool: going on where a group stopped, also after kill -9;
 //! sharing; lag; moving and deleting.
 
-use e2e::{Fleet, Scratch, Setup, Tool};
+use e2e::{Fleet, Scratch, Setup, Tool, wait};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 fn lines(from: usize, to: usize) -> Vec<String> {
     (from..to).map(|n| format!("line {n}")).collect()
@@ -129,4 +130,89 @@ fn the_death_of_a_coordinator_costs_no_offset() {
     assert_eq!(seen, all, "every record once");
     let moved = json(&tool, &["group", "describe", "audit"]);
     assert_ne!(moved["coordinator"], described["coordinator"], "{moved}");
+}
+
+/// What each member of a group holds.
+fn holdings(tool: &Tool, group: &str) -> Vec<BTreeSet<i64>> {
+    let described = tool.run(&["group", "members", group, "--output", "json"]);
+    let described: Value = serde_json::from_str(&described.stdout).unwrap_or_default();
+    let held = |member: &Value| {
+        let partitions = member["assigned"]["orders"].as_array();
+        let partitions = partitions.into_iter().flatten();
+        partitions.filter_map(Value::as_i64).collect()
+    };
+    let members = described["members"].as_array().into_iter().flatten();
+    members.map(held).collect()
+}
+
+#[test]
+fn members_of_the_newer_protocol_share_and_take_over() {
+    let scratch = Scratch::new("shares");
+    let interval = [
+        "--set",
+        "group.consumer.min.heartbeat.interval.ms=200",
+        "--set",
+        "group.consumer.heartbeat.interval.ms=200",
+    ];
+    let node = Setup::single(&scratch.join("data")).with(&interval).start();
+    let tool = Tool::new(&node.kafka);
+    tool.create("orders", &["--partitions", "3"]);
+    let consumer = |count: &'static str| {
+        let tool = tool.clone();
+        std::thread::spawn(move || {
+            let by = ["--group", "audit", "--group-protocol", "consumer"];
+            read(&tool, &[&by[..], &["--follow", "-n", count]].concat())
+        })
+    };
+    let first = consumer("230");
+    wait::until("the first member to have everything", || {
+        (holdings(&tool, "audit") == [BTreeSet::from([0, 1, 2])]).then_some(())
+    });
+    let second = consumer("40");
+    wait::until("the second member to have its part", || {
+        let held = holdings(&tool, "audit");
+        let of_two = held.len() == 2 && held.iter().all(|held| !held.is_empty());
+        let once = held.iter().map(BTreeSet::len).sum::<usize>() == 3;
+        (of_two && once).then_some(())
+    });
+    assert_eq!(
+        json(&tool, &["group", "describe", "audit"])["type"],
+        "consumer"
+    );
+    for partition in ["0", "1", "2"] {
+        let lines = (0..90).map(|n| format!("{partition} {n}\n"));
+        let place = ["produce", "orders", "--partition", partition];
+        tool.run_with(&lines.collect::<String>(), &place).ok();
+    }
+    let mut seen = second.join().expect("no panic");
+    assert_eq!(seen.len(), 40);
+    // What the second one left, the first one takes over, from where it stopped.
+    seen.extend(first.join().expect("no panic"));
+    assert_eq!(seen.len(), 270);
+    let distinct: BTreeSet<String> = seen.into_iter().collect();
+    assert_eq!(distinct.len(), 270, "every record once");
+    assert_eq!(lag(&tool, "audit"), 0);
+}
+
+#[test]
+fn a_static_member_keeps_its_place_while_it_is_away() {
+    let scratch = Scratch::new("static");
+    let node = Setup::single(&scratch.join("data"))
+        .with(&["--set", "group.initial.rebalance.delay.ms=0"])
+        .start();
+    let tool = Tool::new(&node.kafka);
+    tool.create("orders", &["--partitions", "3"]);
+    tool.produce("orders", &lines(0, 100));
+    for protocol in ["classic", "consumer"] {
+        let by = ["--group", protocol, "--group-protocol", protocol];
+        let by = [&by[..], &["--group-instance-id", "desk"]].concat();
+        let mut seen = read(&tool, &[&by[..], &["-n", "10"]].concat());
+        assert_eq!(seen.len(), 10, "{protocol}");
+        let described = json(&tool, &["group", "members", protocol]);
+        assert_eq!(described["members"][0]["instance"], "desk", "{described}");
+        assert_eq!(holdings(&tool, protocol), [BTreeSet::from([0, 1, 2])]);
+        seen.extend(read(&tool, &by));
+        let distinct: BTreeSet<String> = seen.iter().cloned().collect();
+        assert_eq!((seen.len(), distinct.len()), (100, 100), "{protocol}");
+    }
 }

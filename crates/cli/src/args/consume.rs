@@ -23,6 +23,19 @@ pub struct Consume {
     /// commit what was printed
     #[arg(short, long, value_name = "GROUP", conflicts_with = "partition")]
     pub group: Option<String>,
+    /// How the group shares: by the classic protocol, or by the newer one of KIP-848, in which the
+    /// coordinator moves partitions one by one
+    #[arg(
+        long,
+        value_name = "PROTOCOL",
+        value_enum,
+        default_value_t,
+        requires = "group"
+    )]
+    pub group_protocol: Protocol,
+    /// A name under which the member keeps its partitions while it is away for a moment
+    #[arg(long, value_name = "NAME", requires = "group")]
+    pub group_instance_id: Option<String>,
     /// Only records with this key
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
@@ -45,6 +58,16 @@ pub struct Consume {
     /// The cluster
     #[command(flatten)]
     pub target: Target,
+}
+
+/// A protocol of groups, by the names of Kafka's `group.protocol`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Protocol {
+    /// Which every cluster speaks
+    #[default]
+    Classic,
+    /// Since Kafka 4.0
+    Consumer,
 }
 
 /// A form in which records are printed.

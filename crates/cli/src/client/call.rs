@@ -5,6 +5,7 @@ use wire_kafka::Request;
 use wire_kafka::messages::alter_partition_reassignments_request::AlterPartitionReassignmentsRequest;
 use wire_kafka::messages::api_versions_request::ApiVersionsRequest;
 use wire_kafka::messages::consumer_group_describe_request::ConsumerGroupDescribeRequest;
+use wire_kafka::messages::consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest;
 use wire_kafka::messages::create_partitions_request::CreatePartitionsRequest;
 use wire_kafka::messages::create_topics_request::CreateTopicsRequest;
 use wire_kafka::messages::delete_groups_request::DeleteGroupsRequest;
@@ -56,6 +57,7 @@ calls! {
     AlterPartitionReassignmentsRequest: 0 to 1;
     ApiVersionsRequest: 0 to 4;
     ConsumerGroupDescribeRequest: 0 to 1;
+    ConsumerGroupHeartbeatRequest: 0 to 0;
     CreatePartitionsRequest: 0 to 3;
     CreateTopicsRequest: 2 to 7;
     DeleteGroupsRequest: 0 to 2;

@@ -179,7 +179,12 @@ const CODES: &[Known] = &[
         false,
         "raise group.max.size of the nodes",
     ),
-    known(82, "FENCED_INSTANCE_ID", false, ""),
+    known(
+        82,
+        "FENCED_INSTANCE_ID",
+        false,
+        "another member has come under this name: choose another --group-instance-id",
+    ),
     known(
         86,
         "GROUP_SUBSCRIBED_TO_TOPIC",
@@ -190,6 +195,15 @@ const CODES: &[Known] = &[
     known(89, "THROTTLING_QUOTA_EXCEEDED", true, ""),
     known(100, "UNKNOWN_TOPIC_ID", true, ""),
     known(103, "INCONSISTENT_TOPIC_ID", true, ""),
+    known(110, "FENCED_MEMBER_EPOCH", false, "run the command again"),
+    known(
+        111,
+        "UNRELEASED_INSTANCE_ID",
+        false,
+        "stop the member of this name first, or choose another --group-instance-id",
+    ),
+    known(112, "UNSUPPORTED_ASSIGNOR", false, ""),
+    known(113, "STALE_MEMBER_EPOCH", false, "run the command again"),
 ];
 
 impl Code {
@@ -221,6 +235,10 @@ impl Code {
     pub const LEADER_NOT_AVAILABLE: Code = Code(5);
     /// The version isn't spoken.
     pub const UNSUPPORTED_VERSION: Code = Code(35);
+    /// The member of this epoch is out: its partitions aren't its own any more.
+    pub const FENCED_MEMBER_EPOCH: Code = Code(110);
+    /// The member has a newer epoch.
+    pub const STALE_MEMBER_EPOCH: Code = Code(113);
     /// The batch is in the log already.
     pub const DUPLICATE_SEQUENCE_NUMBER: Code = Code(46);
 

@@ -58,6 +58,8 @@ pub struct Member {
     pub epoch: Option<i32>,
     /// What it was given.
     pub assigned: Vec<(String, Vec<i32>)>,
+    /// What it is meant to have once the others have given it up.
+    pub target: Vec<(String, Vec<i32>)>,
 }
 
 impl Group {
@@ -153,7 +155,7 @@ fn spoken(name: &str) -> String {
 }
 
 fn of_modern(group: modern::DescribedGroup, coordinator: i32) -> Group {
-    let assigned = |a: modern::Assignment| {
+    let assigned = |a: modern::Assignment| -> Vec<(String, Vec<i32>)> {
         let parts = a.topic_partitions.into_iter();
         parts.map(|t| (t.topic_name, t.partitions)).collect()
     };
@@ -164,6 +166,7 @@ fn of_modern(group: modern::DescribedGroup, coordinator: i32) -> Group {
         host: m.client_host,
         epoch: Some(m.member_epoch),
         assigned: assigned(m.assignment),
+        target: assigned(m.target_assignment),
     };
     Group {
         name: group.group_id,
@@ -177,13 +180,17 @@ fn of_modern(group: modern::DescribedGroup, coordinator: i32) -> Group {
 }
 
 fn of_classic(group: classic::DescribedGroup, coordinator: i32) -> Group {
-    let member = |m: classic::DescribedGroupMember| Member {
-        id: m.member_id,
-        instance: m.group_instance_id,
-        client: m.client_id,
-        host: m.client_host,
-        epoch: None,
-        assigned: assigned(m.member_assignment),
+    let member = |m: classic::DescribedGroupMember| {
+        let assigned = assigned(m.member_assignment);
+        Member {
+            id: m.member_id,
+            instance: m.group_instance_id,
+            client: m.client_id,
+            host: m.client_host,
+            epoch: None,
+            target: assigned.clone(),
+            assigned,
+        }
     };
     Group {
         name: group.group_id,
@@ -262,8 +269,10 @@ fn by_topic<T: Clone>(parts: &BTreeMap<Place, T>) -> BTreeMap<&str, Vec<(i32, T)
 pub struct As<'a> {
     /// The member; empty for nobody.
     pub member: &'a str,
-    /// Its generation; -1 for nobody.
+    /// Its generation or epoch; -1 for nobody.
     pub generation: i32,
+    /// Its static name, if it has one and its protocol asks for it.
+    pub instance: Option<&'a str>,
 }
 
 impl As<'_> {
@@ -271,6 +280,7 @@ impl As<'_> {
     pub const OPERATOR: As<'static> = As {
         member: "",
         generation: -1,
+        instance: None,
     };
 }
 
@@ -294,6 +304,7 @@ pub fn commit(
         group_id: name.to_owned(),
         generation_id_or_member_epoch: who.generation,
         member_id: who.member.to_owned(),
+        group_instance_id: who.instance.map(str::to_owned),
         retention_time_ms: -1,
         topics: topics
             .map(|(topic, parts)| OffsetCommitRequestTopic {
@@ -302,7 +313,6 @@ pub fn commit(
                 ..Default::default()
             })
             .collect(),
-        ..Default::default()
     };
     let codes = |a: &wire_kafka::messages::offset_commit_response::OffsetCommitResponse| {
         let parts = a.topics.iter().flat_map(|t| &t.partitions);

@@ -186,6 +186,27 @@ impl TopicReader {
         self.next.get(&partition).copied().unwrap_or(0)
     }
 
+    /// Begins to read partitions, also some that the topic got since; a seek says from where.
+    pub fn take_up(
+        &mut self,
+        cluster: &mut Cluster,
+        partitions: &BTreeSet<i32>,
+        deadline: Deadline,
+    ) -> Result<(), Trouble> {
+        for partition in partitions {
+            self.next.entry(*partition).or_insert(0);
+        }
+        let mut pauses = Pauses::until(deadline);
+        while let Some(unled) = partitions.iter().find(|p| !self.leaders.contains_key(p)) {
+            let code = Code::LEADER_NOT_AVAILABLE.0;
+            self.find_leaders(cluster, deadline)?;
+            if !self.leaders.contains_key(unled) && !pauses.wait() {
+                return Err(self.refusal(*unled, code).expect("it is a refusal"));
+            }
+        }
+        Ok(())
+    }
+
     /// Stops reading a partition.
     pub fn leave(&mut self, partition: i32) {
         self.next.remove(&partition);
@@ -357,8 +378,9 @@ impl TopicReader {
             topic => topic?,
         };
         for partition in &topic.partitions {
-            if let Some(leader) = self.leaders.get_mut(&partition.partition_index) {
-                *leader = partition.leader_id;
+            let index = partition.partition_index;
+            if self.leaders.contains_key(&index) || self.next.contains_key(&index) {
+                self.leaders.insert(index, partition.leader_id);
             }
         }
         Ok(())

@@ -1,3 +1,4 @@
+mod member;
 mod node;
 
 use super::producer::{Outgoing, Placed, Record};

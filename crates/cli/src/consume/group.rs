@@ -2,9 +2,9 @@
 //! Offsets are committed after their records were printed.
 
 use super::{Filter, WAIT, print::Printer};
-use crate::args::Consume;
+use crate::args::{Consume, Protocol};
 use crate::client::groups;
-use crate::client::member::Member;
+use crate::client::member::{Heard, Member, Wish};
 use crate::client::reader::{Bound, Received, TopicReader};
 use crate::client::{Cluster, Deadline, Trouble};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,11 +28,20 @@ pub fn run(args: &Consume, group: &str) -> Result<(), Trouble> {
     let mut cluster = Cluster::new(&args.target.bootstrap)?;
     let until = || Deadline::after(args.target.timeout);
     let reader = TopicReader::open(&mut cluster, &args.topic, None, until())?;
+    let wish = Wish {
+        group: group.to_owned(),
+        topic: args.topic.clone(),
+        instance: args.group_instance_id.clone(),
+    };
+    let member = match args.group_protocol {
+        Protocol::Classic => Member::classic(wish),
+        Protocol::Consumer => Member::consumer(wish),
+    };
     let mut run = Run {
         args,
         group,
         cluster,
-        member: Member::new(group, &args.topic),
+        member,
         reader,
         ends: BTreeMap::new(),
         mine: BTreeSet::new(),
@@ -55,7 +64,7 @@ impl Run<'_> {
         let mut left = self.args.count.unwrap_or(u64::MAX);
         let filter = Filter::new(self.args);
         loop {
-            if left == 0 || (!self.args.follow && self.is_done()) {
+            if left == 0 || (!self.args.follow && self.is_done()?) {
                 return Ok(());
             }
             let received = self.poll()?;
@@ -70,18 +79,25 @@ impl Run<'_> {
                 }
             }
             printer.flush()?;
-            if !self.commit()? || !self.heartbeat()? {
+            if !self.commit()? {
                 self.join()?;
             }
+            self.heartbeat()?;
         }
     }
 
-    fn is_done(&self) -> bool {
+    /// True if everything is read that is its own and was there when it became so, and nothing
+    /// else is to become its own.
+    fn is_done(&mut self) -> Result<bool, Trouble> {
         let done = |partition: &i32| {
             let end = self.ends.get(partition).copied().unwrap_or(0);
             self.reader.position(*partition) >= end
         };
-        self.mine.iter().all(done)
+        if !self.mine.iter().all(done) {
+            return Ok(false);
+        }
+        let until = self.until();
+        self.member.is_settled(&mut self.cluster, until)
     }
 
     fn poll(&mut self) -> Result<Vec<Received>, Trouble> {
@@ -106,43 +122,52 @@ impl Run<'_> {
         Ok(committed)
     }
 
-    fn heartbeat(&mut self) -> Result<bool, Trouble> {
+    fn heartbeat(&mut self) -> Result<(), Trouble> {
         let until = self.until();
-        self.member.heartbeat(&mut self.cluster, until)
+        match self.member.heartbeat(&mut self.cluster, until)? {
+            Heard::Nothing => Ok(()),
+            // What was printed is committed, so nothing stands in the way of giving some up.
+            Heard::Given(partitions) => self.hold(partitions),
+            Heard::Outdated => self.join(),
+        }
     }
 
-    /// Joins and begins with what became ours: where the group is, or where the command says if
-    /// it never was anywhere.
+    /// Joins, and begins anew with what becomes ours.
     fn join(&mut self) -> Result<(), Trouble> {
         let until = self.until();
-        self.mine = self.member.join(&mut self.cluster, until)?;
-        let committed = groups::committed(&mut self.cluster, self.group, until)?;
-        for partition in self.reader.partitions() {
-            self.reader.leave(partition);
+        self.hold(BTreeSet::new())?;
+        let given = self.member.join(&mut self.cluster, until)?;
+        self.hold(given)
+    }
+
+    /// Leaves what isn't ours any more, and begins with what became ours: where the group is, or
+    /// where the command says if it never was anywhere.
+    fn hold(&mut self, given: BTreeSet<i32>) -> Result<(), Trouble> {
+        for partition in self.mine.difference(&given) {
+            self.reader.leave(*partition);
+            self.ends.remove(partition);
         }
-        let first = self
-            .reader
-            .offsets(&mut self.cluster, Bound::Earliest, until)?;
-        self.ends = self
-            .reader
-            .offsets(&mut self.cluster, Bound::Latest, until)?;
-        let (args, ends) = (self.args, &self.ends);
-        let starts = super::starts(
-            args,
-            &mut self.cluster,
-            &mut self.reader,
-            &first,
-            ends,
-            until,
-        )?;
-        for partition in &self.mine {
-            let place = (self.args.topic.clone(), *partition);
-            let earliest = first.get(partition).copied().unwrap_or(0);
-            let end = self.ends.get(partition).copied().unwrap_or(0);
-            let start = starts.get(partition).copied().unwrap_or(earliest);
+        let new: BTreeSet<i32> = given.difference(&self.mine).copied().collect();
+        self.mine = given;
+        if new.is_empty() {
+            return Ok(());
+        }
+        let until = self.until();
+        let (reader, cluster) = (&mut self.reader, &mut self.cluster);
+        let committed = groups::committed(cluster, self.group, until)?;
+        reader.take_up(cluster, &new, until)?;
+        let first = reader.offsets(cluster, Bound::Earliest, until)?;
+        let ends = reader.offsets(cluster, Bound::Latest, until)?;
+        let starts = super::starts(self.args, cluster, reader, &first, &ends, until)?;
+        for partition in new {
+            let place = (self.args.topic.clone(), partition);
+            let earliest = first.get(&partition).copied().unwrap_or(0);
+            let end = ends.get(&partition).copied().unwrap_or(0);
+            let start = starts.get(&partition).copied().unwrap_or(earliest);
             let offset = committed.get(&place).copied().unwrap_or(start);
+            self.ends.insert(partition, end);
             self.reader
-                .seek(*partition, offset.clamp(earliest, end.max(earliest)));
+                .seek(partition, offset.clamp(earliest, end.max(earliest)));
         }
         Ok(())
     }

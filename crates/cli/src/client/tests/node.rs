@@ -7,6 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use wire_kafka::frame::{self, RequestHead};
 use wire_kafka::messages::api_versions_response::{ApiVersion, ApiVersionsResponse};
+use wire_kafka::messages::consumer_group_describe_response::ConsumerGroupDescribeResponse;
+use wire_kafka::messages::consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest;
+use wire_kafka::messages::consumer_group_heartbeat_response::ConsumerGroupHeartbeatResponse;
+use wire_kafka::messages::find_coordinator_response::FindCoordinatorResponse;
 use wire_kafka::messages::init_producer_id_response::InitProducerIdResponse;
 use wire_kafka::messages::metadata_response::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
@@ -35,6 +39,12 @@ pub struct Script {
     pub spoken: Vec<(ApiKey, i16)>,
     /// What it does with each Produce, in order.
     pub acts: Vec<Act>,
+    /// What it answers to each ConsumerGroupHeartbeat, in order.
+    pub beats: Vec<ConsumerGroupHeartbeatResponse>,
+    /// What it answers to each ConsumerGroupDescribe.
+    pub described: ConsumerGroupDescribeResponse,
+    /// The heartbeats that it saw.
+    pub heard: Vec<ConsumerGroupHeartbeatRequest>,
     /// The versions of the requests that it saw.
     pub seen: Vec<(ApiKey, i16)>,
     /// The batches that it saw.
@@ -123,6 +133,21 @@ fn answer(
                 ..Default::default()
             };
             Some(reply(head, &answer))
+        }
+        ApiKey::FindCoordinator => {
+            let answer = FindCoordinatorResponse {
+                node_id: 1,
+                host: "127.0.0.1".into(),
+                port,
+                ..Default::default()
+            };
+            Some(reply(head, &answer))
+        }
+        ApiKey::ConsumerGroupDescribe => Some(reply(head, &script.described)),
+        ApiKey::ConsumerGroupHeartbeat => {
+            let request = ConsumerGroupHeartbeatRequest::decode(head.version, reader);
+            script.heard.push(request.expect("a client's request"));
+            Some(reply(head, &script.beats.remove(0)))
         }
         ApiKey::Produce => {
             let request = ProduceRequest::decode(head.version, reader).expect("a client's request");
