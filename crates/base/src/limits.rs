@@ -55,9 +55,10 @@ pub const UNCOMMITTED_NODE_BYTES: u64 = 256 * 1024 * 1024;
 pub const UNSETTLED_NODE_BYTES: u64 = 256 * 1024 * 1024;
 /// Most payload bytes in one append message to a follower.
 pub const APPEND_MESSAGE_BYTES: u64 = 1024 * 1024;
-/// Bytes a second that a node reads from files for followers that are far behind, and sends them, so
-/// that one that was away for long doesn't slow down the others.
-pub const CATCH_UP_BYTES_PER_SECOND: u64 = 128 * 1024 * 1024;
+/// A node reads more than its bound (`replica.catch.up.bytes.per.second`) for followers that are far
+/// behind if it takes more itself: so many times as much as it took meanwhile, or who is behind would
+/// stay behind.
+pub const CATCH_UP_AHEAD: u64 = 2;
 /// Append messages to one follower of one group that may be on their way.
 pub const APPEND_MESSAGES_IN_FLIGHT: usize = 64;
 /// Most bytes past their retention that a group keeps for replicas that lack them. A replica that is

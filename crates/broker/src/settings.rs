@@ -58,6 +58,8 @@ pub struct Settings {
     pub compaction_keys_bytes: u64,
     /// `auto.leader.rebalance.enable` and how; none: never.
     pub balancing: Option<shard::Balancing>,
+    /// `replica.catch.up.bytes.per.second`.
+    pub catch_up_bytes_per_second: u64,
     /// `replica.check.bytes.per.second` and `replica.check.interval.ms`; none: never.
     pub checking: Option<shard::Checking>,
     /// `socket.request.max.bytes`.

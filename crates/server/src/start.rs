@@ -323,7 +323,7 @@ pub(crate) fn shard_settings(
         defaults: settings.topic_defaults().clone(),
         replica_lag_max: settings.replica_lag_max,
         retention_check: settings.retention_check,
-        catch_up_bytes_per_second: base::limits::CATCH_UP_BYTES_PER_SECOND,
+        catch_up_bytes_per_second: settings.catch_up_bytes_per_second,
         removal_held_bytes: base::limits::REMOVAL_HELD_BYTES,
         producers: settings.producers,
         compaction: shard::Compaction {

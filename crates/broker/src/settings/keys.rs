@@ -423,6 +423,14 @@ const OWN: &[Key] = &[
         Rule::Between(1, 256),
         "Threads that read old records from files.",
     ),
+    dynamic(
+        "replica.catch.up.bytes.per.second",
+        Kind::Long,
+        Some("33554432"),
+        Rule::AtLeast(1),
+        "Bytes a second that a node reads from files for replicas that are far behind; twice what it \
+         takes from producers, if that is more.",
+    ),
     row(
         "replica.check.bytes.per.second",
         Kind::Long,

@@ -243,6 +243,7 @@ impl Values {
             compaction_check: Duration::from_millis(self.count("log.cleaner.backoff.ms")),
             compaction_bytes_per_second: self.rate("log.cleaner.io.max.bytes.per.second"),
             compaction_keys_bytes: self.count("log.cleaner.dedupe.buffer.size"),
+            catch_up_bytes_per_second: self.count("replica.catch.up.bytes.per.second"),
             balancing: self.balancing(),
             checking: self.checking(),
             request_bytes_max: self.count("socket.request.max.bytes"),

@@ -1,6 +1,7 @@
 //! How much is read from files for replicas that are far behind. Every node has a bound of its own, so
-//! that one that was away for long doesn't take the disk and the network from the others. Below that
-//! the throttles of Kafka's tools bind, for the replicas that a topic names:
+//! that one that was away for long doesn't take the disk and the network from the others; it rises with
+//! what the node takes from its producers, or who is behind would stay behind. Below that the throttles
+//! of Kafka's tools bind, for the replicas that a topic names:
 //!
 //! - `leader.replication.throttled.rate` of this node, where its replica is named in the topic's
 //!   `leader.replication.throttled.replicas`;
@@ -17,7 +18,8 @@ use crate::replica::Replica;
 use base::{GroupId, Mark, NodeId, limits, mark};
 use std::collections::BTreeMap;
 
-/// The keys of nodes and of topics, as Kafka names them.
+/// The keys of nodes and of topics; but for the first one as Kafka names them.
+const OWN_RATE: &str = "replica.catch.up.bytes.per.second";
 const LEADER_RATE: &str = "leader.replication.throttled.rate";
 const FOLLOWER_RATE: &str = "follower.replication.throttled.rate";
 const LEADER_REPLICAS: &str = "leader.replication.throttled.replicas";
@@ -36,11 +38,15 @@ enum Bound {
 
 /// Bytes that may still be read until the next beat; negative: too many were.
 #[derive(Debug, Default)]
-pub(crate) struct Throttles(BTreeMap<Bound, i64>);
+pub(crate) struct Throttles {
+    left: BTreeMap<Bound, i64>,
+    /// Bytes that were appended here until the last beat.
+    appended: u64,
+}
 
 impl Throttles {
     fn left(&self, bound: Bound) -> i64 {
-        self.0.get(&bound).copied().unwrap_or(0)
+        self.left.get(&bound).copied().unwrap_or(0)
     }
 }
 
@@ -48,8 +54,11 @@ impl Shard {
     /// A beat: so much more may be read for followers.
     pub(crate) fn allow_catch_up(&mut self) {
         let image = self.image();
-        let mut rates = vec![(Bound::Node, self.settings.catch_up_bytes_per_second)];
         let rate = |node: NodeId, key: &str| image.of_node(node, key)?.trim().parse::<u64>().ok();
+        let own = self.changed(OWN_RATE);
+        let own = own.unwrap_or(self.settings.catch_up_bytes_per_second);
+        let appended = self.stats.bytes_appended - self.throttles.appended;
+        let mut rates = vec![(Bound::Node, own_rate(own, appended))];
         let leader = rate(self.settings.node, LEADER_RATE);
         rates.extend(leader.map(|rate| (Bound::Leader, rate)));
         let shares = self.peers.values().filter(|peer| !peer.lost).count().max(1) as u64;
@@ -63,7 +72,10 @@ impl Shard {
             let left = self.throttles.left(bound).saturating_add(beat.max(1));
             (bound, left.min(beat.max(1)))
         });
-        self.throttles = Throttles(filled.collect());
+        self.throttles = Throttles {
+            left: filled.collect(),
+            appended: self.stats.bytes_appended,
+        };
     }
 
     /// What may be read now of a group for its replica on a node; 0: nothing, it has to wait.
@@ -82,7 +94,7 @@ impl Shard {
     pub(crate) fn spend_catch_up(&mut self, group: GroupId, follower: NodeId, bytes: u64) {
         self.stats.catch_up_bytes += bytes;
         for bound in self.bounds(group, follower) {
-            let left = self.throttles.0.entry(bound).or_default();
+            let left = self.throttles.left.entry(bound).or_default();
             *left = left.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
         }
     }
@@ -97,7 +109,7 @@ impl Shard {
             let list = topic.configs.get(key).map_or("", |list| list.trim());
             names(list, partition.0, node)
         };
-        let has_rate = |bound: &Bound| self.throttles.0.contains_key(bound);
+        let has_rate = |bound: &Bound| self.throttles.left.contains_key(bound);
         // One that has just come was never in sync, although the last beat didn't say so.
         let lag = self.settings.replica_lag_max;
         let is_in_sync = |replica: &Replica| {
@@ -119,6 +131,11 @@ impl Shard {
     }
 }
 
+/// The bound of a node that appended so many bytes since the last beat.
+fn own_rate(least: u64, appended: u64) -> u64 {
+    least.max(appended * limits::BEATS_A_SECOND * limits::CATCH_UP_AHEAD)
+}
+
 /// True if a list of replicas names this one: `*`, or `PARTITION:NODE,...`.
 fn names(list: &str, partition: u32, node: NodeId) -> bool {
     let is = |item: &str| {
@@ -133,6 +150,14 @@ fn names(list: &str, partition: u32, node: NodeId) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_behind_gets_nearer_however_much_comes() {
+        assert_eq!(own_rate(1_000, 0), 1_000);
+        let a_second = 1_000_000;
+        let rate = own_rate(1_000, a_second / limits::BEATS_A_SECOND);
+        assert!(rate >= 2 * a_second, "{rate}");
+    }
 
     #[test]
     fn a_list_names_replicas_by_partition_and_node() {
