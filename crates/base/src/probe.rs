@@ -153,6 +153,10 @@ names! {
         JoinsAsFounder,
         /// Replicas that are lost are the same members when they come back.
         LostKeepTheirPlaces,
+        /// Others that are left keep their replicas of partitions that go on with one.
+        OthersThatAreLeftKeepTheirs,
+        /// A recovery ends before it is on record who is lost.
+        RecoveredBeforeOnRecord,
     }
 }
 
@@ -311,6 +315,16 @@ names! {
         UncleanElection,
         /// A replica made itself the only one with a say.
         WentOnAlone,
+        /// Metadata went on without most of those who voted on it.
+        Recovered,
+        /// That was interrupted, and done again.
+        RecoveryInterrupted,
+        /// Of several nodes that were left, the one with the latest metadata went on.
+        LatestMetadataChosen,
+        /// With them it was lost that a topic had been made.
+        TopicLost,
+        /// With them all replicas of a partition were lost.
+        PartitionForsaken,
     }
 }
 

@@ -100,6 +100,15 @@ impl Placed {
     }
 }
 
+impl Placed {
+    /// Goes on with one replica alone. Those of other nodes that are left are over too: what they may have
+    /// had from a leader that isn't is given up with it, and nobody who knows of that could follow the
+    /// one that goes on.
+    fn go_on_with(&mut self, survivor: Member) {
+        self.go_on(|node| node != survivor.node, Some(survivor));
+    }
+}
+
 impl Meta {
     /// Forgets nodes that are lost, for good: none of their directories is let in again.
     pub(crate) fn recover(&self, lost: &[NodeId]) -> Decision<Reply> {
@@ -131,11 +140,17 @@ impl Meta {
                 if !lost.iter().any(here) {
                     continue;
                 }
-                let survivor = match info.has_lost(gone) {
-                    true => info.survivors(gone).first().map(|node| info.member(*node)),
-                    false => None,
-                };
-                placed.of(topic, partition).go_on(gone, survivor);
+                let survivors = info.survivors(gone);
+                match survivors.first().filter(|_| info.has_lost(gone)) {
+                    Some(survivor) if planted(Bug::OthersThatAreLeftKeepTheirs) => {
+                        let survivor = Some(info.member(*survivor));
+                        placed.of(topic, partition).go_on(gone, survivor);
+                    }
+                    Some(survivor) => placed
+                        .of(topic, partition)
+                        .go_on_with(info.member(*survivor)),
+                    None => placed.of(topic, partition).go_on(gone, None),
+                }
             }
         }
         records.extend(placed.records());
@@ -221,10 +236,7 @@ impl Meta {
             if let (Ok(survivor), Some((topic, partition))) =
                 (&outcome, self.image.groups.get(group))
             {
-                // Those that are heard too: what they may have had from a leader that isn't is given up with
-                // it, and nobody who knows of that could follow the one that goes on.
-                let other = |node: NodeId| node != survivor.node;
-                placed.of(topic, *partition).go_on(other, Some(*survivor));
+                placed.of(topic, *partition).go_on_with(*survivor);
             }
             parts.push(outcome.map(|_| ()));
         }

@@ -1,23 +1,22 @@
 //! `flotilla cluster recover`: a stopped node goes on without nodes that are lost for good, where those
 //! were a majority. First it is said what may be missing then, from what a start would find, and nothing
 //! changes. With `--accept-data-loss` the node's shard is run here, without anybody else, until it
-//! has written that it goes on (`shard::operation::alone`, `meta::recover`); a start of the node goes on
-//! from there. Interrupted, it can be run again.
+//! has written that it goes on ([`shard::Recovery`]).
 
 use crate::args::Recover;
 use crate::inspect::{self, Found, LookError};
 use crate::start::shard_settings;
-use base::{GroupId, Mono, NodeId, Now, Offset};
+use base::{GroupId, NodeId, Offset};
 use cli::Output;
 use cli::output::{self, Table};
 use log::{RecoveredGroup, Storage, StorageSettings};
-use meta::{Image, PartitionInfo};
+use meta::PartitionInfo;
 use os::{DataDir, DirLock};
 use serde_json::{Value, json};
-use shard::{Command, Effects, Event, Job, JobResult, Reply, ReplySink, ReplyTo, Shard};
+use shard::Recovery;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long it may take; what it waits for is this node alone.
@@ -168,16 +167,12 @@ struct Told<'a> {
 }
 
 fn tell(args: &Recover, found: &Found, lost: &[NodeId], parts: &[Part]) -> Result<(), LookError> {
-    let metadata = group(found, GroupId::META);
-    let last = metadata.map(|group| {
-        let last = group.log.last_index();
-        (group.log.term_of(last).map_or(0, |term| term.0), last.0)
-    });
+    let (term, last) = shard::metadata_end(&found.recovered);
     let told = Told {
         found,
         lost,
         parts,
-        last: last.unwrap_or_default(),
+        last: (term.0, last.0),
         done: args.accept_data_loss,
     };
     match args.look.output {
@@ -261,24 +256,6 @@ impl Told<'_> {
     }
 }
 
-/// Where the one answer goes.
-#[derive(Default)]
-struct Inbox(Mutex<Option<Reply>>);
-
-impl ReplySink for Inbox {
-    fn reply(&self, _: u64, reply: Reply) {
-        *self.0.lock().expect("nobody panics while answering") = Some(reply);
-    }
-}
-
-/// The node, alone, without clients and without peers.
-struct Alone {
-    shard: Shard,
-    storage: Storage,
-    image: Arc<Image>,
-    until: Mono,
-}
-
 fn carry_out(args: &Recover, found: &Found, lost: &[NodeId]) -> Result<(), LookError> {
     let failed = |source| LookError::Directory {
         path: args.look.data_dir.clone(),
@@ -286,143 +263,37 @@ fn carry_out(args: &Recover, found: &Found, lost: &[NodeId]) -> Result<(), LookE
     };
     let disk = DataDir::open(Path::new(&args.look.data_dir)).map_err(failed)?;
     let _lock = DirLock::take(disk.root())?;
-    let (storage, recovered) = Storage::open(Arc::new(disk), StorageSettings::default())?;
+    let opened = Storage::open(Arc::new(disk), StorageSettings::default())?;
     let me = found.identity.node;
     let cluster = found.identity.cluster.as_ref().expect("looked at before");
     let settings = broker::Settings::parse(&[("node.id", &me.to_string())]);
     let settings = settings.expect("a number is a valid node.id");
     // As it is known: it is said anew by the next start.
     let info = found.image.nodes.get(&me).cloned().unwrap_or_default();
-    let settings = shard::Settings {
-        alone: true,
-        ..shard_settings(&settings, cluster, &info, None)
-    };
+    let settings = shard_settings(&settings, cluster, &info, None);
     let now = os::clock::now();
-    let mut node = Alone {
-        shard: Shard::new(settings, recovered, now),
-        storage,
-        image: Arc::default(),
-        until: now.mono.after(PATIENCE),
-    };
-    node.run_until("it leads the metadata", |node| {
-        node.image.levels.get(&me) == Some(&meta::LEVELS)
-    })?;
-    node.order(lost)?;
-    node.run_until("its partitions go on", |node| {
-        let partitions = node
-            .image
-            .topics
-            .values()
-            .flat_map(|topic| &topic.partitions);
-        let mut mine = partitions.filter(|info| info.survivor().is_some_and(|m| m.node == me));
-        mine.all(|info| {
-            let status = node.shard.replica_status(info.group);
-            status.is_some_and(|s| {
-                s.leader.is_some_and(|(node, _)| node == me) || s.suspect.is_some()
-            })
-        })
-    })?;
-    // What was told to be durable is; a checkpoint makes the next start short.
-    Ok(node.storage.idle()?)
-}
-
-impl Alone {
-    /// Asks for it, and waits for the answer.
-    fn order(&mut self, lost: &[NodeId]) -> Result<(), LookError> {
-        let inbox = Arc::new(Inbox::default());
-        let to = ReplyTo {
-            sink: inbox.clone(),
-            ticket: 0,
-        };
-        let command = Command::Meta {
-            command: meta::Command::Recover {
-                lost: lost.to_vec(),
-            },
-            deadline: self.until,
-        };
-        self.shard
-            .on(os::clock::now(), Event::Command(command, Some(to)));
-        let answer = || {
-            inbox
-                .0
-                .lock()
-                .expect("nobody panics while answering")
-                .take()
-        };
-        let mut reply = None;
-        self.run_until("that is on record", |_| {
-            reply = answer();
-            reply.is_some()
-        })?;
-        match reply {
-            Some(Reply::Meta(Ok(meta::Reply::Each(parts)))) if parts.iter().all(Result::is_ok) => {
-                Ok(())
-            }
-            Some(Reply::Meta(Ok(meta::Reply::Each(parts)))) => {
-                let why = parts.into_iter().find_map(Result::err);
-                let why = why.map_or_else(String::new, |why| why.to_string());
-                Err(LookError::NotRecovered(why))
-            }
-            other => Err(LookError::NotRecovered(format!("the answer was {other:?}"))),
+    let until = now.mono.after(PATIENCE);
+    let mut recovery = Recovery::new(settings, opened, lost.to_vec(), (now, until));
+    while !recovery.is_done() {
+        let now = os::clock::now();
+        if now.mono > until {
+            return Err(LookError::NotRecovered(format!(
+                "within {} s it didn't come to it that {}; what was written so far does no harm, and \
+                 the command can be run again",
+                PATIENCE.as_secs(),
+                recovery.waits_for()
+            )));
         }
-    }
-
-    fn run_until(
-        &mut self,
-        what: &str,
-        mut done: impl FnMut(&Alone) -> bool,
-    ) -> Result<(), LookError> {
-        while !done(self) {
-            let now = os::clock::now();
-            if now.mono > self.until {
-                let status = self.shard.replica_status(GroupId::META);
-                let why = status.and_then(|status| status.suspect);
-                let why = why.map_or_else(String::new, |why| format!(" ({why})"));
-                return Err(LookError::NotRecovered(format!(
-                    "within {} s it didn't come to it that {what}{why}; what was written so far does \
-                     no harm, and the command can be run again",
-                    PATIENCE.as_secs()
-                )));
-            }
-            if !self.turn(now)? {
-                std::thread::park_timeout(PAUSE);
-            }
-        }
-        Ok(())
-    }
-
-    /// One turn, and all that comes of it; false if there was nothing to do.
-    fn turn(&mut self, now: Now) -> Result<bool, LookError> {
-        let mut effects = Effects::default();
-        self.shard.turn(now, &mut effects);
-        if let Some(image) = effects.image {
-            self.image = image;
-        }
+        let effects = recovery
+            .decide(now)
+            .map_err(|why| LookError::NotRecovered(why.to_string()))?;
         for note in &effects.notes {
             eprintln!("{note}");
         }
-        let busy = effects.turn.is_some() || !effects.jobs.is_empty();
-        if let Some(turn) = effects.turn {
-            let number = turn.number;
-            self.storage.write(vec![turn])?;
-            self.shard.on(now, Event::Persisted { turn: number });
-            self.storage.settle()?;
-            self.shard.on(now, Event::Settled { turn: number });
-            if let Some(mut flush) = self.storage.take_flush() {
-                flush.run()?;
-                self.storage.flushed(flush)?;
-            } else if self.storage.wants_checkpoint() {
-                self.shard.on(now, Event::CheckpointDue);
-            }
+        if !recovery.carry_out(now, effects)? {
+            std::thread::park_timeout(PAUSE);
         }
-        let files = self.storage.files();
-        for job in effects.jobs {
-            // Nothing else has to be done for this.
-            if let Job::Entries { plan, .. } = &job {
-                let result = JobResult::Entries(plan.run(&files));
-                self.shard.on(now, Event::Done(job, result));
-            }
-        }
-        Ok(busy)
     }
+    // What was told to be durable is; a checkpoint makes the next start short.
+    Ok(recovery.close()?)
 }

@@ -16,7 +16,9 @@ pub(crate) struct BookedTopic {
     /// It is compacted, and markers of deleted keys stay for this long (ms).
     pub(crate) compacted: Option<u64>,
     /// Its partitions may go on without their majority.
-    pub(crate) unclean: bool,
+    pub(crate) may_lose: bool,
+    /// They do so by themselves.
+    pub(crate) elects: bool,
     /// Partitions asked for.
     pub(crate) partitions: u32,
 }
@@ -56,7 +58,8 @@ impl Book {
             deletion_asked: false,
             retains: false,
             compacted: None,
-            unclean: false,
+            may_lose: false,
+            elects: false,
             partitions,
         };
         self.topics.insert(topic, booked);
@@ -82,12 +85,17 @@ impl Book {
     /// lost none are, so that what is lost is known.
     pub(crate) fn keeps_all(&self, part: Part) -> bool {
         let topic = self.topics.get(&part.topic);
-        topic.is_some_and(|it| it.compacted.is_some() && !it.retains || it.unclean)
+        topic.is_some_and(|it| it.compacted.is_some() && !it.retains || it.may_lose)
     }
 
     /// True if it may go on without its majority.
-    pub(crate) fn unclean(&self, part: Part) -> bool {
-        self.topics.get(&part.topic).is_some_and(|it| it.unclean)
+    pub(crate) fn may_lose(&self, part: Part) -> bool {
+        self.topics.get(&part.topic).is_some_and(|it| it.may_lose)
+    }
+
+    /// True if it does so by itself.
+    pub(crate) fn elects(&self, part: Part) -> bool {
+        self.topics.get(&part.topic).is_some_and(|it| it.elects)
     }
 
     /// True if a partition may be gone.

@@ -25,6 +25,7 @@ pub(crate) mod visible;
 use crate::payload::{self, Ident};
 use base::{Batch, record};
 use bytes::Bytes;
+use eras::Piece;
 use std::fmt;
 
 /// A partition of a topic; a topic's number is its place in the order in which the run made them.
@@ -76,6 +77,15 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// It as a whole. One without records of clients is nobody's.
+    pub(crate) fn piece(&self) -> Piece {
+        Piece {
+            first: self.idents.first().copied().unwrap_or(Ident(u64::MAX)),
+            base: self.base,
+            next: self.next,
+        }
+    }
+
     /// True if there is a record at each of its offsets.
     pub(crate) fn is_whole(&self) -> bool {
         (self.base..self.next).eq(self.offsets.iter().copied())
@@ -169,7 +179,7 @@ pub(crate) struct Checkers {
 impl Checkers {
     /// Somebody saw a committed batch.
     pub(crate) fn saw(&mut self, part: Part, batch: &Seen, by: &str) -> Checked {
-        match self.eras.voids(part, batch.epoch as u32, batch.next) {
+        match self.eras.voids(part, batch.epoch as u32, batch.piece()) {
             true => Ok(()),
             false => self.one_value.seen(part, batch, by),
         }
@@ -178,7 +188,9 @@ impl Checkers {
     /// A replica of a node goes on alone with a log that ends here.
     pub(crate) fn goes_on_alone(&mut self, part: Part, node: u32, term: u32, end: i64) -> Checked {
         self.eras.began(part, node, term, end)?;
-        self.one_value.lost(part, end);
+        let eras = &self.eras;
+        self.one_value
+            .lost(part, |term, piece| eras.lost(part, term, piece));
         self.committed.lost(part, end, term);
         Ok(())
     }

@@ -7,6 +7,7 @@
 pub(crate) mod faults;
 pub(crate) mod fleet;
 mod groups;
+pub(crate) mod ruin;
 
 use crate::client::{admin, consumer, producer};
 use crate::net::{Place, Weather};
@@ -24,6 +25,8 @@ const CORDONS_PERCENT: u64 = 60;
 const UNCLEAN_PERCENT: u64 = 15;
 /// Percent of the other runs of several nodes in which nodes come and go.
 const FLEET_PERCENT: u64 = 15;
+/// Percent of the rest of runs of several nodes in which most of those who vote on metadata are lost.
+const RUIN_PERCENT: u64 = 8;
 /// How long faults come.
 pub(crate) const CHAOS: Micros = 60 * SECOND;
 /// How long a cluster without faults may take to converge.
@@ -76,6 +79,8 @@ pub(crate) struct Plan {
     pub(crate) faults: Vec<(Micros, Fault)>,
     /// Nodes that come and go.
     pub(crate) fleet: Vec<(Micros, Place, fleet::Change)>,
+    /// Most of those who vote on metadata are lost.
+    pub(crate) ruin: Option<ruin::Ruin>,
     /// The power of all goes once more when everything has converged.
     pub(crate) last_power_loss: bool,
     /// When everything has converged, producers are forgotten after a moment.
@@ -91,17 +96,8 @@ impl Plan {
     pub(crate) fn new(seed: u64) -> Plan {
         let mut random = Random::new(seed);
         let random = &mut random;
-        let mut nodes = one_of(random, &[3, 3, 3, 3, 3, 3, 3, 5, 5, 1]);
-        // Chance of their own, so that other seeds stay what they were.
-        let moves = &mut Random::new(!seed);
-        let moving = nodes > 1 && moves.percent(MOVING_PERCENT);
-        nodes = more_nodes(moves, nodes, moving, &[3, 4, 4, 5]);
-        let loss = &mut Random::new(seed.rotate_left(8));
-        let unclean = nodes > 1 && loss.percent(UNCLEAN_PERCENT);
-        nodes = more_nodes(loss, nodes, unclean, &[3, 4, 5, 5]);
-        let operator = &mut Random::new(seed.rotate_left(40));
-        let changing = nodes > 1 && !unclean && operator.percent(FLEET_PERCENT);
-        nodes = more_nodes(operator, nodes, changing, &[3, 4, 4, 5]);
+        let kinds = Kinds::draw(seed, one_of(random, &[3, 3, 3, 3, 3, 3, 3, 5, 5, 1]));
+        let nodes = kinds.nodes;
         let direct_batch_bytes = one_of(random, &[1_500, 4_096, 16_384]);
         let mut plan = Plan {
             seed,
@@ -128,32 +124,66 @@ impl Plan {
             damaged: None,
             faults: Vec::new(),
             fleet: Vec::new(),
+            ruin: None,
             last_power_loss: random.percent(40),
             // Drawn apart too.
             expiring: Random::new(seed.rotate_left(24)).percent(20),
         };
         let shortening = &mut Random::new(seed.rotate_left(48));
         plan.metadata_segment_bytes = one_of(shortening, &[100, 400, 1_500, 1 << 20]);
-        // A partition can't be moved to where what was destroyed isn't made good.
-        if nodes >= 3 && random.percent(40) && !moving && !unclean && !changing {
+        if nodes >= 3 && random.percent(40) && kinds.is_plain() {
             plan.damaged = Some(random.below(nodes as u64) as usize);
         }
-        if moving {
-            plan.allow_moves(moves);
-        }
         plan.faults = faults::draw(random, nodes, plan.damaged);
-        if changing {
-            plan.allow_changes(operator);
-        }
-        if unclean {
-            plan.allow_losses(loss, moving);
-        }
+        plan.allow(kinds);
         if nodes >= 3 && plan.metadata_segment_bytes < 1_000 {
             faults::add_absence(shortening, nodes, &mut plan.faults);
         }
         plan.catch_up_bytes_per_second = one_of(random, &[500_000, 5_000_000, 1 << 30]);
         plan.removal_held_bytes = one_of(random, &[0, 0, 0, 20_000, 1 << 30]);
         plan
+    }
+}
+
+/// What else is done in a run, each with chance of its own, so that other seeds stay what they were.
+struct Kinds {
+    nodes: usize,
+    moving: Option<Random>,
+    unclean: Option<Random>,
+    changing: Option<Random>,
+    ruined: Option<Random>,
+}
+
+impl Kinds {
+    fn draw(seed: u64, mut nodes: usize) -> Kinds {
+        let several = nodes > 1;
+        let mut drawn = |random: Random, due: bool, percent, choices: &[usize]| {
+            let mut random = random;
+            let drawn = due && random.percent(percent);
+            nodes = more_nodes(&mut random, nodes, drawn, choices);
+            drawn.then_some(random)
+        };
+        let by = |bits| Random::new(seed.rotate_left(bits));
+        let moving = drawn(Random::new(!seed), several, MOVING_PERCENT, &[3, 4, 4, 5]);
+        let unclean = drawn(by(8), several, UNCLEAN_PERCENT, &[3, 4, 5, 5]);
+        let rest = several && unclean.is_none();
+        let changing = drawn(by(40), rest, FLEET_PERCENT, &[3, 4, 4, 5]);
+        let rest = rest && changing.is_none();
+        let ruined = drawn(by(56), rest, RUIN_PERCENT, &[3, 4, 5]);
+        Kinds {
+            nodes,
+            moving,
+            unclean,
+            changing,
+            ruined,
+        }
+    }
+
+    /// A partition can't be moved to where what was destroyed isn't made good, nor are the others to be
+    /// lost then.
+    fn is_plain(&self) -> bool {
+        let all = [&self.moving, &self.unclean, &self.changing, &self.ruined];
+        all.iter().all(|kind| kind.is_none())
     }
 }
 
@@ -166,6 +196,22 @@ fn more_nodes(random: &mut Random, nodes: usize, wanted: bool, choices: &[usize]
 }
 
 impl Plan {
+    fn allow(&mut self, kinds: Kinds) {
+        let moving = kinds.moving.is_some();
+        if let Some(mut random) = kinds.moving {
+            self.allow_moves(&mut random);
+        }
+        if let Some(mut random) = kinds.changing {
+            self.allow_changes(&mut random);
+        }
+        if let Some(mut random) = kinds.unclean {
+            self.allow_losses(&mut random, moving);
+        }
+        if let Some(mut random) = kinds.ruined {
+            self.allow_ruin(&mut random);
+        }
+    }
+
     /// Partitions move, and nodes give up their say in the metadata.
     fn allow_moves(&mut self, random: &mut Random) {
         self.admin.replicas = one_of(random, &[3, 3, 2]);
@@ -188,12 +234,20 @@ impl Plan {
         self.fleet = fleet::draw(random, self.nodes);
     }
 
+    /// Most of those who vote on metadata are lost, and with them a majority of any partition.
+    fn allow_ruin(&mut self, random: &mut Random) {
+        self.admin.elections.all_may_lose = true;
+        self.groups.members.clear();
+        self.ruin = Some(ruin::draw(random));
+    }
+
     /// Some topics may go on without their majority, and nodes are away together for long.
     fn allow_losses(&mut self, random: &mut Random, moving: bool) {
         if !moving {
             self.admin.replicas = one_of(random, &[2, 3, 3]);
         }
         self.admin.elections = admin::elections::Elections {
+            all_may_lose: false,
             topics_percent: one_of(random, &[50, 100]),
             ask_percent: one_of(random, &[0, 5, 20]),
         };
@@ -276,6 +330,7 @@ fn admin_habits(random: &mut Random, nodes: usize) -> admin::Habits {
             coordinators_percent: 0,
         },
         elections: admin::elections::Elections {
+            all_may_lose: false,
             topics_percent: 0,
             ask_percent: 0,
         },

@@ -55,6 +55,11 @@ pub fn run(seed: u64, bug: Option<Bug>, readable: bool) -> Run {
     }
 }
 
+/// True if most of the nodes that vote on metadata are lost in a seed's run.
+pub fn is_ruined(seed: u64) -> bool {
+    Plan::new(seed).ruin.is_some()
+}
+
 /// The plan of a seed in text.
 pub fn describe(seed: u64) -> String {
     format!("{:#?}", Plan::new(seed))

@@ -42,12 +42,12 @@ pub fn start(options: &Options) -> bool {
     }
 }
 
-/// Runs seeds on `jobs` threads and hands each result to `take` as it comes; stops when `take`
+/// Runs seeds, or only those with lost quorums of metadata, on `jobs` threads and hands each result to `take` as it comes; stops when `take`
 /// says so.
 pub(crate) fn each(
     seeds: std::ops::Range<u64>,
     jobs: usize,
-    bug: Option<base::Bug>,
+    (bug, ruined): (Option<base::Bug>, bool),
     mut take: impl FnMut(Seed) -> bool,
 ) {
     let next = AtomicU64::new(seeds.start);
@@ -59,6 +59,9 @@ pub(crate) fn each(
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed < end && ruined && !run::is_ruined(seed) {
+                        continue;
+                    }
                     if seed >= end || sender.send(one(seed, bug)).is_err() {
                         return;
                     }
@@ -92,7 +95,8 @@ fn range(options: &Options) -> bool {
     let mut progress = Progress::begin(options);
     let mut marks: BTreeMap<Mark, u64> = progress.marks();
     let failures: Mutex<Vec<u64>> = Mutex::default();
-    each(progress.left(), options.jobs, None, |seed| {
+    let which = (None, options.ruined);
+    each(progress.left(), options.jobs, which, |seed| {
         for (mark, count) in &seed.run.marks {
             *marks.entry(*mark).or_insert(0) += count;
         }

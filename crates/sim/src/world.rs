@@ -8,6 +8,7 @@ mod faults;
 mod fleet;
 mod nodes;
 mod pipes;
+mod ruin;
 mod storages;
 
 use crate::book::Book;
@@ -69,6 +70,10 @@ pub(crate) enum Event {
     Begin { nth: usize },
     /// The operator looks after a node that comes or goes.
     Change { nth: usize },
+    /// Most of those who vote on metadata lose their disks.
+    Ruin,
+    /// The operator lets the cluster go on without them.
+    Recover,
     /// A node's process starts.
     Start { node: Place },
     /// Replicas are compared with what they said before.
@@ -127,6 +132,7 @@ pub(crate) struct World {
     trace: Trace,
     ending: Ending,
     fleet: Vec<fleet::Job>,
+    ruined: Option<ruin::Ruined>,
     faults_done: u64,
     /// Until then whoever comes to lead is hit.
     hunt_until: Micros,
@@ -195,6 +201,7 @@ impl World {
             trace: Trace::new(readable),
             ending: Ending::default(),
             fleet: Vec::new(),
+            ruined: None,
             faults_done: 0,
             hunt_until: 0,
             ambush_until: 0,
@@ -222,6 +229,9 @@ impl World {
         for nth in 0..self.plan.fleet.len() {
             self.scheduler
                 .at(self.plan.fleet[nth].0, Event::Begin { nth });
+        }
+        if let Some(ruin) = self.plan.ruin {
+            self.scheduler.at(ruin.at, Event::Ruin);
         }
         self.scheduler.after(500_000, Event::Inspect);
         self.scheduler.at(crate::plan::CHAOS, Event::Converged);
@@ -307,6 +317,8 @@ impl World {
             }
             Event::Begin { nth } => self.begin_change(nth),
             Event::Change { nth } => self.work_on(nth),
+            Event::Ruin => self.ruin(),
+            Event::Recover => self.recover(),
             Event::Start { node } => self.start(node),
             Event::Inspect => self.inspect(),
             Event::Converged => self.converge(),

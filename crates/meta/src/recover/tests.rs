@@ -152,6 +152,29 @@ fn a_minority_that_is_lost_costs_no_partition_its_others() {
 }
 
 #[test]
+fn of_several_that_are_left_the_first_goes_on_and_the_others_begin_anew() {
+    let mut meta = cluster();
+    let change = crate::Reassignment {
+        topic: "t0".to_owned(),
+        partition: Partition(0),
+        target: Some(nodes(&[1, 2, 3, 4])),
+    };
+    meta.obey(Command::Reassign {
+        changes: vec![change],
+        keep_factor: false,
+    });
+    let left = partition(&meta, 0).target()[3];
+    lose(&mut meta, &[1, 2]).expect("it can be done");
+    let info = partition(&meta, 0);
+    assert_eq!(info.survivor(), Some(member(3, 0)));
+    assert!(
+        info.is_over(left),
+        "it may know more, and could follow nobody"
+    );
+    assert_eq!(info.target().len(), 4);
+}
+
+#[test]
 fn a_partition_that_moved_goes_on_with_a_replica_that_was_there_before() {
     let mut meta = cluster();
     let change = crate::Reassignment {

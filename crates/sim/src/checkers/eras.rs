@@ -6,13 +6,50 @@ use super::{Checked, Part, violation};
 use crate::payload::Ident;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Since a replica went on alone.
+/// A batch of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// Its first record.
+    pub(crate) first: Ident,
+    /// Where it begins.
+    pub(crate) base: i64,
+    /// Where the next one begins.
+    pub(crate) next: i64,
+}
+
+/// What was appended to a log, with the terms, by where each batch begins.
+type Appended = BTreeMap<i64, (Piece, u32)>;
+
+/// Since a replica went on alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Era {
     /// Its first term.
     term: u32,
     /// Where the survivor's log ended.
     end: i64,
+    /// What is known of it.
+    log: Appended,
+}
+
+impl Era {
+    /// True if the survivor didn't have a batch: its log ended before that, or had another one there,
+    /// that others had never agreed on.
+    fn lacks(&self, piece: Piece) -> bool {
+        piece.next > self.end || self.there(piece).is_some_and(|(there, _)| there != piece)
+    }
+
+    /// The same of a batch that a leader stamped with its term.
+    fn lacks_of(&self, piece: Piece, term: u32) -> bool {
+        let other = |(_, stamp): (Piece, u32)| stamp != term;
+        self.lacks(piece) || self.there(piece).is_some_and(other)
+    }
+
+    /// What is known to be where a batch is.
+    fn there(&self, piece: Piece) -> Option<(Piece, u32)> {
+        let before = self.log.range(..piece.next).next_back();
+        let (_, there) = before.filter(|(_, (there, _))| there.next > piece.base)?;
+        Some(*there)
+    }
 }
 
 /// What is known of one partition.
@@ -23,6 +60,8 @@ struct Known {
     eras: Vec<Era>,
     /// The first term in which each batch was appended anywhere, by its first record and offset.
     stamps: BTreeMap<(Ident, i64), u32>,
+    /// What each node's replica appended itself. What came as a snapshot is missing; that was committed.
+    logs: BTreeMap<u32, Appended>,
 }
 
 /// Partitions that went on without their majority.
@@ -38,11 +77,22 @@ impl Eras {
         known.told.insert((survivor, given))
     }
 
-    /// A replica appended a batch.
-    pub(crate) fn stamped(&mut self, part: Part, batch: (Ident, i64), term: u32) {
+    /// A node's replica appended a batch.
+    pub(crate) fn appended(&mut self, part: Part, node: u32, piece: Piece, term: u32) {
         let known = self.parts.entry(part).or_default();
-        let first = known.stamps.entry(batch).or_insert(term);
-        *first = term.min(*first);
+        let stamp = known.stamps.entry((piece.first, piece.base));
+        let stamp = stamp.or_insert(term);
+        *stamp = term.min(*stamp);
+        let log = known.logs.entry(node).or_default();
+        log.split_off(&piece.base);
+        log.insert(piece.base, (piece, term));
+    }
+
+    /// A node's replica begins anew, or what it had is replaced.
+    pub(crate) fn begins_anew(&mut self, part: Part, node: u32) {
+        if let Some(known) = self.parts.get_mut(&part) {
+            known.logs.remove(&node);
+        }
     }
 
     /// True if a term is of an era that isn't known yet.
@@ -59,7 +109,8 @@ impl Eras {
     /// A replica goes on alone with what it has.
     pub(crate) fn began(&mut self, part: Part, node: u32, term: u32, end: i64) -> Checked {
         let known = self.parts.entry(part).or_default();
-        known.eras.push(Era { term, end });
+        let log = known.logs.get(&node).cloned().unwrap_or_default();
+        known.eras.push(Era { term, end, log });
         if known.told.iter().any(|(survivor, _)| *survivor == node) {
             return Ok(());
         }
@@ -79,10 +130,16 @@ impl Eras {
         eras.map(|era| era.term).max().unwrap_or(0)
     }
 
-    /// True if what lies before `next` and was written in a term may be gone.
-    pub(crate) fn voids(&self, part: Part, term: u32, next: i64) -> bool {
+    /// True if a batch that a leader stamped with its term may be gone.
+    pub(crate) fn voids(&self, part: Part, term: u32, piece: Piece) -> bool {
         let mut eras = self.parts.get(&part).into_iter().flat_map(|it| &it.eras);
-        eras.any(|era| term < era.term && next > era.end)
+        eras.any(|era| term < era.term && era.lacks_of(piece, term))
+    }
+
+    /// True if the replica that went on last didn't have a batch.
+    pub(crate) fn lost(&self, part: Part, term: u32, piece: Piece) -> bool {
+        let last = self.parts.get(&part).and_then(|known| known.eras.last());
+        last.is_some_and(|era| era.lacks_of(piece, term))
     }
 
     /// True if an acknowledged batch may be gone: `base` is none if it wasn't said where it is.
@@ -98,7 +155,14 @@ impl Eras {
         };
         let placed = known.stamps.range((first, i64::MIN)..=(first, i64::MAX));
         let mut placed = placed.filter(|((_, at), _)| base.is_none_or(|base| base == *at));
-        placed.any(|((_, at), term)| self.voids(part, *term, at + len))
+        placed.any(|((_, base), term)| {
+            let (base, next) = (*base, base + len);
+            let piece = Piece { first, base, next };
+            known
+                .eras
+                .iter()
+                .any(|era| *term < era.term && era.lacks(piece))
+        })
     }
 }
 
@@ -108,12 +172,17 @@ mod tests {
     use super::*;
     use base::limits::TERMS_LEFT_OUT as LEAP;
 
+    fn piece(first: u64, base: i64, next: i64) -> Piece {
+        let first = Ident(first);
+        Piece { first, base, next }
+    }
+
     #[test]
     fn only_what_the_survivor_lacked_may_be_gone() {
         let mut eras = Eras::default();
-        eras.stamped(PART, (Ident(1), 0), 3);
-        eras.stamped(PART, (Ident(5), 4), 3);
-        eras.stamped(PART, (Ident(9), 4), LEAP + 3);
+        eras.appended(PART, 1, piece(1, 0, 4), 3);
+        eras.appended(PART, 1, piece(5, 4, 6), 3);
+        eras.appended(PART, 3, piece(9, 4, 6), LEAP + 3);
         assert!(!eras.voids_batch(PART, Ident(5), Some(4), 2));
         assert!(eras.told(PART, 2, 2));
         assert!(eras.is_new(PART, LEAP + 3));
@@ -130,6 +199,23 @@ mod tests {
             !eras.voids_batch(PART, Ident(7), Some(4), 2),
             "nobody had it"
         );
+    }
+
+    #[test]
+    fn what_the_survivor_had_another_batch_for_may_be_gone() {
+        let mut eras = Eras::default();
+        eras.appended(PART, 2, piece(1, 0, 4), 3);
+        eras.appended(PART, 2, piece(5, 4, 6), 3);
+        // Others elected a leader without it.
+        eras.appended(PART, 1, piece(1, 0, 4), 3);
+        eras.appended(PART, 1, piece(7, 4, 5), 4);
+        eras.told(PART, 2, 2);
+        assert_eq!(eras.began(PART, 2, LEAP, 6), Ok(()));
+        assert!(eras.voids_batch(PART, Ident(7), Some(4), 1));
+        assert!(!eras.voids_batch(PART, Ident(5), Some(4), 2));
+        assert!(!eras.voids_batch(PART, Ident(1), Some(0), 4));
+        assert!(!eras.voids(PART, 3, piece(5, 4, 6)));
+        assert!(eras.voids(PART, 4, piece(5, 4, 6)), "stamped by another");
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! An offset has one value: whoever sees a committed batch at an offset, on whatever node and
 //! however often nodes died in between, sees the same bytes.
 
+use super::eras::Piece;
 use super::{Checked, Part, Seen, violation};
 use std::collections::BTreeMap;
 
 struct Known {
-    next: i64,
+    epoch: u32,
+    piece: Piece,
     fingerprint: u32,
     by: String,
 }
@@ -17,10 +19,10 @@ pub(crate) struct OneValue {
 }
 
 impl OneValue {
-    /// What lies after `end` is lost with those who had it: other batches may take its place.
-    pub(crate) fn lost(&mut self, part: Part, end: i64) {
+    /// Some batches are lost with those who had them, by their epoch: others may take their place.
+    pub(crate) fn lost(&mut self, part: Part, lost: impl Fn(u32, Piece) -> bool) {
         if let Some(known) = self.batches.get_mut(&part) {
-            known.retain(|_, batch| batch.next <= end);
+            known.retain(|_, batch| !lost(batch.epoch, batch.piece));
         }
     }
 
@@ -28,9 +30,9 @@ impl OneValue {
     pub(crate) fn seen(&mut self, part: Part, batch: &Seen, by: &str) -> Checked {
         let known = self.batches.entry(part).or_default();
         let clash = known.range(..batch.next).next_back();
-        if let Some((base, other)) = clash.filter(|(_, other)| other.next > batch.base) {
+        if let Some((base, other)) = clash.filter(|(_, other)| other.piece.next > batch.base) {
             let same = *base == batch.base
-                && other.next == batch.next
+                && other.piece.next == batch.next
                 && other.fingerprint == batch.fingerprint;
             if same {
                 return Ok(());
@@ -42,16 +44,17 @@ impl OneValue {
                 batch.fingerprint,
                 batch.epoch,
                 other.by,
-                other.next,
+                other.piece.next,
                 other.fingerprint
             );
             return Err(violation("an offset has one value", what));
         }
-        let (next, fingerprint) = (batch.next, batch.fingerprint);
+        let fingerprint = batch.fingerprint;
         known.insert(
             batch.base,
             Known {
-                next,
+                epoch: batch.epoch as u32,
+                piece: batch.piece(),
                 fingerprint,
                 by: by.to_string(),
             },

@@ -66,6 +66,16 @@ impl Topics {
         self.known.entry(name.to_string()).or_default().deleted = true;
     }
 
+    /// What was said of it is lost, with those who had it: it may be there or not, under any id.
+    pub(crate) fn lost(&mut self, name: &str) {
+        let deletion_asked = true;
+        let lost = Known {
+            deletion_asked,
+            ..Known::default()
+        };
+        self.known.insert(name.to_string(), lost);
+    }
+
     /// True if the topic must be there.
     pub(crate) fn must_exist(&self, name: &str) -> bool {
         self.known

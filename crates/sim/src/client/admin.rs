@@ -186,7 +186,12 @@ impl Admin {
         let topic = reach.book.new_topic(partitions);
         let unclean = self.habits.elections.topics_percent;
         if unclean > 0 && common.random.percent(unclean) {
-            reach.book.topic(topic).expect("made just now").unclean = true;
+            let booked = reach.book.topic(topic).expect("made just now");
+            (booked.may_lose, booked.elects) = (true, true);
+            return self.create(common, reach, topic);
+        }
+        if self.habits.elections.all_may_lose {
+            reach.book.topic(topic).expect("made just now").may_lose = true;
             return self.create(common, reach, topic);
         }
         if common.random.percent(self.habits.retention.topics_percent) {
@@ -213,7 +218,7 @@ impl Admin {
             value: Some(value.to_string()),
         };
         let mut configs = vec![config("min.insync.replicas", min)];
-        if booked.unclean {
+        if booked.elects {
             configs.push(CreatableTopicConfig {
                 name: "unclean.leader.election.enable".to_string(),
                 value: Some("true".to_string()),

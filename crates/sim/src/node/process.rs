@@ -63,7 +63,7 @@ pub(crate) fn node_id(place: Place) -> NodeId {
     NodeId(place as u32 + 1)
 }
 
-fn storage_settings(plan: &Plan) -> StorageSettings {
+pub(crate) fn storage_settings(plan: &Plan) -> StorageSettings {
     StorageSettings {
         wal_file_bytes: plan.wal_file_bytes,
         wal_files_max: plan.wal_files_max,
@@ -82,7 +82,7 @@ fn founders(plan: &Plan) -> Vec<NodeId> {
     places.map(node_id).collect()
 }
 
-fn shard_settings(
+pub(crate) fn shard_settings(
     plan: &Plan,
     place: Place,
     home: meta::Home,

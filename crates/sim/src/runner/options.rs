@@ -4,13 +4,15 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 const USAGE: &str = "usage: sim [--seeds A..B | --count N] [--seed N [--trace]] [--jobs N] \
-    [--resume] [--planted] [--bug NAME] [--checkpoint FILE]";
+    [--ruined] [--resume] [--planted] [--bug NAME] [--checkpoint FILE]";
 
 /// The options.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The seeds to run.
     pub seeds: Range<u64>,
+    /// Only those in which most of the nodes that vote on metadata are lost.
+    pub ruined: bool,
     /// One seed alone.
     pub seed: Option<u64>,
     /// Print its trace.
@@ -32,6 +34,7 @@ impl Options {
     pub fn parse(args: &[String]) -> Result<Options, String> {
         let mut options = Options {
             seeds: 0..100,
+            ruined: false,
             seed: None,
             trace: false,
             jobs: 2,
@@ -51,6 +54,7 @@ impl Options {
                 "--count" => options.seeds = 0..number(value()?)?,
                 "--seed" => options.seed = Some(number(value()?)?),
                 "--jobs" => options.jobs = number(value()?)?.max(1) as usize,
+                "--ruined" => options.ruined = true,
                 "--trace" => options.trace = true,
                 "--resume" => options.resume = true,
                 "--planted" => options.planted = true,

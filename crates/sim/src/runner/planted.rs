@@ -30,7 +30,8 @@ pub(super) fn table(options: &Options) -> bool {
         let allowed = within(*bug);
         let mut runs = 0;
         let mut caught = None;
-        each(0..allowed, options.jobs, Some(*bug), |seed| {
+        let which = (Some(*bug), options.ruined);
+        each(0..allowed, options.jobs, which, |seed| {
             runs += 1;
             if let Some(violation) = seed.run.outcome.violation
                 && run::run(seed.seed, None, false).outcome.violation.is_none()

@@ -134,7 +134,7 @@ impl World {
     }
 
     /// Who belongs to a group, by whoever knows most of it, of those that follow this term or a later one.
-    fn configuration(&self, group: u64, since: u32) -> Option<Configuration> {
+    pub(super) fn configuration(&self, group: u64, since: u32) -> Option<Configuration> {
         let group = GroupId(group);
         let processes = self.nodes.iter().filter_map(|node| node.process.as_ref());
         let processes = processes.filter(|process| {
@@ -292,7 +292,7 @@ impl World {
         }
     }
 
-    fn status(&self, place: Place, group: u64) -> Option<ReplicaStatus> {
+    pub(super) fn status(&self, place: Place, group: u64) -> Option<ReplicaStatus> {
         self.nodes[place]
             .process
             .as_ref()?

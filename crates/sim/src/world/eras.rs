@@ -1,6 +1,7 @@
 //! Partitions that go on without their majority: who was told to, when it happens, what may be lost.
 
 use super::World;
+use crate::checkers::eras::Piece;
 use crate::checkers::{Checked, Part, violation};
 use crate::net::Place;
 use crate::payload::{self, Ident};
@@ -46,11 +47,11 @@ impl World {
     }
 
     fn check_needed(&self, part: Part, info: &PartitionInfo) -> Checked {
-        if !self.book.unclean(part) {
+        if !self.book.elects(part) && !self.is_recovered() {
             let what = format!("{part} is to go on alone: {info:?}");
             return Err(violation("nobody goes on alone unasked", what));
         }
-        if self.is_calm() {
+        if self.is_calm() && !self.is_recovered() {
             let what = format!("{part}, all of whose replicas are heard: {info:?}");
             return Err(violation(
                 "no majority is done without while it is there",
@@ -60,8 +61,13 @@ impl World {
         Ok(())
     }
 
-    /// What a turn of a node says of eras.
-    pub(super) fn watch(&mut self, place: Place, turn: &Turn) -> Checked {
+    /// What a turn of a node says of eras; `end` says where a log of that node ends.
+    pub(super) fn watch(
+        &mut self,
+        place: Place,
+        turn: &Turn,
+        end: impl Fn(&World, GroupId) -> Option<i64>,
+    ) -> Checked {
         let mut begun: BTreeMap<u64, u32> = BTreeMap::new();
         for record in &turn.records {
             let (group, term, batch) = match record {
@@ -69,19 +75,31 @@ impl World {
                     group, term, batch, ..
                 } => (group, term, Some(batch)),
                 Record::Internal { group, term, .. } => (group, term, None),
+                Record::Create { group, .. } | Record::Install { group, .. } => {
+                    if let Some(part) = self.parts.get(&group.0) {
+                        self.checkers.eras.begins_anew(*part, place as u32 + 1);
+                    }
+                    continue;
+                }
                 _ => continue,
             };
             let Some(part) = self.parts.get(&group.0).copied() else {
                 continue;
             };
-            if !self.book.unclean(part) {
+            if !self.book.may_lose(part) {
                 continue;
             }
             match batch {
                 Some(batch) => {
                     if let Some(first) = first_of(batch) {
-                        let at = batch.header().base_offset.0;
-                        self.checkers.eras.stamped(part, (first, at), term.0);
+                        let header = batch.header();
+                        let piece = Piece {
+                            first,
+                            base: header.base_offset.0,
+                            next: header.next_offset().0,
+                        };
+                        let node = place as u32 + 1;
+                        self.checkers.eras.appended(part, node, piece, term.0);
                     }
                 }
                 None if self.checkers.eras.is_new(part, term.0) => {
@@ -91,12 +109,19 @@ impl World {
             }
         }
         for (group, term) in begun {
-            self.goes_on_alone(place, turn, group, term)?;
+            let end = end(self, GroupId(group));
+            self.goes_on_alone(place, turn, (group, term), end)?;
         }
         Ok(())
     }
 
-    fn goes_on_alone(&mut self, place: Place, turn: &Turn, id: u64, since: u32) -> Checked {
+    fn goes_on_alone(
+        &mut self,
+        place: Place,
+        turn: &Turn,
+        (id, since): (u64, u32),
+        end: Option<i64>,
+    ) -> Checked {
         let part = self.parts[&id];
         let written = turn.records.iter().filter_map(|record| match record {
             Record::Batch {
@@ -104,10 +129,7 @@ impl World {
             } if group.0 == id && term.0 >= since => Some(batch.header().base_offset.0),
             _ => None,
         });
-        let status = self.nodes[place].process.as_ref();
-        let status = status.and_then(|process| process.shard.replica_status(GroupId(id)));
-        let end = written.min().or(status.map(|status| status.end_offset.0));
-        let (end, node) = (end.unwrap_or(0), place as u32 + 1);
+        let (end, node) = (written.min().or(end).unwrap_or(0), place as u32 + 1);
         self.trace.tell(self.scheduler.now(), || {
             format!("  {part} goes on with node {node} alone in term {since}, from offset {end} on")
         });

@@ -45,6 +45,8 @@ enum Step {
     Unregister,
     /// An empty directory is taken in under its number.
     Join,
+    /// Topics of which nothing is left are deleted.
+    Delete,
 }
 
 /// What becomes of one node.
@@ -81,6 +83,28 @@ impl World {
             asked: None,
         });
         self.work_on(self.fleet.len() - 1)
+    }
+
+    /// An empty directory is to be taken in under the number of a node that was lost, from some time on.
+    pub(super) fn let_join(&mut self, place: Place, wait: Micros) {
+        self.fleet.push(Job {
+            place,
+            steps: [Step::Join].into(),
+            asked: None,
+        });
+        let nth = self.fleet.len() - 1;
+        self.scheduler.after(wait, Event::Change { nth });
+    }
+
+    /// Topics are to be deleted.
+    pub(super) fn delete_forsaken(&mut self, place: Place) {
+        self.fleet.push(Job {
+            place,
+            steps: [Step::Delete].into(),
+            asked: None,
+        });
+        let nth = self.fleet.len() - 1;
+        self.scheduler.after(SECOND, Event::Change { nth });
     }
 
     /// A node that is still to come, or to go and come back.
@@ -137,6 +161,10 @@ impl World {
                 let joins = true;
                 self.ask(nth, Command::IntroduceNode { node, home, joins });
             }
+            Some(Step::Delete) => {
+                let topics = self.forsaken();
+                self.ask(nth, Command::DeleteTopics { topics });
+            }
             Some(Step::Empty) => match self.moves_off(node) {
                 None => {}
                 Some(changes) if changes.is_empty() => {
@@ -158,7 +186,7 @@ impl World {
     }
 
     /// The directory is lost, and nobody starts the node again before it was taken in anew.
-    fn erase(&mut self, place: Place) {
+    pub(super) fn erase(&mut self, place: Place) {
         if self.nodes[place].process.is_some() {
             self.crashed(place, Crash::Power, 1);
         }
@@ -226,6 +254,13 @@ impl World {
                 node.home.generation = generation;
                 node.out = false;
                 self.scheduler.at(now, Event::Start { node: place });
+            }
+            (Some(Step::Delete), meta::Reply::TopicsDeleted(parts)) => {
+                let gone =
+                    |part: &Result<_, Refusal>| matches!(part, Ok(_) | Err(Refusal::UnknownTopic));
+                if parts.iter().all(gone) {
+                    self.fleet[nth].steps.pop_front();
+                }
             }
             _ => {}
         }

@@ -57,7 +57,7 @@ impl World {
     }
 
     /// A start that finds damage needs damage that was done.
-    fn check_report(&self, place: Place, report: &[String]) -> Checked {
+    pub(super) fn check_report(&self, place: Place, report: &[String]) -> Checked {
         let suspect = report.iter().find(|line| line.contains("is suspect"));
         match suspect {
             Some(line) if self.damage(place).destroyed.is_empty() => {
@@ -68,7 +68,7 @@ impl World {
         }
     }
 
-    fn check_found(&mut self, place: Place, found: &Found) -> Checked {
+    pub(super) fn check_found(&mut self, place: Place, found: &Found) -> Checked {
         let name = place as u32 + 1;
         let damage = self.damage(place);
         if damage.destroyed.is_empty() {
@@ -120,6 +120,12 @@ impl World {
 
     /// A node's process stops, and another starts after a while.
     pub(super) fn crashed(&mut self, place: Place, how: Crash, down: Micros) {
+        self.halt(place, how);
+        self.scheduler.after(down, Event::Start { node: place });
+    }
+
+    /// A node's process stops, if there is one.
+    pub(super) fn halt(&mut self, place: Place, how: Crash) {
         let now = self.scheduler.now();
         self.trace.note(5, place as u64, how as u64);
         self.trace
@@ -144,7 +150,6 @@ impl World {
         self.net.stop(place);
         self.flush_net();
         self.hang_up_all(place);
-        self.scheduler.after(down, Event::Start { node: place });
     }
 
     /// The shard's loop goes round once.
@@ -208,7 +213,9 @@ impl World {
             process.broker.publish_heard(heard);
         }
         if let Some(turn) = effects.turn {
-            self.watch(place, &turn)?;
+            self.watch(place, &turn, |world, group| {
+                Some(world.status(place, group.0)?.end_offset.0)
+            })?;
             let process = self.nodes[place].process.as_mut().expect("it just ran");
             let cut = self.checkers.kept.handed(place as u32 + 1, &turn);
             process.turns.push_back(turn);
@@ -246,7 +253,7 @@ impl World {
     }
 
     /// What a shard says of leaders: checked, and perhaps the sign for a strike.
-    fn announce(&mut self, place: Place, life: u64, effects: &Effects) -> Checked {
+    pub(super) fn announce(&mut self, place: Place, life: u64, effects: &Effects) -> Checked {
         let now = self.scheduler.now();
         for (group, term, leader) in &effects.leaders {
             self.trace.note(7, group.0, u64::from(term.0));
@@ -272,7 +279,7 @@ impl World {
         Ok(())
     }
 
-    fn learn_parts(&mut self, image: &meta::Image) {
+    pub(super) fn learn_parts(&mut self, image: &meta::Image) {
         for (group, (topic, partition)) in &image.groups {
             if let Some(topic) = topic_number(&topic.name) {
                 self.parts.insert(

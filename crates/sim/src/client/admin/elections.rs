@@ -11,6 +11,8 @@ use wire_kafka::messages::elect_leaders_response::ElectLeadersResponse;
 /// How often that happens.
 #[derive(Clone, Debug)]
 pub(crate) struct Elections {
+    /// Records of any topic may be lost, because nodes are.
+    pub(crate) all_may_lose: bool,
     /// Percent of topics that may lose records.
     pub(crate) topics_percent: u64,
     /// Percent of what an admin does.
@@ -23,7 +25,7 @@ const UNCLEAN: i8 = 1;
 /// Asks for one.
 pub(super) fn ask(common: &mut Common, reach: &mut Reach<'_>) {
     let parts = common.view.parts().into_iter();
-    let parts: Vec<Part> = parts.filter(|part| reach.book.unclean(*part)).collect();
+    let parts: Vec<Part> = parts.filter(|part| reach.book.elects(*part)).collect();
     if parts.is_empty() {
         return;
     }
