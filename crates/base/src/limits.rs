@@ -133,3 +133,5 @@ pub const CONFIGURED_RESOURCES_MAX: usize = 100_000;
 pub const QUOTA_ENTITIES_MAX: usize = 10_000;
 /// How long the controller keeps a command of another node before it gives up.
 pub const FORWARD_WAIT: Duration = Duration::from_secs(30);
+/// Connections that are turned away a while after they came, at a time; those above it at once.
+pub const CONNECTIONS_HELD_MAX: usize = 128;

@@ -1,4 +1,5 @@
-//! How many connections clients may have at a time: in all, and from one address. Who counts them is at the sockets.
+//! How many connections clients may have at a time, in all and from one address, and how many of them may come in a second.
+//! Who counts those that are open is at the sockets; how fast they come is counted in `arrivals`.
 
 use crate::Settings;
 use std::collections::BTreeMap;
@@ -7,6 +8,8 @@ use std::net::IpAddr;
 /// The bounds as they stand now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionBounds {
+    /// New ones a second (`max.connection.creation.rate`).
+    pub(crate) a_second: u32,
     /// All connections (`max.connections`).
     pub all: usize,
     /// Those from one address (`max.connections.per.ip`).
@@ -18,16 +21,17 @@ pub struct ConnectionBounds {
 impl ConnectionBounds {
     /// By the settings and what was `set` since by key. A bound that the process can't keep to (open files) still holds.
     pub(crate) fn of(settings: &Settings, set: impl Fn(&'static str) -> Option<String>) -> Self {
+        let given = &settings.connections;
         let number = |key| set(key).and_then(|value| value.trim().parse().ok());
-        let all = number("max.connections").map_or(settings.connections_max, |set: usize| {
-            set.min(settings.connections_max)
-        });
+        let all = number("max.connections").map_or(given.max, |set: usize| set.min(given.max));
         let named = set("max.connections.per.ip.overrides");
         let named = named.and_then(|value| meta::config::counts(&value));
+        let rate = set("max.connection.creation.rate").and_then(|value| value.trim().parse().ok());
         ConnectionBounds {
+            a_second: rate.unwrap_or(given.a_second),
             all,
-            each: number("max.connections.per.ip").unwrap_or(settings.connections_each),
-            named: named.unwrap_or_else(|| settings.connections_named.clone()),
+            each: number("max.connections.per.ip").unwrap_or(given.each),
+            named: named.unwrap_or_else(|| given.named.clone()),
         }
     }
 

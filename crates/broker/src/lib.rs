@@ -8,6 +8,7 @@
 //! Nothing here blocks, reads a clock or draws a random number that isn't seeded.
 
 mod append;
+mod arrivals;
 mod ask;
 mod authorise;
 mod budget;
@@ -79,6 +80,7 @@ struct Inner {
     budget: Arc<Budget>,
     answers: Arc<Budget>,
     buckets: quotas::Buckets,
+    arrivals: arrivals::Arrivals,
     room: operate::Room,
     connections: ArcSwap<ConnectionBounds>,
     stats: Stats,
@@ -124,6 +126,7 @@ impl Broker {
             budget,
             answers: Arc::new(Budget::new(limits::ANSWERS_IN_FLIGHT_BYTES)),
             buckets: quotas::Buckets::default(),
+            arrivals: arrivals::Arrivals::default(),
             room: operate::Room::default(),
             connections,
             stats: Stats::default(),
@@ -205,6 +208,9 @@ impl Broker {
             .collect();
         if !Arc::ptr_eq(&old.configs, &image.configs) {
             self.take_configs(&image);
+        }
+        if !Arc::ptr_eq(&old.quotas, &image.quotas) {
+            self.0.arrivals.take_quotas(&image.quotas);
         }
         self.0.image.store(image);
         self.0.leaders.forget(&gone);

@@ -55,9 +55,9 @@ impl Bounded {
 
 /// Tokens of one entity.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Bucket {
+pub(crate) struct Bucket {
     rate: f64,
-    tokens: f64,
+    pub(crate) tokens: f64,
     at: Mono,
 }
 
@@ -80,11 +80,16 @@ impl Bucket {
 
     /// How long until nothing is owed any more.
     fn wait(&self) -> Duration {
-        if self.tokens >= 0.0 {
+        self.wait_for(0.0)
+    }
+
+    /// How long until there are so many tokens.
+    pub(crate) fn wait_for(&self, tokens: f64) -> Duration {
+        if self.tokens >= tokens {
             return Duration::ZERO;
         }
-        let seconds = (-self.tokens / self.rate).min(THROTTLE_MAX.as_secs_f64());
-        Duration::from_secs_f64(seconds)
+        let seconds = (tokens - self.tokens) / self.rate;
+        Duration::from_secs_f64(seconds.min(THROTTLE_MAX.as_secs_f64()))
     }
 
     fn is_full(&self, now: Mono) -> bool {
@@ -94,16 +99,22 @@ impl Bucket {
     }
 }
 
-/// The buckets of a node.
-#[derive(Debug, Default)]
-pub(crate) struct Buckets(Mutex<BTreeMap<(Bounded, Entity), Bucket>>);
+/// The buckets of a node, by what is bounded of whom.
+#[derive(Debug)]
+pub(crate) struct Buckets<K = (Bounded, Entity)>(Mutex<BTreeMap<K, Bucket>>);
 
-impl Buckets {
+impl<K> Default for Buckets<K> {
+    fn default() -> Buckets<K> {
+        Buckets(Mutex::default())
+    }
+}
+
+impl<K: Ord> Buckets<K> {
     /// Lets somebody at an entity's bucket. There are never more than the bound: full ones are
     /// like new, so they go first.
-    fn with<T>(
+    pub(crate) fn with<T>(
         &self,
-        key: (Bounded, Entity),
+        key: K,
         rate: f64,
         now: Mono,
         then: impl FnOnce(&mut Bucket) -> T,

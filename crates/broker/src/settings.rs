@@ -66,12 +66,8 @@ pub struct Settings {
     pub request_bytes_max: u32,
     /// `connections.max.idle.ms`; none: no bound.
     pub connections_idle_max: Option<Duration>,
-    /// `max.connections`.
-    pub connections_max: usize,
-    /// `max.connections.per.ip`.
-    pub connections_each: usize,
-    /// `max.connections.per.ip.overrides`.
-    pub connections_named: BTreeMap<IpAddr, u32>,
+    /// How many connections clients may have.
+    pub connections: Connections,
     /// `queued.max.request.bytes`.
     pub requests_in_flight_bytes: u64,
     /// `wal.file.bytes`.
@@ -98,6 +94,19 @@ pub struct Settings {
     pub warnings: Vec<String>,
     topic_defaults: meta::Defaults,
     given: BTreeMap<&'static str, String>,
+}
+
+/// How many connections clients may have at a time, and how many of them may come in a second.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// `max.connections`.
+    pub max: usize,
+    /// `max.connections.per.ip`.
+    pub each: usize,
+    /// `max.connections.per.ip.overrides`.
+    pub named: BTreeMap<IpAddr, u32>,
+    /// `max.connection.creation.rate`.
+    pub a_second: u32,
 }
 
 /// Where the node's own messages go, and how.

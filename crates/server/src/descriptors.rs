@@ -1,24 +1,25 @@
 //! The descriptors that this process may have, shared out at the start: a client too many is turned
 //! away, and never costs the storage its next file, which would end the process.
 
+use base::limits;
 use broker::Settings;
 
-/// For everything but clients and segments: the write-ahead log, peers, health, the flusher.
-const APART: u64 = 256;
+/// For everything but clients and segments: the write-ahead log, peers, health, the flusher, who is turned away.
+const APART: u64 = 256 + limits::CONNECTIONS_HELD_MAX as u64;
 
 /// Makes what the settings allow fit into `limit` descriptors, with a warning if it didn't.
 pub fn share(settings: &mut Settings, limit: u64) {
-    let (segments, clients) = (settings.open_files, settings.connections_max);
+    let (segments, clients) = (settings.open_files, settings.connections.max);
     if segments as u64 + clients as u64 + APART <= limit {
         return;
     }
     let quarter = (limit / 4).max(1);
     settings.open_files = segments.min(fit(quarter));
     let left = limit.saturating_sub(quarter.min(APART) + settings.open_files as u64);
-    settings.connections_max = clients.min(fit(left.max(1)));
+    settings.connections.max = clients.min(fit(left.max(1)));
     let changes = [
         ("open.files.max", segments, settings.open_files),
-        ("max.connections", clients, settings.connections_max),
+        ("max.connections", clients, settings.connections.max),
     ];
     for (key, given, now) in changes.into_iter().filter(|(_, given, now)| given != now) {
         settings.warnings.push(format!(
@@ -48,9 +49,9 @@ mod tests {
         assert_eq!(shared(1 << 19), defaults);
         for limit in [64, 256, 1024, 4096, 16_384, 20_000] {
             let settings = shared(limit);
-            let used = settings.open_files as u64 + settings.connections_max as u64;
+            let used = settings.open_files as u64 + settings.connections.max as u64;
             assert!(used + APART.min(limit / 4) <= limit, "{limit}: {used}");
-            assert!(settings.connections_max as u64 >= limit / 4, "{limit}");
+            assert!(settings.connections.max as u64 >= limit / 4, "{limit}");
             assert!(settings.warnings.len() > defaults.warnings.len());
         }
     }

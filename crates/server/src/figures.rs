@@ -41,8 +41,13 @@ fn connections(door: &Door, families: &mut Vec<Family>) {
         ),
         Family::counter(
             "flotilla_connections_turned_away_total",
-            "Connections turned away because there were too many.",
+            "Connections turned away because there were too many, or too many came in a second.",
             door.turned_away(),
+        ),
+        Family::counter(
+            "flotilla_connections_delayed_total",
+            "Connections that waited because too many came in a second.",
+            door.delayed(),
         ),
         Family::counter(
             "flotilla_connections_closed_total",

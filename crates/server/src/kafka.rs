@@ -13,6 +13,7 @@ mod output;
 pub use edges::Edges;
 
 use crate::engine::readers::Readers;
+use base::limits;
 use broker::Broker;
 use crowd::Crowd;
 use serve_kafka::{Connection, Counters};
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
 /// Pause after the kernel could not hand out a connection (too many open files).
@@ -36,6 +37,10 @@ pub struct Door {
     crowd: Crowd,
     accepted: AtomicU64,
     turned_away: AtomicU64,
+    /// Connections that waited because too many came in a second.
+    delayed: AtomicU64,
+    /// Connections that will be turned away.
+    held: Arc<Semaphore>,
     stop: watch::Sender<Stop>,
 }
 
@@ -61,6 +66,8 @@ impl Door {
             crowd: Crowd::default(),
             accepted: AtomicU64::new(0),
             turned_away: AtomicU64::new(0),
+            delayed: AtomicU64::new(0),
+            held: Arc::new(Semaphore::new(limits::CONNECTIONS_HELD_MAX)),
             stop: watch::Sender::new(Stop::No),
         })
     }
@@ -74,7 +81,14 @@ impl Door {
                 _ = stop.wait_for(|stop| *stop >= Stop::Accepting) => return,
             };
             match accepted {
-                Ok((stream, peer)) => self.let_in(stream, peer, &name),
+                Ok((stream, peer)) => {
+                    let wait = self.broker.pace_connection(os::clock::mono());
+                    if !wait.is_zero() {
+                        self.delayed.fetch_add(1, Ordering::Relaxed);
+                        self.wait_unless_stopped(wait).await;
+                    }
+                    self.let_in(stream, peer, &name);
+                }
                 Err(error) => {
                     tracing::warn!("can't accept a client's connection: {error}");
                     sleep(ACCEPT_PAUSE).await;
@@ -86,12 +100,12 @@ impl Door {
     fn let_in(self: &Arc<Door>, stream: TcpStream, peer: SocketAddr, listener: &Arc<str>) {
         // One that comes by IPv6 and is of IPv4 counts as what it is.
         let address = peer.ip().to_canonical();
+        if let Err(wait) = self.broker.admit_connection(os::clock::mono(), address) {
+            self.turn_away(peer, "too many connections come from it in a second");
+            return self.hold(stream, wait);
+        }
         if let Err(why) = self.crowd.enter(address, &self.broker.connection_bounds()) {
-            let before = self.turned_away.fetch_add(1, Ordering::Relaxed);
-            if (before + 1).is_power_of_two() {
-                tracing::warn!("{peer} is turned away: {why}");
-            }
-            return;
+            return self.turn_away(peer, &why);
         }
         let number = self.accepted.fetch_add(1, Ordering::Relaxed);
         let (door, listener) = (Arc::clone(self), Arc::clone(listener));
@@ -108,6 +122,33 @@ impl Door {
             }
         };
         self.edges.any().spawn(carry);
+    }
+
+    fn turn_away(&self, peer: SocketAddr, why: &str) {
+        let before = self.turned_away.fetch_add(1, Ordering::Relaxed);
+        if (before + 1).is_power_of_two() {
+            tracing::warn!("{peer} is turned away: {why}");
+        }
+    }
+
+    /// Ends the connection after a while, or now if there are too many that wait for that.
+    fn hold(self: &Arc<Door>, stream: TcpStream, wait: Duration) {
+        let Ok(place) = Arc::clone(&self.held).try_acquire_owned() else {
+            return;
+        };
+        let door = Arc::clone(self);
+        tokio::spawn(async move {
+            door.wait_unless_stopped(wait).await;
+            drop((stream, place));
+        });
+    }
+
+    async fn wait_unless_stopped(&self, wait: Duration) {
+        let mut stop = self.stop.subscribe();
+        tokio::select! {
+            () = sleep(wait) => {}
+            _ = stop.wait_for(|stop| *stop >= Stop::Accepting) => {}
+        }
     }
 
     fn connection(
@@ -142,7 +183,12 @@ impl Door {
         self.accepted.load(Ordering::Relaxed)
     }
 
-    /// Connections turned away because there were too many.
+    /// Connections that waited because too many came in a second.
+    pub fn delayed(&self) -> u64 {
+        self.delayed.load(Ordering::Relaxed)
+    }
+
+    /// Connections turned away because there were too many, or too many came in a second.
     pub fn turned_away(&self) -> u64 {
         self.turned_away.load(Ordering::Relaxed)
     }

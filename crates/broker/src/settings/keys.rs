@@ -339,6 +339,13 @@ const OWN: &[Key] = &[
         "Calls that may wait for the node's shard; more are refused.",
     ),
     dynamic(
+        "max.connection.creation.rate",
+        Kind::Int,
+        Some("2147483647"),
+        Rule::AtLeast(0),
+        "Connections that the node accepts a second; more wait, at least one a second gets in.",
+    ),
+    dynamic(
         "max.connections",
         Kind::Int,
         Some("16384"),

@@ -3,7 +3,7 @@
 mod groups;
 
 use super::listeners::{self, Given, HostPort, Wrong};
-use super::{Key, Logging, Settings, SettingsError, foreign, key, nearest};
+use super::{Connections, Key, Logging, Settings, SettingsError, foreign, key, nearest};
 use base::{NodeId, limits};
 use meta::config;
 use std::collections::BTreeMap;
@@ -248,10 +248,7 @@ impl Values {
             checking: self.checking(),
             request_bytes_max: self.count("socket.request.max.bytes"),
             connections_idle_max: u64::try_from(idle).ok().map(Duration::from_millis),
-            connections_max: self.count("max.connections"),
-            connections_each: self.count("max.connections.per.ip"),
-            connections_named: config::counts(self.text("max.connections.per.ip.overrides"))
-                .expect("checked when it was taken"),
+            connections: self.connections(),
             requests_in_flight_bytes: match self.number("queued.max.request.bytes") {
                 -1 => limits::REQUESTS_IN_FLIGHT_BYTES,
                 _ => self.count("queued.max.request.bytes"),
@@ -270,6 +267,16 @@ impl Values {
             topic_defaults: self.topic_defaults()?,
             given: BTreeMap::new(),
         })
+    }
+
+    fn connections(&self) -> Connections {
+        Connections {
+            max: self.count("max.connections"),
+            each: self.count("max.connections.per.ip"),
+            named: config::counts(self.text("max.connections.per.ip.overrides"))
+                .expect("checked when it was taken"),
+            a_second: self.count("max.connection.creation.rate"),
+        }
     }
 
     fn balancing(&self) -> Option<shard::Balancing> {

@@ -213,6 +213,62 @@ async fn an_address_with_too_many_connections_is_turned_away_until_it_has_fewer(
     assert!(ended(&mut world.connect().await).await, "others may not");
 }
 
+/// More connections than come to a node that takes one a second before one of them is too many.
+const MANY: u32 = 10_000;
+
+#[tokio::test]
+async fn connections_that_come_too_fast_wait_and_are_served() {
+    let world = World::new(&[("max.connection.creation.rate", "1")]);
+    let mut number = 0;
+    while world.door.delayed() == 0 {
+        number += 1;
+        assert!(number < MANY, "nobody waited");
+        let mut next = world.connect().await;
+        next.write_all(&versions(number)).await.expect("sent");
+        assert_eq!(answered(&mut next).await.expect("an answer"), number);
+    }
+    assert!(number > 11, "a burst doesn't wait");
+    assert_eq!(world.door.turned_away(), 0);
+}
+
+#[tokio::test]
+async fn an_address_that_comes_too_fast_is_turned_away_unread_and_others_are_not() {
+    let world = World::new(&[]);
+    let limit = |ip: &str| {
+        let entity = meta::Entity {
+            ip: Some(meta::Whom::Named(ip.to_owned())),
+            ..meta::Entity::default()
+        };
+        let rate = (
+            "connection_creation_rate".to_owned(),
+            meta::Amount::new(1.0),
+        );
+        let image = meta::Image {
+            version: world.door.broker.image().version + 1,
+            quotas: Arc::new([(entity, [rate].into())].into()),
+            ..meta::Image::default()
+        };
+        world.door.broker.publish(Arc::new(image));
+    };
+    limit("127.0.0.2");
+    let mut number = 0;
+    while number < 50 {
+        number += 1;
+        let mut next = world.connect().await;
+        next.write_all(&versions(number)).await.expect("sent");
+        assert_eq!(answered(&mut next).await.expect("an answer"), number);
+    }
+    limit("127.0.0.1");
+    while world.door.turned_away() == 0 {
+        number += 1;
+        assert!(number < MANY, "nobody was turned away");
+        let mut next = world.connect().await;
+        let sent = next.write_all(&versions(1)).await;
+        let served = sent.is_ok() && answered(&mut next).await.is_ok();
+        assert_eq!(served, world.door.turned_away() == 0);
+    }
+}
+
 #[tokio::test]
 async fn an_idle_connection_is_closed_but_not_one_that_waits_for_an_answer() {
     let mut world = World::new(&[("connections.max.idle.ms", "50")]);
