@@ -37,7 +37,7 @@ fn the_defaults_are_the_bounds_of_the_house() {
         settings.requests_in_flight_bytes,
         base::limits::REQUESTS_IN_FLIGHT_BYTES
     );
-    assert_eq!(settings.connections_max, base::limits::CONNECTIONS_MAX);
+    assert_eq!(settings.connections.max, base::limits::CONNECTIONS_MAX);
     assert_eq!(settings.hot_tail_bytes, base::limits::HOT_TAIL_BYTES);
     assert_eq!(
         settings.disk_reserve_bytes,
