@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 const USAGE: &str = "usage: cargo xtask e2e faults [--kills 20] [--stops 0] [--leaves 0] \
                      [--calm SECONDS] [--partitions 6] [--seconds 3600] [--binary PATH] [--write]\n       \
                      cargo xtask e2e upgrade [--from COMMIT | --old PATH] [--binary PATH]\n       \
+                     cargo xtask e2e mixed [--seconds 1800] [--seed N] [--binary PATH] [--write]\n       \
                      cargo xtask e2e footprint [--binary PATH]";
 
 /// The commit that an upgrade begins with.
@@ -17,11 +18,13 @@ const BEFORE: &str = "HEAD~1";
 
 /// Where the results stand for people.
 const PAGE: &str = "docs/faults.md";
+const MIXED_PAGE: &str = "docs/faults-mixed.md";
 
 /// Runs the subcommand.
 pub fn run(args: &[String]) -> Result<(), String> {
     match args.split_first() {
         Some((what, rest)) if what == "faults" => faults(rest),
+        Some((what, rest)) if what == "mixed" => mixed(rest),
         Some((what, rest)) if what == "upgrade" => upgrade(rest),
         Some((what, rest)) if what == "footprint" => footprint(rest),
         _ => Err(USAGE.into()),
@@ -147,6 +150,48 @@ fn faults(args: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+/// One trouble after the other, in a network namespace of its own: for root, or whoever may make one.
+fn mixed(args: &[String]) -> Result<(), String> {
+    only_flags(args, &["--seconds", "--seed", "--binary"], &["--write"])?;
+    let seconds: u64 = flag(args, "--seconds")?.unwrap_or(1800);
+    let seed: u64 = flag(args, "--seed")?.unwrap_or_else(|| u64::from(std::process::id()));
+    let binary = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
+    checked(cargo().args(["build", "--release", "--package", "e2e", "--bin", "mixed"]))?;
+    let tool = run::target_directory()?.join("release/mixed");
+    let mut command = Command::new("unshare");
+    command.args(["--net", "--mount", "--"]).arg(tool);
+    command
+        .arg(&binary)
+        .args([seed, seconds].map(|n| n.to_string()));
+    command.stderr(Stdio::inherit());
+    let printed = output(&mut command)?;
+    println!("{printed}");
+    if args.iter().any(|arg| arg == "--write") {
+        let results = serde_json::from_str(&printed).map_err(|e| format!("the results: {e}"))?;
+        let path = root().join(MIXED_PAGE);
+        let page = mixed_page(&results);
+        std::fs::write(&path, page).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn mixed_page(results: &Value) -> String {
+    let mut page = String::from(MIXED_HEAD);
+    for row in results["rows"].as_array().into_iter().flatten() {
+        let name = row["trouble"].as_str().unwrap_or_default();
+        page.push_str(&format!(
+            "| {name} | {} | {} ms | {} ms |\n",
+            row["times"], row["gap_median_ms"], row["gap_max_ms"]
+        ));
+    }
+    let problems = results["problems"].as_array().map_or(0, Vec::len);
+    page.push_str(&format!(
+        "\nSeed {}, {} seconds, {} records acknowledged; problems: {problems}.\n",
+        results["seed"], results["seconds"], results["records_acknowledged"]
+    ));
+    page
+}
+
 fn write_page(path: &Path, results: &Value) -> Result<(), String> {
     let mut page = String::from(HEAD);
     for result in results.as_array().into_iter().flatten() {
@@ -182,4 +227,21 @@ the client's own search for the new leader.
 
 | fault | times | partitions | records acknowledged | median gap | longest gap | problems |
 |---|---:|---:|---:|---:|---:|---:|
+";
+
+const MIXED_HEAD: &str = "\
+# One trouble after the other
+
+Made by `cargo xtask e2e mixed --write`, as root on Linux: three processes, each in a network namespace of its own on one
+bridge, the third one on a small disk; one idempotent writer with acks=all on each of six partitions with three replicas
+and min.insync.replicas=2, a reader beside them. Chance chooses what happens to which node, for 0.2 to 6 seconds; in a third of the rounds
+a second node has slow syncs, a one-way cut or loses its answers to clients at the same time. After each round everything has to go on and
+all replicas to be in sync again within a minute. At the end all is read back and judged: nothing acknowledged lost, nothing twice,
+offsets contiguous, order kept, what a reader saw still there, and the stopped nodes' segments equal byte for byte.
+
+A gap is the longest time that any partition had no acknowledgement, the trouble itself included: where most nodes were away, nothing can be
+acknowledged meanwhile.
+
+| trouble | times | median gap | longest gap |
+|---|---:|---:|---:|
 ";

@@ -6,7 +6,7 @@ use crate::judge;
 use crate::replicas;
 use crate::tool::Tool;
 use crate::wait;
-use crate::writers::Load;
+use crate::writers::{FAST, Load, Manner};
 use cli::client::Deadline;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -101,7 +101,11 @@ fn carry_out(report: &mut Report, fleet: &mut Fleet) -> Result<(), String> {
     ];
     Tool::new(&fleet.bootstrap()).create(TOPIC, &args);
     fleet.settle(TOPIC)?;
-    let load = Load::start(&fleet.bootstrap(), TOPIC, plan.partitions, plan.hints);
+    let manner = Manner {
+        hints: plan.hints,
+        ..FAST
+    };
+    let load = Load::start(&fleet.bootstrap(), TOPIC, plan.partitions, manner);
     load.progress(BATCHES_BETWEEN)?;
     let mut hits = Vec::new();
     match plan.fault {

@@ -68,35 +68,45 @@ impl Fleet {
         place: &Path,
         args: &[&str],
     ) -> Fleet {
+        let host = |_| "127.0.0.1".to_owned();
+        Fleet::start_arranged(ids, host, |id, setup| Setup {
+            data: place.join(format!("node{id}")),
+            binary: binary.map(Path::to_owned),
+            ..setup.with(args)
+        })
+    }
+
+    /// Starts nodes, each on a host of its own and as `arrange` wants it, and waits until all are
+    /// ready.
+    pub fn start_arranged(
+        ids: RangeInclusive<i32>,
+        host: impl Fn(i32) -> String,
+        arrange: impl Fn(i32, Setup) -> Setup,
+    ) -> Fleet {
         let first = *ids.start();
-        let address = || format!("127.0.0.1:{}", free_port());
-        let peers: Vec<String> = ids.clone().map(|_| address()).collect();
+        let address = |id| format!("{}:{}", host(id), free_port());
+        let peers: Vec<String> = ids.clone().map(address).collect();
         let members: Vec<String> = ids
             .clone()
             .zip(&peers)
             .map(|(id, peer)| format!("{id}@{peer}"))
             .collect();
+        let members = members.join(",");
         let alone = peers.len() == 1;
-        let setups: Vec<Setup> = ids
-            .zip(&peers)
-            .map(|(id, peer)| {
-                let id = id.to_string();
-                let setup = Setup {
-                    data: place.join(format!("node{id}")),
-                    kafka: address(),
-                    http: address(),
-                    binary: binary.map(Path::to_owned),
-                    args: Vec::new(),
-                    env: Vec::new(),
-                };
-                let members = members.join(",");
-                let setup = setup.with(&["--node-id", &id, "--peer", peer]).with(args);
-                match alone {
-                    true => setup,
-                    false => setup.with(&["--peers", &members]),
-                }
-            })
-            .collect();
+        let setup = |(id, peer): (i32, &String)| {
+            let setup = Setup {
+                kafka: address(id),
+                http: address(id),
+                ..Setup::single(Path::new(""))
+            };
+            let setup = setup.with(&["--node-id", &id.to_string(), "--peer", peer]);
+            let setup = match alone {
+                true => setup,
+                false => setup.with(&["--peers", &members]),
+            };
+            arrange(id, setup)
+        };
+        let setups: Vec<Setup> = ids.zip(&peers).map(setup).collect();
         let mut fleet = Fleet {
             nodes: setups.iter().map(|setup| Some(setup.spawn())).collect(),
             setups,
@@ -112,12 +122,9 @@ impl Fleet {
         let address = || format!("127.0.0.1:{}", free_port());
         let id = (self.setups.len() + 1).to_string();
         let setup = Setup {
-            data: place.join(format!("node{id}")),
             kafka: address(),
             http: address(),
-            binary: None,
-            args: Vec::new(),
-            env: Vec::new(),
+            ..Setup::single(&place.join(format!("node{id}")))
         };
         let members = self.peers.join(",");
         setup.with(&["--node-id", &id, "--peer", &address(), "--join", &members])
@@ -143,9 +150,10 @@ impl Fleet {
             .collect();
         let others = others.join(",");
         let args = &mut self.setups[at].args;
-        let named = args.iter().position(|arg| arg == "--peers");
-        let named = named.expect("it formed the cluster");
-        args.splice(named..named + 2, ["--join".to_owned(), others]);
+        // Another time it has joined before.
+        if let Some(named) = args.iter().position(|arg| arg == "--peers") {
+            args.splice(named..named + 2, ["--join".to_owned(), others]);
+        }
         self.restart(id);
     }
 
@@ -171,6 +179,11 @@ impl Fleet {
     fn slot(&mut self, id: i32) -> &mut Option<Node> {
         let at = self.place(id);
         &mut self.nodes[at]
+    }
+
+    /// The data directory of a node, whether it runs or not.
+    pub fn data(&self, id: i32) -> PathBuf {
+        self.setups[self.place(id)].data.clone()
     }
 
     /// Kills a node.

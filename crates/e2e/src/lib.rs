@@ -5,12 +5,15 @@
 //! Nothing here looks into the engine; it sees what a user sees.
 
 pub mod binary;
+pub mod disk;
 pub mod faults;
 pub mod fleet;
 pub mod footprint;
 pub mod history;
 pub mod http;
 pub mod judge;
+pub mod lan;
+pub mod mixed;
 pub mod node;
 pub mod replicas;
 pub mod scratch;

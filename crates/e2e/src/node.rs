@@ -24,6 +24,8 @@ pub struct Setup {
     pub args: Vec<String>,
     /// Added to its environment.
     pub env: Vec<(String, PathBuf)>,
+    /// The network namespace that it runs in; none: that of whoever starts it.
+    pub namespace: Option<String>,
 }
 
 /// A process that was started.
@@ -57,6 +59,7 @@ impl Setup {
             binary: None,
             args: Vec::new(),
             env: Vec::new(),
+            namespace: None,
         }
     }
 
@@ -85,7 +88,17 @@ impl Setup {
             .open(self.log())
             .expect("a log file");
         let binary = self.binary.as_deref();
-        let mut child = Command::new(binary.unwrap_or_else(|| crate::binary::flotilla()))
+        let binary = binary.unwrap_or_else(|| crate::binary::flotilla());
+        let mut command = match &self.namespace {
+            // It becomes the node, under the same process id.
+            Some(name) => {
+                let mut enter = Command::new("ip");
+                enter.args(["netns", "exec", name]).arg(binary);
+                enter
+            }
+            None => Command::new(binary),
+        };
+        let mut child = command
             .args([
                 "serve",
                 "--kafka",

@@ -4,7 +4,7 @@
 
 use crate::fleet::Fleet;
 use crate::tool::Tool;
-use crate::writers::Load;
+use crate::writers::{FAST, Load};
 use crate::{judge, replicas, wait};
 use std::path::Path;
 
@@ -43,7 +43,7 @@ fn roll(report: &mut Report, fleet: &mut Fleet, (old, new): (&Path, &Path)) -> R
     let durable = ["--config", "min.insync.replicas=2"];
     Tool::new(&fleet.bootstrap()).create(TOPIC, &[&args[..], &durable].concat());
     fleet.settle(TOPIC)?;
-    let load = Load::start(&fleet.bootstrap(), TOPIC, PARTITIONS, true);
+    let load = Load::start(&fleet.bootstrap(), TOPIC, PARTITIONS, FAST);
     load.progress(BATCHES_BETWEEN)?;
     // The second node goes back once: until the upgrade is finalised any of them may.
     let steps = [(1, new), (2, new), (2, old), (2, new), (3, new)];

@@ -31,6 +31,21 @@ impl Drop for Stop {
     }
 }
 
+/// How writers write.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// They go where an answer points to (KIP-951), or always ask who leads.
+    pub hints: bool,
+    /// They wait so long after each acknowledgement.
+    pub pause: Duration,
+}
+
+/// As fast as they can, and where an answer points to.
+pub const FAST: Manner = Manner {
+    hints: true,
+    pause: Duration::ZERO,
+};
+
 /// The running load.
 #[derive(Debug)]
 pub struct Load {
@@ -43,9 +58,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts a writer for each partition and the reader. Writers go where an answer points to,
-    /// or always ask who leads.
-    pub fn start(bootstrap: &str, topic: &str, partitions: i32, hints: bool) -> Load {
+    /// Starts a writer for each partition and the reader.
+    pub fn start(bootstrap: &str, topic: &str, partitions: i32, manner: Manner) -> Load {
         let stop = Arc::new(AtomicBool::new(false));
         let mut written = BTreeMap::new();
         let mut writers = Vec::new();
@@ -56,7 +70,7 @@ impl Load {
                 bootstrap: bootstrap.into(),
                 topic: topic.into(),
                 partition,
-                hints,
+                manner,
                 told,
                 stop: stop.clone(),
             };
@@ -132,7 +146,7 @@ struct Writer {
     bootstrap: String,
     topic: String,
     partition: i32,
-    hints: bool,
+    manner: Manner,
     told: Arc<Mutex<Written>>,
     stop: Arc<AtomicBool>,
 }
@@ -148,7 +162,7 @@ impl Writer {
         let mut cluster = Cluster::new(&self.bootstrap)?.patient_for(PATIENCE);
         let until = || Deadline::after(GIVE_UP);
         let mut producer = Producer::open(&mut cluster, &self.topic, Compression::None, until())?;
-        if !self.hints {
+        if !self.manner.hints {
             producer.ask_for_leaders();
         }
         let mut next = 0;
@@ -169,6 +183,7 @@ impl Writer {
                 .acks
                 .push(ack);
             next += records;
+            wait::poll(self.manner.pause, || None::<()>);
         }
         Ok(())
     }

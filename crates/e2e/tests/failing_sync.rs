@@ -1,43 +1,26 @@
 //! A sync that fails: the node stops at once and acknowledges nothing that it may not have. What
 //! it acknowledged before is there at the next start.
 
+use e2e::disk::Syncs;
 use e2e::{Scratch, Setup, Tool};
 use std::fs;
-use std::path::Path;
-use std::process::Command;
-
-/// Builds the library that makes syncs fail; none without a C compiler that makes libraries.
-fn build(library: &Path) -> Option<()> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/failing_sync.c");
-    let mut compile = Command::new("cc");
-    compile
-        .args(["-shared", "-fPIC", "-o"])
-        .arg(library)
-        .arg(source)
-        .arg("-ldl");
-    compile.output().ok()?.status.success().then_some(())
-}
 
 #[test]
 fn a_failed_sync_stops_the_node_and_loses_nothing() {
     let scratch = Scratch::new("eio");
-    let (library, trigger) = (scratch.join("failing_sync.so"), scratch.join("fail"));
-    if build(&library).is_none() {
+    let Some(syncs) = Syncs::build(scratch.path()) else {
         eprintln!("skipped: a_failed_sync_stops_the_node_and_loses_nothing: cc makes no library");
         return;
-    }
+    };
     let plain = Setup::single(&scratch.join("data"));
-    let setup = plain
-        .clone()
-        .env("LD_PRELOAD", &library)
-        .env("FAIL_SYNC", &trigger);
+    let setup = syncs.reach(plain.clone(), "node");
     let mut node = setup.start();
     let tool = Tool::new(&node.kafka);
     tool.create("t", &["--partitions", "2"]);
     let lines: Vec<String> = (0..200).map(|n| format!("line {n:03}")).collect();
     tool.produce("t", &lines);
 
-    fs::write(&trigger, "").expect("writable");
+    syncs.fail("node", true);
     let done = tool.run_with("never acknowledged\n", &["produce", "t", "--timeout", "3"]);
     assert_ne!(done.code, Some(0), "acknowledged although the sync failed");
     assert_eq!(

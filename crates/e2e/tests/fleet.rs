@@ -1,7 +1,7 @@
 //! A cluster grows and shrinks under load: a node joins, takes its share, others are emptied, and
 //! nothing that was acknowledged is lost or there twice.
 
-use e2e::writers::Load;
+use e2e::writers::{FAST, Load};
 use e2e::{Fleet, Scratch, Tool, judge, wait};
 use serde_json::Value;
 use std::path::Path;
@@ -53,7 +53,7 @@ fn a_node_joins_takes_its_share_and_others_are_emptied_under_load() {
     // Groups live in partitions too, and those move like any other.
     let committed = tool.run(&["consume", "bulk", "--group", "g", "--count", "500"]);
     assert_eq!(committed.ok().lines().count(), 500);
-    let load = Load::start(&fleet.bootstrap(), LOADED, LOADED_PARTITIONS, true);
+    let load = Load::start(&fleet.bootstrap(), LOADED, LOADED_PARTITIONS, FAST);
     load.progress(BATCHES_BETWEEN).expect("the load");
 
     let newcomer = fleet.newcomer(scratch.path());
