@@ -192,38 +192,52 @@ fn mixed_page(results: &Value) -> String {
     page
 }
 
+/// Rows of faults that were not run this time stay.
 fn write_page(path: &Path, results: &Value) -> Result<(), String> {
-    let mut page = String::from(HEAD);
+    let failed = |e| format!("{}: {e}", path.display());
+    let before = std::fs::read_to_string(path).map_err(failed)?;
+    let name_of = |row: &str| row.split('|').nth(1).unwrap_or_default().trim().to_owned();
+    let rows = before.lines().skip_while(|line| !line.starts_with("|---"));
+    let mut rows: Vec<String> = rows.skip(1).map(str::to_owned).collect();
     for result in results.as_array().into_iter().flatten() {
-        let text = |name: &str| match &result[name] {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        let problems = result["problems"].as_array().map_or(0, Vec::len);
-        page.push_str(&format!(
-            "| {} | {} | {} | {} | {} ms | {} ms | {problems} |\n",
-            text("fault"),
-            text("times"),
-            text("partitions"),
-            text("records_acknowledged"),
-            text("gap_median_ms"),
-            text("gap_max_ms"),
-        ));
+        let row = row(result);
+        match rows.iter_mut().find(|old| name_of(old) == name_of(&row)) {
+            Some(old) => *old = row,
+            None => rows.push(row),
+        }
     }
-    std::fs::write(path, page).map_err(|e| format!("{}: {e}", path.display()))
+    std::fs::write(path, format!("{HEAD}{}\n", rows.join("\n"))).map_err(failed)
+}
+
+fn row(result: &Value) -> String {
+    let text = |name: &str| match &result[name] {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let problems = result["problems"].as_array().map_or(0, Vec::len);
+    format!(
+        "| {} | {} | {} | {} | {} ms | {} ms | {problems} |",
+        text("fault"),
+        text("times"),
+        text("partitions"),
+        text("records_acknowledged"),
+        text("gap_median_ms"),
+        text("gap_max_ms"),
+    )
 }
 
 const HEAD: &str = "\
 # Leaders lost under load
 
-Made by `cargo xtask e2e faults --kills 20 --stops 20 --write`: three processes on one machine, one
-idempotent writer with acks=all on each partition, a reader beside them; the leader of one partition
-after the other is killed (and started again) or stopped (and continued). Afterwards everything is
-read back and judged: nothing acknowledged lost, nothing twice, offsets contiguous, order kept, what
-a reader saw still there, and the stopped nodes' segments equal byte for byte.
+Made by `cargo xtask e2e faults --kills 20 --stops 20 --leaves 6 --calm 600 --write`, whole or in parts: three processes of the release
+binary on one machine, one idempotent writer with acks=all on each partition, a reader beside them; the leader of one partition
+after the other is killed (and started again), stopped (and continued), or told to end; or nothing happens for ten minutes of full
+load, and no leader may change. Afterwards everything is read back and judged: nothing acknowledged lost, nothing twice, offsets
+contiguous, order kept, what a reader saw still there, and the stopped nodes' segments equal byte for byte.
 
-A gap is the longest time that a partition whose leader was hit had no acknowledgement; it includes
-the client's own search for the new leader.
+A gap is the longest time that a partition whose leader was hit had no acknowledgement; it includes the client's own search for
+the new leader. What was promised: after kill -9 a median below 700 ms and a longest gap below 1.5 s; after SIGSTOP a median below
+1.2 s; after SIGTERM below 50 ms for clients that know KIP-951 and below 300 ms for others.
 
 | fault | times | partitions | records acknowledged | median gap | longest gap | problems |
 |---|---:|---:|---:|---:|---:|---:|
