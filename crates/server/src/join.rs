@@ -16,6 +16,9 @@ use tokio::time::{sleep, timeout};
 
 /// How long a member may take to answer; it asks the controller.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// The same where this node was taken in before, and can do without an answer. After a power cut all start at
+/// once: those that are asked may be asking too, and answer nobody before they have gone on.
+const ANSWER_WAIT_AGAIN: Duration = Duration::from_millis(500);
 /// How long connecting may take.
 const DIAL_WAIT: Duration = Duration::from_secs(1);
 /// Between two rounds over all addresses.
@@ -88,7 +91,11 @@ fn take_in(
 }
 
 async fn ask(member: &str, identity: &Identity, address: &str) -> Answer {
-    match timeout(ANSWER_WAIT, talk(member, identity, address)).await {
+    let wait = match identity.cluster {
+        Some(_) => ANSWER_WAIT_AGAIN,
+        None => ANSWER_WAIT,
+    };
+    match timeout(wait, talk(member, identity, address)).await {
         Ok(Ok(Message::Joined {
             cluster,
             generation,
