@@ -2,8 +2,8 @@
 //! those behind it; one too many from its address is turned away, but only after a while, so that it doesn't come again at
 //! once. Time comes as an argument; who waits and who is turned away is at the sockets.
 
-use crate::Broker;
-use crate::quotas::Buckets;
+use crate::quotas::{Bucket, Buckets};
+use crate::{Broker, ConnectionBounds};
 use arc_swap::ArcSwap;
 use base::Mono;
 use meta::{Quotas, Whom};
@@ -20,10 +20,33 @@ const KEY: &str = "connection_creation_rate";
 const UNBOUNDED: u32 = i32::MAX as u32;
 
 /// What has a bucket. The node's own is the last one to be given up where there are too many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Whence {
     Address(IpAddr),
+    Listener(Arc<str>),
     Anywhere,
+}
+
+/// How many may come in a second by a listener.
+#[derive(Clone, Debug)]
+struct Way<'a> {
+    listener: &'a Arc<str>,
+    by_listener: u32,
+    in_all: u32,
+}
+
+impl Way<'_> {
+    /// What of it is bounded, and how.
+    fn bounds(&self) -> impl Iterator<Item = (Whence, f64)> + '_ {
+        let listener = Whence::Listener(Arc::clone(self.listener));
+        let both = [
+            (listener, self.by_listener),
+            (Whence::Anywhere, self.in_all),
+        ];
+        let bounded = both.into_iter().filter(|(_, rate)| *rate < UNBOUNDED);
+        // No wait is longer than a second, so that one a second is the least that comes.
+        bounded.map(|(whence, rate)| (whence, f64::from(rate.max(1))))
+    }
 }
 
 /// What came, and what may come.
@@ -73,19 +96,17 @@ impl Arrivals {
         self.rates.store(Arc::new(Rates::of(quotas)));
     }
 
-    fn pace(&self, now: Mono, a_second: u32) -> Duration {
-        if a_second >= UNBOUNDED {
-            return Duration::ZERO;
-        }
-        // No wait is longer than a second, so that one a second is the least that comes.
-        let rate = f64::from(a_second.max(1));
-        self.buckets.with(Whence::Anywhere, rate, now, |bucket| {
-            bucket.tokens -= 1.0;
-            bucket.wait_for(0.0).min(WAIT_MAX)
-        })
+    fn pace(&self, now: Mono, way: &Way<'_>) -> Duration {
+        let waits = way.bounds().map(|(whence, rate)| {
+            self.buckets.with(whence, rate, now, |bucket| {
+                bucket.tokens -= 1.0;
+                bucket.wait_for(0.0).min(WAIT_MAX)
+            })
+        });
+        waits.max().unwrap_or_default()
     }
 
-    fn admit(&self, now: Mono, address: IpAddr, a_second: u32) -> Result<(), Duration> {
+    fn admit(&self, now: Mono, address: IpAddr, way: &Way<'_>) -> Result<(), Duration> {
         let Some(rate) = self.rates.load().of_address(address) else {
             return Ok(());
         };
@@ -99,27 +120,44 @@ impl Arrivals {
                 }
                 Err(wait.min(WAIT_MAX))
             });
-        if taken.is_err() && a_second < UNBOUNDED {
-            let rate = f64::from(a_second.max(1));
-            self.buckets
-                .with(Whence::Anywhere, rate, now, |bucket| bucket.tokens += 1.0);
+        if taken.is_err() {
+            for (whence, rate) in way.bounds() {
+                let give_back = |bucket: &mut Bucket| bucket.tokens += 1.0;
+                self.buckets.with(whence, rate, now, give_back);
+            }
         }
         taken
     }
 }
 
+impl ConnectionBounds {
+    fn way<'a>(&self, listener: &'a Arc<str>) -> Way<'a> {
+        Way {
+            listener,
+            by_listener: self.a_second_by(listener),
+            in_all: self.a_second,
+        }
+    }
+}
+
 impl Broker {
-    /// Counts a connection that came; how long it waits, and with it those that come behind it.
-    pub fn pace_connection(&self, now: Mono) -> Duration {
-        let a_second = self.connection_bounds().a_second;
-        self.0.arrivals.pace(now, a_second)
+    /// Counts a connection that came; how long it waits, and with it those that come behind it by
+    /// the same listener.
+    pub fn pace_connection(&self, now: Mono, listener: &Arc<str>) -> Duration {
+        let bounds = self.connection_bounds();
+        self.0.arrivals.pace(now, &bounds.way(listener))
     }
 
     /// Counts it against the quota of its address. If that is too much it isn't let in, and isn't counted after all; the error
     /// is for how long it shouldn't hear of that.
-    pub fn admit_connection(&self, now: Mono, address: IpAddr) -> Result<(), Duration> {
-        let a_second = self.connection_bounds().a_second;
-        self.0.arrivals.admit(now, address, a_second)
+    pub fn admit_connection(
+        &self,
+        now: Mono,
+        listener: &Arc<str>,
+        address: IpAddr,
+    ) -> Result<(), Duration> {
+        let bounds = self.connection_bounds();
+        self.0.arrivals.admit(now, address, &bounds.way(listener))
     }
 }
 

@@ -1,7 +1,7 @@
 //! How many connections clients may have at a time, in all and from one address, and how many of them may come in a second.
 //! Who counts those that are open is at the sockets; how fast they come is counted in `arrivals`.
 
-use crate::Settings;
+use crate::{Settings, settings};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -10,6 +10,8 @@ use std::net::IpAddr;
 pub struct ConnectionBounds {
     /// New ones a second (`max.connection.creation.rate`).
     pub(crate) a_second: u32,
+    /// The same by one listener.
+    by_listener: BTreeMap<String, u32>,
     /// All connections (`max.connections`).
     pub all: usize,
     /// Those from one address (`max.connections.per.ip`).
@@ -20,19 +22,37 @@ pub struct ConnectionBounds {
 
 impl ConnectionBounds {
     /// By the settings and what was `set` since by key. A bound that the process can't keep to (open files) still holds.
-    pub(crate) fn of(settings: &Settings, set: impl Fn(&'static str) -> Option<String>) -> Self {
+    pub(crate) fn of(
+        settings: &Settings,
+        set: impl Fn(&str) -> Option<String>,
+        of_listeners: impl IntoIterator<Item = String>,
+    ) -> Self {
         let given = &settings.connections;
         let number = |key| set(key).and_then(|value| value.trim().parse().ok());
         let all = number("max.connections").map_or(given.max, |set: usize| set.min(given.max));
         let named = set("max.connections.per.ip.overrides");
         let named = named.and_then(|value| meta::config::counts(&value));
+        let mut by_listener = given.by_listener.clone();
+        for name in of_listeners {
+            let listener = settings::of_listener(&name).map(|(listener, _)| listener.to_owned());
+            let rate = set(&name).and_then(|value| value.trim().parse().ok());
+            by_listener.extend(listener.zip(rate));
+        }
         let rate = set("max.connection.creation.rate").and_then(|value| value.trim().parse().ok());
         ConnectionBounds {
             a_second: rate.unwrap_or(given.a_second),
+            by_listener,
             all,
             each: number("max.connections.per.ip").unwrap_or(given.each),
             named: named.unwrap_or_else(|| given.named.clone()),
         }
+    }
+
+    /// New ones a second by this listener; what isn't said of it is said of the node.
+    pub(crate) fn a_second_by(&self, listener: &str) -> u32 {
+        let mut said = self.by_listener.iter();
+        let said = said.find(|(name, _)| name.eq_ignore_ascii_case(listener));
+        said.map_or(self.a_second, |(_, rate)| *rate)
     }
 
     /// From this address.

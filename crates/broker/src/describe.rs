@@ -7,6 +7,7 @@ use crate::{Action, Broker, Principal, Resource, authorise, settings};
 use base::Refusal;
 use meta::config::Kind;
 use meta::{Image, ResourceKind};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Where a value comes from.
@@ -32,7 +33,7 @@ pub enum ConfigSource {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigSynonym {
     /// The key that it was given under.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The value.
     pub value: Option<String>,
     /// Where it comes from.
@@ -43,7 +44,7 @@ pub struct ConfigSynonym {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigEntry {
     /// The key.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The value in force; none if the key is unset and has no default.
     pub value: Option<String>,
     /// Where it comes from.
@@ -195,16 +196,19 @@ impl Broker {
             let synonym = synonym(name, Some(value), ConfigSource::DynamicDefault);
             Some(entry(name, kind, doc, vec![synonym]))
         });
-        set.collect()
+        let of_listeners = listeners_keys(&image, &[""]).into_iter();
+        let of_listeners = of_listeners.filter_map(|(name, key)| {
+            let value = changed_in(&image, "", &name)?;
+            let synonym = synonym(name.clone(), Some(value), ConfigSource::DynamicDefault);
+            Some(entry(name, key.kind, key.doc, vec![synonym]))
+        });
+        set.chain(of_listeners).collect()
     }
 
     fn node_configs(&self) -> Vec<ConfigEntry> {
         let image = self.image();
         let one = |key: &'static settings::Key| {
-            let mut synonyms = self.changed(&image, key.name);
-            if let Some(value) = self.settings().given(key.name) {
-                synonyms.push(synonym(key.name, Some(value), ConfigSource::Node));
-            }
+            let mut synonyms = self.set(&image, key);
             let mut shown = match coarser(key.name).next() {
                 None => {
                     let (name, default) = (key.name, key.default);
@@ -233,6 +237,15 @@ impl Broker {
             shown.read_only = true;
             shown
         }));
+        let own = self.node().to_string();
+        for (name, key) in listeners_keys(&image, &[&own, ""]) {
+            let mut synonyms = self.changed(&image, name.clone());
+            synonyms.extend(self.set(&image, key));
+            let default = (key.name, key.default);
+            all.push(with_default(
+                name, key.kind, key.doc, synonyms, default.0, default.1,
+            ));
+        }
         for (name, kind, doc) in known_names() {
             let synonyms = self.changed(&image, name);
             if settings::key(name).is_none() && !synonyms.is_empty() {
@@ -251,16 +264,25 @@ impl Broker {
         given.into_iter().chain(default).collect()
     }
 
+    /// What was set of a node's key in any way, the value in force first.
+    fn set(&self, image: &Image, key: &'static settings::Key) -> Vec<ConfigSynonym> {
+        let mut set = self.changed(image, key.name);
+        let given = self.settings().given(key.name);
+        set.extend(given.map(|value| synonym(key.name, Some(value), ConfigSource::Node)));
+        set
+    }
+
     /// What was changed of a node's key while nodes ran, the value in force first.
-    fn changed(&self, image: &Image, name: &'static str) -> Vec<ConfigSynonym> {
+    fn changed(&self, image: &Image, name: impl Into<Cow<'static, str>>) -> Vec<ConfigSynonym> {
+        let name = name.into();
         let own = self.node().to_string();
         let places = [
             (own.as_str(), ConfigSource::DynamicNode),
             ("", ConfigSource::DynamicDefault),
         ];
         let set = places.into_iter().filter_map(|(node, source)| {
-            let value = changed_in(image, node, name)?;
-            Some(synonym(name, Some(value), source))
+            let value = changed_in(image, node, &name)?;
+            Some(synonym(name.clone(), Some(value), source))
         });
         set.collect()
     }
@@ -269,7 +291,7 @@ impl Broker {
     pub(crate) fn dynamic(
         &self,
         image: &Image,
-        name: &'static str,
+        name: impl Into<Cow<'static, str>>,
     ) -> Option<(String, ConfigSource)> {
         let first = self.changed(image, name).into_iter().next()?;
         Some((first.value?, first.source))
@@ -279,6 +301,17 @@ impl Broker {
 fn changed_in<'a>(image: &'a Image, node: &str, name: &str) -> Option<&'a String> {
     let of = meta::Resource::new(ResourceKind::Node, node);
     image.configs.get(&of)?.get(name)
+}
+
+/// The keys that were set of single listeners, for any of these nodes.
+pub(crate) fn listeners_keys(
+    image: &Image,
+    nodes: &[&str],
+) -> BTreeMap<String, &'static settings::Key> {
+    let of = |node: &&str| meta::Resource::new(ResourceKind::Node, *node);
+    let set = nodes.iter().filter_map(|node| image.configs.get(&of(node)));
+    let key = |name: &String| Some((name.clone(), settings::of_listener(name)?.1));
+    set.flat_map(|set| set.keys().filter_map(key)).collect()
 }
 
 /// All keys that may have been changed while nodes ran: those of the table, then those that are
@@ -303,7 +336,7 @@ fn coarser(name: &str) -> impl Iterator<Item = &'static settings::Coarser> {
 
 /// An entry whose last value is the default.
 fn with_default(
-    name: &'static str,
+    name: impl Into<Cow<'static, str>>,
     kind: Kind,
     doc: &'static str,
     mut synonyms: Vec<ConfigSynonym>,
@@ -315,19 +348,19 @@ fn with_default(
 }
 
 fn synonym(
-    name: &'static str,
+    name: impl Into<Cow<'static, str>>,
     value: Option<impl Into<String>>,
     source: ConfigSource,
 ) -> ConfigSynonym {
     ConfigSynonym {
-        name,
+        name: name.into(),
         value: value.map(Into::into),
         source,
     }
 }
 
 fn entry(
-    name: &'static str,
+    name: impl Into<Cow<'static, str>>,
     kind: Kind,
     doc: &'static str,
     mut synonyms: Vec<ConfigSynonym>,
@@ -338,7 +371,7 @@ fn entry(
         .clone();
     synonyms.retain(|synonym| synonym.value.is_some());
     ConfigEntry {
-        name,
+        name: name.into(),
         value: first.value,
         source: first.source,
         kind,

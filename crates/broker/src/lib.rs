@@ -110,7 +110,7 @@ impl Broker {
         seed: u64,
     ) -> Broker {
         let budget = Arc::new(Budget::new(settings.requests_in_flight_bytes));
-        let connections = ArcSwap::from_pointee(ConnectionBounds::of(&settings, |_| None));
+        let connections = ArcSwap::from_pointee(ConnectionBounds::of(&settings, |_| None, []));
         Broker(Arc::new(Inner {
             node,
             cluster_id,
@@ -251,8 +251,10 @@ impl Broker {
 
     /// Takes what was changed of this node's own keys.
     fn take_configs(&self, image: &Image) {
-        let set = |key: &'static str| Some(self.dynamic(image, key)?.0);
-        let bounds = ConnectionBounds::of(self.settings(), set);
+        let set = |key: &str| Some(self.dynamic(image, key.to_owned())?.0);
+        let own = self.node().to_string();
+        let of_listeners = describe::listeners_keys(image, &[&own, ""]).into_keys();
+        let bounds = ConnectionBounds::of(self.settings(), set, of_listeners);
         self.0.connections.store(Arc::new(bounds));
     }
 

@@ -10,7 +10,7 @@ mod parse;
 mod reference;
 
 pub use foreign::kept_names;
-pub use keys::{Key, Standing, key, keys, standing};
+pub use keys::{Key, Standing, key, keys, of_listener, standing};
 pub use listeners::{HostPort, Listener, Peer};
 pub use nearest::nearest;
 pub use parse::{Coarser, coarser_keys};
@@ -107,6 +107,8 @@ pub struct Connections {
     pub named: BTreeMap<IpAddr, u32>,
     /// `max.connection.creation.rate`.
     pub a_second: u32,
+    /// The same for single listeners (`listener.name.NAME.max.connection.creation.rate`), by their names in small letters.
+    pub by_listener: BTreeMap<String, u32>,
 }
 
 /// Where the node's own messages go, and how.

@@ -82,7 +82,7 @@ impl Door {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let wait = self.broker.pace_connection(os::clock::mono());
+                    let wait = self.broker.pace_connection(os::clock::mono(), &name);
                     if !wait.is_zero() {
                         self.delayed.fetch_add(1, Ordering::Relaxed);
                         self.wait_unless_stopped(wait).await;
@@ -100,7 +100,8 @@ impl Door {
     fn let_in(self: &Arc<Door>, stream: TcpStream, peer: SocketAddr, listener: &Arc<str>) {
         // One that comes by IPv6 and is of IPv4 counts as what it is.
         let address = peer.ip().to_canonical();
-        if let Err(wait) = self.broker.admit_connection(os::clock::mono(), address) {
+        let now = os::clock::mono();
+        if let Err(wait) = self.broker.admit_connection(now, listener, address) {
             self.turn_away(peer, "too many connections come from it in a second");
             return self.hold(stream, wait);
         }

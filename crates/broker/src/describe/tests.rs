@@ -20,7 +20,7 @@ fn a_topic_shows_its_own_value_over_the_nodes_over_the_default() {
         .iter()
         .map(|synonym| {
             (
-                synonym.name,
+                &*synonym.name,
                 synonym.value.as_deref().unwrap(),
                 synonym.source,
             )
@@ -59,7 +59,7 @@ fn what_is_given_in_a_coarser_unit_is_shown_there_and_counts() {
     let shown = |name: &str| {
         let entry = find(&node, name);
         let synonyms = entry.synonyms.iter();
-        let synonyms = synonyms.map(|s| (s.name, s.value.clone().unwrap(), s.source));
+        let synonyms = synonyms.map(|s| (&*s.name, s.value.clone().unwrap(), s.source));
         (entry.value.clone(), synonyms.collect::<Vec<_>>())
     };
     assert_eq!(shown("log.retention.ms"), (None, vec![]));
@@ -179,4 +179,37 @@ fn a_node_shows_itself_and_nobody_else() {
     let text = "Unexpected broker id, expected 1 or empty string, but received 2".to_owned();
     assert_eq!(describe("2").unwrap_err(), Refusal::InvalidRequest(text));
     assert!(matches!(describe("x"), Err(Refusal::InvalidRequest(_))));
+}
+
+/// As real Kafka showed it.
+#[test]
+fn a_key_of_one_listener_is_shown_where_it_was_set_and_falls_back_to_the_node_s() {
+    let world = World::new(&[("max.connection.creation.rate", "9")]);
+    let key = "listener.name.plaintext.max.connection.creation.rate";
+    let set = |node: &str, value: &str| {
+        let of = meta::Resource::new(ResourceKind::Node, node);
+        (of, BTreeMap::from([(key.to_owned(), value.to_owned())]))
+    };
+    world.broker.publish(std::sync::Arc::new(Image {
+        version: 99,
+        configs: std::sync::Arc::new([set("1", "5"), set("", "6")].into()),
+        ..Image::default()
+    }));
+    let anonymous = &Principal::ANONYMOUS;
+    let entries = world.broker.describe_node(anonymous, "1").unwrap();
+    let synonyms = find(&entries, key).synonyms.iter();
+    let shown: Vec<_> = synonyms
+        .map(|s| (&*s.name, s.value.as_deref().unwrap()))
+        .collect();
+    let of_node = "max.connection.creation.rate";
+    let expected = [
+        (key, "5"),
+        (key, "6"),
+        (of_node, "9"),
+        (of_node, "2147483647"),
+    ];
+    assert_eq!(shown, expected);
+    let entries = world.broker.describe_node(anonymous, "").unwrap();
+    assert_eq!((entries.len(), &*entries[0].name), (1, key));
+    assert_eq!(world.broker.connection_bounds().a_second_by("PLAINTEXT"), 5);
 }

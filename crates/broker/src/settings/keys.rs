@@ -101,11 +101,20 @@ pub enum Standing {
     Unknown,
 }
 
+/// The listener and the key, for the name of a key that single listeners have, too:
+/// `listener.name.NAME.KEY`.
+pub fn of_listener(name: &str) -> Option<(&str, &'static Key)> {
+    let (listener, rest) = name.strip_prefix("listener.name.")?.split_once('.')?;
+    let key = key(rest).filter(|key| key.name == "max.connection.creation.rate")?;
+    Some((listener, key))
+}
+
 /// What may be done to the key of this name.
 pub fn standing(name: &str) -> Standing {
     match key(name) {
         Some(key) if key.dynamic => Standing::Dynamic(Some(key)),
         Some(_) => Standing::Static,
+        None if of_listener(name).is_some() => Standing::Dynamic(of_listener(name).map(|of| of.1)),
         None if super::foreign::dynamic(name).is_some() => Standing::Dynamic(None),
         None if super::foreign::is_known(name) => Standing::Static,
         None => Standing::Unknown,

@@ -3,7 +3,9 @@
 mod groups;
 
 use super::listeners::{self, Given, HostPort, Wrong};
-use super::{Connections, Key, Logging, Settings, SettingsError, foreign, key, nearest};
+use super::{
+    Connections, Key, Logging, Settings, SettingsError, foreign, key, nearest, of_listener,
+};
 use base::{NodeId, limits};
 use meta::config;
 use std::collections::BTreeMap;
@@ -73,6 +75,7 @@ pub(super) fn parse<'a>(
 ) -> Result<Settings, SettingsError> {
     let mut given = BTreeMap::new();
     let mut amounts = BTreeMap::new();
+    let mut by_listener = BTreeMap::new();
     let mut warnings = BTreeMap::new();
     for (name, value) in pairs {
         let canonical = ALIASES
@@ -84,6 +87,10 @@ pub(super) fn parse<'a>(
             given.insert(key.name, value.trim().to_owned());
         } else if let Some(key) = COARSER.iter().find(|key| key.name == name) {
             amounts.insert(key.name, number(name, value)?);
+        } else if let Some((listener, key)) = of_listener(name) {
+            check(key, name, value)?;
+            let rate = value.trim().parse().expect("checked just before");
+            by_listener.insert(listener.to_owned(), rate);
         } else if foreign::is_known(name) {
             let line = format!("{name}: a key of Kafka without a meaning here, ignored");
             warnings.insert(name, line);
@@ -108,6 +115,7 @@ pub(super) fn parse<'a>(
     }
     let mut settings = Values(values).settings(warnings.into_values().collect())?;
     settings.given = given;
+    settings.connections.by_listener = by_listener;
     Ok(settings)
 }
 
@@ -276,6 +284,7 @@ impl Values {
             named: config::counts(self.text("max.connections.per.ip.overrides"))
                 .expect("checked when it was taken"),
             a_second: self.count("max.connection.creation.rate"),
+            by_listener: BTreeMap::new(),
         }
     }
 

@@ -153,7 +153,7 @@ fn result(
 
 fn config(entry: ConfigEntry) -> CreatableTopicConfigs {
     CreatableTopicConfigs {
-        name: entry.name.to_owned(),
+        name: entry.name.into_owned(),
         value: entry.value.filter(|_| !entry.sensitive),
         read_only: entry.read_only,
         config_source: source(entry.source),

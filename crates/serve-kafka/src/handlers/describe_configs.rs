@@ -69,7 +69,7 @@ fn result(
     };
     let keys = resource.configuration_keys.unwrap_or_default();
     // No keys, as an empty list as well as null, means all.
-    let wanted = |entry: &ConfigEntry| keys.is_empty() || keys.iter().any(|k| k == entry.name);
+    let wanted = |entry: &ConfigEntry| keys.is_empty() || keys.iter().any(|k| *k == entry.name);
     match entries {
         Ok(entries) => {
             let shown = entries.into_iter().filter(wanted);
@@ -89,7 +89,7 @@ fn result(
 fn config(entry: ConfigEntry, synonyms: bool, docs: bool) -> DescribeConfigsResourceResult {
     let shown = if synonyms { entry.synonyms } else { Vec::new() };
     DescribeConfigsResourceResult {
-        name: entry.name.to_owned(),
+        name: entry.name.into_owned(),
         value: entry.value.filter(|_| !entry.sensitive),
         read_only: entry.read_only,
         is_default: entry.source == ConfigSource::Default,
@@ -103,7 +103,7 @@ fn config(entry: ConfigEntry, synonyms: bool, docs: bool) -> DescribeConfigsReso
 
 fn synonym(synonym: ConfigSynonym) -> DescribeConfigsSynonym {
     DescribeConfigsSynonym {
-        name: synonym.name.to_owned(),
+        name: synonym.name.into_owned(),
         value: synonym.value,
         source: source(synonym.source),
     }
