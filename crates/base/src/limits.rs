@@ -106,6 +106,8 @@ pub const TIMES_ALONE_MAX: u32 = 10_000;
 pub const AIMS_LEFT_OUT: u32 = 100_000;
 /// Producer ids that are left out then: whoever was given one by a fact that is lost may still write with it.
 pub const PRODUCER_IDS_LEFT_OUT: i64 = 1 << 30;
+/// Ids of groups that are left out then: a node that knows of a lost fact may have a replica under one.
+pub const GROUP_IDS_LEFT_OUT: u64 = 1 << 20;
 /// Nodes that vote in the controller's own group; all others follow it.
 pub const CONTROLLERS_MAX: usize = 5;
 /// Successors that a damaged replica of a node gets within [`RENEWALS_WITHIN`]: a device that damages

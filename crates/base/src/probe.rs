@@ -155,6 +155,8 @@ names! {
         LostKeepTheirPlaces,
         /// Others that are left keep their replicas of partitions that go on with one.
         OthersThatAreLeftKeepTheirs,
+        /// After a recovery ids of groups go on where the survivor's metadata ends.
+        GroupIdsGivenAgain,
         /// A recovery ends before it is on record who is lost.
         RecoveredBeforeOnRecord,
     }

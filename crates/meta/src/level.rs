@@ -14,7 +14,7 @@
 //! | 2 | the level itself; other voters of the controller's group ([`VOTERS_CHANGE`]) |
 //! | 3 | checkpoints keep the metadata, and group 0's log gets shorter ([`METADATA_KEPT`]); groups may go on without their majority ([`RECOVERY`]) |
 //! | 4 | configurations of groups, and the word that a group has arrived, name their aim ([`AIMS_NAMED`]) |
-//! | 5 | replicas that were renewed are known as such until they are there ([`RENEWALS_KEPT`]) |
+//! | 5 | replicas that were renewed are known as such until they are there ([`RENEWALS_KEPT`]); a recovery leaves out ids of groups ([`GROUP_IDS_LEFT_OUT`]) |
 
 use crate::records::Record;
 use crate::{Meta, Reply};
@@ -71,6 +71,8 @@ pub const METADATA_KEPT: Level = Level(3);
 pub const AIMS_NAMED: Level = Level(4);
 /// From here on it is on record which replicas were renewed and aren't there yet.
 pub const RENEWALS_KEPT: Level = Level(5);
+/// From here on it is on record which ids of groups were left out.
+pub const GROUP_IDS_LEFT_OUT: Level = Level(5);
 
 impl Meta {
     /// A node says what it can read.

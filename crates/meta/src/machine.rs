@@ -234,6 +234,7 @@ impl Meta {
             Record::ProducerIdsAllocated { next } => {
                 self.next_producer = self.next_producer.max(next);
             }
+            Record::GroupIdsLeftOut { next } => self.next_group = self.next_group.max(next),
             Record::ConfigChanged {
                 resource,
                 set,

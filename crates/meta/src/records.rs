@@ -56,6 +56,8 @@ pub(crate) enum Record {
         id: Uuid,
         partitions: Vec<(Partition, Placed)>,
     },
+    /// No partition made from here on gets an id of a group below this one, from level 5 on.
+    GroupIdsLeftOut { next: GroupId },
     /// A node said where it lives.
     NodeHoused { node: NodeId, home: Home },
     /// From here on this is what may be written.
@@ -77,6 +79,7 @@ const NODE_HOUSED: u8 = 20;
 const LEVEL_RAISED: u8 = 30;
 const LEVELS_DECLARED: u8 = 31;
 const PARTITIONS_RECOVERED: u8 = 40;
+const GROUP_IDS_LEFT_OUT: u8 = 41;
 
 impl Record {
     pub(crate) fn encode(&self) -> Bytes {
@@ -106,6 +109,7 @@ impl Record {
                 w.kind((PRODUCER_IDS_ALLOCATED, 1));
                 w.signed(next.0);
             }
+            Record::GroupIdsLeftOut { next } => write_left_out(&mut w, *next),
             Record::ConfigChanged {
                 resource,
                 set,
@@ -125,9 +129,7 @@ impl Record {
                 entity,
                 key,
                 amount,
-            } => {
-                write_quota(&mut w, entity, key, *amount);
-            }
+            } => write_quota(&mut w, entity, key, *amount),
             Record::NodeHoused { node, home } => {
                 begin(&mut w, (NODE_HOUSED, 1), *node);
                 admin::write_home(&mut w, home);
@@ -170,6 +172,9 @@ impl Record {
             (TOPIC_DELETED, 1) => Record::TopicDeleted { id: r.uuid()? },
             (PRODUCER_IDS_ALLOCATED, 1) => Record::ProducerIdsAllocated {
                 next: ProducerId(r.signed()?),
+            },
+            (GROUP_IDS_LEFT_OUT, 1) => Record::GroupIdsLeftOut {
+                next: GroupId(r.number()?),
             },
             (CONFIG_CHANGED, 1) => Record::ConfigChanged {
                 resource: admin::read_resource(&mut r)?,
@@ -236,6 +241,11 @@ fn write_quota(w: &mut Writer, entity: &Entity, key: &str, amount: Option<Amount
     admin::write_entity(w, entity);
     w.text(key);
     admin::write_amount(w, amount);
+}
+
+fn write_left_out(w: &mut Writer, next: GroupId) {
+    w.kind((GROUP_IDS_LEFT_OUT, 1));
+    w.number(next.0);
 }
 
 fn write_level(w: &mut Writer, level: Level) {

@@ -12,7 +12,7 @@
 use crate::reassign::{Changes, Placed};
 use crate::records::Record;
 use crate::{Home, Image, Meta, PartitionInfo, RECOVERY, Reply, Topic};
-use base::limits::{AIMS_LEFT_OUT, PRODUCER_IDS_LEFT_OUT};
+use base::limits::{AIMS_LEFT_OUT, GROUP_IDS_LEFT_OUT, PRODUCER_IDS_LEFT_OUT};
 use base::{
     Bug, Decision, GroupId, Mark, Member, NodeId, Partition, ProducerId, Refusal, Uuid, mark,
     planted,
@@ -126,6 +126,10 @@ impl Meta {
         let given = self.next_producer().0;
         let next = ProducerId(given.saturating_add(PRODUCER_IDS_LEFT_OUT));
         records.push(Record::ProducerIdsAllocated { next }.encode());
+        if self.image.level >= crate::GROUP_IDS_LEFT_OUT && !planted(Bug::GroupIdsGivenAgain) {
+            let next = GroupId(self.next_group.0.saturating_add(GROUP_IDS_LEFT_OUT));
+            records.push(Record::GroupIdsLeftOut { next }.encode());
+        }
         let there = |node: &&NodeId| !self.image.has_left(**node);
         for node in lost.iter().filter(there) {
             records.extend(self.forget(*node));

@@ -26,7 +26,7 @@ const UNCLEAN_PERCENT: u64 = 15;
 /// Percent of the other runs of several nodes in which nodes come and go.
 const FLEET_PERCENT: u64 = 15;
 /// Percent of the rest of runs of several nodes in which most of those who vote on metadata are lost.
-const RUIN_PERCENT: u64 = 8;
+const RUIN_PERCENT: u64 = 12;
 /// How long faults come.
 pub(crate) const CHAOS: Micros = 60 * SECOND;
 /// How long a cluster without faults may take to converge.
@@ -168,7 +168,9 @@ impl Kinds {
         let unclean = drawn(by(8), several, UNCLEAN_PERCENT, &[3, 4, 5, 5]);
         let rest = several && unclean.is_none();
         let changing = drawn(by(40), rest, FLEET_PERCENT, &[3, 4, 4, 5]);
-        let rest = rest && changing.is_none();
+        // Where moves were taken back, no metadata tells whose say a partition needs: it may wait for lost
+        // nodes for ever.
+        let rest = rest && changing.is_none() && moving.is_none();
         let ruined = drawn(by(56), rest, RUIN_PERCENT, &[3, 4, 5]);
         Kinds {
             nodes,
@@ -237,6 +239,8 @@ impl Plan {
     /// Most of those who vote on metadata are lost, and with them a majority of any partition.
     fn allow_ruin(&mut self, random: &mut Random) {
         self.admin.elections.all_may_lose = true;
+        // Some are made when only lost nodes hear of it.
+        self.admin.topics_max = 12;
         self.groups.members.clear();
         self.ruin = Some(ruin::draw(random));
     }

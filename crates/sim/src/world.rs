@@ -70,7 +70,9 @@ pub(crate) enum Event {
     Begin { nth: usize },
     /// The operator looks after a node that comes or goes.
     Change { nth: usize },
-    /// Most of those who vote on metadata lose their disks.
+    /// It is drawn who of those who vote on metadata is to lose its disk.
+    Doom,
+    /// They lose them.
     Ruin,
     /// The operator lets the cluster go on without them.
     Recover,
@@ -231,7 +233,7 @@ impl World {
                 .at(self.plan.fleet[nth].0, Event::Begin { nth });
         }
         if let Some(ruin) = self.plan.ruin {
-            self.scheduler.at(ruin.at, Event::Ruin);
+            self.scheduler.at(ruin.at - ruin.apart, Event::Doom);
         }
         self.scheduler.after(500_000, Event::Inspect);
         self.scheduler.at(crate::plan::CHAOS, Event::Converged);
@@ -317,6 +319,7 @@ impl World {
             }
             Event::Begin { nth } => self.begin_change(nth),
             Event::Change { nth } => self.work_on(nth),
+            Event::Doom => self.doom(),
             Event::Ruin => self.ruin(),
             Event::Recover => self.recover(),
             Event::Start { node } => self.start(node),

@@ -149,6 +149,10 @@ fn version_1() -> Vec<(&'static str, Record)> {
                 partitions: vec![(Partition(1), renewed()), (Partition(2), recovered())],
             },
         ),
+        (
+            "group_ids_left_out",
+            Record::GroupIdsLeftOut { next: GroupId(150) },
+        ),
     ]
 }
 

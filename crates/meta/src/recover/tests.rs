@@ -68,7 +68,12 @@ fn lose(meta: &mut Meta, lost: &[u32]) -> Result<(), Refusal> {
 #[test]
 fn who_lost_the_majority_goes_on_alone_and_the_lost_are_over() {
     let mut meta = cluster();
+    let given = meta.next_group();
     lose(&mut meta, &[1, 2]).expect("all that stay know the level");
+    assert!(
+        meta.next_group().0 > given.0 + 1_000_000,
+        "nor any id of a group"
+    );
 
     let first = partition(&meta, 0);
     assert_eq!(first.survivor(), Some(member(3, 0)));

@@ -9,6 +9,8 @@ use base::Random;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ruin {
     pub(crate) at: Micros,
+    /// For so long before that the others are cut off from those that are to be lost, which go on.
+    pub(crate) apart: Micros,
     /// Of the other nodes as many percent are lost too.
     pub(crate) others_percent: u64,
     /// How long those that are left go on by themselves, until they are stopped.
@@ -28,6 +30,10 @@ pub(super) fn draw(random: &mut Random) -> Ruin {
     let interrupted = (one_of(random, how), operations);
     Ruin {
         at: random.between(8 * SECOND, CHAOS - 25 * SECOND),
+        apart: match random.percent(60) {
+            true => random.between(SECOND / 2, 8 * SECOND),
+            false => 0,
+        },
         others_percent: one_of(random, &[0, 0, 30]),
         noticed_after: random.between(0, 6 * SECOND),
         stopped: one_of(random, how),

@@ -12,6 +12,8 @@ fn within(bug: Bug) -> u64 {
         Bug::UnseededChecksum
         | Bug::CheckpointWithoutVotes
         | Bug::DamageLeftAlone
+        | Bug::GroupIdsGivenAgain
+        | Bug::OthersThatAreLeftKeepTheirs
         | Bug::StartBeforeCommit
         | Bug::SurvivorKeepsItsTerm
         | Bug::VoteNotPersisted => 2_000,

@@ -225,7 +225,7 @@ impl World {
         }
     }
 
-    fn block(&mut self, directions: Vec<(Place, Place)>, time: Micros) {
+    pub(super) fn block(&mut self, directions: Vec<(Place, Place)>, time: Micros) {
         let cut = self.random.percent(30);
         for (from, to) in &directions {
             self.net.block(*from, *to);

@@ -50,12 +50,12 @@ impl World {
         ruined.is_some_and(|ruined| ruined.chosen.is_some())
     }
 
-    /// Disks are lost.
-    pub(super) fn ruin(&mut self) -> Checked {
+    /// It is drawn who is to be lost, and others may be cut off from them: these know less then.
+    pub(super) fn doom(&mut self) -> Checked {
         let ruin = self.plan.ruin.expect("it was planned");
         let Some(configuration) = self.configuration(GroupId::META.0, 0) else {
             // Nobody is there to ask who votes.
-            self.scheduler.after(SECOND / 2, Event::Ruin);
+            self.scheduler.after(SECOND / 2, Event::Doom);
             return Ok(());
         };
         let voters = configuration.electors().map(|member| member.node);
@@ -72,16 +72,16 @@ impl World {
                 lost.push(*place);
             }
         }
-        let now = self.scheduler.now();
-        self.trace.tell(now, || {
-            let nodes: Vec<usize> = lost.iter().map(|place| place + 1).collect();
-            format!("RUIN: nodes {nodes:?} are lost for good; {configuration:?}")
-        });
-        self.trace.note(10, lost.len() as u64, now);
-        for place in &lost {
-            self.erase(*place);
+        let others = others.into_iter().filter(|place| !lost.contains(place));
+        let cross = others.flat_map(|a| lost.iter().map(move |b| (a, *b)));
+        let apart = cross.flat_map(|(a, b)| [(a, b), (b, a)]).collect();
+        if ruin.apart > 0 {
+            self.block(apart, ruin.apart);
         }
-        self.trouble();
+        self.trace.tell(self.scheduler.now(), || {
+            let nodes: Vec<usize> = lost.iter().map(|place| place + 1).collect();
+            format!("DOOM: nodes {nodes:?} are to be lost; {configuration:?}")
+        });
         self.ruined = Some(Ruined {
             lost,
             known: Vec::new(),
@@ -89,7 +89,23 @@ impl World {
             interrupted: false,
             forsaken: Vec::new(),
         });
-        self.scheduler.after(ruin.noticed_after, Event::Recover);
+        self.scheduler.after(ruin.apart, Event::Ruin);
+        Ok(())
+    }
+
+    /// Disks are lost.
+    pub(super) fn ruin(&mut self) -> Checked {
+        let lost = self.ruined.as_ref().expect("it was drawn").lost.clone();
+        let now = self.scheduler.now();
+        self.trace
+            .tell(now, || "RUIN: those nodes are lost for good".into());
+        self.trace.note(10, lost.len() as u64, now);
+        for place in lost {
+            self.erase(place);
+        }
+        self.trouble();
+        let wait = self.plan.ruin.expect("it was planned").noticed_after;
+        self.scheduler.after(wait, Event::Recover);
         Ok(())
     }
 
@@ -252,6 +268,13 @@ impl World {
         let mut ruined = self.ruined.take().expect("disks are lost");
         for (place, known) in &ruined.known {
             self.check_known(*place, known, image)?;
+        }
+        let now = self.scheduler.now();
+        for topic in image.topics.values() {
+            for info in &topic.partitions {
+                self.trace
+                    .tell(now, || format!("  {}: {info:?}", topic.name));
+            }
         }
         self.lose_topics(image);
         ruined.forsaken = self.forsake(image, &ruined.lost);
