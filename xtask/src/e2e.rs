@@ -181,7 +181,7 @@ fn mixed_page(results: &Value) -> String {
         let name = row["trouble"].as_str().unwrap_or_default();
         page.push_str(&format!(
             "| {name} | {} | {} ms | {} ms |\n",
-            row["times"], row["gap_median_ms"], row["gap_max_ms"]
+            row["times"], row["healed_median_ms"], row["healed_max_ms"]
         ));
     }
     let problems = results["problems"].as_array().map_or(0, Vec::len);
@@ -253,9 +253,9 @@ a second node has slow syncs, a one-way cut or loses its answers to clients at t
 all replicas to be in sync again within a minute. At the end all is read back and judged: nothing acknowledged lost, nothing twice,
 offsets contiguous, order kept, what a reader saw still there, and the stopped nodes' segments equal byte for byte.
 
-A gap is the longest time that any partition had no acknowledgement, the trouble itself included: where most nodes were away, nothing can be
-acknowledged meanwhile.
+The times are from the end of a trouble until every partition has acknowledged ten batches more and all replicas are in sync; where nodes are
+started again or one after the other, or a disk is given up (after ten seconds of silence) and filled again, that is part of it.
 
-| trouble | times | median gap | longest gap |
+| trouble | times | as before after, median | longest |
 |---|---:|---:|---:|
 ";

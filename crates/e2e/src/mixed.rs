@@ -4,7 +4,6 @@
 
 use crate::disk::{SmallDisk, Syncs};
 use crate::fleet::Fleet;
-use crate::history::History;
 use crate::judge;
 use crate::lan::{self, CLIENTS, Lan};
 use crate::node::Setup;
@@ -78,12 +77,6 @@ const TROUBLES: [(Trouble, &str); 12] = [
 /// Those that another one may meet.
 const LESSER: [Trouble; 3] = [CutOneWay, SlowSyncs, AnswersLost];
 
-/// One round: which trouble, and from when.
-struct Hit {
-    trouble: Trouble,
-    at: Instant,
-}
-
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -93,8 +86,8 @@ pub struct Report {
     pub lasted: Duration,
     /// Records acknowledged.
     pub acked: u64,
-    /// For each trouble the longest times that a partition was without an acknowledgement.
-    pub gaps: BTreeMap<&'static str, Vec<Duration>>,
+    /// For each trouble how long after it all was as before.
+    pub healed: BTreeMap<&'static str, Vec<Duration>>,
     /// Everything that is wrong.
     pub problems: Vec<String>,
 }
@@ -114,7 +107,7 @@ pub fn run(seed: u64, within: Duration, place: &Path) -> Report {
         seed,
         lasted: Duration::ZERO,
         acked: 0,
-        gaps: BTreeMap::new(),
+        healed: BTreeMap::new(),
         problems: Vec::new(),
     };
     if let Err(problem) = carry_out(&mut report, within, place) {
@@ -136,24 +129,22 @@ fn carry_out(report: &mut Report, within: Duration, place: &Path) -> Result<(), 
         ..FAST
     };
     let load = Load::start(&bootstrap, TOPIC, PARTITIONS, manner);
-    let (begin, mut hits) = (wait::now(), Vec::new());
+    let begin = wait::now();
     let outcome = loop {
         if begin.elapsed() >= within {
             break Ok(());
         }
         match scene.round(&load, begin) {
-            Ok(hit) => hits.push(hit),
+            Ok((name, healed)) => report.healed.entry(name).or_default().push(healed),
             Err(problem) => break Err(problem),
         }
     };
     report.lasted = begin.elapsed();
-    let finished = wait::now();
     // What was acknowledged is judged also where a round didn't come to its end.
     scene.heal()?;
     let history = load.finish()?;
     let acks = history.written.values().flat_map(|written| &written.acks);
     report.acked = acks.map(|ack| u64::from(ack.records)).sum();
-    report.gaps = gaps(&history, &hits, finished);
     report.problems.extend(judge::problems(&history));
     outcome?;
     scene.fleet.settle(TOPIC)?;
@@ -188,8 +179,8 @@ impl Scene {
         })
     }
 
-    /// One trouble, or two; then all has to go on.
-    fn round(&mut self, load: &Load, begin: Instant) -> Result<Hit, String> {
+    /// One trouble, or two; then all has to go on: what it was, and how long that took.
+    fn round(&mut self, load: &Load, begin: Instant) -> Result<(&'static str, Duration), String> {
         let (trouble, name) = TROUBLES[self.random.below(TROUBLES.len() as u64) as usize];
         let victim = match trouble {
             FullDisk => SMALL,
@@ -199,7 +190,6 @@ impl Scene {
             let which = LESSER[self.random.below(LESSER.len() as u64) as usize];
             (which, self.other_than(victim))
         });
-        let at = wait::now();
         if let Some((lesser, on)) = lesser {
             self.begin(lesser, on)?;
         }
@@ -207,6 +197,7 @@ impl Scene {
         let (least, most) = HELD_MS;
         let held = Duration::from_millis(self.random.between(least, most));
         wait::poll(held, || None::<()>);
+        let over = wait::now();
         // A node that starts gets ready once it reaches whoever leads the metadata.
         self.heal()?;
         self.end(trouble, victim)?;
@@ -215,14 +206,15 @@ impl Scene {
         let and = lesser.map_or(String::new(), |(lesser, on)| {
             format!(" with {lesser:?} of {on}")
         });
+        let healed = over.elapsed();
         eprintln!(
             "{:5} s: {name} (node {victim}){and}, for {} ms, all as before after {} ms",
             begin.elapsed().as_secs(),
             held.as_millis(),
-            at.elapsed().saturating_sub(held).as_millis(),
+            healed.as_millis(),
         );
         match self.fleet.deaths() {
-            deaths if deaths.is_empty() => Ok(Hit { trouble, at }),
+            deaths if deaths.is_empty() => Ok((name, healed)),
             deaths => Err(deaths.join("; ")),
         }
     }
@@ -306,36 +298,23 @@ impl Scene {
     }
 }
 
-fn gaps(history: &History, hits: &[Hit], end: Instant) -> BTreeMap<&'static str, Vec<Duration>> {
-    let mut gaps: BTreeMap<&str, Vec<Duration>> = BTreeMap::new();
-    for (number, hit) in hits.iter().enumerate() {
-        let to = hits.get(number + 1).map_or(end, |next| next.at);
-        let written = history.written.values();
-        let longest = written.map(|written| judge::longest_gap(written, hit.at, to));
-        let name = TROUBLES.iter().find(|(trouble, _)| *trouble == hit.trouble);
-        let (_, name) = name.expect("each has a name");
-        gaps.entry(name).or_default().extend(longest.max());
-    }
-    gaps
-}
-
 impl Report {
     /// For other programs.
     pub fn json(&self) -> Value {
-        let row = |(name, gaps): (&&str, &Vec<Duration>)| {
-            let (median, max) = judge::median_and_max(gaps);
+        let row = |(name, healed): (&&str, &Vec<Duration>)| {
+            let (median, max) = judge::median_and_max(healed);
             json!({
                 "trouble": name,
-                "times": gaps.len(),
-                "gap_median_ms": median.as_millis() as u64,
-                "gap_max_ms": max.as_millis() as u64,
+                "times": healed.len(),
+                "healed_median_ms": median.as_millis() as u64,
+                "healed_max_ms": max.as_millis() as u64,
             })
         };
         json!({
             "seed": self.seed,
             "seconds": self.lasted.as_secs(),
             "records_acknowledged": self.acked,
-            "rows": self.gaps.iter().map(row).collect::<Vec<_>>(),
+            "rows": self.healed.iter().map(row).collect::<Vec<_>>(),
             "problems": self.problems,
         })
     }
