@@ -98,9 +98,7 @@ impl Placed {
         moves.under_way = true;
         moves.survivor = survivor.or(moves.survivor.filter(|member| !gone(member.node)));
     }
-}
 
-impl Placed {
     /// Goes on with one replica alone. Those of other nodes that are left are over too: what they may have
     /// had from a leader that isn't is given up with it, and nobody who knows of that could follow the
     /// one that goes on.

@@ -319,6 +319,9 @@ impl World {
         }
         let process = self.nodes[place].process.as_ref().expect("just seen");
         let result = job.run(&process.files);
+        if self.nodes[place].disk.is_dead() {
+            return self.burnt(place);
+        }
         self.leave(place, vec![shard::Event::Done(job, result)]);
         Ok(())
     }
