@@ -42,6 +42,9 @@ pub(crate) struct Throttles {
     left: BTreeMap<Bound, i64>,
     /// Bytes that were appended here until the last beat.
     appended: u64,
+    /// Bytes that are appended in a beat, as it was lately: producers that wait for a follower that fell
+    /// behind append nothing, and must not make it slower by that.
+    pace: u64,
 }
 
 impl Throttles {
@@ -58,7 +61,8 @@ impl Shard {
         let own = self.changed(OWN_RATE);
         let own = own.unwrap_or(self.settings.catch_up_bytes_per_second);
         let appended = self.stats.bytes_appended - self.throttles.appended;
-        let mut rates = vec![(Bound::Node, own_rate(own, appended))];
+        let pace = pace(self.throttles.pace, appended);
+        let mut rates = vec![(Bound::Node, own_rate(own, pace))];
         let leader = rate(self.settings.node, LEADER_RATE);
         rates.extend(leader.map(|rate| (Bound::Leader, rate)));
         let shares = self.peers.values().filter(|peer| !peer.lost).count().max(1) as u64;
@@ -75,6 +79,7 @@ impl Shard {
         self.throttles = Throttles {
             left: filled.collect(),
             appended: self.stats.bytes_appended,
+            pace,
         };
     }
 
@@ -131,9 +136,14 @@ impl Shard {
     }
 }
 
-/// The bound of a node that appended so many bytes since the last beat.
-fn own_rate(least: u64, appended: u64) -> u64 {
-    least.max(appended * limits::BEATS_A_SECOND * limits::CATCH_UP_AHEAD)
+/// The pace after a beat with so many bytes: it rises at once, and is forgotten in a second or two.
+fn pace(before: u64, appended: u64) -> u64 {
+    appended.max(before - before.div_ceil(8))
+}
+
+/// The bound of a node that appends so many bytes in a beat.
+fn own_rate(least: u64, pace: u64) -> u64 {
+    least.max(pace * limits::BEATS_A_SECOND * limits::CATCH_UP_AHEAD)
 }
 
 /// True if a list of replicas names this one: `*`, or `PARTITION:NODE,...`.
@@ -157,6 +167,17 @@ mod tests {
         let a_second = 1_000_000;
         let rate = own_rate(1_000, a_second / limits::BEATS_A_SECOND);
         assert!(rate >= 2 * a_second, "{rate}");
+    }
+
+    #[test]
+    fn producers_that_wait_do_not_slow_down_whom_they_wait_for() {
+        let busy = pace(0, 1_000_000);
+        assert_eq!(busy, 1_000_000);
+        let soon = pace(pace(busy, 0), 0);
+        assert!(soon > busy / 2, "{soon}");
+        let beats = 3 * limits::BEATS_A_SECOND;
+        let later = (0..beats).fold(busy, |before, _| pace(before, 0));
+        assert!(later < busy / 10, "{later}");
     }
 
     #[test]
