@@ -26,7 +26,7 @@ const UNCLEAN_PERCENT: u64 = 15;
 /// Percent of the other runs of several nodes in which nodes come and go.
 const FLEET_PERCENT: u64 = 15;
 /// Percent of the rest of runs of several nodes in which most of those who vote on metadata are lost.
-const RUIN_PERCENT: u64 = 12;
+const RUIN_PERCENT: u64 = 3;
 /// How long faults come.
 pub(crate) const CHAOS: Micros = 60 * SECOND;
 /// How long a cluster without faults may take to converge.

@@ -6,6 +6,9 @@ use super::{Checked, Part, violation};
 use crate::payload::Ident;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// No batch of the workload has as many records.
+const LONGEST: i64 = 1_000;
+
 /// A batch of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
@@ -17,8 +20,9 @@ pub(crate) struct Piece {
     pub(crate) next: i64,
 }
 
-/// What was appended to a log, with the terms, by where each batch begins.
-type Appended = BTreeMap<i64, (Piece, u32)>;
+/// What was ever appended to a log, with the terms, by where each batch begins. What was cut off stays: a
+/// crash may give it back.
+type Appended = BTreeMap<i64, Vec<(Piece, u32)>>;
 
 /// Since a replica went on alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,23 +36,22 @@ struct Era {
 }
 
 impl Era {
-    /// True if the survivor didn't have a batch: its log ended before that, or had another one there,
-    /// that others had never agreed on.
+    /// True if the survivor may not have had a batch: its log ended before that, or it had another one
+    /// there, that others had never agreed on.
     fn lacks(&self, piece: Piece) -> bool {
-        piece.next > self.end || self.there(piece).is_some_and(|(there, _)| there != piece)
+        piece.next > self.end || self.there(piece).any(|(there, _)| there != piece)
     }
 
     /// The same of a batch that a leader stamped with its term.
     fn lacks_of(&self, piece: Piece, term: u32) -> bool {
-        let other = |(_, stamp): (Piece, u32)| stamp != term;
-        self.lacks(piece) || self.there(piece).is_some_and(other)
+        self.lacks(piece) || self.there(piece).any(|(_, stamp)| stamp != term)
     }
 
-    /// What is known to be where a batch is.
-    fn there(&self, piece: Piece) -> Option<(Piece, u32)> {
-        let before = self.log.range(..piece.next).next_back();
-        let (_, there) = before.filter(|(_, (there, _))| there.next > piece.base)?;
-        Some(*there)
+    /// What it ever had where a batch is.
+    fn there(&self, piece: Piece) -> impl Iterator<Item = (Piece, u32)> {
+        let near = self.log.range(piece.base - LONGEST..piece.next);
+        let there = near.flat_map(|(_, there)| there.iter().copied());
+        there.filter(move |(there, _)| there.next > piece.base)
     }
 }
 
@@ -84,8 +87,10 @@ impl Eras {
         let stamp = stamp.or_insert(term);
         *stamp = term.min(*stamp);
         let log = known.logs.entry(node).or_default();
-        log.split_off(&piece.base);
-        log.insert(piece.base, (piece, term));
+        let there = log.entry(piece.base).or_default();
+        if !there.contains(&(piece, term)) {
+            there.push((piece, term));
+        }
     }
 
     /// A node's replica begins anew, or what it had is replaced.
@@ -216,6 +221,18 @@ mod tests {
         assert!(!eras.voids_batch(PART, Ident(1), Some(0), 4));
         assert!(!eras.voids(PART, 3, piece(5, 4, 6)));
         assert!(eras.voids(PART, 4, piece(5, 4, 6)), "stamped by another");
+    }
+
+    /// It had cut its own batch off for that of the others, which was not durable when its power went.
+    #[test]
+    fn what_was_cut_off_may_be_there_again() {
+        let mut eras = Eras::default();
+        eras.appended(PART, 2, piece(5, 4, 6), 3);
+        eras.appended(PART, 1, piece(7, 4, 6), 4);
+        eras.appended(PART, 2, piece(7, 4, 6), 4);
+        eras.told(PART, 2, 2);
+        assert_eq!(eras.began(PART, 2, LEAP, 6), Ok(()));
+        assert!(eras.voids_batch(PART, Ident(7), Some(4), 2));
     }
 
     #[test]
