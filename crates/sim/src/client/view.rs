@@ -81,7 +81,8 @@ impl View {
                 self.wanted |= partition.leader_id < 1;
                 if partition.leader_id > 0 {
                     let epoch = partition.leader_epoch;
-                    reach.checkers.epochs.shown(connection, part, epoch)?;
+                    let of = (topic.topic_id, part);
+                    reach.checkers.epochs.shown(connection, of, epoch)?;
                 }
             }
         }
