@@ -1,5 +1,5 @@
 //! `cargo xtask interop frameworks`: applications of frameworks that stand on Kafka's clients, over a node or three: Kafka Streams and
-//! Spring Kafka, Faust, Quix Streams and FastStream; clients of the years of Kafka 0.8 to 2.0; and exporters of lag. Each is one file under
+//! Spring Kafka, Flink, Spark and Debezium, Faust, Quix Streams and FastStream; clients of the years of Kafka 0.8 to 2.0; and exporters of lag. Each is one file under
 //! `interop/frameworks` that checks for itself what came of it, and ends with an error if something didn't come.
 
 use crate::run::{self, checked, flag, only_flags, root};
@@ -8,9 +8,12 @@ use std::path::Path;
 use std::process::Command;
 
 /// The frameworks, and their programs: Java's in directories of their names, Python's all in one.
-const FRAMEWORKS: [(&str, &str); 7] = [
+const FRAMEWORKS: [(&str, &str); 10] = [
     ("streams", "Streams.java"),
     ("spring", "Spring.java"),
+    ("flink", "Flink.java"),
+    ("spark", "Spark.java"),
+    ("debezium", "Debezium.java"),
     ("faust", "faust_words.py"),
     ("quix", "quix_counts.py"),
     ("faststream", "faststream_chain.py"),
@@ -24,6 +27,20 @@ const EXPORTERS: [(&str, &str); 2] = [
         "github.com/danielqsj/kafka_exporter@v1.9.0",
     ),
     ("kminion", "github.com/cloudhut/kminion/v2@v2.3.5"),
+];
+/// Packages of Java that Flink and Spark reach into.
+const OPENED: [&str; 11] = [
+    "java.lang",
+    "java.lang.invoke",
+    "java.lang.reflect",
+    "java.io",
+    "java.net",
+    "java.nio",
+    "java.util",
+    "java.util.concurrent",
+    "java.util.concurrent.atomic",
+    "sun.nio.ch",
+    "sun.util.calendar",
 ];
 /// Longest time for one program.
 const LIMIT_SECONDS: u32 = 600;
@@ -72,10 +89,12 @@ fn one(name: &str, program: &str, cache: &Path, bootstrap: &str) -> Result<(), S
             command.arg(python).arg(here.join(program));
         }
         false => {
-            let here = all.join(name);
-            let jars = crate::tools::fetch(&here, &cache.join(name))?;
-            command.args(["java", "-Xmx600m", "-cp", &format!("{jars}/*")]);
-            command.arg(here.join(program));
+            let main = program.trim_end_matches(".java");
+            let class_path = compiled(&all.join(name), program, &cache.join(name))?;
+            command.args(["java", "-Xmx900m", "-cp", &class_path]);
+            let opened =
+                OPENED.map(|package| format!("--add-opens=java.base/{package}=ALL-UNNAMED"));
+            command.args(opened).arg(main);
         }
     }
     command.arg(bootstrap);
@@ -83,6 +102,17 @@ fn one(name: &str, program: &str, cache: &Path, bootstrap: &str) -> Result<(), S
         command.arg(exporters(&cache.join(name))?);
     }
     checked(&mut command).map_err(|e| format!("{name}: {e}"))
+}
+
+/// The class path with what a program needs and with the program, compiled: Flink and Spark carry its classes to where they run them.
+fn compiled(here: &Path, program: &str, cache: &Path) -> Result<String, String> {
+    let jars = crate::tools::fetch(here, cache)?;
+    let classes = cache.join("classes").display().to_string();
+    let mut compiler = Command::new("javac");
+    compiler.args(["-nowarn", "-cp", &format!("{jars}/*"), "-d", &classes]);
+    checked(compiler.arg(here.join(program)))?;
+    // Beside a program may lie what configures its logging.
+    Ok(format!("{classes}:{}:{jars}/*", here.display()))
 }
 
 /// The directory with the exporters, each built unless it is there already.
