@@ -1,5 +1,5 @@
 //! `cargo xtask interop frameworks`: applications of frameworks that stand on Kafka's clients, over a node or three: Kafka Streams and
-//! Spring Kafka, Flink, Spark and Debezium, Faust, Quix Streams and FastStream; clients of the years of Kafka 0.8 to 2.0; and exporters of lag. Each is one file under
+//! Spring Kafka, Flink, Spark and Debezium, Faust, Quix Streams and FastStream; Goka and Watermill; clients of the years of Kafka 0.8 to 2.0; and exporters of lag. Each is one file under
 //! `interop/frameworks` that checks for itself what came of it, and ends with an error if something didn't come.
 
 use crate::run::{self, checked, flag, only_flags, root};
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The frameworks, and their programs: Java's in directories of their names, Python's all in one.
-const FRAMEWORKS: [(&str, &str); 10] = [
+const FRAMEWORKS: [(&str, &str); 11] = [
     ("streams", "Streams.java"),
     ("spring", "Spring.java"),
     ("flink", "Flink.java"),
@@ -17,6 +17,7 @@ const FRAMEWORKS: [(&str, &str); 10] = [
     ("faust", "faust_words.py"),
     ("quix", "quix_counts.py"),
     ("faststream", "faststream_chain.py"),
+    ("go", "main.go"),
     ("old", "old_clients.py"),
     ("exporters", "lag_exporters.py"),
 ];
@@ -80,15 +81,22 @@ fn one(name: &str, program: &str, cache: &Path, bootstrap: &str) -> Result<(), S
     let all = root().join("interop/frameworks");
     let mut command = Command::new("timeout");
     command.arg(LIMIT_SECONDS.to_string());
-    match program.ends_with(".py") {
-        true => {
+    match program.rsplit_once('.').map(|(_, kind)| kind) {
+        Some("go") => {
+            let built = cache.join("go-program");
+            let mut go = Command::new("go");
+            go.args(["build", "-o"]).arg(&built).arg(".");
+            checked(go.current_dir(all.join(name)))?;
+            command.arg(built);
+        }
+        Some("py") => {
             let cache = cache.join("python");
             std::fs::create_dir_all(&cache).map_err(|e| format!("{}: {e}", cache.display()))?;
             let here = all.join("python");
             let python = crate::interop::environment(&here.join("requirements.txt"), &cache)?;
             command.arg(python).arg(here.join(program));
         }
-        false => {
+        _ => {
             let main = program.trim_end_matches(".java");
             let class_path = compiled(&all.join(name), program, &cache.join(name))?;
             command.args(["java", "-Xmx900m", "-cp", &class_path]);
