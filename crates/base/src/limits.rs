@@ -123,6 +123,8 @@ pub const MOVES_AT_ONCE: usize = 8;
 pub const LEARNER_LAG: Duration = Duration::from_millis(250);
 /// Producer states one partition remembers at most (`max` bounds idempotent producers).
 pub const PRODUCERS_PER_PARTITION_MAX: usize = 100_000;
+/// Names of deleted topics that a node remembers, for producers that go on when they are made again.
+pub const DELETED_NAMES_REMEMBERED: usize = 10_000;
 /// Batches of one producer that one partition remembers for duplicates, as in Kafka.
 pub const PRODUCER_BATCHES_REMEMBERED: usize = 5;
 /// Free bytes below which writes of data are refused, so that metadata stays writable.

@@ -83,7 +83,8 @@ impl Meta {
         self.image.level
     }
 
-    pub(crate) fn next_producer(&self) -> ProducerId {
+    /// The producer id that is given next; all given so far lie below it.
+    pub fn next_producer(&self) -> ProducerId {
         self.next_producer
     }
 

@@ -100,6 +100,11 @@ impl Controller {
         self.meta.level()
     }
 
+    /// The producer id that is given next.
+    pub(crate) fn next_producer(&self) -> base::ProducerId {
+        self.meta.next_producer()
+    }
+
     /// Everything up to here is in the metadata.
     pub(crate) fn applied(&self) -> RaftIndex {
         self.applied

@@ -113,6 +113,11 @@ impl Producers {
         Ok(Admission::New)
     }
 
+    /// Producers up to this one may come from an earlier topic of the name.
+    pub(crate) fn may_have_forgotten(&mut self, latest: ProducerId) {
+        self.forgot = self.forgot.max(Some(latest));
+    }
+
     /// As in Kafka, a producer that was forgotten goes on where it was. But one that never wrote
     /// here starts at 0, unlike in Kafka: where its first batch was refused or came too late, a
     /// later one that is on its way already must not get in before it.

@@ -10,7 +10,7 @@ use crate::coordinator::Coordinators;
 use crate::led::LedSet;
 use crate::operation::{
     Balance, Checks, ColdRequest, Compactions, Damage, Ends, Expiries, Imports, InFlight, Lent,
-    Park, Peer, Preference, Round, Throttles,
+    Namesakes, Park, Peer, Preference, Round, Throttles,
 };
 use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
@@ -52,6 +52,8 @@ pub struct Shard {
     pub(crate) retention: Round,
     pub(crate) compactions: Compactions,
     pub(crate) expiries: Expiries,
+    /// Names of topics that were deleted.
+    pub(crate) namesakes: Namesakes,
     pub(crate) parks: BTreeMap<u64, Park>,
     pub(crate) parks_by_deadline: BTreeSet<(Mono, u64)>,
     pub(crate) next_park: u64,
@@ -138,6 +140,7 @@ impl Shard {
             retention: Round::default(),
             compactions: Compactions::default(),
             expiries: Expiries::default(),
+            namesakes: Namesakes::default(),
             parks: BTreeMap::new(),
             parks_by_deadline: BTreeSet::new(),
             next_park: 0,

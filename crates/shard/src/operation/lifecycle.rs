@@ -88,6 +88,7 @@ impl Shard {
         for (name, topic) in &old.topics {
             if new.topics.get(name).is_none_or(|t| t.id != topic.id) {
                 self.retire_topic(topic);
+                self.remember_deleted(topic);
                 gone.push((name.clone(), topic.id));
             }
         }
@@ -143,6 +144,11 @@ impl Shard {
                     }
                     let founders = partition.founders();
                     self.open_group(partition.group, founders, policy, segments, Cause::Fresh);
+                    if let Some(latest) = self.namesakes.latest(&topic.name)
+                        && let Some(replica) = self.replicas.get_mut(&partition.group)
+                    {
+                        replica.producers.may_have_forgotten(latest);
+                    }
                 }
             }
             if topic.name == meta::names::CONSUMER_OFFSETS {
