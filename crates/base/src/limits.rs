@@ -127,6 +127,8 @@ pub const PRODUCERS_PER_PARTITION_MAX: usize = 100_000;
 pub const DELETED_NAMES_REMEMBERED: usize = 10_000;
 /// Batches of one producer that one partition remembers for duplicates, as in Kafka.
 pub const PRODUCER_BATCHES_REMEMBERED: usize = 5;
+/// On a full disk it is looked so often at least what is past its retention.
+pub const RETENTION_WHEN_FULL: Duration = Duration::from_secs(5);
 /// Free bytes below which writes of data are refused, so that metadata stays writable.
 pub const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 /// Segment files a node keeps open at most.

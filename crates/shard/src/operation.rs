@@ -27,6 +27,7 @@ mod reconfigure;
 mod renew;
 mod rest;
 mod retain;
+mod room;
 mod shorten;
 mod snapshot;
 mod stamps;

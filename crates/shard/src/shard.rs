@@ -197,7 +197,7 @@ impl Shard {
             Event::Settled { turn } => self.on_settled(turn),
             Event::CheckpointDue => self.checkpoint_due = true,
             Event::Done(job, result) => self.on_done(job, result),
-            Event::DiskFree(bytes) => self.disk_free = bytes,
+            Event::DiskFree(bytes) => self.on_disk_free(bytes),
             Event::Drain => self.drain(),
         }
     }

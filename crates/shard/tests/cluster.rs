@@ -21,6 +21,8 @@ mod operate;
 mod producers;
 #[path = "cluster/reassign.rs"]
 mod reassign;
+#[path = "cluster/room.rs"]
+mod room;
 #[path = "cluster/slow_disk.rs"]
 mod slow_disk;
 #[path = "cluster/snapshot.rs"]
@@ -126,7 +128,7 @@ impl Cluster {
             metadata_segment_bytes: 300,
             hot_tail_bytes: 1 << 24,
             unsettled_bytes_max: 1 << 20,
-            disk_reserve_bytes: 0,
+            disk_reserve_bytes: 1000,
             defaults: meta::Defaults::default(),
             replica_lag_max: Duration::from_secs(10),
             retention_check: Duration::from_secs(1),

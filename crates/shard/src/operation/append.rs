@@ -85,7 +85,7 @@ impl Shard {
             let why = "only its coordinator appends to this topic";
             return Err(Refusal::InvalidTopic(why.to_owned()));
         }
-        if self.disk_free < self.settings.disk_reserve_bytes && group != GroupId::META {
+        if self.is_disk_full() && group != GroupId::META {
             mark(Mark::DiskFullRefused);
             return Err(Refusal::Storage(format!(
                 "the data directory has {} bytes free, below the reserve of {} \

@@ -147,7 +147,7 @@ impl Shard {
 
     fn begin_rewrite(&mut self) {
         let idle = self.compactions.running.is_none() && !self.compactions.waiting.is_empty();
-        if !idle || self.disk_free < self.settings.disk_reserve_bytes {
+        if !idle || self.is_disk_full() {
             return;
         }
         let codec = self.settings.compaction.codec;

@@ -70,7 +70,7 @@ impl Shard {
         if self.coordinators.waiting >= CALLERS_MAX {
             return no("too many callers wait for coordinators");
         }
-        let full = self.disk_free < self.settings.disk_reserve_bytes;
+        let full = self.is_disk_full();
         if full && matches!(command, Command::OffsetCommit(_)) {
             return no("the data directory has no room for offsets");
         }

@@ -107,7 +107,7 @@ impl Shard {
     }
 
     fn has_room(&self) -> bool {
-        self.disk_free >= self.settings.disk_reserve_bytes
+        !self.is_disk_full()
     }
 
     fn begin_import(&mut self) {

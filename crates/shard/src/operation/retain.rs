@@ -30,7 +30,7 @@ impl Shard {
     /// Begins a round if it is time, and goes on with the one under way.
     pub(crate) fn retain_if_due(&mut self) {
         if self.now.mono >= self.next_retention {
-            self.next_retention = self.now.mono.after(self.settings.retention_check);
+            self.next_retention = self.now.mono.after(self.between_retentions());
             let led = self.replicas.values().filter(|r| r.was_leader);
             let partitions = led.map(|r| r.id).filter(|id| *id != GroupId::META);
             self.retention.left = partitions.collect();

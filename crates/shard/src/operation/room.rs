@@ -1,0 +1,60 @@
+//! Room on the disk. Below the reserve data is refused; metadata stays writable.
+
+use crate::Shard;
+use base::limits;
+use std::time::Duration;
+
+impl Shard {
+    /// No data is taken.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.disk_free < self.settings.disk_reserve_bytes
+    }
+
+    /// So many bytes are free. Whoever reads the log learns why writes are refused, and when they no
+    /// longer are.
+    pub(crate) fn on_disk_free(&mut self, free: u64) {
+        let was_full = self.is_disk_full();
+        self.disk_free = free;
+        let reserve = self.settings.disk_reserve_bytes;
+        match (was_full, self.is_disk_full()) {
+            (false, true) => {
+                let soon = self.now.mono.after(self.between_retentions());
+                self.next_retention = self.next_retention.min(soon);
+                self.note(format!(
+                    "the data directory has {free} bytes free, below the reserve of {reserve} \
+                     (disk.reserve.bytes): records are refused until there is room"
+                ));
+            }
+            (true, false) => self.note(format!(
+                "the data directory has {free} bytes free again: records are taken"
+            )),
+            _ => {}
+        }
+    }
+
+    /// How long after a look at what is past its retention the next one is.
+    pub(crate) fn between_retentions(&self) -> Duration {
+        between(self.settings.retention_check, self.is_disk_full())
+    }
+}
+
+/// On a full disk somebody may have shortened retention just to make room.
+fn between(usual: Duration, is_full: bool) -> Duration {
+    match is_full {
+        true => usual.min(limits::RETENTION_WHEN_FULL),
+        false => usual,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_a_full_disk_retention_is_looked_after_often() {
+        let (minutes, second) = (Duration::from_secs(300), Duration::from_secs(1));
+        assert_eq!(between(minutes, false), minutes);
+        assert_eq!(between(minutes, true), limits::RETENTION_WHEN_FULL);
+        assert_eq!(between(second, true), second);
+    }
+}
