@@ -63,6 +63,12 @@ impl Running {
         }
         None
     }
+
+    /// A client that asks for the cluster's nodes is told of one at least.
+    pub fn names_a_node(&self) -> bool {
+        let image = self.broker.image();
+        image.nodes.keys().any(|node| self.broker.hears(*node))
+    }
 }
 
 impl Probe for Health {

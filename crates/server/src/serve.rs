@@ -29,6 +29,8 @@ const DISK_LOOKS: [(u64, Duration); 3] = [
 ];
 /// How often it is looked whether the node is ready, until it is.
 const READY_LOOK: Duration = Duration::from_millis(1);
+/// How long clients wait for a node that doesn't find the controller.
+const KNOWN_MAX: Duration = Duration::from_secs(3);
 /// How long leaderships may take to be handed over.
 const HAND_OVER: Duration = Duration::from_secs(2);
 /// How long requests in flight may take to be answered.
@@ -129,7 +131,12 @@ async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), S
     ));
     assert!(health.running.set(running).is_ok(), "a node starts once");
     for (listener, name) in sockets.kafka.into_iter().zip(names) {
-        tokio::spawn(Arc::clone(&door).accept(into_tokio(listener)?, name));
+        let listener = into_tokio(listener)?;
+        let (door, health) = (Arc::clone(&door), Arc::clone(&health));
+        tokio::spawn(async move {
+            knows_the_cluster(&health).await;
+            door.accept(listener, name).await;
+        });
     }
     let running = health.running.get().expect("just set");
     if signals.or_stop(ready(running)).await.is_some() {
@@ -187,6 +194,17 @@ async fn formed(standing: &Standing) -> Arc<crate::cluster::Cluster> {
     let waiting = "the standing lives as long as the node";
     let cluster = formed.wait_for(Option::is_some).await.expect(waiting);
     Arc::clone(cluster.as_ref().expect("waited for"))
+}
+
+/// Clients wait in front of the listeners until the node can tell them of the cluster: some take an
+/// answer without nodes for one that is broken, and one without their topics for the truth. Where the
+/// controller isn't found, what was known before has to do after a while.
+async fn knows_the_cluster(health: &Health) {
+    let running = health.running.get().expect("set before anybody is let in");
+    let _ = timeout(KNOWN_MAX, ready(running)).await;
+    while !running.names_a_node() {
+        sleep(READY_LOOK).await;
+    }
 }
 
 async fn ready(running: &Running) {
