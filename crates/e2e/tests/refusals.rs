@@ -35,6 +35,20 @@ fn a_second_process_on_a_directory_is_refused() {
 }
 
 #[test]
+fn a_data_directory_of_kafka_is_left_alone() {
+    let scratch = Scratch::new("kafkas");
+    let setup = Setup::single(&scratch.join("data"));
+    fs::create_dir(&setup.data).expect("a directory");
+    let properties = "cluster.id=MkU3OEVBNTcwNTJENDM2Qk\nnode.id=1\nversion=1\n";
+    fs::write(setup.data.join("meta.properties"), properties).expect("writable");
+    let ended = refused(&setup);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("Kafka"), "{}", ended.stderr);
+    let files = fs::read_dir(&setup.data).expect("a directory").count();
+    assert_eq!(files, 1, "nothing is added");
+}
+
+#[test]
 fn a_directory_of_a_newer_format_is_refused_by_its_version() {
     let scratch = Scratch::new("newer");
     let setup = Setup::single(&scratch.join("data"));
@@ -77,4 +91,11 @@ fn configuration_that_cannot_be_ends_with_code_2() {
         .args(["serve", "--bogus"])
         .output();
     assert_eq!(flag.expect("it runs").status.code(), Some(2));
+}
+
+#[test]
+fn help_begins_with_what_the_program_is() {
+    let help = e2e::tool::offline(&["--help"]).ok();
+    let first = help.lines().next().expect("a line");
+    assert!(first.contains("message queue"), "{first}");
 }

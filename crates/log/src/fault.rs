@@ -18,7 +18,9 @@ pub enum Fault {
         source: io::Error,
     },
     /// No room. Nothing was acknowledged; the same work can be tried again.
-    #[error("no space left while writing {path}; free some space, the node goes on by itself")]
+    #[error(
+        "no space left while writing {path}; free some space: a node that runs goes on by itself"
+    )]
     Full {
         /// The file.
         path: String,

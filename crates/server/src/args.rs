@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// A distributed message queue that speaks Kafka's protocol.
 #[derive(Debug, Parser)]
-#[command(name = "flotilla", version, about)]
+#[command(name = "flotilla", version)]
 pub struct CommandLine {
     /// What to do.
     #[command(subcommand)]

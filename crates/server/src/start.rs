@@ -70,6 +70,12 @@ pub enum StartError {
         /// Why not.
         why: String,
     },
+    /// Kafka keeps its logs there, and whoever names it expects to find them.
+    #[error(
+        "'{0}' is a data directory of Kafka (it has a file meta.properties), whose records can't be \
+         read from there; choose another --data-dir, and copy topics with MirrorMaker"
+    )]
+    Kafkas(String),
     /// What is in the directory can't be used.
     #[error("{0}")]
     Storage(#[from] log::Fault),
@@ -89,11 +95,15 @@ impl StartError {
         match self {
             StartError::Identity(IdentityError::OtherNode { .. })
             | StartError::Deaf { .. }
+            | StartError::Kafkas(_)
             | StartError::NotTakenIn { .. } => crate::stop::EXIT_USAGE,
             _ => crate::stop::EXIT_FAULT,
         }
     }
 }
+
+/// Every data directory of Kafka has it.
+const KAFKAS_FILE: &str = "meta.properties";
 
 /// A data directory that is ours.
 pub struct Home {
@@ -108,6 +118,9 @@ impl Home {
     /// Takes the directory and finds out who it is.
     pub fn take(settings: &Settings) -> Result<Home, StartError> {
         let path = settings.data_dir.clone();
+        if Path::new(&path).join(KAFKAS_FILE).exists() {
+            return Err(StartError::Kafkas(path));
+        }
         let disk = DataDir::open(Path::new(&path))
             .map_err(|source| StartError::Directory { path, source })?;
         let lock = DirLock::take(disk.root())?;
