@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 use wire_kafka::messages::metadata_request::MetadataRequest;
 use wire_kafka::messages::metadata_response::MetadataResponse;
-use wire_kafka::{Message, Reader, Request, frame};
+use wire_kafka::{Reader, Request, frame};
 
 /// The answer to a client that connects as soon as somebody listens.
 fn metadata(setup: &Setup) -> MetadataResponse {
