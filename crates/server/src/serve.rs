@@ -196,9 +196,9 @@ async fn formed(standing: &Standing) -> Arc<crate::cluster::Cluster> {
     Arc::clone(cluster.as_ref().expect("waited for"))
 }
 
-/// Clients wait in front of the listeners until the node can tell them of the cluster: some take an
-/// answer without nodes for one that is broken, and one without their topics for the truth. Where the
-/// controller isn't found, what was known before has to do after a while.
+/// Clients wait in front of the listeners until the node can tell them of the cluster's nodes: some take
+/// an answer without any for one that is broken. Where the controller isn't found, what was known before
+/// has to do after a while. What was committed last may still come a moment later.
 async fn knows_the_cluster(health: &Health) {
     let running = health.running.get().expect("set before anybody is let in");
     let _ = timeout(KNOWN_MAX, ready(running)).await;
