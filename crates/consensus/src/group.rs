@@ -137,6 +137,8 @@ pub struct Group {
     stash: BTreeMap<(RaftIndex, Term), Body>,
     /// The ready with a snapshot that isn't durable yet, and the snapshot's entry.
     installing: Option<(u64, RaftIndex)>,
+    /// The ready that records this replica's term, until that is durable.
+    recording: Option<u64>,
     /// Where the log begins.
     first: RaftIndex,
 }
@@ -180,6 +182,7 @@ impl Group {
             raw,
             stash: BTreeMap::new(),
             installing: None,
+            recording: None,
             first,
         }
     }
@@ -365,9 +368,18 @@ impl Group {
         if let Some(hard) = raw_ready.hs().cloned() {
             let vote = (hard.vote != 0).then_some(member_of(hard.vote).node);
             ready.state = Some((Term(hard.term as u32), vote, RaftIndex(hard.commit)));
+            if hard.term != self.raw.store().hard_term() {
+                self.recording = Some(ready.number);
+            }
             self.raw.mut_store().set_hard(hard);
         }
-        ready.now = self.with_bodies(raw_ready.take_messages());
+        let leaders = self.with_bodies(raw_ready.take_messages());
+        // Who is elected by others had recorded its term before they gave their votes. The only elector leads
+        // at once: what it sends before might be forgotten here, and be something else in the same term.
+        match self.recording.is_some() {
+            true => ready.after = leaders,
+            false => ready.now = leaders,
+        }
         let rest = self.with_bodies(raw_ready.take_persisted_messages());
         // Answers to heartbeats and pre-votes promise nothing that must be durable: on a slow disk
         // they would otherwise come too late to keep or elect a leader.
@@ -376,7 +388,7 @@ impl Group {
             .into_iter()
             .partition(|m: &Message| m.promises_nothing() || hasty);
         ready.now.extend::<Vec<_>>(now);
-        ready.after = after;
+        ready.after.extend::<Vec<_>>(after);
         let rounds = raw_ready.take_read_states().into_iter();
         ready.confirmed = rounds
             .filter_map(|state| round_of(&state.request_ctx))
@@ -435,6 +447,7 @@ impl Group {
     /// Everything up to this [`Ready`] is durable.
     pub fn persisted(&mut self, number: u64) {
         self.raw.on_persist_ready(number);
+        self.recording.take_if(|at| *at <= number);
         if let Some((_, index)) = self.installing.take_if(|(at, _)| *at <= number) {
             self.applied(index.0);
         }

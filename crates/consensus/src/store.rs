@@ -121,6 +121,11 @@ impl Store {
         self.last
     }
 
+    /// The term of the last [`Store::set_hard`].
+    pub(crate) fn hard_term(&self) -> u64 {
+        self.hard.term
+    }
+
     pub(crate) fn set_hard(&mut self, hard: HardState) {
         self.hard = hard;
     }

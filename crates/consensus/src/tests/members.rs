@@ -69,6 +69,36 @@ fn a_learner_gets_everything_and_has_no_say() {
 }
 
 #[test]
+fn the_only_elector_sends_nothing_in_a_term_that_it_might_forget() {
+    let (one, two) = (member(1, 0), member(2, 7));
+    let group = |me: Member| {
+        let configuration = configuration(&[one], &[], &[two]);
+        let restored = Restored {
+            configuration,
+            ..Restored::default()
+        };
+        Group::new(me, restored)
+    };
+    let mut groups = vec![group(one), group(two)];
+    groups[0].campaign();
+    let elected = groups[0].ready().expect("it leads at once");
+    assert_eq!(groups[0].role(), Role::Leader);
+    assert!(elected.now.is_empty() && !elected.after.is_empty());
+    groups[0].propose_batch(batch(0, 1, 10)).unwrap();
+    let next = groups[0].ready().expect("there is a batch");
+    assert!(next.now.is_empty(), "the term isn't durable yet");
+    groups[0].persisted(elected.number);
+    groups[0].persisted(next.number);
+    for message in elected.after.into_iter().chain(next.after) {
+        groups[1].step(message).unwrap();
+    }
+    settle(&mut groups);
+    groups[0].propose_batch(batch(1, 1, 10)).unwrap();
+    let ready = groups[0].ready().expect("there is another one");
+    assert!(!ready.now.is_empty(), "it needn't wait for its own disk");
+}
+
+#[test]
 fn a_joint_configuration_needs_both_majorities_and_leaving_it_only_the_new_one() {
     let (mut groups, [one, two, three, four]) = three_and_one();
     configure(
