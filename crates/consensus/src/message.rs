@@ -101,6 +101,12 @@ impl Message {
         prefix.map_or_else(Bytes::new, |(_, _, data)| Bytes::copy_from_slice(data))
     }
 
+    /// A snapshot stands for more than the group asked for: for all up to a later committed entry.
+    pub fn set_snapshot(&mut self, last: RaftIndex, term: Term) {
+        let about = self.raft.mut_snapshot().mut_metadata();
+        (about.index, about.term) = (last.0, u64::from(term.0));
+    }
+
     /// Fills in what a snapshot says.
     pub fn set_snapshot_data(&mut self, data: Bytes) {
         let snapshot = self.raft.mut_snapshot();

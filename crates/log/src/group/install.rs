@@ -12,7 +12,7 @@ use crate::import::{Import, ImportImage, Imported, Prefix};
 use crate::origin::Origin;
 use crate::output::Made;
 use crate::turn::{Record, Turn};
-use base::{Bug, RaftIndex, planted};
+use base::{Bug, Offset, RaftIndex, planted};
 use bytes::Bytes;
 
 impl GroupLog {
@@ -29,6 +29,19 @@ impl GroupLog {
             // Starts that reach further are entries that come after.
             start_offset: self.start_offset.min(self.front.offset),
             next_offset: self.front.offset,
+            terms: self.terms[..runs].to_vec(),
+        })
+    }
+
+    /// The same as if all up to an entry were gone, for a log of which nobody reads what was before. The
+    /// offset is that after the entry. `None` if the entry isn't known.
+    pub fn origin_after(&self, index: RaftIndex, next_offset: Offset) -> Option<Origin> {
+        let known = self.front.index.prev()..=self.last_index();
+        let runs = self.terms.partition_point(|run| run.index <= index);
+        (index > RaftIndex(0) && known.contains(&index)).then(|| Origin {
+            index,
+            start_offset: next_offset,
+            next_offset,
             terms: self.terms[..runs].to_vec(),
         })
     }

@@ -7,8 +7,10 @@
 //! of that entry: the message says which, and the follower fetches them (`import.rs`) before its
 //! group hears of the snapshot.
 //!
-//! One of group 0 carries the metadata, as of what its leader has applied; there are no records in front
-//! of its first entry, and no producers.
+//! One of group 0 carries the metadata, and stands for all that its leader has applied: its log goes on
+//! where the metadata ends, whatever else the leader still has. So the end of a node's log says how much
+//! of the metadata it has, also when it has to go on alone. There are no records in front of it, and no
+//! producers.
 //!
 //! The follower takes it with one record of its write-ahead log, and answers once that is
 //! durable. Until then it is what it was.
@@ -69,10 +71,14 @@ impl Contents {
         })
     }
 
-    /// The same of group 0.
+    /// The same of group 0; none while what is applied is behind what is committed.
     fn of_metadata(replica: &Replica, metadata: Bytes, applied: RaftIndex) -> Option<Contents> {
+        let (committed, next_offset) = replica.high;
+        if applied != committed {
+            return None;
+        }
         Some(Contents {
-            origin: replica.log.origin()?,
+            origin: replica.log.origin_after(applied, next_offset)?,
             prefix: None,
             producers: Bytes::new(),
             metadata: Some(metadata),
@@ -165,21 +171,22 @@ impl Shard {
         let Some(index) = message.snapshot() else {
             return true;
         };
-        // The group may be a little behind its log, until it has applied what it knows as committed.
         let contents = match replica.id == GroupId::META {
             true => {
                 let (metadata, applied) = self.controller.snapshot();
-                Contents::of_metadata(replica, metadata, applied)
+                let contents = Contents::of_metadata(replica, metadata, applied);
+                contents.filter(|c| c.origin.index >= index)
             }
-            false => Contents::of(replica),
+            // The group may be a little behind its log, until it has applied what it knows as committed.
+            false => Contents::of(replica).filter(|c| c.origin.index == index),
         };
-        let contents = contents.filter(|c| c.origin.index == index);
         let Some(contents) = contents else {
             replica.group.snapshot_failed(message.to());
             return false;
         };
         mark(Mark::SnapshotSent);
         self.stats.snapshots_sent += 1;
+        message.set_snapshot(contents.origin.index, contents.origin.term());
         message.set_snapshot_data(contents.encode());
         let (to, now) = (message.to(), self.now.mono);
         replica.snapshots.insert(to, now);
