@@ -28,22 +28,21 @@ impl ConnectionBounds {
         of_listeners: impl IntoIterator<Item = String>,
     ) -> Self {
         let given = &settings.connections;
-        let number = |key| set(key).and_then(|value| value.trim().parse().ok());
-        let all = number("max.connections").map_or(given.max, |set: usize| set.min(given.max));
+        let number = |key: &str| set(key).and_then(|value| value.trim().parse::<u32>().ok());
+        let count = |key: &str| number(key).and_then(|set| usize::try_from(set).ok());
+        let all = count("max.connections").map_or(given.max, |set| set.min(given.max));
         let named = set("max.connections.per.ip.overrides");
         let named = named.and_then(|value| meta::config::counts(&value));
         let mut by_listener = given.by_listener.clone();
         for name in of_listeners {
             let listener = settings::of_listener(&name).map(|(listener, _)| listener.to_owned());
-            let rate = set(&name).and_then(|value| value.trim().parse().ok());
-            by_listener.extend(listener.zip(rate));
+            by_listener.extend(listener.zip(number(&name)));
         }
-        let rate = set("max.connection.creation.rate").and_then(|value| value.trim().parse().ok());
         ConnectionBounds {
-            a_second: rate.unwrap_or(given.a_second),
+            a_second: number("max.connection.creation.rate").unwrap_or(given.a_second),
             by_listener,
             all,
-            each: number("max.connections.per.ip").unwrap_or(given.each),
+            each: count("max.connections.per.ip").unwrap_or(given.each),
             named: named.unwrap_or_else(|| given.named.clone()),
         }
     }

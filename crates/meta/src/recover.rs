@@ -143,15 +143,12 @@ impl Meta {
                     continue;
                 }
                 let survivors = info.survivors(gone);
-                match survivors.first().filter(|_| info.has_lost(gone)) {
-                    Some(survivor) if planted(Bug::OthersThatAreLeftKeepTheirs) => {
-                        let survivor = Some(info.member(*survivor));
-                        placed.of(topic, partition).go_on(gone, survivor);
-                    }
-                    Some(survivor) => placed
-                        .of(topic, partition)
-                        .go_on_with(info.member(*survivor)),
-                    None => placed.of(topic, partition).go_on(gone, None),
+                let survivor = survivors.first().filter(|_| info.has_lost(gone));
+                let survivor = survivor.map(|node| info.member(*node));
+                let placed = placed.of(topic, partition);
+                match survivor.filter(|_| !planted(Bug::OthersThatAreLeftKeepTheirs)) {
+                    Some(survivor) => placed.go_on_with(survivor),
+                    None => placed.go_on(gone, survivor),
                 }
             }
         }

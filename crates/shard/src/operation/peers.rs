@@ -363,8 +363,8 @@ impl Shard {
         let (now, lag) = (self.now.mono, self.settings.replica_lag_max);
         let replica = &self.replicas[&group];
         let image = self.image();
-        let moving = self.moving.contains(&group);
-        let info = image.partition(group).filter(|_| moving);
+        let moving = self.moving.get(&group);
+        let info = moving.and_then(|group| image.partition(*group));
         let has_all = |m: Member| replica.caught_up.get(&m) == Some(&now);
         // Who comes isn't counted on before it votes, whatever it has: until then the others are needed. Who
         // follows the metadata does so for good.

@@ -77,33 +77,28 @@ impl World {
             Change::Replace => &[Erase, Cordon, Unregister, Join],
             Change::Leave => &[Cordon, Empty, Erase, Cordon, Unregister, Join],
         };
+        let nth = self.add_job(place, steps);
+        self.work_on(nth)
+    }
+
+    fn add_job(&mut self, place: Place, steps: &[Step]) -> usize {
         self.fleet.push(Job {
             place,
             steps: steps.iter().copied().collect(),
             asked: None,
         });
-        self.work_on(self.fleet.len() - 1)
+        self.fleet.len() - 1
     }
 
     /// An empty directory is to be taken in under the number of a node that was lost, from some time on.
     pub(super) fn let_join(&mut self, place: Place, wait: Micros) {
-        self.fleet.push(Job {
-            place,
-            steps: [Step::Join].into(),
-            asked: None,
-        });
-        let nth = self.fleet.len() - 1;
+        let nth = self.add_job(place, &[Step::Join]);
         self.scheduler.after(wait, Event::Change { nth });
     }
 
     /// Topics are to be deleted.
     pub(super) fn delete_forsaken(&mut self, place: Place) {
-        self.fleet.push(Job {
-            place,
-            steps: [Step::Delete].into(),
-            asked: None,
-        });
-        let nth = self.fleet.len() - 1;
+        let nth = self.add_job(place, &[Step::Delete]);
         self.scheduler.after(SECOND, Event::Change { nth });
     }
 
