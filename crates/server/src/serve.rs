@@ -122,7 +122,6 @@ async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), S
         peers,
     };
     let (running, threads) = parts.start(&sockets.kafka)?;
-    let door = Arc::clone(&running.door);
     tokio::spawn(watch_disk(
         home.disk.clone(),
         Arc::clone(&health),
@@ -131,12 +130,7 @@ async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), S
     ));
     assert!(health.running.set(running).is_ok(), "a node starts once");
     for (listener, name) in sockets.kafka.into_iter().zip(names) {
-        let listener = into_tokio(listener)?;
-        let (door, health) = (Arc::clone(&door), Arc::clone(&health));
-        tokio::spawn(async move {
-            knows_the_cluster(&health).await;
-            door.accept(listener, name).await;
-        });
+        tokio::spawn(let_in(Arc::clone(&health), into_tokio(listener)?, name));
     }
     let running = health.running.get().expect("just set");
     if signals.or_stop(ready(running)).await.is_some() {
@@ -199,12 +193,13 @@ async fn formed(standing: &Standing) -> Arc<crate::cluster::Cluster> {
 /// Clients wait in front of the listeners until the node can tell them of the cluster's nodes: some take
 /// an answer without any for one that is broken. Where the controller isn't found, what was known before
 /// has to do after a while. What was committed last may still come a moment later.
-async fn knows_the_cluster(health: &Health) {
+async fn let_in(health: Arc<Health>, listener: TcpListener, name: Arc<str>) {
     let running = health.running.get().expect("set before anybody is let in");
     let _ = timeout(KNOWN_MAX, ready(running)).await;
     while !running.names_a_node() {
         sleep(READY_LOOK).await;
     }
+    Arc::clone(&running.door).accept(listener, name).await;
 }
 
 async fn ready(running: &Running) {

@@ -115,10 +115,9 @@ impl Shard {
     /// has been read again.
     pub fn new(settings: Settings, recovered: Recovered, now: Now) -> Shard {
         let mut random = Random::new(settings.seed);
-        let peers = settings.voters.iter().filter(|n| **n != settings.node);
-        let peers = peers
-            .map(|n| (*n, Peer::new(*n, now.mono, &mut random)))
-            .collect();
+        let others = settings.voters.iter().filter(|n| **n != settings.node);
+        let known = |n: &NodeId| (*n, Peer::new(*n, now.mono, &mut random));
+        let peers = others.map(known).collect();
         let mut shard = Shard {
             random,
             now,
