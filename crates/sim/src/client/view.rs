@@ -79,7 +79,8 @@ impl View {
                 };
                 self.learn_leader(part, partition.leader_id, partition.leader_epoch);
                 self.wanted |= partition.leader_id < 1;
-                if partition.leader_id > 0 {
+                // An older version of the answer doesn't tell a topic from one that was made anew.
+                if partition.leader_id > 0 && topic.topic_id != Uuid::ZERO {
                     let epoch = partition.leader_epoch;
                     let of = (topic.topic_id, part);
                     reach.checkers.epochs.shown(connection, of, epoch)?;
