@@ -161,6 +161,13 @@ impl PartitionInfo {
 }
 
 impl Placed {
+    /// The nodes whose replicas its group is to have.
+    fn stay(&self) -> impl Iterator<Item = NodeId> {
+        let removing = &self.moves.removing;
+        let stays = self.replicas.iter().filter(|node| !removing.contains(node));
+        stays.copied()
+    }
+
     /// Wants these replicas.
     fn aim_at(&mut self, target: &[NodeId]) {
         let moves = &mut self.moves;
@@ -186,6 +193,7 @@ impl Placed {
         adding: BTreeSet<NodeId>,
         removing: BTreeSet<NodeId>,
     ) {
+        let stayed: BTreeSet<NodeId> = self.stay().collect();
         let moves = &mut self.moves;
         let hosts: BTreeSet<NodeId> = self
             .replicas
@@ -197,8 +205,11 @@ impl Placed {
         for node in target.iter().filter(new) {
             moves.give(*node);
         }
-        // Another aim, also where no replica is new.
-        moves.go_on_by(1);
+        // Another aim, also where no replica is new. The same one asked for again isn't: its leader
+        // could be asked faster than it can say that it is there.
+        if stayed != target.iter().copied().collect() {
+            moves.go_on_by(1);
+        }
         let leaves = |node: &NodeId| !target.contains(node);
         moves.leaving = hosts.into_iter().filter(leaves).collect();
         moves.under_way |= !adding.is_empty() || !moves.leaving.is_empty();
@@ -377,6 +388,14 @@ impl<'a> Changes<'a> {
     }
 
     pub(crate) fn records(mut self) -> Vec<bytes::Bytes> {
+        let image = &self.meta.image;
+        for (id, partitions) in &mut self.placed {
+            let topic = image.topic_by_id(id);
+            let there = |partition: &Partition| topic?.partitions.get(partition.0 as usize);
+            partitions.retain(|partition, placed| {
+                there(partition).is_none_or(|info| info.placed() != *placed)
+            });
+        }
         if self.meta.image.level < RENEWALS_KEPT {
             let placed = self.placed.values_mut().flat_map(BTreeMap::values_mut);
             placed.for_each(|placed| placed.moves.renewed.clear());

@@ -143,6 +143,21 @@ fn a_replica_that_comes_again_is_another_member() {
 }
 
 #[test]
+fn what_is_asked_for_again_is_no_other_aim() {
+    let mut meta = cluster();
+    aim(&mut meta, Some(&[4, 2, 3])).unwrap();
+    let asked = info(&meta);
+    let there = meta.image(1);
+    aim(&mut meta, Some(&[4, 2, 3])).unwrap();
+    assert_eq!(meta.image(1).topic("t"), there.topic("t"));
+    // Its leader's word holds for another order too.
+    aim(&mut meta, Some(&[2, 3, 4])).unwrap();
+    arrive_at(&mut meta, asked.aim());
+    assert_eq!(shown(&meta), (nodes(&[2, 3, 4]), vec![], vec![]));
+    assert!(!info(&meta).is_moving());
+}
+
+#[test]
 fn old_news_of_an_arrival_ends_nothing() {
     let mut meta = cluster();
     let mut aims = Vec::new();
