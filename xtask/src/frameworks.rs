@@ -81,15 +81,16 @@ fn one(name: &str, program: &str, cache: &Path, bootstrap: &str) -> Result<(), S
     let all = root().join("interop/frameworks");
     let mut command = Command::new("timeout");
     command.arg(LIMIT_SECONDS.to_string());
-    match program.rsplit_once('.').map(|(_, kind)| kind) {
-        Some("go") => {
+    let (main, kind) = program.rsplit_once('.').unwrap_or((program, ""));
+    match kind {
+        "go" => {
             let built = cache.join("go-program");
             let mut go = Command::new("go");
             go.args(["build", "-o"]).arg(&built).arg(".");
             checked(go.current_dir(all.join(name)))?;
             command.arg(built);
         }
-        Some("py") => {
+        "py" => {
             let cache = cache.join("python");
             std::fs::create_dir_all(&cache).map_err(|e| format!("{}: {e}", cache.display()))?;
             let here = all.join("python");
@@ -97,7 +98,6 @@ fn one(name: &str, program: &str, cache: &Path, bootstrap: &str) -> Result<(), S
             command.arg(python).arg(here.join(program));
         }
         _ => {
-            let main = program.trim_end_matches(".java");
             let class_path = compiled(&all.join(name), program, &cache.join(name))?;
             command.args(["java", "-Xmx900m", "-cp", &class_path]);
             let opened =

@@ -20,6 +20,7 @@ pub mod scratch;
 pub mod tool;
 pub mod upgrade;
 pub mod wait;
+pub mod wire;
 pub mod writers;
 
 pub use fleet::Fleet;

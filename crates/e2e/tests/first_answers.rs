@@ -1,13 +1,10 @@
 //! What clients are told that come as early as they can.
 
-use bytes::Bytes;
-use e2e::{Scratch, Setup, Tool, fleet, wait};
-use std::io::{Read, Write};
+use e2e::{Scratch, Setup, Tool, fleet, wait, wire};
 use std::net::TcpStream;
 use std::time::Duration;
 use wire_kafka::messages::metadata_request::MetadataRequest;
 use wire_kafka::messages::metadata_response::MetadataResponse;
-use wire_kafka::{Reader, Request, frame};
 
 /// The answer to a client that connects as soon as somebody listens.
 fn metadata(setup: &Setup) -> MetadataResponse {
@@ -20,15 +17,7 @@ fn metadata(setup: &Setup) -> MetadataResponse {
         topics: None,
         ..MetadataRequest::default()
     };
-    let request = frame::request(VERSION, 7, Some("early"), &everything).concat();
-    stream.write_all(&request).expect("it is sent");
-    let mut length = [0; 4];
-    stream.read_exact(&mut length).expect("an answer");
-    let mut answer = vec![0; u32::from_be_bytes(length) as usize];
-    stream.read_exact(&mut answer).expect("a whole answer");
-    let mut reader = Reader::new(Bytes::from(answer));
-    frame::response_head(MetadataRequest::API, VERSION, &mut reader).expect("an answer's header");
-    MetadataResponse::decode(VERSION, &mut reader).expect("an answer")
+    wire::ask(&mut stream, VERSION, &everything).expect("an answer")
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Bad input costs little and never takes the node down.
 
 use base::record::Builder;
-use bytes::Bytes;
-use e2e::{Node, Scratch, Setup, Tool, http, wait};
+use e2e::{Node, Scratch, Setup, Tool, http, wait, wire};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
+use wire_kafka::Records;
 use wire_kafka::frame;
 use wire_kafka::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use wire_kafka::messages::fetch_response::FetchResponse;
@@ -14,7 +14,6 @@ use wire_kafka::messages::produce_request::{
     PartitionProduceData, ProduceRequest, TopicProduceData,
 };
 use wire_kafka::messages::produce_response::ProduceResponse;
-use wire_kafka::{Message, Reader, Records, Request};
 
 /// The last versions of Produce and Fetch that name topics.
 const BY_NAME: i16 = 12;
@@ -51,19 +50,6 @@ fn is_closed(stream: &mut TcpStream) -> bool {
     }
 }
 
-/// Asks and waits for the answer.
-fn ask<R: Request>(stream: &mut TcpStream, version: i16, body: &R) -> R::Response {
-    let request = frame::request(version, 1, Some("test"), body).concat();
-    stream.write_all(&request).expect("the node reads");
-    let mut length = [0; 4];
-    stream.read_exact(&mut length).expect("an answer");
-    let mut answer = vec![0; u32::from_be_bytes(length) as usize];
-    stream.read_exact(&mut answer).expect("a whole answer");
-    let mut reader = Reader::new(Bytes::from(answer));
-    frame::response_head(R::API, version, &mut reader).expect("an answer's header");
-    R::Response::decode(version, &mut reader).expect("an answer")
-}
-
 /// Writes one record of so many bytes, as often as it takes until the new topic has a leader.
 fn produce(stream: &mut TcpStream, topic: &str, bytes: usize) {
     let mut batch = Builder::new(0);
@@ -83,7 +69,7 @@ fn produce(stream: &mut TcpStream, topic: &str, bytes: usize) {
         ..Default::default()
     };
     wait::until("the record is taken", || {
-        let answer: ProduceResponse = ask(stream, BY_NAME, &request);
+        let answer: ProduceResponse = wire::ask(stream, BY_NAME, &request).expect("an answer");
         let code = answer.responses[0].partition_responses[0].error_code;
         (code == 0).then_some(())
     });
@@ -228,7 +214,8 @@ fn answers_that_nobody_reads_cost_bounded_memory() {
     // Others go on: less at once, but as much as one batch.
     let mut modest = connect(&node);
     for _ in 0..20 {
-        let answer: FetchResponse = ask(&mut modest, BY_NAME, &everything("large"));
+        let answer: FetchResponse =
+            wire::ask(&mut modest, BY_NAME, &everything("large")).expect("an answer");
         let records = answer.responses[0].partitions[0].records.as_ref();
         assert!(records.map_or(0, Records::len) > MIB - 1024);
     }

@@ -139,10 +139,9 @@ impl Plan {
         if nodes >= 3 && plan.metadata_segment_bytes < 1_000 {
             faults::add_absence(shortening, nodes, &mut plan.faults);
         }
-        let catch_up = one_of(random, &[500_000, 5_000_000, 1 << 30]);
         // All that was lost has to come anew, perhaps from one node.
-        let least = plan.ruin.map_or(0, |_| 5_000_000);
-        plan.catch_up_bytes_per_second = catch_up.max(least);
+        let slow = plan.ruin.map_or(500_000, |_| 5_000_000);
+        plan.catch_up_bytes_per_second = one_of(random, &[slow, 5_000_000, 1 << 30]);
         plan.removal_held_bytes = one_of(random, &[0, 0, 0, 20_000, 1 << 30]);
         plan
     }

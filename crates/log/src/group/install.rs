@@ -19,17 +19,11 @@ impl GroupLog {
     /// What a follower needs to know of everything before the first entry that is there, besides
     /// the records of [`GroupLog::prefix`]; `None` if there is nothing before it.
     pub fn origin(&self) -> Option<Origin> {
-        let index = self.front.index.prev();
-        if index == RaftIndex(0) {
-            return None;
-        }
-        let runs = self.terms.partition_point(|run| run.index <= index);
+        let origin = self.origin_after(self.front.index.prev(), self.front.offset)?;
         Some(Origin {
-            index,
             // Starts that reach further are entries that come after.
             start_offset: self.start_offset.min(self.front.offset),
-            next_offset: self.front.offset,
-            terms: self.terms[..runs].to_vec(),
+            ..origin
         })
     }
 

@@ -88,9 +88,8 @@ impl Shard {
         if self.is_disk_full() && group != GroupId::META {
             mark(Mark::DiskFullRefused);
             return Err(Refusal::Storage(format!(
-                "the data directory has {} bytes free, below the reserve of {} \
-                 (disk.reserve.bytes); make room, writes resume by themselves",
-                self.disk_free, self.settings.disk_reserve_bytes
+                "{}; make room, writes resume by themselves",
+                self.lack_of_room()
             )));
         }
         let bytes = append.batch.len() as u64;

@@ -73,7 +73,7 @@ impl Shard {
     pub(crate) fn review_imports(&mut self) {
         if let Some(running) = &self.imports.running
             && !running.given_up
-            && (self.use_of(running.group, &running.snapshot) == Use::Never || !self.has_room())
+            && (self.use_of(running.group, &running.snapshot) == Use::Never || self.is_disk_full())
         {
             mark(Mark::SnapshotAborted);
             self.give_up_import();
@@ -97,17 +97,13 @@ impl Shard {
         let heard = message.term() == term && replica.group.leader() == Some(message.from().node);
         // Before its directory is there, and an older one of its name gone, nothing is put into it.
         let made = self.settled_turn >= replica.made_in;
-        match heard && made && self.has_room() {
+        match heard && made && !self.is_disk_full() {
             true => Use::Now,
             false if message.term() == term && replica.group.leader().is_some() && !heard => {
                 Use::Never
             }
             false => Use::Later,
         }
-    }
-
-    fn has_room(&self) -> bool {
-        !self.is_disk_full()
     }
 
     fn begin_import(&mut self) {

@@ -10,19 +10,26 @@ impl Shard {
         self.disk_free < self.settings.disk_reserve_bytes
     }
 
+    /// Why no data is taken, in words.
+    pub(crate) fn lack_of_room(&self) -> String {
+        format!(
+            "the data directory has {} bytes free, below the reserve of {} (disk.reserve.bytes)",
+            self.disk_free, self.settings.disk_reserve_bytes
+        )
+    }
+
     /// So many bytes are free. Whoever reads the log learns why writes are refused, and when they no
     /// longer are.
     pub(crate) fn on_disk_free(&mut self, free: u64) {
         let was_full = self.is_disk_full();
         self.disk_free = free;
-        let reserve = self.settings.disk_reserve_bytes;
         match (was_full, self.is_disk_full()) {
             (false, true) => {
                 let soon = self.now.mono.after(self.between_retentions());
                 self.next_retention = self.next_retention.min(soon);
                 self.note(format!(
-                    "the data directory has {free} bytes free, below the reserve of {reserve} \
-                     (disk.reserve.bytes): records are refused until there is room"
+                    "{}: records are refused until there is room",
+                    self.lack_of_room()
                 ));
             }
             (true, false) => self.note(format!(
