@@ -11,6 +11,7 @@ pub(crate) mod contiguous;
 pub(crate) mod elections;
 pub(crate) mod epochs;
 pub(crate) mod eras;
+pub(crate) mod idle;
 pub(crate) mod kept;
 pub(crate) mod monotone;
 pub(crate) mod one_value;
@@ -167,6 +168,7 @@ pub(crate) struct Checkers {
     pub(crate) elections: elections::Elections,
     pub(crate) epochs: epochs::Epochs,
     pub(crate) eras: eras::Eras,
+    pub(crate) idle: idle::Idle,
     pub(crate) kept: kept::Kept,
     pub(crate) monotone: monotone::Monotone,
     pub(crate) one_value: one_value::OneValue,

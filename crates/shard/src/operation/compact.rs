@@ -146,8 +146,12 @@ impl Shard {
     }
 
     fn begin_rewrite(&mut self) {
-        let idle = self.compactions.running.is_none() && !self.compactions.waiting.is_empty();
-        if !idle || self.is_disk_full() {
+        if self.compactions.running.is_some() || self.compactions.waiting.is_empty() {
+            return;
+        }
+        if self.is_disk_full() {
+            // The next round looks again. Until then nothing is due.
+            self.compactions.waiting.clear();
             return;
         }
         let codec = self.settings.compaction.codec;

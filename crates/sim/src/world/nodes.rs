@@ -165,6 +165,7 @@ impl World {
             return Ok(());
         }
         process.wake_at = None;
+        self.checkers.idle.turned(place as u32 + 1, now)?;
         let events = process.mail.take();
         self.trace
             .note(6, place as u64, now ^ (events.len() as u64) << 48);
