@@ -61,7 +61,10 @@ impl Broker {
         authorise(principal, Action::AlterConfigs, on)?;
         match change.resource.kind {
             ResourceKind::Topic => Ok(()),
-            ResourceKind::Node => check_node_keys(&change.edits),
+            ResourceKind::Node => {
+                check_node_keys(&change.edits)?;
+                check_assignment_interval(&self.settings().groups.config, &change.edits)
+            }
             ResourceKind::ClientMetrics if name.is_empty() => Err(Refusal::InvalidRequest(
                 "Subscription name can't be empty".to_owned(),
             )),
@@ -100,6 +103,31 @@ fn check_node_keys(edits: &[(String, Edit)]) -> Result<(), Refusal> {
     Err(Refusal::InvalidRequest(format!(
         "Cannot update these configs dynamically: [{}]",
         fixed.join(", ")
+    )))
+}
+
+/// The one key of coordinators that changes while nodes run keeps to the same bounds then.
+fn check_assignment_interval(
+    config: &group::Config,
+    edits: &[(String, Edit)],
+) -> Result<(), Refusal> {
+    const KEY: &str = "group.consumer.assignment.interval.ms";
+    let set = edits.iter().find_map(|(name, edit)| match edit {
+        Edit::Set(value) if name == KEY => value.trim().parse::<i32>().ok(),
+        _ => None,
+    });
+    let (min, max) = (
+        config.consumer_assignment_interval_min_ms,
+        config.consumer_assignment_interval_max_ms,
+    );
+    let how = match set {
+        Some(value) if value < min => "greater than or equal to group.consumer.min",
+        Some(value) if value > max => "less than or equal to group.consumer.max",
+        _ => return Ok(()),
+    };
+    Err(Refusal::InvalidRequest(format!(
+        "Invalid value {}: {KEY} must be {how}.assignment.interval.ms",
+        set.unwrap_or_default()
     )))
 }
 

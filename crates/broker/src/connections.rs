@@ -5,13 +5,16 @@ use crate::{Settings, settings};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+const A_SECOND: &str = "max.connection.creation.rate";
+const AT_A_TIME: &str = "max.connections";
+
 /// The bounds as they stand now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionBounds {
     /// New ones a second (`max.connection.creation.rate`).
     pub(crate) a_second: u32,
-    /// The same by one listener.
-    by_listener: BTreeMap<String, u32>,
+    /// What is said of single listeners, by name of the listener and of the key.
+    by_listener: BTreeMap<(String, &'static str), u32>,
     /// All connections (`max.connections`).
     pub all: usize,
     /// Those from one address (`max.connections.per.ip`).
@@ -28,18 +31,23 @@ impl ConnectionBounds {
         of_listeners: impl IntoIterator<Item = String>,
     ) -> Self {
         let given = &settings.connections;
-        let number = |key: &str| set(key).and_then(|value| value.trim().parse::<u32>().ok());
+        let parsed = |value: &str| value.trim().parse::<u32>().ok();
+        let number = |key: &str| set(key).and_then(|value| parsed(&value));
         let count = |key: &str| number(key).and_then(|set| usize::try_from(set).ok());
-        let all = count("max.connections").map_or(given.max, |set| set.min(given.max));
+        let all = count(AT_A_TIME).map_or(given.max, |set| set.min(given.max));
         let named = set("max.connections.per.ip.overrides");
         let named = named.and_then(|value| meta::config::counts(&value));
-        let mut by_listener = given.by_listener.clone();
-        for name in of_listeners {
-            let listener = settings::of_listener(&name).map(|(listener, _)| listener.to_owned());
-            by_listener.extend(listener.zip(number(&name)));
-        }
+        let which = |name: &str| {
+            let (listener, key) = settings::of_listener(name)?;
+            Some((listener.to_owned(), key.name))
+        };
+        let started = settings.of_listeners().iter();
+        let started = started.filter_map(|(name, value)| which(name).zip(parsed(value)));
+        let changed = of_listeners.into_iter();
+        let changed = changed.filter_map(|name| which(&name).zip(number(&name)));
+        let by_listener = started.chain(changed).collect();
         ConnectionBounds {
-            a_second: number("max.connection.creation.rate").unwrap_or(given.a_second),
+            a_second: number(A_SECOND).unwrap_or(given.a_second),
             by_listener,
             all,
             each: count("max.connections.per.ip").unwrap_or(given.each),
@@ -49,9 +57,21 @@ impl ConnectionBounds {
 
     /// New ones a second by this listener; what isn't said of it is said of the node.
     pub(crate) fn a_second_by(&self, listener: &str) -> u32 {
+        self.by(listener, A_SECOND).unwrap_or(self.a_second)
+    }
+
+    /// At a time by this listener; the bound of the node holds as well.
+    pub fn at_a_time_by(&self, listener: &str) -> usize {
+        let said = self.by(listener, AT_A_TIME);
+        said.map_or(self.all, |count| {
+            usize::try_from(count).unwrap_or(usize::MAX)
+        })
+    }
+
+    fn by(&self, listener: &str, key: &str) -> Option<u32> {
         let mut said = self.by_listener.iter();
-        let said = said.find(|(name, _)| name.eq_ignore_ascii_case(listener));
-        said.map_or(self.a_second, |(_, rate)| *rate)
+        let said = said.find(|((name, of), _)| *of == key && name.eq_ignore_ascii_case(listener));
+        said.map(|(_, number)| *number)
     }
 
     /// From this address.

@@ -157,6 +157,9 @@ impl Broker {
                 synonyms.push(synonym(key.name, Some(value), ConfigSource::Group));
             }
             let below = key.synonym.unwrap_or(key.name);
+            if settings::key(below).is_some_and(|key| key.dynamic) {
+                synonyms.extend(self.changed(&image, below));
+            }
             if let Some(value) = self.settings().given(below) {
                 synonyms.push(synonym(below, Some(value), ConfigSource::Node));
             }
@@ -238,8 +241,14 @@ impl Broker {
             shown
         }));
         let own = self.node().to_string();
-        for (name, key) in listeners_keys(&image, &[&own, ""]) {
+        let mut of_listeners = listeners_keys(&image, &[&own, ""]);
+        let given = self.settings().of_listeners();
+        of_listeners.extend(given.keys().filter_map(|name| key_of_listener(name)));
+        for (name, key) in of_listeners {
             let mut synonyms = self.changed(&image, name.clone());
+            let given = given.get(&name);
+            synonyms
+                .extend(given.map(|value| synonym(name.clone(), Some(value), ConfigSource::Node)));
             synonyms.extend(self.set(&image, key));
             let default = (key.name, key.default);
             all.push(with_default(
@@ -310,8 +319,12 @@ pub(crate) fn listeners_keys(
 ) -> BTreeMap<String, &'static settings::Key> {
     let of = |node: &&str| meta::Resource::new(ResourceKind::Node, *node);
     let set = nodes.iter().filter_map(|node| image.configs.get(&of(node)));
-    let key = |name: &String| Some((name.clone(), settings::of_listener(name)?.1));
-    set.flat_map(|set| set.keys().filter_map(key)).collect()
+    set.flat_map(|set| set.keys().filter_map(|name| key_of_listener(name)))
+        .collect()
+}
+
+fn key_of_listener(name: &str) -> Option<(String, &'static settings::Key)> {
+    Some((name.to_owned(), settings::of_listener(name)?.1))
 }
 
 /// All keys that may have been changed while nodes ran: those of the table, then those that are

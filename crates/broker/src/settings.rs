@@ -10,7 +10,7 @@ mod parse;
 mod reference;
 
 pub use foreign::kept_names;
-pub use keys::{Key, Standing, key, keys, of_listener, standing};
+pub use keys::{Key, Standing, key, keys, keys_of_listeners, of_listener, standing};
 pub use listeners::{HostPort, Listener, Peer};
 pub use nearest::nearest;
 pub use parse::{Coarser, coarser_keys};
@@ -94,6 +94,8 @@ pub struct Settings {
     pub warnings: Vec<String>,
     topic_defaults: meta::Defaults,
     given: BTreeMap<&'static str, String>,
+    /// What was given of single listeners, by the whole names of their keys.
+    of_listeners: BTreeMap<String, String>,
 }
 
 /// How many connections clients may have at a time, and how many of them may come in a second.
@@ -107,8 +109,6 @@ pub struct Connections {
     pub named: BTreeMap<IpAddr, u32>,
     /// `max.connection.creation.rate`.
     pub a_second: u32,
-    /// The same for single listeners (`listener.name.NAME.max.connection.creation.rate`), by their names in small letters.
-    pub by_listener: BTreeMap<String, u32>,
 }
 
 /// Where the node's own messages go, and how.
@@ -199,6 +199,11 @@ impl Settings {
     /// The value that was given for a key of the table, or for one in a coarser unit.
     pub fn given(&self, name: &str) -> Option<&str> {
         self.given.get(name).map(String::as_str)
+    }
+
+    /// The keys of single listeners that were given (`listener.name.NAME.KEY`) with their values.
+    pub fn of_listeners(&self) -> &BTreeMap<String, String> {
+        &self.of_listeners
     }
 }
 

@@ -87,12 +87,24 @@ pub struct Config {
     pub consumer_regex_refresh_interval_ms: i32,
     /// `group.consumer.assignment.interval.ms`
     pub consumer_assignment_interval_ms: i32,
+    /// The same, if it was changed while the node runs.
+    pub consumer_assignment_interval_changed_ms: Option<i32>,
     /// `group.consumer.min.assignment.interval.ms`
     pub consumer_assignment_interval_min_ms: i32,
     /// `group.consumer.max.assignment.interval.ms`
     pub consumer_assignment_interval_max_ms: i32,
     /// Groups with a configuration of their own.
     pub overrides: BTreeMap<Arc<str>, Overrides>,
+}
+
+impl Config {
+    /// How long targets of this group stay at least.
+    pub fn assignment_interval_ms(&self, group: &str) -> i32 {
+        let own = self.overrides.get(group);
+        own.and_then(|own| own.assignment_interval_ms)
+            .or(self.consumer_assignment_interval_changed_ms)
+            .unwrap_or(self.consumer_assignment_interval_ms)
+    }
 }
 
 impl Default for Config {
@@ -117,6 +129,7 @@ impl Default for Config {
             consumer_migration_policy: MigrationPolicy::Bidirectional,
             consumer_regex_refresh_interval_ms: 600_000,
             consumer_assignment_interval_ms: 1_000,
+            consumer_assignment_interval_changed_ms: None,
             consumer_assignment_interval_min_ms: 0,
             consumer_assignment_interval_max_ms: 15_000,
             overrides: BTreeMap::new(),

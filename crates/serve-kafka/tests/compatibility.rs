@@ -51,15 +51,18 @@ fn keys() -> String {
     let dynamic = nodes.filter(|key| key.dynamic).map(|key| key.name);
     let idle = meta::config::KEYS.iter();
     let idle = idle.filter(|key| key.doc.starts_with("Accepted for compatibility"));
+    let of_listeners = broker::settings::keys_of_listeners().iter();
     let groups = meta::config::groups::KEYS.iter();
     let of_groups = groups.filter(|key| !key.doc.starts_with("Accepted for compatibility"));
     format!(
         "\nKeys of topics all change at once. Of these the value is kept and shown and means nothing \
          here, for the reason that `flotilla config get --docs` tells: {}.\n\nKeys of nodes that \
-         change while nodes run, for one node or for all: {}.\n\nKeys of Kafka's nodes that are kept \
+         change while nodes run, for one node or for all: {}.\n\nKeys that single listeners have, too, \
+         as `listener.name.NAME.KEY`: {}.\n\nKeys of Kafka's nodes that are kept \
          for tools that set them and mean nothing here: {}.\n\nKeys of groups: {}.\n\n",
         code(idle.map(|key| key.name).collect()),
         code(dynamic.collect()),
+        code(of_listeners.map(|key| key.name).collect()),
         code(broker::settings::kept_names().collect()),
         code(of_groups.map(|key| key.name).collect()),
     )

@@ -105,13 +105,14 @@ impl Door {
             self.turn_away(peer, "too many connections come from it in a second");
             return self.hold(stream, wait);
         }
-        if let Err(why) = self.crowd.enter(address, &self.broker.connection_bounds()) {
+        let bounds = self.broker.connection_bounds();
+        if let Err(why) = self.crowd.enter(address, listener, &bounds) {
             return self.turn_away(peer, &why);
         }
         let number = self.accepted.fetch_add(1, Ordering::Relaxed);
         let (door, listener) = (Arc::clone(self), Arc::clone(listener));
         let carry = async move {
-            let _place = door.crowd.place(address);
+            let _place = door.crowd.place(address, Arc::clone(&listener));
             // From the runtime that accepts to the one that carries.
             let moved = stream.into_std().and_then(TcpStream::from_std);
             match moved {

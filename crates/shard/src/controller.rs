@@ -566,7 +566,7 @@ impl Shard {
         let image = self.controller.meta.image(self.controller.applied.0);
         let old = std::mem::replace(&mut self.controller.image, image.clone());
         if !Arc::ptr_eq(&old.configs, &image.configs) {
-            self.settings.groups.overrides = group_overrides(&image);
+            self.take_group_configs(&image);
             self.reconsider_compaction();
             self.reconsider_producers();
         }
@@ -577,23 +577,4 @@ impl Shard {
         self.effects.image = Some(image);
         self.answer_applied();
     }
-}
-
-/// What groups have configured for themselves. Values were checked when they were set; one that
-/// doesn't parse leaves the node's in force.
-fn group_overrides(image: &Image) -> BTreeMap<Arc<str>, group::Overrides> {
-    let mut all = BTreeMap::new();
-    for (resource, set) in image.configs.iter() {
-        if resource.kind != meta::ResourceKind::Group {
-            continue;
-        }
-        let number = |key: &str| set.get(key)?.trim().parse().ok();
-        let overrides = group::Overrides {
-            session_timeout_ms: number("consumer.session.timeout.ms"),
-            heartbeat_interval_ms: number("consumer.heartbeat.interval.ms"),
-            assignment_interval_ms: number("consumer.assignment.interval.ms"),
-        };
-        all.insert(Arc::from(resource.name.as_str()), overrides);
-    }
-    all
 }

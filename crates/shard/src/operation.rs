@@ -13,6 +13,7 @@ mod elect;
 mod ends;
 mod expire;
 mod follow;
+mod group_configs;
 mod hold;
 mod import;
 mod lend;

@@ -173,3 +173,15 @@ fn a_listener_is_named_in_any_case_and_without_a_bound_has_the_node_s() {
     assert_eq!(bounds.a_second_by("internal"), 8);
     assert!(Settings::parse(&[(key, "-1")]).is_err());
 }
+
+#[test]
+fn a_listener_has_a_bound_of_what_is_open_at_a_time() {
+    let key = "listener.name.internal.max.connections";
+    let settings = Settings::parse(&[(key, "7"), ("max.connections", "9")]).expect("keys");
+    let bounds = ConnectionBounds::of(&settings, |_| None, []);
+    assert_eq!(bounds.at_a_time_by("INTERNAL"), 7);
+    assert_eq!(bounds.at_a_time_by("PLAINTEXT"), 9);
+    let changed = |name: &str| (name == key).then(|| "0".to_owned());
+    let bounds = ConnectionBounds::of(&settings, changed, [key.to_owned()]);
+    assert_eq!((bounds.at_a_time_by("internal"), bounds.all), (0, 9));
+}

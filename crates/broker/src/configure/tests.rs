@@ -16,6 +16,16 @@ fn why(edits: &[(String, Edit)]) -> String {
 fn only_dynamic_keys_of_nodes_are_changed() {
     assert_eq!(check_node_keys(&[set("log.retention.ms", "5")]), Ok(()));
     assert_eq!(check_node_keys(&[set("max.connections", "5")]), Ok(()));
+    for key in [
+        "max.connections",
+        "max.connection.creation.rate",
+        "num.network.threads",
+    ] {
+        let key = format!("listener.name.external.{key}");
+        assert_eq!(check_node_keys(&[set(&key, "5")]), Ok(()), "{key}");
+    }
+    let wrong = set("listener.name.external.max.connections", "-1");
+    assert!(check_node_keys(&[wrong]).is_err());
     assert_eq!(check_node_keys(&[set("num.io.threads", "5")]), Ok(()));
     assert_eq!(
         why(&[set("num.partitions", "7"), set("node.id", "2")]),

@@ -105,8 +105,13 @@ pub enum Standing {
 /// `listener.name.NAME.KEY`.
 pub fn of_listener(name: &str) -> Option<(&str, &'static Key)> {
     let (listener, rest) = name.strip_prefix("listener.name.")?.split_once('.')?;
-    let key = key(rest).filter(|key| key.name == "max.connection.creation.rate")?;
+    let key = OF_LISTENERS.iter().find(|key| key.name == rest)?;
     Some((listener, key))
+}
+
+/// The keys that single listeners have, too; what isn't said of one is said of the node.
+pub fn keys_of_listeners() -> &'static [Key] {
+    OF_LISTENERS
 }
 
 /// What may be done to the key of this name.
@@ -124,6 +129,31 @@ pub fn standing(name: &str) -> Standing {
 const MIB: i64 = 1024 * 1024;
 const PORT_MAP: &str =
     "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL";
+
+/// A listener may be closed to all, the node may not: nobody could open it again.
+const OF_LISTENERS: &[Key] = &[
+    dynamic(
+        "max.connection.creation.rate",
+        Kind::Int,
+        Some("2147483647"),
+        Rule::AtLeast(0),
+        "Connections that this listener accepts a second; more wait, at least one a second gets in.",
+    ),
+    dynamic(
+        "max.connections",
+        Kind::Int,
+        Some("16384"),
+        Rule::AtLeast(0),
+        "Connections that this listener accepts at a time; those of the node hold as well.",
+    ),
+    dynamic(
+        super::foreign::NETWORK_THREADS,
+        Kind::Text,
+        None,
+        Rule::Any,
+        "Kept for tools that set it; it means nothing here.",
+    ),
+];
 
 const OWN: &[Key] = &[
     row(

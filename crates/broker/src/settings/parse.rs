@@ -75,7 +75,7 @@ pub(super) fn parse<'a>(
 ) -> Result<Settings, SettingsError> {
     let mut given = BTreeMap::new();
     let mut amounts = BTreeMap::new();
-    let mut by_listener = BTreeMap::new();
+    let mut of_listeners = BTreeMap::new();
     let mut warnings = BTreeMap::new();
     for (name, value) in pairs {
         let canonical = ALIASES
@@ -87,10 +87,9 @@ pub(super) fn parse<'a>(
             given.insert(key.name, value.trim().to_owned());
         } else if let Some(key) = COARSER.iter().find(|key| key.name == name) {
             amounts.insert(key.name, number(name, value)?);
-        } else if let Some((listener, key)) = of_listener(name) {
+        } else if let Some((_, key)) = of_listener(name).filter(|(_, key)| key.default.is_some()) {
             check(key, name, value)?;
-            let rate = value.trim().parse().expect("checked just before");
-            by_listener.insert(listener.to_owned(), rate);
+            of_listeners.insert(name.to_owned(), value.trim().to_owned());
         } else if foreign::is_known(name) {
             let line = format!("{name}: a key of Kafka without a meaning here, ignored");
             warnings.insert(name, line);
@@ -115,7 +114,7 @@ pub(super) fn parse<'a>(
     }
     let mut settings = Values(values).settings(warnings.into_values().collect())?;
     settings.given = given;
-    settings.connections.by_listener = by_listener;
+    settings.of_listeners = of_listeners;
     Ok(settings)
 }
 
@@ -274,6 +273,7 @@ impl Values {
             warnings,
             topic_defaults: self.topic_defaults()?,
             given: BTreeMap::new(),
+            of_listeners: BTreeMap::new(),
         })
     }
 
@@ -284,7 +284,6 @@ impl Values {
             named: config::counts(self.text("max.connections.per.ip.overrides"))
                 .expect("checked when it was taken"),
             a_second: self.count("max.connection.creation.rate"),
-            by_listener: BTreeMap::new(),
         }
     }
 

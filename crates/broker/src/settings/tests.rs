@@ -312,3 +312,56 @@ fn the_reference_has_every_key() {
         "node.id\n    int, default 1, [0,...]\n    This node's number, different from all others"
     ));
 }
+
+/// What Kafka 4.3.1 takes while its brokers run (`DynamicBrokerConfig.ALL_DYNAMIC_CONFIGS`), but for what is of TLS and SASL.
+const KAFKA_S_DYNAMIC: &str = "background.threads compression.gzip.level compression.lz4.level compression.type \
+    compression.zstd.level config.providers cordoned.log.dirs follower.fetch.last.tiered.offset.enable \
+    follower.replication.throttled.rate group.consumer.assignment.interval.ms \
+    group.coordinator.cached.buffer.max.bytes group.share.assignment.interval.ms \
+    group.streams.assignment.interval.ms leader.replication.throttled.rate listener.security.protocol.map listeners \
+    log.cleaner.backoff.ms log.cleaner.dedupe.buffer.size log.cleaner.delete.retention.ms \
+    log.cleaner.io.buffer.load.factor log.cleaner.io.buffer.size log.cleaner.io.max.bytes.per.second \
+    log.cleaner.max.compaction.lag.ms log.cleaner.min.cleanable.ratio log.cleaner.min.compaction.lag.ms \
+    log.cleaner.threads log.cleanup.policy log.flush.interval.messages log.flush.interval.ms \
+    log.index.interval.bytes log.index.size.max.bytes log.local.retention.bytes log.local.retention.ms \
+    log.message.timestamp.after.max.ms log.message.timestamp.before.max.ms log.message.timestamp.type \
+    log.preallocate log.retention.bytes log.retention.ms log.roll.jitter.ms log.roll.ms log.segment.bytes \
+    log.segment.delete.delay.ms max.connection.creation.rate max.connections max.connections.per.ip \
+    max.connections.per.ip.overrides message.max.bytes metric.reporters min.insync.replicas num.io.threads \
+    num.network.threads num.recovery.threads.per.data.dir num.replica.fetchers principal.builder.class \
+    producer.id.expiration.ms remote.fetch.max.wait.ms remote.list.offsets.request.timeout.ms \
+    remote.log.index.file.cache.total.size.bytes remote.log.manager.copier.thread.pool.size \
+    remote.log.manager.copy.max.bytes.per.second remote.log.manager.expiration.thread.pool.size \
+    remote.log.manager.fetch.max.bytes.per.second remote.log.manager.follower.thread.pool.size \
+    remote.log.reader.threads replica.alter.log.dirs.io.max.bytes.per.second \
+    share.coordinator.cached.buffer.max.bytes transaction.partition.verification.enable \
+    unclean.leader.election.enable";
+
+/// The sockets are bound at the start, and who a client is isn't asked of a class.
+const ONLY_AT_A_START: &[&str] = &[
+    "listener.security.protocol.map",
+    "listeners",
+    "principal.builder.class",
+];
+
+#[test]
+fn what_kafka_changes_while_it_runs_changes_here_but_for_what_is_named() {
+    for name in KAFKA_S_DYNAMIC.split_whitespace() {
+        let changes = matches!(standing(name), Standing::Dynamic(_));
+        assert_ne!(changes, ONLY_AT_A_START.contains(&name), "{name}");
+    }
+}
+
+#[test]
+fn keys_of_listeners_have_the_defaults_of_the_node_s() {
+    for of in keys_of_listeners() {
+        if let Some(node) = key(of.name) {
+            assert_eq!(
+                (of.kind, of.default),
+                (node.kind, node.default),
+                "{}",
+                of.name
+            );
+        }
+    }
+}

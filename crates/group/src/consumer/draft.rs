@@ -182,8 +182,7 @@ pub(super) fn heartbeat_interval_ms(config: &Config, group: &str) -> i32 {
 
 /// How long targets stay at least.
 pub(super) fn assignment_interval_ms(config: &Config, group: &str) -> i32 {
-    let own = overrides(config, group).and_then(|own| own.assignment_interval_ms);
-    own.unwrap_or(config.consumer_assignment_interval_ms)
+    config.assignment_interval_ms(group)
 }
 
 /// The moment `wait_ms` from now.

@@ -190,6 +190,29 @@ async fn connections_above_the_limit_are_turned_away_until_there_is_room() {
 }
 
 #[tokio::test]
+async fn a_listener_s_own_limit_holds_for_its_connections() {
+    let key = "listener.name.plaintext.max.connections";
+    let world = World::new(&[(key, "1")]);
+    let mut first = world.connect().await;
+    first.write_all(&versions(1)).await.expect("sent");
+    assert_eq!(answered(&mut first).await.expect("an answer"), 1);
+    assert!(ended(&mut world.connect().await).await);
+    assert_eq!(world.door.turned_away(), 1);
+    let node = meta::Resource::new(meta::ResourceKind::Node, "1");
+    let set = [(key.to_owned(), "2".to_owned())];
+    let image = meta::Image {
+        version: world.door.broker.image().version + 1,
+        configs: Arc::new([(node, set.into())].into()),
+        ..meta::Image::default()
+    };
+    world.door.broker.publish(Arc::new(image));
+    let mut second = world.connect().await;
+    second.write_all(&versions(2)).await.expect("sent");
+    assert_eq!(answered(&mut second).await.expect("an answer"), 2);
+    assert!(ended(&mut world.connect().await).await);
+}
+
+#[tokio::test]
 async fn an_address_with_too_many_connections_is_turned_away_until_it_has_fewer() {
     let others = ("max.connections.per.ip", "0");
     let named = ("max.connections.per.ip.overrides", "[::1]:5, 127.0.0.1:2");

@@ -1,6 +1,6 @@
 //! The keys that coordinators of groups obey, with Kafka's bounds and defaults.
 
-use super::{Key, row};
+use super::{Key, dynamic, row};
 use meta::config::{Kind, Rule};
 
 const fn ms(name: &'static str, default: &'static str, doc: &'static str) -> Key {
@@ -8,9 +8,11 @@ const fn ms(name: &'static str, default: &'static str, doc: &'static str) -> Key
 }
 
 pub(super) const KEYS: &[Key] = &[
-    ms(
+    dynamic(
         "group.consumer.assignment.interval.ms",
-        "1000",
+        Kind::Int,
+        Some("1000"),
+        Rule::AtLeast(0),
         "Least time between two new assignments of a consumer group.",
     ),
     row(
@@ -24,6 +26,13 @@ pub(super) const KEYS: &[Key] = &[
         "group.consumer.heartbeat.interval.ms",
         "5000",
         "How often members of consumer groups are to be heard.",
+    ),
+    row(
+        "group.consumer.max.assignment.interval.ms",
+        Kind::Int,
+        Some("15000"),
+        Rule::AtLeast(0),
+        "Longest time between two new assignments that a consumer group may set for itself.",
     ),
     ms(
         "group.consumer.max.heartbeat.interval.ms",
@@ -48,6 +57,13 @@ pub(super) const KEYS: &[Key] = &[
         Some("bidirectional"),
         Rule::OneOf(&["disabled", "downgrade", "upgrade", "bidirectional"]),
         "Which way a group may change between the classic and the consumer protocol.",
+    ),
+    row(
+        "group.consumer.min.assignment.interval.ms",
+        Kind::Int,
+        Some("0"),
+        Rule::AtLeast(0),
+        "Shortest time between two new assignments that a consumer group may set for itself.",
     ),
     ms(
         "group.consumer.min.heartbeat.interval.ms",

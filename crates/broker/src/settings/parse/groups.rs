@@ -11,12 +11,21 @@ impl Values {
             "group.min.session.timeout.ms",
             "group.max.session.timeout.ms",
         )?;
-        for middle in ["session.timeout.ms", "heartbeat.interval.ms"] {
+        for middle in [
+            "session.timeout.ms",
+            "heartbeat.interval.ms",
+            "assignment.interval.ms",
+        ] {
             let (name, least, most) = match middle {
                 "session.timeout.ms" => (
                     "group.consumer.session.timeout.ms",
                     "group.consumer.min.session.timeout.ms",
                     "group.consumer.max.session.timeout.ms",
+                ),
+                "assignment.interval.ms" => (
+                    "group.consumer.assignment.interval.ms",
+                    "group.consumer.min.assignment.interval.ms",
+                    "group.consumer.max.assignment.interval.ms",
                 ),
                 _ => (
                     "group.consumer.heartbeat.interval.ms",
@@ -77,6 +86,10 @@ impl Values {
             consumer_regex_refresh_interval_ms: self
                 .count("group.consumer.regex.refresh.interval.ms"),
             consumer_assignment_interval_ms: self.count("group.consumer.assignment.interval.ms"),
+            consumer_assignment_interval_min_ms: self
+                .count("group.consumer.min.assignment.interval.ms"),
+            consumer_assignment_interval_max_ms: self
+                .count("group.consumer.max.assignment.interval.ms"),
             ..Config::default()
         }
     }
