@@ -44,6 +44,8 @@ pub struct Kept {
     pub codec: Codec,
     /// Bytes of memory that the keys may take; of more keys, some are left to the next rewrite.
     pub keys_bytes: usize,
+    /// What nobody who writes records knows, so that none can make their keys meet in the map.
+    pub secret: [u64; 2],
 }
 
 /// A segment to be rewritten.
@@ -166,7 +168,7 @@ impl Rewrite {
         let end = sources.last().map_or(clean, Source::end);
         let records = end.0.saturating_sub(clean.max(first).0).max(0) as u64;
         Rewrite {
-            keys: Keys::new(records, kept.keys_bytes),
+            keys: Keys::new(records, kept.keys_bytes, kept.secret),
             left,
             group,
             cuts,

@@ -12,6 +12,7 @@ use base::batch::Compression;
 use base::record::{self, Record};
 use base::{Batch, BatchHeader, Bug, Offset, planted};
 use bytes::Bytes;
+use std::ops::Range;
 
 /// What stays of a batch.
 pub(super) enum Outcome {
@@ -55,6 +56,33 @@ pub(super) fn note(keys: &mut Keys, header: &BatchHeader, plain: &[u8]) {
     }
 }
 
+/// What stays of a batch, told in less room than the records themselves take: there may be millions, of eight bytes each.
+#[derive(Default)]
+struct Stay {
+    records: i32,
+    /// One of them has no value.
+    markers: bool,
+    latest: i64,
+    /// Where they lie; records that follow each other are one run.
+    runs: Vec<Range<usize>>,
+}
+
+impl Stay {
+    fn push(&mut self, header: &BatchHeader, record: &Record<'_>, at: Range<usize>) {
+        self.records += 1;
+        self.markers |= record.value.is_none();
+        self.latest = self.latest.max(time_of(header, record));
+        match self.runs.last_mut() {
+            Some(run) if run.end == at.start => run.end = at.end,
+            _ => self.runs.push(at),
+        }
+    }
+}
+
+fn time_of(header: &BatchHeader, record: &Record<'_>) -> i64 {
+    header.base_timestamp.wrapping_add(record.timestamp_delta)
+}
+
 impl Filter<'_> {
     pub(super) fn pass(&self, batch: &Batch) -> Outcome {
         let header = batch.header();
@@ -72,21 +100,23 @@ impl Filter<'_> {
     }
 
     fn sieve(&self, header: &BatchHeader, plain: &[u8]) -> Option<Outcome> {
-        let mut stay: Vec<(Record<'_>, &[u8])> = Vec::new();
+        let mut stay = Stay {
+            latest: i64::MIN,
+            ..Stay::default()
+        };
         let mut pos = 0;
         for _ in 0..header.records {
             let begin = pos;
             let record = record::read(plain, &mut pos).ok()?;
             if self.stays(header, &record) {
-                stay.push((record, &plain[begin..pos]));
+                stay.push(header, &record, begin..pos);
             }
         }
-        if stay.is_empty() {
+        if stay.records == 0 {
             return Some(self.emptied(header));
         }
-        let markers = stay.iter().any(|(record, _)| record.value.is_none());
-        let dated = header.delete_horizon().is_some() || !markers;
-        if stay.len() == header.records as usize && dated {
+        let dated = header.delete_horizon().is_some() || !stay.markers;
+        if stay.records == header.records && dated {
             return Some(Outcome::Same);
         }
         let mut less = *header;
@@ -95,20 +125,21 @@ impl Filter<'_> {
             less.set_delete_horizon(Some(horizon));
         }
         let mut body = Vec::with_capacity(plain.len());
-        let mut latest = i64::MIN;
-        for (record, bytes) in &stay {
-            let timestamp = header.base_timestamp.wrapping_add(record.timestamp_delta);
-            latest = latest.max(timestamp);
+        for run in &stay.runs {
             if dated {
-                body.extend_from_slice(bytes);
-            } else {
-                let delta = timestamp.wrapping_sub(less.base_timestamp);
+                body.extend_from_slice(&plain[run.clone()]);
+                continue;
+            }
+            let mut pos = run.start;
+            while pos < run.end {
+                let record = record::read(plain, &mut pos).ok()?;
+                let delta = time_of(header, &record).wrapping_sub(less.base_timestamp);
                 record.write_at(delta, &mut body);
             }
         }
-        less.records = stay.len() as i32;
+        less.records = stay.records;
         if !header.has_append_time() {
-            less.max_timestamp = latest;
+            less.max_timestamp = stay.latest;
         }
         let body = match header.compression().ok()? {
             Compression::None => body,
@@ -162,5 +193,37 @@ impl Filter<'_> {
         empty.set_compression(Compression::None);
         empty.set_delete_horizon(None);
         Outcome::Less(Batch::sealed(empty, Bytes::new()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base::Term;
+    use base::record::Builder;
+
+    #[test]
+    fn what_stays_of_millions_of_markers_is_told_in_less_room_than_they_take() {
+        let mut builder = Builder::new(0);
+        for key in 0..20_000u32 {
+            builder.push(0, Some(&key.to_be_bytes()[2..]), None, &[]);
+        }
+        let mut batch = builder.build();
+        batch.stamp(Offset(0), Term(1));
+        let (header, plain) = (batch.header(), batch.body().clone());
+        // All of them, and then every second one: the worst that can be.
+        for every in [1, 2] {
+            let mut stay = Stay::default();
+            let mut pos = 0;
+            for nth in 0..header.records {
+                let begin = pos;
+                let record = record::read(&plain, &mut pos).unwrap();
+                if nth % every == 0 {
+                    stay.push(&header, &record, begin..pos);
+                }
+            }
+            assert_eq!((stay.records, stay.markers), (20_000 / every, true));
+            assert!(stay.runs.len() * size_of::<Range<usize>>() <= plain.len());
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The last offset of each key, in bounded memory: 24 bytes a slot, and no key is kept itself.
 //!
-//! Two keys are taken for the same if 128 bits of their hash are. That doesn't happen by chance
-//! before there are about 2^64 of them.
+//! Two keys are taken for the same if 128 bits of their hash are, and the earlier one's records are lost then. That doesn't
+//! happen by chance before there are about 2^64 of them; and not on purpose, because the hash begins with a secret of the
+//! process: who writes records can't look for two keys that meet, nor for many that crowd one place of the map.
 
 use base::Offset;
 use std::hash::{DefaultHasher, Hasher};
@@ -15,21 +16,31 @@ const TAKEN_OF_FOUR: usize = 3;
 const SLOT_BYTES: usize = size_of::<Slot>();
 
 /// The map.
-#[derive(Debug)]
 pub(super) struct Keys {
     slots: Vec<Slot>,
     taken: usize,
+    /// Has the secret in it.
+    hasher: DefaultHasher,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Keys({} of {})", self.taken, self.slots.len())
+    }
 }
 
 impl Keys {
     /// An empty map for `records` keys, if they fit into so many bytes, and else for as many as do.
-    pub(super) fn new(records: u64, bytes_max: usize) -> Keys {
+    pub(super) fn new(records: u64, bytes_max: usize, secret: [u64; 2]) -> Keys {
         let records = usize::try_from(records).unwrap_or(usize::MAX);
         let wanted = records.saturating_add(1).div_ceil(TAKEN_OF_FOUR) * 4;
         let slots = wanted.min(bytes_max / SLOT_BYTES);
+        let mut hasher = DefaultHasher::new();
+        secret.iter().for_each(|part| hasher.write_u64(*part));
         Keys {
             slots: vec![[0; 3]; slots],
             taken: 0,
+            hasher,
         }
     }
 
@@ -49,7 +60,7 @@ impl Keys {
         if self.taken >= self.most() {
             self.grow();
         }
-        let hash = hash(key);
+        let hash = self.hash(key);
         let slot = self.slot_of(hash);
         if is_empty(&self.slots[slot]) {
             self.taken += 1;
@@ -62,8 +73,16 @@ impl Keys {
         if self.taken == 0 {
             return None;
         }
-        let slot = self.slots[self.slot_of(hash(key))];
+        let slot = self.slots[self.slot_of(self.hash(key))];
         (!is_empty(&slot)).then(|| Offset(slot[2] as i64 - 1))
+    }
+
+    fn hash(&self, key: &[u8]) -> (u64, u64) {
+        let mut hasher = self.hasher.clone();
+        hasher.write(key);
+        let first = hasher.finish();
+        hasher.write_u8(1);
+        (first, hasher.finish())
     }
 
     /// The slot with this hash, or the empty one where it belongs.
@@ -95,21 +114,13 @@ fn is_empty(slot: &Slot) -> bool {
     slot[2] == 0
 }
 
-fn hash(key: &[u8]) -> (u64, u64) {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(key);
-    let first = hasher.finish();
-    hasher.write_u8(1);
-    (first, hasher.finish())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_last_offset_of_each_key_is_found_again_however_many_there_are() {
-        let mut keys = Keys::new(20_000, 400_000);
+        let mut keys = Keys::new(20_000, 400_000, [1, 2]);
         assert_eq!(keys.last(b""), None);
         for offset in 0..30_000i64 {
             keys.note((offset % 10_007).to_string().as_bytes(), Offset(offset));
@@ -126,14 +137,32 @@ mod tests {
         );
     }
 
+    /// Who knows where keys meet on one node knows nothing about another one, nor about this one after a start.
+    #[test]
+    fn what_a_key_hashes_to_is_known_to_nobody_without_the_secret() {
+        let of = |secret| Keys::new(1, usize::MAX, secret).hash(b"key");
+        let plain = {
+            let mut hasher = DefaultHasher::new();
+            hasher.write(b"key");
+            hasher.finish()
+        };
+        let all = [of([0, 0]), of([0, 1]), of([1, 0]), of([2, 3])];
+        for (nth, one) in all.iter().enumerate() {
+            assert!(!all[..nth].contains(one));
+            assert_ne!(one.0, one.1);
+            assert_ne!(one.0, plain);
+        }
+        assert_eq!(of([2, 3]), of([2, 3]));
+    }
+
     #[test]
     fn the_first_keys_always_have_room() {
-        let mut keys = Keys::new(2, usize::MAX);
+        let mut keys = Keys::new(2, usize::MAX, [1, 2]);
         assert!(keys.have_room_for(100));
         keys.note(b"a", Offset(0));
         assert!(keys.have_room_for(2));
         assert!(!keys.have_room_for(3));
-        let mut none = Keys::new(1_000, 0);
+        let mut none = Keys::new(1_000, 0, [1, 2]);
         assert!(none.have_room_for(100));
         for key in 0..100u8 {
             none.note(&[key], Offset(i64::from(key)));

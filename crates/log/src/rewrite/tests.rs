@@ -174,6 +174,7 @@ impl Keyed {
             producers,
             codec,
             keys_bytes: self.keys_bytes,
+            secret: [1, 2],
         })
     }
 

@@ -157,6 +157,7 @@ impl Shard {
         let codec = self.settings.compaction.codec;
         let keys_bytes = self.changed(KEYS_BYTES);
         let keys_bytes = keys_bytes.unwrap_or(self.settings.compaction.keys_bytes);
+        let secret = [self.settings.seed, self.settings.boot];
         while let Some(group) = self.compactions.waiting.pop_first() {
             if self.is_replacing(group) {
                 continue;
@@ -174,6 +175,7 @@ impl Shard {
                 producers,
                 codec,
                 keys_bytes: usize::try_from(keys_bytes).unwrap_or(usize::MAX),
+                secret,
             };
             if let Some(rewrite) = replica.log.plan_rewrite(kept) {
                 let ticket = self.compactions.next_ticket;
