@@ -3,6 +3,10 @@
 use sim::runner::{self, Options};
 use std::process::ExitCode;
 
+/// A run does little but allocate.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let options = match Options::parse(&args) {
