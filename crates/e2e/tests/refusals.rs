@@ -1,8 +1,10 @@
 //! What a node refuses to start with, and in which words.
 
 use e2e::node::Refused;
-use e2e::{Scratch, Setup, binary};
-use std::fs;
+use e2e::{Scratch, Setup, Tool, binary};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 fn refused(setup: &Setup) -> Refused {
@@ -98,4 +100,79 @@ fn help_begins_with_what_the_program_is() {
     let help = e2e::tool::offline(&["--help"]).ok();
     let first = help.lines().next().expect("a line");
     assert!(first.contains("message queue"), "{first}");
+}
+
+/// A binary that runs the node under a limit of the shell's.
+fn limited(scratch: &Scratch, limit: &str) -> PathBuf {
+    let path = scratch.join("limited");
+    let node = binary::flotilla();
+    let script = format!(
+        "#!/bin/sh\nulimit {limit}\nexec '{}' \"$@\"\n",
+        node.display()
+    );
+    fs::write(&path, script).expect("writable");
+    fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("ours");
+    path
+}
+
+#[test]
+fn a_node_that_may_open_too_few_files_says_how_many_it_needs() {
+    let scratch = Scratch::new("descriptors");
+    for limit in ["-n 10", "-n 100"] {
+        let mut setup = Setup::single(&scratch.join("data"));
+        setup.binary = Some(limited(&scratch, limit));
+        let ended = refused(&setup);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        let line = ended.stderr.lines().last().unwrap_or_default();
+        assert!(
+            line.contains("256") && line.contains("ulimit -Hn"),
+            "{line}"
+        );
+        assert!(!setup.data.exists(), "nothing is touched");
+    }
+}
+
+#[test]
+fn a_limit_of_the_size_of_files_is_told_and_ends_the_node_as_a_disk_fault_does() {
+    let scratch = Scratch::new("filesize");
+    let mut setup = Setup::single(&scratch.join("data"));
+    // 1 MiB, less than a file of the write-ahead log.
+    setup.binary = Some(limited(&scratch, "-f 2048"));
+    let ended = refused(&setup);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("ulimit -f"), "{}", ended.stderr);
+    // 6 MiB: room for the write-ahead log, not for a segment.
+    let scratch = Scratch::new("filesize2");
+    let mut setup = Setup::single(&scratch.join("data")).with(&["--set", "wal.file.bytes=4194304"]);
+    setup.binary = Some(limited(&scratch, "-f 12288"));
+    let mut node = setup.start();
+    let tool = Tool::new(&node.kafka);
+    assert_eq!(tool.run(&["topic", "create", "t"]).code, Some(0));
+    let lines = format!("{}\n", "x".repeat(1000)).repeat(10_000);
+    let file = scratch.join("lines");
+    fs::write(&file, lines).expect("writable");
+    let produce = [
+        "produce",
+        "t",
+        "--file",
+        &file.to_string_lossy(),
+        "--timeout",
+        "5",
+    ];
+    let produced = tool.run(&produce);
+    assert_eq!(node.wait_end().code(), Some(1), "{produced:?}");
+    let log = fs::read_to_string(setup.log()).expect("a log");
+    assert!(
+        log.contains("File too large") && log.contains("ulimit -f"),
+        "{log}"
+    );
+    setup.binary = None;
+    let mut node = setup.start();
+    let tool = Tool::new(&node.kafka);
+    assert_eq!(
+        tool.run(&["topic", "describe", "t"]).code,
+        Some(0),
+        "it goes on without the limit"
+    );
+    node.kill();
 }

@@ -8,7 +8,10 @@ use std::io;
 pub enum Fault {
     /// The device or file system failed. After this nothing may be assumed about unsynced bytes:
     /// the process stops.
-    #[error("{op} of {path} failed: {source}; check the device, then restart the node")]
+    #[error(
+        "{op} of {path} failed: {source}; {}, then restart the node",
+        remedy(source)
+    )]
     Io {
         /// The file or directory.
         path: String,
@@ -55,6 +58,15 @@ pub enum Fault {
         /// The directory.
         path: String,
     },
+}
+
+fn remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::FileTooLarge => {
+            "raise the limit of the size of files of this process (ulimit -f, LimitFSIZE= of systemd)"
+        }
+        _ => "check the device",
+    }
 }
 
 /// What an operator does about a corrupt file that the whole node depends on.

@@ -1,10 +1,14 @@
 //! What the kernel says about this process and this machine.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use std::fs;
 use std::io;
 use std::time::Duration;
+
+/// The signal of a write beyond the limit of a file's size. It ends a process that doesn't take it; for one that does the
+/// write fails.
+pub const FILE_TOO_LARGE: i32 = Signal::XFSZ.as_raw();
 
 /// How much of the machine this process uses.
 #[derive(Clone, Copy, Debug, Default)]

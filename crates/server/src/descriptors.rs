@@ -7,6 +7,9 @@ use broker::Settings;
 /// For everything but clients and segments: the write-ahead log, peers, health, the flusher, who is turned away.
 const APART: u64 = 256 + limits::CONNECTIONS_HELD_MAX as u64;
 
+/// With fewer there is no share that leaves the storage enough.
+pub const LEAST: u64 = 256;
+
 /// Makes what the settings allow fit into `limit` descriptors, with a warning if it didn't.
 pub fn share(settings: &mut Settings, limit: u64) {
     let (segments, clients) = (settings.open_files, settings.connections.max);
@@ -47,7 +50,7 @@ mod tests {
         let defaults = Settings::parse::<&str, &str>(&[]).expect("defaults");
         assert_eq!(shared(u64::MAX), defaults);
         assert_eq!(shared(1 << 19), defaults);
-        for limit in [64, 256, 1024, 4096, 16_384, 20_000] {
+        for limit in [LEAST, 1024, 4096, 16_384, 20_000] {
             let settings = shared(limit);
             let used = settings.open_files as u64 + settings.connections.max as u64;
             assert!(used + APART.min(limit / 4) <= limit, "{limit}: {used}");

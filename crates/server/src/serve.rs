@@ -2,6 +2,7 @@
 
 use crate::bind::Sockets;
 use crate::cluster::Identity;
+use crate::descriptors;
 use crate::engine::mailbox::Mailbox;
 use crate::health::{Health, Running};
 use crate::join::join;
@@ -47,14 +48,16 @@ pub fn run(mut settings: Settings) -> Result<(), StartError> {
         settings.data_dir = path.to_string_lossy().into_owned();
     }
     match os::process::raise_open_files() {
-        Ok(limit) => crate::descriptors::share(&mut settings, limit),
+        Ok(limit) if limit < descriptors::LEAST => {
+            let needed = descriptors::LEAST;
+            return Err(StartError::TooFewFiles { limit, needed });
+        }
+        Ok(limit) => descriptors::share(&mut settings, limit),
         Err(error) => tracing::warn!("the limit of open files stays as it is: {error}"),
     }
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    let home = Home::take(&settings)?;
-    let sockets = Sockets::bind(&settings)?;
     // For everything but clients' connections, which have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -63,6 +66,9 @@ pub fn run(mut settings: Settings) -> Result<(), StartError> {
             what: "the runtime",
             source,
         })?;
+    mind_file_sizes(&runtime)?;
+    let home = Home::take(&settings)?;
+    let sockets = Sockets::bind(&settings)?;
     runtime.spawn(crate::logging::tell_repeats());
     let outcome = runtime.block_on(node(settings, &home, sockets));
     // Whatever still runs there has nothing left to lose.
@@ -70,6 +76,18 @@ pub fn run(mut settings: Settings) -> Result<(), StartError> {
     // The flusher may still write: the directory is another's only when the process is gone.
     std::mem::forget(home);
     outcome
+}
+
+/// From now on a write beyond the limit of a file's size fails, as on a broken device, and doesn't end the process
+/// without a word.
+fn mind_file_sizes(runtime: &tokio::runtime::Runtime) -> Result<(), StartError> {
+    let _entered = runtime.enter();
+    // Once taken, a signal stays so for good.
+    let taken = signal(SignalKind::from_raw(os::process::FILE_TOO_LARGE));
+    taken.map(drop).map_err(|source| StartError::System {
+        what: "the signal handlers",
+        source,
+    })
 }
 
 async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), StartError> {

@@ -79,6 +79,17 @@ pub enum StartError {
     /// What is in the directory can't be used.
     #[error("{0}")]
     Storage(#[from] log::Fault),
+    /// This process may open too few files to keep anything.
+    #[error(
+        "this process may open {limit} files, a node needs {needed} at least: raise the hard limit (ulimit -Hn, \
+         LimitNOFILE= of systemd, --ulimit nofile= of Docker)"
+    )]
+    TooFewFiles {
+        /// How many.
+        limit: u64,
+        /// How many it takes.
+        needed: u64,
+    },
     /// A thread or the runtime can't be started.
     #[error("can't start {what}: {source}")]
     System {
@@ -96,6 +107,7 @@ impl StartError {
             StartError::Identity(IdentityError::OtherNode { .. })
             | StartError::Deaf { .. }
             | StartError::Kafkas(_)
+            | StartError::TooFewFiles { .. }
             | StartError::NotTakenIn { .. } => crate::stop::EXIT_USAGE,
             _ => crate::stop::EXIT_FAULT,
         }
