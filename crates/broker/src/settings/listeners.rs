@@ -212,7 +212,7 @@ pub(super) fn join(value: &str) -> Result<Vec<HostPort>, Wrong> {
 
 /// Reads `ID@HOST:PORT,...`; `node` must be one of them.
 pub(super) fn peers(value: &str, node: NodeId) -> Result<Vec<Peer>, Wrong> {
-    const FORM: &str = "ID@HOST:PORT, each id once";
+    const FORM: &str = "ID@HOST:PORT, each id and each address once";
     let mut all: Vec<Peer> = Vec::new();
     for item in meta::config::items(value) {
         let peer = item.split_once('@').and_then(|(id, address)| {
@@ -228,6 +228,11 @@ pub(super) fn peers(value: &str, node: NodeId) -> Result<Vec<Peer>, Wrong> {
         };
         if all.iter().any(|other| other.node == peer.node) {
             return Err(wrong(format!("node {} is there twice", peer.node), FORM));
+        }
+        // One of the two would never be heard, and no cluster would ever be formed.
+        if let Some(other) = all.iter().find(|other| other.address == peer.address) {
+            let what = format!("nodes {} and {} have one address", other.node, peer.node);
+            return Err(wrong(what, FORM));
         }
         all.push(peer);
     }

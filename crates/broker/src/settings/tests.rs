@@ -276,6 +276,7 @@ fn peers_name_every_node_once_and_this_one_too() {
     for value in [
         "2@b:1",
         "1@a:1,1@b:1",
+        "1@a:1,2@a:1",
         "4294967295@a:1,1@b:1",
         "1@a",
         "1@:5",
