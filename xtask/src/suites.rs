@@ -16,6 +16,7 @@ mod tests;
 use crate::run::{self, exists, flag, only_flags, read, root};
 use crate::server::{self, Target};
 use results::{Column, Outcome, Results};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -81,6 +82,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
     let cache = run::target_directory()?.join("interop/suites").join(name);
     let logs = cache.join("logs");
     std::fs::create_dir_all(&logs).map_err(|e| format!("{}: {e}", logs.display()))?;
+    let _alone = alone(&cache)?;
     let directory = (suite.prepare)(&cache)?;
     let only = flag::<String>(args, "--only")?;
     let cases = wanted(cases(&read(&file(name, "txt"))?), only.as_deref())?;
@@ -96,6 +98,18 @@ pub fn run(args: &[String]) -> Result<(), String> {
     let again = args.iter().any(|arg| arg == "--again");
     let ran = run_cases(suite, &directory, &logs, &cases, &cluster, (column, again));
     target.release().and(ran)
+}
+
+/// Holds the suite's directory as long as it lives: a second run would empty what the nodes of the first one write, and
+/// both would write over the other's results.
+fn alone(cache: &Path) -> Result<File, String> {
+    let path = cache.join("lock");
+    let lock = File::create(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    lock.try_lock().map_err(|_| {
+        let path = cache.display();
+        format!("another run of this suite uses {path}: wait for its end, or set another CARGO_TARGET_DIR")
+    })?;
+    Ok(lock)
 }
 
 fn run_cases(

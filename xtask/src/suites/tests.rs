@@ -77,3 +77,14 @@ fn the_page_shows_the_results_that_are_kept() {
         "run `cargo xtask interop suite` again, or undo what was changed by hand"
     );
 }
+
+#[test]
+fn a_second_run_of_a_suite_is_refused_until_the_first_one_ends() {
+    let cache = std::env::temp_dir().join(format!("flotilla-suite-lock-{}", std::process::id()));
+    std::fs::create_dir_all(&cache).expect("a directory");
+    let first = alone(&cache).expect("nobody is there");
+    assert!(alone(&cache).unwrap_err().contains("another run"));
+    drop(first);
+    assert!(alone(&cache).is_ok());
+    let _ = std::fs::remove_dir_all(&cache);
+}
