@@ -124,6 +124,7 @@ fn describe(
     let answer = match resource.node() {
         Some(node) => {
             cluster.topics(Some(&[]), deadline)?;
+            cluster.must_know(node)?;
             cluster.call_node(node, &request, deadline)?
         }
         None => cluster.call_any(&request, deadline)?,
@@ -137,8 +138,22 @@ fn describe(
         }
         entries.extend(result.configs);
     }
+    if let Some(key) = unknown(&entries, resource, keys) {
+        let what = format!(
+            "{resource} has no key {key}; see `flotilla config get --all`, and `flotilla config reference` for nodes"
+        );
+        return Err(Trouble::Input { what });
+    }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(entries)
+}
+
+/// A key that was asked for and isn't told. Of all nodes together, and of a single listener, only what is set is.
+fn unknown<'a>(entries: &[Entry], resource: &Resource, keys: &'a [String]) -> Option<&'a str> {
+    let told = |key: &&String| entries.iter().any(|entry| entry.name == **key);
+    let may_be_unset = |key: &&String| resource.is_all_nodes() || key.starts_with("listener.name.");
+    let unknown = keys.iter().find(|key| !told(key) && !may_be_unset(key));
+    unknown.map(String::as_str)
 }
 
 /// `KEY+=ITEMS` and `KEY-=ITEMS` change a list.
@@ -284,6 +299,23 @@ fn default_of(entry: &Entry) -> (String, Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_is_not_told_is_unknown_unless_it_may_be_unset() {
+        let entries = [Entry {
+            name: "retention.ms".into(),
+            ..Entry::default()
+        }];
+        let keys = |key: &str| vec![key.to_owned()];
+        let topic = Resource::topic("t");
+        assert_eq!(unknown(&entries, &topic, &keys("retention.ms")), None);
+        assert_eq!(
+            unknown(&entries, &topic, &keys("retention.msx")),
+            Some("retention.msx")
+        );
+        let listener = keys("listener.name.a.max.connections");
+        assert_eq!(unknown(&entries, &Resource::of_node(1), &listener), None);
+    }
 
     #[test]
     fn lists_grow_and_shrink_by_the_sign_before_the_equals() {

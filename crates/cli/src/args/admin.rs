@@ -183,6 +183,11 @@ impl Resource {
         }
     }
 
+    /// What holds for all nodes that don't say otherwise.
+    pub fn is_all_nodes(&self) -> bool {
+        self.kind == 4 && self.name.is_empty()
+    }
+
     /// The node that answers for it, if only one does.
     pub fn node(&self) -> Option<i32> {
         (self.kind == 4).then(|| self.name.parse().ok()).flatten()

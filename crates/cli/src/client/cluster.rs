@@ -175,7 +175,10 @@ impl Cluster {
         if !self.connections.contains_key(&id) {
             let Some(address) = self.addresses.get(&id) else {
                 return Err(Trouble::refused(
-                    format!("finding node {id}"),
+                    format!(
+                        "node {id} is silent or isn't there; the cluster names {}",
+                        self.named()
+                    ),
                     Code::LEADER_NOT_AVAILABLE,
                     None,
                 ));
@@ -187,6 +190,29 @@ impl Cluster {
             .connections
             .get_mut(&id)
             .expect("it was put there if it was missing"))
+    }
+
+    /// The nodes that the last answer named, for people.
+    fn named(&self) -> String {
+        let ids: Vec<String> = self.addresses.keys().map(i32::to_string).collect();
+        match ids.as_slice() {
+            [] => "none".to_owned(),
+            [one] => format!("node {one}"),
+            _ => format!("nodes {}", ids.join(", ")),
+        }
+    }
+
+    /// That there is no such node: one that is asked for by its number, and that nobody will bring back by waiting.
+    pub fn must_know(&self, id: i32) -> Result<(), Trouble> {
+        match self.addresses.contains_key(&id) {
+            true => Ok(()),
+            false => Err(Trouble::Input {
+                what: format!(
+                    "there is no node {id}, or it is down: the cluster names {}; see `flotilla cluster nodes`",
+                    self.named()
+                ),
+            }),
+        }
     }
 
     fn any(&mut self, deadline: Deadline) -> Result<&mut Connection, Trouble> {

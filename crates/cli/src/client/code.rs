@@ -133,7 +133,12 @@ const CODES: &[Known] = &[
         "ask for at most as many --replicas as there are nodes",
     ),
     known(39, "INVALID_REPLICA_ASSIGNMENT", false, ""),
-    known(40, "INVALID_CONFIG", false, "correct the --config named"),
+    known(
+        40,
+        "INVALID_CONFIG",
+        false,
+        "correct the key or value named; see `flotilla config reference`",
+    ),
     known(41, "NOT_CONTROLLER", true, ""),
     known(42, "INVALID_REQUEST", false, ""),
     known(44, "POLICY_VIOLATION", false, ""),

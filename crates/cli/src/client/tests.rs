@@ -216,3 +216,23 @@ fn nobody_there_is_told_at_once() {
     assert!(matches!(trouble, Trouble::Unreachable { .. }), "{trouble}");
     assert!(Cluster::new("localhost").is_err() && Cluster::new("").is_err());
 }
+
+#[test]
+fn a_node_that_is_not_there_is_told_with_those_that_are() {
+    let mut cluster = Cluster::new("127.0.0.1:1").expect("an address");
+    assert!(
+        cluster
+            .must_know(99)
+            .unwrap_err()
+            .to_string()
+            .contains("names none")
+    );
+    cluster.know(1, "127.0.0.1:1".into());
+    cluster.know(2, "127.0.0.1:2".into());
+    assert!(cluster.must_know(2).is_ok());
+    let said = cluster.must_know(99).unwrap_err().to_string();
+    assert!(
+        said.contains("no node 99") && said.contains("nodes 1, 2"),
+        "{said}"
+    );
+}
