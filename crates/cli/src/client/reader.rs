@@ -62,6 +62,18 @@ pub enum Bound {
     At(i64),
 }
 
+impl Bound {
+    /// What ListOffsets is asked. Below zero are signs with a meaning of their own, and nothing is
+    /// older than a time before 1970 either.
+    fn timestamp(self) -> i64 {
+        match self {
+            Bound::Earliest => -2,
+            Bound::Latest => -1,
+            Bound::At(timestamp) => timestamp.max(0),
+        }
+    }
+}
+
 /// A reader of one topic.
 #[derive(Debug)]
 pub struct TopicReader {
@@ -156,11 +168,7 @@ impl TopicReader {
     }
 
     fn offsets_request(&self, partitions: &[i32], bound: Bound) -> ListOffsetsRequest {
-        let timestamp = match bound {
-            Bound::Earliest => -2,
-            Bound::Latest => -1,
-            Bound::At(timestamp) => timestamp,
-        };
+        let timestamp = bound.timestamp();
         let part = |partition: &i32| ListOffsetsPartition {
             partition_index: *partition,
             timestamp,
@@ -422,4 +430,15 @@ fn unpack(batch: &Batch, partition: i32, from: i64, out: &mut Vec<Received>) -> 
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bound;
+
+    #[test]
+    fn a_time_before_1970_is_not_a_sign() {
+        let asked = [-1, -2, i64::MIN, 0, 7].map(|ms| Bound::At(ms).timestamp());
+        assert_eq!(asked, [0, 0, 0, 0, 7]);
+    }
 }
