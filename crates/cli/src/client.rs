@@ -22,4 +22,4 @@ pub use producer::Producer;
 pub use trouble::Trouble;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -27,7 +27,11 @@ struct Gathered {
 
 /// Runs the command.
 pub fn run(args: args::Produce) -> Result<(), Trouble> {
-    let mut lines = Lines::open(args.file.as_deref())?;
+    let lines = Lines::open(args.file.as_deref())?;
+    send_all(&args, lines)
+}
+
+fn send_all(args: &args::Produce, mut lines: Lines) -> Result<(), Trouble> {
     let mut cluster = Cluster::new(&args.target.bootstrap)?;
     let until = || Deadline::after(args.target.timeout);
     let compression = compression(args.compression);
@@ -44,15 +48,23 @@ pub fn run(args: args::Produce) -> Result<(), Trouble> {
         partitions,
     };
     let mut totals: BTreeMap<i32, Total> = BTreeMap::new();
-    let mut pace = Pace::new(&args);
+    let mut pace = Pace::new(args);
     loop {
-        let next = lines.next(gathered.bytes > 0)?;
-        let ended = matches!(next, Next::End);
-        let mut idle = matches!(next, Next::Idle);
-        if let Next::Line(line) = next {
-            gathered.add(&args, line)?;
-            idle = pace.count();
-        }
+        let mut idle = false;
+        let next = lines.next(gathered.bytes > 0);
+        let taken = next.and_then(|next| match next {
+            Next::End => Ok(true),
+            Next::Idle => {
+                idle = true;
+                Ok(false)
+            }
+            Next::Line(line) => gathered.add(args, line).map(|()| {
+                idle = pace.count();
+                false
+            }),
+        });
+        // What was good before a line that isn't goes out first, as if the input ended here.
+        let ended = !matches!(taken, Ok(false));
         if gathered.bytes > 0 && (ended || idle || gathered.bytes >= args.batch_bytes as usize) {
             let placed = producer.send(&mut cluster, &gathered.take(), until())?;
             placed.iter().for_each(|placed| count(&mut totals, placed));
@@ -61,9 +73,20 @@ pub fn run(args: args::Produce) -> Result<(), Trouble> {
         pace.wait();
         if ended {
             pace.end();
-            return report(&args, &totals);
+            return match taken {
+                Ok(_) => report(args, &totals),
+                Err(trouble) => Err(cut_short(args, &totals, trouble)),
+            };
         }
     }
+}
+
+/// Tells how much is in the log although the input couldn't be used to its end.
+fn cut_short(args: &args::Produce, totals: &BTreeMap<i32, Total>, trouble: Trouble) -> Trouble {
+    let records = totals.values().map(|total| total.records).sum();
+    let records = output::counted(records, "record");
+    eprintln!("produced {records} to {} before this:", args.topic);
+    trouble
 }
 
 fn no_partition(topic: &str, asked: i32, partitions: i32) -> Trouble {

@@ -1,5 +1,5 @@
 mod member;
-mod node;
+pub(crate) mod node;
 
 use super::producer::{Outgoing, Placed, Record};
 use super::*;
@@ -19,7 +19,7 @@ const MODERN: &[(ApiKey, i16)] = &[
     (ApiKey::InitProducerId, 6),
 ];
 
-fn modern(acts: &[Act]) -> Script {
+pub(crate) fn modern(acts: &[Act]) -> Script {
     Script {
         spoken: MODERN.to_vec(),
         acts: acts.to_vec(),

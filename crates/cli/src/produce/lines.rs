@@ -49,7 +49,8 @@ impl Lines {
         }
     }
 
-    fn read(input: impl Read + Send + 'static, name: String) -> Lines {
+    /// Reads on in a thread.
+    pub fn read(input: impl Read + Send + 'static, name: String) -> Lines {
         let (sender, lines) = sync_channel(AHEAD);
         // It ends with its input, or with the process.
         std::thread::spawn(move || forward(BufReader::with_capacity(1 << 16, input), &sender));

@@ -1,5 +1,8 @@
 use super::*;
 use crate::args::Command;
+use crate::client::tests::modern;
+use crate::client::tests::node::{self, Act};
+use base::Batch;
 use clap::Parser;
 
 #[derive(Parser)]
@@ -69,4 +72,20 @@ fn keys_choose_partitions_and_the_rest_takes_turns() {
         (1, 3),
         "one key, one partition"
     );
+}
+
+#[test]
+fn what_stood_before_a_bad_line_is_in_the_log() {
+    let (address, script) = node::start(modern(&[Act::Answer(0, 40), Act::Answer(0, 41)]));
+    let line = format!("x produce t -k = --bootstrap {address}");
+    let lines = Lines::read(&b"a=1\nb=2\nbad\nc=3\n"[..], "test".into());
+    let trouble = send_all(&args(&line), lines).expect_err("a line without a key");
+    assert!(trouble.to_string().contains("\"bad\""), "{trouble}");
+    // A slow input may be sent in several batches; what matters is that nothing is left behind.
+    let batches = &script.lock().expect("no panic").batches;
+    let records = |bytes: &Bytes| {
+        let batch = Batch::split_from(&mut bytes.clone());
+        batch.expect("a batch").header().records
+    };
+    assert_eq!(batches.iter().map(records).sum::<i32>(), 2);
 }
