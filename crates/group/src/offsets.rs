@@ -67,16 +67,6 @@ impl Groups {
         }
     }
 
-    /// Every committed offset: group, topic, partition, offset.
-    pub fn committed(&self) -> impl Iterator<Item = (&str, &str, i32, &Offset)> {
-        self.offsets.iter().flat_map(|(group, topics)| {
-            topics.iter().flat_map(move |(topic, partitions)| {
-                let each = partitions.iter();
-                each.map(move |(partition, offset)| (&**group, &**topic, *partition, offset))
-            })
-        })
-    }
-
     /// Writes what makes every offset of the group disappear.
     pub(crate) fn forget_offsets(&self, group: &str, records: &mut Vec<Record>) {
         for (topic, partitions) in self.offsets.get(group).into_iter().flatten() {

@@ -4,6 +4,7 @@ use super::tombstone;
 use crate::classic::State;
 use crate::command::OffsetDelete;
 use crate::groups::Group;
+use crate::record::offset::Offset;
 use crate::record::{Key, Record};
 use crate::reply::{DeletedTopic, Reply};
 use crate::{Caller, Decision, Groups, Soft};
@@ -133,12 +134,33 @@ impl Groups {
     /// Topics are gone, and with them what was committed for them - not what was committed for
     /// a later topic of the same name.
     pub(crate) fn topics_deleted(&self, topics: &[(String, Uuid)], out: &mut Decision) {
-        let gone: BTreeMap<&str, &Uuid> = topics.iter().map(|(n, id)| (n.as_str(), id)).collect();
-        for (group, topic, partition, offset) in self.committed() {
-            if let Some(id) = gone.get(topic)
-                && (offset.topic_id == **id || offset.topic_id == Uuid::ZERO)
-            {
-                out.records.push(tombstone(group, topic, partition));
+        let mut gone: BTreeMap<&str, Vec<Uuid>> = BTreeMap::new();
+        for (name, id) in topics {
+            gone.entry(name).or_default().push(*id);
+        }
+        let mut forget =
+            |group: &str, topic: &str, partitions: &BTreeMap<i32, Offset>, ids: &[Uuid]| {
+                for (partition, offset) in partitions {
+                    if ids.contains(&offset.topic_id) || offset.topic_id == Uuid::ZERO {
+                        out.records.push(tombstone(group, topic, *partition));
+                    }
+                }
+            };
+        // Whichever are fewer are gone through, and partitions only of what is gone: one turn is not
+        // to look at all that was ever committed.
+        for (group, committed) in &self.offsets {
+            if committed.len() <= gone.len() {
+                for (topic, partitions) in committed {
+                    if let Some(ids) = gone.get(&**topic) {
+                        forget(group, topic, partitions, ids);
+                    }
+                }
+                continue;
+            }
+            for (topic, ids) in &gone {
+                if let Some(partitions) = committed.get(*topic) {
+                    forget(group, topic, partitions, ids);
+                }
             }
         }
     }
