@@ -193,6 +193,15 @@ fn nothing(partition_index: i32, error_code: i16) -> OffsetFetchResponsePartitio
     }
 }
 
+/// The code of a refusal. Consumers of Java before 3.9 take a coordinator that isn't available for
+/// the end here, and look for it again if it is another one, as Kafka tells them as well.
+fn code(why: &Refusal) -> i16 {
+    match groups::code(why) {
+        codes::COORDINATOR_NOT_AVAILABLE => codes::NOT_COORDINATOR,
+        code => code,
+    }
+}
+
 fn found(part: FetchedPartition) -> OffsetFetchResponsePartitions {
     match part.offset {
         Ok(Some(offset)) => OffsetFetchResponsePartitions {
@@ -203,7 +212,7 @@ fn found(part: FetchedPartition) -> OffsetFetchResponsePartitions {
             error_code: codes::NONE,
         },
         Ok(None) => nothing(part.partition, codes::NONE),
-        Err(why) => nothing(part.partition, groups::code(&why)),
+        Err(why) => nothing(part.partition, code(&why)),
     }
 }
 
@@ -273,7 +282,7 @@ fn refused(
     why: &Refusal,
     version: i16,
 ) -> OffsetFetchResponseGroup {
-    let code = groups::code(why);
+    let code = code(why);
     let mut group = OffsetFetchResponseGroup {
         group_id,
         ..Default::default()

@@ -5,6 +5,7 @@ mod delete_records;
 mod fetch;
 mod groups;
 mod metadata;
+mod offset_fetch;
 mod offsets;
 mod operate;
 mod produce;

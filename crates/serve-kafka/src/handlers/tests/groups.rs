@@ -43,7 +43,7 @@ fn coordinate(world: &mut World, answer: Result<Reply, Refusal>) -> Command {
 }
 
 /// Sends a request whose command is answered like this.
-fn call<R: wire_kafka::Request>(
+pub(super) fn call<R: wire_kafka::Request>(
     version: i16,
     body: &R,
     answer: Result<Reply, Refusal>,
