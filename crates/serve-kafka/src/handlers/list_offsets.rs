@@ -1,7 +1,7 @@
 //! ListOffsets (key 2), versions 0 to 11.
 //!
 //! 0: a list of offsets, where segments begin. 1: one offset and its timestamp. 2: isolation levels, the throttle time. 3: nothing new. 4:
-//! leader epochs. 5: nothing new. 6: flexible. 7: the record with the largest timestamp (-3). 8:
+//! leader epochs. 5: a code for an offset that isn't there yet. 6: flexible. 7: the record with the largest timestamp (-3). 8:
 //! the first offset on this node's disk (-4). 9: the last offset in remote storage (-5). 10: a
 //! time-out. 11: the first offset not yet in remote storage (-6).
 
@@ -24,6 +24,9 @@ pub(crate) const API: Api = Api {
     versions: 0..=11,
     serve,
 };
+
+/// The first version that knows the code of an offset that isn't there yet.
+const NOT_YET_CODE: i16 = 5;
 
 /// What a timestamp asks for.
 enum Asked {
@@ -177,7 +180,8 @@ impl Waiting {
                 }
                 Ok(OffsetAnswer::Segments(offsets)) => lists.push((*place, offsets)),
                 Err(why) => {
-                    known[at] = Some((refusals::partition_code(&why), Offset(-1), -1, -1));
+                    let code = code(self.request.version, &why);
+                    known[at] = Some((code, Offset(-1), -1, -1));
                 }
             }
         }
@@ -228,6 +232,15 @@ impl Waiting {
         let found: Vec<_> = found.collect();
         self.write(found.into_iter());
         self.request.answer(&self.response)
+    }
+}
+
+/// The code of a refusal. That an offset isn't there yet, older versions are told as a leader that
+/// isn't there yet: they don't know the other code.
+fn code(version: i16, why: &Refusal) -> i16 {
+    match refusals::partition_code(why) {
+        codes::OFFSET_NOT_AVAILABLE if version < NOT_YET_CODE => codes::LEADER_NOT_AVAILABLE,
+        code => code,
     }
 }
 

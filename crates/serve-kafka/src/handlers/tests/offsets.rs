@@ -182,6 +182,16 @@ fn leader_epochs_and_refusals_pass() {
     }
 }
 
+#[test]
+fn an_offset_that_is_not_there_yet_is_told_in_codes_that_the_version_knows() {
+    for version in 0..=11 {
+        let refused = Reply::Offsets(vec![Err(Refusal::OffsetNotAvailable)]);
+        let (_, answer) = World::new().call(version, &request(&[("orders", 0, -1)]), refused);
+        let code = if version < 5 { 5 } else { 78 };
+        assert_eq!(parts(&answer)[0].error_code, code, "{version}");
+    }
+}
+
 fn stamped(attributes: i16, times: &[i64]) -> Batch {
     let mut builder = Builder::new(NOW.wall.0 + times[0]).attributes(attributes);
     times
