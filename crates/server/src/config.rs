@@ -10,6 +10,7 @@ pub use environment::{CONFIG, LOG};
 use crate::args::Serve;
 use broker::settings::{self, Settings};
 use source::{Given, Source};
+use std::ffi::OsString;
 
 /// A configuration that can't be used; the text says where and why.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,10 +20,10 @@ pub struct ConfigError(String);
 /// Puts everything together. `read` gives the text of a file.
 pub fn gather(
     args: &Serve,
-    variables: impl Iterator<Item = (String, String)>,
+    variables: impl Iterator<Item = (OsString, OsString)>,
     read: impl Fn(&str) -> std::io::Result<String>,
 ) -> Result<Settings, ConfigError> {
-    let variables: Vec<(String, String)> = variables.collect();
+    let variables = environment::ours(variables).map_err(ConfigError)?;
     let from_environment = variables
         .iter()
         .find(|(name, _)| name == CONFIG)

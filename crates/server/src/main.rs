@@ -64,7 +64,7 @@ fn completions(shell: clap_complete::Shell) -> ExitCode {
 
 fn serve(args: &Serve) -> ExitCode {
     let read = |name: &str| std::fs::read_to_string(name);
-    let settings = match config::gather(args, std::env::vars(), read) {
+    let settings = match config::gather(args, std::env::vars_os(), read) {
         Ok(settings) => settings,
         Err(error) => {
             eprintln!("error: {error}");

@@ -1,12 +1,27 @@
 //! Configuration from the environment: `FLOTILLA_NUM_PARTITIONS` is `num.partitions`.
 
 use super::source::{Given, Source};
+use std::ffi::OsString;
 
 const PREFIX: &str = "FLOTILLA_";
 /// Variables of ours that aren't keys: the log filter and the configuration file.
 pub const LOG: &str = "FLOTILLA_LOG";
 /// The configuration file, if the command line names none.
 pub const CONFIG: &str = "FLOTILLA_CONFIG";
+
+/// The variables that are meant for us. The others may hold bytes that are no text.
+pub fn ours(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, String> {
+    let named = variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    named
+        .filter(|(name, _)| name.starts_with(PREFIX))
+        .map(|(name, value)| match value.into_string() {
+            Ok(value) => Ok((name, value)),
+            Err(_) => Err(format!("environment {name}: the value isn't UTF-8")),
+        })
+        .collect()
+}
 
 /// The variables that are keys. `known` are the keys that exist; a variable that names none of
 /// them is given under the name that it spells, so that it can be refused by name.

@@ -7,7 +7,7 @@ fn gather_from(
 ) -> Result<Settings, ConfigError> {
     let variables = variables
         .iter()
-        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        .map(|(k, v)| (OsString::from(k), OsString::from(v)));
     gather(args, variables, |_| Ok(file.to_owned()))
 }
 
@@ -59,6 +59,27 @@ fn the_later_source_wins() {
     assert_eq!(partitions(&args, &variable), 4);
     args.set.push("num.partitions=5".to_owned());
     assert_eq!(partitions(&args, &variable), 5);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_not_text_in_the_environment_is_no_business_of_ours_unless_it_is_a_key() {
+    use std::os::unix::ffi::OsStringExt;
+    let gathered = |name: &[u8], value: &[u8]| {
+        let variable = (
+            OsString::from_vec(name.to_vec()),
+            OsString::from_vec(value.to_vec()),
+        );
+        let read = |_: &str| Ok(String::new());
+        gather(&Serve::default(), [variable].into_iter(), read)
+    };
+    gathered(b"PATH", b"/opt/\xe9").expect("another's value");
+    gathered(b"OTHER\xff", b"x").expect("another's name");
+    for name in ["FLOTILLA_NUM_PARTITIONS", "FLOTILLA_CONFIG"] {
+        let refused = gathered(name.as_bytes(), b"\xff").expect_err("a value of ours");
+        let told = refused.to_string();
+        assert!(told.starts_with(&format!("environment {name}: ")), "{told}");
+    }
 }
 
 #[test]
