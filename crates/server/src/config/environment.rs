@@ -24,19 +24,22 @@ pub fn ours(
 }
 
 /// The variables that are keys. `known` are the keys that exist; a variable that names none of
-/// them is given under the name that it spells, so that it can be refused by name.
+/// them is given under the name that it spells, so that it can be refused by name, unless a
+/// container platform set it.
 pub fn read<'a>(
     variables: impl Iterator<Item = (String, String)>,
     known: impl Iterator<Item = &'a str> + Clone,
 ) -> Vec<Given> {
     let mut given: Vec<Given> = variables
         .filter(|(name, _)| name.starts_with(PREFIX) && name != LOG && name != CONFIG)
-        .filter(|(name, _)| !is_service_link(name))
-        .map(|(name, value)| {
+        .filter_map(|(name, value)| {
             let rest = &name[PREFIX.len()..];
-            let key = known.clone().find(|key| spelled(key) == rest);
-            let key = key.map_or_else(|| rest.to_lowercase().replace('_', "."), str::to_owned);
-            Given::new(key, value, Source::Environment(name))
+            let key = match known.clone().find(|key| spelled(key) == rest) {
+                Some(key) => key.to_owned(),
+                None if is_service_link(rest, &value) => return None,
+                None => rest.to_lowercase().replace('_', "."),
+            };
+            Some(Given::new(key, value, Source::Environment(name)))
         })
         .collect();
     given.sort_by(|a, b| a.source.cmp(&b.source));
@@ -54,18 +57,29 @@ fn spelled(key: &str) -> String {
     key.chars().map(upper).collect()
 }
 
-/// What a container platform sets for a service that happens to be called `flotilla`.
-fn is_service_link(name: &str) -> bool {
-    let rest = &name[PREFIX.len()..];
-    let number = |text: &str| {
-        text.split('_')
-            .next()
-            .is_some_and(|n| n.parse::<u16>().is_ok())
-    };
-    rest == "PORT"
-        || rest.starts_with("SERVICE_HOST")
-        || rest.starts_with("SERVICE_PORT")
-        || rest.strip_prefix("PORT_").is_some_and(number)
+/// What a container platform sets for each service beside the node, here for those whose names
+/// begin with `flotilla`: `FLOTILLA_BOOTSTRAP_SERVICE_HOST`, `FLOTILLA_0_PORT_9092_TCP_ADDR`.
+fn is_service_link(rest: &str, value: &str) -> bool {
+    let words: Vec<&str> = rest.split('_').collect();
+    (0..words.len()).any(|at| ends_a_link(&words[at..], value))
+}
+
+fn ends_a_link(words: &[&str], value: &str) -> bool {
+    match words {
+        ["SERVICE", "HOST"] => true,
+        // A port's name may follow.
+        ["SERVICE", "PORT", ..] => true,
+        // Only a link has a whole address there.
+        ["PORT"] => value.contains("://"),
+        ["PORT", number, "TCP" | "UDP" | "SCTP"]
+        | [
+            "PORT",
+            number,
+            "TCP" | "UDP" | "SCTP",
+            "PROTO" | "PORT" | "ADDR",
+        ] => number.parse::<u16>().is_ok(),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -96,5 +110,40 @@ mod tests {
             [("node.id", "2"), ("no.such", "x"), ("num.partitions", "4")]
         );
         assert_eq!(given[1].source.to_string(), "environment FLOTILLA_NO_SUCH");
+    }
+
+    #[test]
+    fn links_of_services_whose_names_begin_like_ours_are_not_keys() {
+        let left = |variables: &[(&str, &str)]| -> Vec<String> {
+            let variables = variables.iter();
+            let variables = variables.map(|(k, v)| (format!("FLOTILLA_{k}"), (*v).to_owned()));
+            let given = read(variables, ["node.id", "quota.service.port"].into_iter());
+            given.into_iter().map(|given| given.key).collect()
+        };
+        for service in ["", "BOOTSTRAP_", "0_EXTERNAL_"] {
+            for (end, value) in [
+                ("SERVICE_HOST", "10.0.0.1"),
+                ("SERVICE_PORT", "9092"),
+                ("SERVICE_PORT_KAFKA_TLS", "9092"),
+                ("PORT", "tcp://10.0.0.1:9092"),
+                ("PORT_9092_TCP", "tcp://10.0.0.1:9092"),
+                ("PORT_9092_TCP_PROTO", "tcp"),
+                ("PORT_9092_TCP_PORT", "9092"),
+                ("PORT_9092_TCP_ADDR", "10.0.0.1"),
+                ("PORT_9092_UDP_ADDR", "10.0.0.1"),
+            ] {
+                let name = format!("{service}{end}");
+                assert_eq!(left(&[(&name, value)]), [""; 0], "{name}");
+            }
+        }
+        // What looks like one but isn't stays, to be read or to be refused by name.
+        assert_eq!(
+            left(&[
+                ("HTTP_PORT", "9640"),
+                ("PORT_ABC_TCP_ADDR", "x"),
+                ("QUOTA_SERVICE_PORT", "1"),
+            ]),
+            ["http.port", "port.abc.tcp.addr", "quota.service.port"]
+        );
     }
 }
