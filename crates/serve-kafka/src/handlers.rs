@@ -249,6 +249,10 @@ impl Request {
         partitions: usize,
         strict: bool,
     ) -> Result<(), Refusal> {
+        // Who asks for nothing that counts is told what is wrong with it, also while it owes.
+        if partitions == 0 {
+            return Ok(());
+        }
         let (what, amount) = (Bounded::Mutations, partitions as f64);
         if !strict {
             self.throttle(door.charge(what, amount));
@@ -396,6 +400,14 @@ pub(crate) fn other_question() -> Step {
 /// A time-out of a request; negative ones are none.
 pub(crate) fn patience(ms: i32) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}
+
+/// Partitions as a quota counts them: so many that no topic may have them are refused, not made.
+pub(crate) fn countable(partitions: usize) -> usize {
+    match partitions > base::limits::PARTITIONS_PER_TOPIC_MAX as usize {
+        true => 0,
+        false => partitions,
+    }
 }
 
 /// An epoch of a request; negative ones mean that the client knows none.

@@ -3,7 +3,7 @@
 //! 0: topics with the partitions that they are to have, replicas of new ones by hand or not. 1:
 //! nothing new. 2: flexible. 3: more than the quota allows is refused with a code of its own.
 
-use super::{Api, Door, Request, Step, patience};
+use super::{Api, Door, Request, Step, countable, patience};
 use crate::refusals;
 use base::{Now, Refusal};
 use broker::GrowthSpec;
@@ -41,10 +41,11 @@ fn serve(
     let topics = body.topics.iter().map(|t| t.name.clone()).collect();
     let strict = request.version >= QUOTA_CODE;
     let specs = body.topics.into_iter().map(|topic| {
-        let there = image.topic(&topic.name).map_or(0, |t| t.partitions.len());
-        let more = usize::try_from(topic.count)
-            .unwrap_or(0)
-            .saturating_sub(there);
+        // What is refused makes nothing, so it counts for nothing.
+        let more = image.topic(&topic.name).map_or(0, |there| {
+            let asked = countable(usize::try_from(topic.count).unwrap_or(0));
+            asked.saturating_sub(there.partitions.len())
+        });
         request.mutate(door, now, more, strict)?;
         Ok(spec(topic))
     });

@@ -5,7 +5,7 @@
 //! made is told in full. 6: nothing new. 7: the topic's id.
 
 use super::describe_configs::source;
-use super::{Api, Door, Request, Step, patience};
+use super::{Api, Door, Request, Step, countable, patience};
 use crate::refusals;
 use crate::settle::Settling;
 use base::{Now, Refusal};
@@ -64,14 +64,19 @@ fn serve(
     })))
 }
 
-/// How many partitions a topic would have.
+/// How many partitions are counted against the quota: those that the topic would have, and none of a
+/// topic that is there or would be too large, since what is refused isn't made.
 fn partitions(door: &Door, topic: &CreatableTopic) -> usize {
+    if door.broker.image().topic(&topic.name).is_some() {
+        return 0;
+    }
     let default = door.broker.settings().topic_defaults().partitions as usize;
-    match usize::try_from(topic.num_partitions) {
+    let asked = match usize::try_from(topic.num_partitions) {
         Ok(partitions) => partitions,
         Err(_) if topic.assignments.is_empty() => default,
         Err(_) => topic.assignments.len(),
-    }
+    };
+    countable(asked)
 }
 
 fn given(topic: &CreatableTopic) -> BTreeMap<String, String> {

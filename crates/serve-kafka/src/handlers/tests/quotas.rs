@@ -14,6 +14,7 @@ use wire_kafka::messages::alter_client_quotas_request::{
 use wire_kafka::messages::create_partitions_request::{
     CreatePartitionsRequest, CreatePartitionsTopic,
 };
+use wire_kafka::messages::create_topics_request::{CreatableTopic, CreateTopicsRequest};
 use wire_kafka::messages::describe_client_quotas_request::{
     ComponentData, DescribeClientQuotasRequest,
 };
@@ -182,6 +183,47 @@ fn changes_beyond_the_quota_are_refused_where_the_version_knows_how() {
     let (_, answer) = patient.call(2, &grow(21), done());
     assert_eq!(answer.results[0].error_code, 0);
     assert!(answer.throttle_time_ms > 0, "older versions wait instead");
+}
+
+#[test]
+fn what_is_refused_for_its_size_or_its_name_is_not_counted() {
+    let grow = |name: &str, count| CreatePartitionsRequest {
+        topics: vec![CreatePartitionsTopic {
+            name: name.to_owned(),
+            count,
+            assignments: None,
+        }],
+        ..Default::default()
+    };
+    let create = |name: &str, num_partitions| CreateTopicsRequest {
+        topics: vec![CreatableTopic {
+            name: name.to_owned(),
+            num_partitions,
+            replication_factor: 1,
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let refused = || Reply::Meta(Err(Refusal::InvalidPartitions("no".to_owned())));
+    let mut world = world(&[("controller_mutation_rate", 1.0)]);
+    let (_, answer) = world.call(7, &create("new", 1_000_000), refused());
+    let told = (answer.topics[0].error_code, answer.throttle_time_ms);
+    assert_eq!(told, (37, 0));
+    let answer = world.ask(7, &create("more", 100));
+    let told = (answer.topics[0].error_code, answer.throttle_time_ms);
+    assert_eq!(told, (36, 0));
+    for (name, count) in [("more", 1_000_000), ("nope", 100)] {
+        let (_, answer) = world.call(3, &grow(name, count), refused());
+        assert_eq!(
+            (answer.results[0].error_code, answer.throttle_time_ms),
+            (37, 0)
+        );
+    }
+    // Who owes is told of the quota only where something would be made.
+    let (_, answer) = world.call(3, &grow("more", 100), refused());
+    assert_eq!(answer.results[0].error_code, 37);
+    assert_eq!(world.ask(7, &create("more", 1)).topics[0].error_code, 36);
+    assert_eq!(world.ask(7, &create("new", 1)).topics[0].error_code, 89);
 }
 
 #[test]
