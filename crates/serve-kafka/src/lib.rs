@@ -9,6 +9,7 @@ mod answers;
 mod cold;
 mod connection;
 mod counters;
+mod described;
 mod handlers;
 mod hints;
 mod message_set;

@@ -4,6 +4,7 @@
 //! flexible.
 
 use super::{Api, Door, Request, Step};
+use crate::described::Extent;
 use crate::refusals::{self, codes};
 use base::{Now, Refusal};
 use broker::{ConfigEntry, ConfigSource, ConfigSynonym};
@@ -32,9 +33,10 @@ const GROUP: i8 = 32;
 fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
     let body = DescribeConfigsRequest::decode(request.version, reader)?;
     let (synonyms, docs) = (body.include_synonyms, body.include_documentation);
+    let mut extent = Extent::default();
     let results = body.resources.into_iter().map(|resource| {
-        let entries = entries(door, &resource);
-        result(resource, entries, synonyms, docs)
+        let entries = extent.check().and_then(|()| entries(door, &resource));
+        result(resource, entries, (synonyms, docs), &mut extent)
     });
     let results = results.collect();
     Ok(request.answer(&DescribeConfigsResponse {
@@ -59,8 +61,8 @@ fn entries(door: &Door, resource: &DescribeConfigsResource) -> Result<Vec<Config
 fn result(
     resource: DescribeConfigsResource,
     entries: Result<Vec<ConfigEntry>, Refusal>,
-    synonyms: bool,
-    docs: bool,
+    (synonyms, docs): (bool, bool),
+    extent: &mut Extent,
 ) -> DescribeConfigsResult {
     let mut result = DescribeConfigsResult {
         resource_type: resource.resource_type,
@@ -69,7 +71,11 @@ fn result(
     };
     let keys = resource.configuration_keys.unwrap_or_default();
     // No keys, as an empty list as well as null, means all.
-    let wanted = |entry: &ConfigEntry| keys.is_empty() || keys.iter().any(|k| *k == entry.name);
+    let wanted = |entry: &ConfigEntry| {
+        let shown = keys.is_empty() || keys.iter().any(|k| *k == entry.name);
+        extent.entry(entry, shown, synonyms, docs);
+        shown
+    };
     match entries {
         Ok(entries) => {
             let shown = entries.into_iter().filter(wanted);

@@ -6,6 +6,7 @@ use super::{
     describe_groups, find_coordinator, heartbeat, join_group, leave_group, list_groups,
     offset_commit, offset_delete, offset_fetch, sync_group,
 };
+use crate::described::Extent;
 use crate::refusals::{self, codes};
 use base::{Now, Refusal};
 use group::{Client, Command, Reply};
@@ -71,6 +72,7 @@ pub(crate) struct Each {
     request: Request,
     left: std::vec::IntoIter<(String, Command)>,
     parts: Vec<Answer>,
+    extent: Extent,
     then: Then,
 }
 
@@ -84,12 +86,19 @@ pub(crate) enum Then {
 
 impl Each {
     fn on_answer(mut self: Box<Each>, door: &Door, now: Now, answer: Answer) -> Step {
+        if let Ok(reply) = &answer {
+            self.extent.reply(reply);
+        }
         self.parts.push(answer);
         self.go_on(door, now)
     }
 
     fn go_on(mut self: Box<Each>, door: &Door, now: Now) -> Step {
-        if let Some((group, command)) = self.left.next() {
+        while let Some((group, command)) = self.left.next() {
+            if let Err(much) = self.extent.check() {
+                self.parts.push(Err(much));
+                continue;
+            }
             let request = self.request;
             return ask(door, now, request, (&group, command), Waiting::Each(self));
         }
@@ -132,6 +141,7 @@ pub(crate) fn ask_each(
         request,
         parts: Vec::with_capacity(calls.len()),
         left: calls.into_iter(),
+        extent: Extent::default(),
         then,
     };
     Box::new(each).go_on(door, now)

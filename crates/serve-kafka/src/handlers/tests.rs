@@ -2,6 +2,7 @@
 
 mod admin;
 mod delete_records;
+mod described;
 mod fetch;
 mod groups;
 mod metadata;
