@@ -1,38 +1,66 @@
-//! A listener that holds a bounded number of connections and ends those that fall silent. It
-//! knows nothing of HTTP.
+//! A listener that holds a bounded number of connections and ends those that fall silent, and those
+//! that only ever ask for more time. It knows nothing of HTTP.
 //!
-//! Beyond the bound, connections wait in the kernel's queue until an earlier one ends; a silent one
-//! ends by itself, so a health check gets its turn.
+//! Whoever comes beyond the bound takes the place of the one that has been there for longest, so a
+//! health check gets its turn whatever the others do.
 
 use axum::serve::Listener;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
 
 /// The listener.
 pub struct Bounded {
     listener: TcpListener,
-    room: Arc<Semaphore>,
+    held: Arc<Mutex<Held>>,
+    connections_max: usize,
     silence_max: Duration,
+}
+
+/// The connections that there are, in the order in which they came. Dropping what is kept here of
+/// one ends it.
+#[derive(Default)]
+struct Held {
+    next: u64,
+    connections: BTreeMap<u64, oneshot::Sender<()>>,
 }
 
 impl Bounded {
     /// Holds at most `connections_max`, each silent for at most `silence_max`.
     pub fn new(listener: TcpListener, connections_max: usize, silence_max: Duration) -> Bounded {
-        let room = Arc::new(Semaphore::new(connections_max));
         Bounded {
             listener,
-            room,
+            held: Arc::default(),
+            connections_max,
             silence_max,
         }
+    }
+}
+
+/// What is held stays as it is if somebody panicked.
+fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Held {
+    fn take_in(&mut self, connections_max: usize) -> (u64, oneshot::Receiver<()>) {
+        while self.connections.len() >= connections_max {
+            self.connections.pop_first();
+        }
+        let (place, gone) = oneshot::channel();
+        let number = self.next;
+        self.next += 1;
+        self.connections.insert(number, place);
+        (number, gone)
     }
 }
 
@@ -41,15 +69,17 @@ impl Listener for Bounded {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Watched, SocketAddr) {
-        let room = Arc::clone(&self.room).acquire_owned().await;
-        let room = room.expect("the semaphore is never closed");
         // The listener's own accept logs and retries.
         let (stream, peer) = Listener::accept(&mut self.listener).await;
+        let (number, gone) = lock(&self.held).take_in(self.connections_max);
         let watched = Watched {
             stream,
             silence_max: self.silence_max,
             silence: Box::pin(sleep(self.silence_max)),
-            _room: room,
+            asks: true,
+            held: Arc::clone(&self.held),
+            number,
+            gone: Some(gone),
         };
         (watched, peer)
     }
@@ -59,12 +89,26 @@ impl Listener for Bounded {
     }
 }
 
-/// A connection whose reads and writes fail once nothing has moved for too long.
+/// A connection whose reads and writes fail once nothing has moved for too long, once what it asks
+/// has been coming for too long, or once its place was given to another one.
 pub struct Watched {
     stream: TcpStream,
     silence_max: Duration,
     silence: Pin<Box<Sleep>>,
-    _room: OwnedSemaphorePermit,
+    /// Something has come since the last answer, or is to come for the first time: more of it gains
+    /// no time.
+    asks: bool,
+    held: Arc<Mutex<Held>>,
+    number: u64,
+    /// None once it happened.
+    gone: Option<oneshot::Receiver<()>>,
+}
+
+/// Which way bytes moved.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    In,
+    Out,
 }
 
 impl Watched {
@@ -72,14 +116,29 @@ impl Watched {
         &mut self,
         cx: &mut Context<'_>,
         moved: Poll<io::Result<T>>,
+        way: Way,
     ) -> Poll<io::Result<T>> {
+        let gone = |gone: &mut oneshot::Receiver<()>| Pin::new(gone).poll(cx).is_ready();
+        if self.gone.as_mut().is_none_or(gone) {
+            self.gone = None;
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         if moved.is_ready() {
-            let silence = sleep(self.silence_max);
-            self.silence.set(silence);
+            if way == Way::Out || !self.asks {
+                let silence = sleep(self.silence_max);
+                self.silence.set(silence);
+            }
+            self.asks = way == Way::In;
             return moved;
         }
         ready!(self.silence.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        lock(&self.held).connections.remove(&self.number);
     }
 }
 
@@ -90,7 +149,7 @@ impl AsyncRead for Watched {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let moved = Pin::new(&mut self.stream).poll_read(cx, into);
-        self.watch(cx, moved)
+        self.watch(cx, moved, Way::In)
     }
 }
 
@@ -101,7 +160,7 @@ impl AsyncWrite for Watched {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let moved = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.watch(cx, moved)
+        self.watch(cx, moved, Way::Out)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

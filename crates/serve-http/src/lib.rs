@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 
 /// Type of the body of `/metrics`.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -24,7 +25,8 @@ const JSON: &str = "application/json";
 
 /// Connections held at once: some scrapers, health checks, and people who look.
 const CONNECTIONS_MAX: usize = 128;
-/// A connection on which nothing moves for this long is ended.
+/// A connection on which nothing moves for this long is ended, and one whose request takes so long to
+/// come.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// What is asked of the node.
@@ -44,20 +46,29 @@ pub async fn serve(listener: TcpListener, probe: Arc<dyn Probe>) -> std::io::Res
     axum::serve(listener, router(probe)).await
 }
 
+/// What answers share.
+struct Served {
+    probe: Arc<dyn Probe>,
+    /// Held by whoever measures: asking all parts of the node costs it something, and it isn't to cost
+    /// more because many ask at once.
+    turn: Mutex<()>,
+}
+
 fn router(probe: Arc<dyn Probe>) -> Router {
+    let turn = Mutex::default();
     Router::new()
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .route("/metrics", get(measure))
-        .with_state(probe)
+        .with_state(Arc::new(Served { probe, turn }))
 }
 
 async fn live() -> Response {
     json(StatusCode::OK, serde_json::json!({ "status": "live" }))
 }
 
-async fn ready(State(probe): State<Arc<dyn Probe>>) -> Response {
-    match probe.not_ready() {
+async fn ready(State(served): State<Arc<Served>>) -> Response {
+    match served.probe.not_ready() {
         None => json(StatusCode::OK, serde_json::json!({ "status": "ready" })),
         Some(reason) => json(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -66,8 +77,11 @@ async fn ready(State(probe): State<Arc<dyn Probe>>) -> Response {
     }
 }
 
-async fn measure(State(probe): State<Arc<dyn Probe>>) -> Response {
-    let text = metrics::render(&probe.families().await);
+async fn measure(State(served): State<Arc<Served>>) -> Response {
+    let turn = served.turn.lock().await;
+    let families = served.probe.families().await;
+    drop(turn);
+    let text = metrics::render(&families);
     ([(header::CONTENT_TYPE, PROMETHEUS)], text).into_response()
 }
 

@@ -1,9 +1,9 @@
 use super::*;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-struct Node(Mutex<Option<String>>);
+struct Node(std::sync::Mutex<Option<String>>);
 
 impl Probe for Node {
     fn not_ready(&self) -> Option<String> {
@@ -28,7 +28,9 @@ async fn get(node: Arc<Node>, path: &str) -> String {
 
 #[tokio::test]
 async fn ready_tells_why_not() {
-    let node = Arc::new(Node(Mutex::new(Some("waits for \"node 2\"".to_owned()))));
+    let node = Arc::new(Node(std::sync::Mutex::new(Some(
+        "waits for \"node 2\"".to_owned(),
+    ))));
     let answer = get(Arc::clone(&node), "/health/ready").await;
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     assert!(
@@ -46,7 +48,7 @@ async fn ready_tells_why_not() {
 
 #[tokio::test]
 async fn metrics_are_prometheus_text() {
-    let answer = get(Arc::new(Node(Mutex::new(None))), "/metrics").await;
+    let answer = get(Arc::new(Node(std::sync::Mutex::new(None))), "/metrics").await;
     assert!(
         answer.contains("content-type: text/plain; version=0.0.4"),
         "{answer}"
@@ -55,7 +57,7 @@ async fn metrics_are_prometheus_text() {
         answer.ends_with("# TYPE a_total counter\na_total 7\n"),
         "{answer}"
     );
-    let missing = get(Arc::new(Node(Mutex::new(None))), "/nothing").await;
+    let missing = get(Arc::new(Node(std::sync::Mutex::new(None))), "/nothing").await;
     assert!(missing.starts_with("HTTP/1.1 404"), "{missing}");
 }
 
@@ -63,7 +65,7 @@ async fn metrics_are_prometheus_text() {
 async fn silent_connections_end_and_make_room_for_a_health_check() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
-    let node = Arc::new(Node(Mutex::new(None)));
+    let node = Arc::new(Node(std::sync::Mutex::new(None)));
     let listener = Bounded::new(listener, 2, Duration::from_millis(50));
     tokio::spawn(async move { axum::serve(listener, router(node)).await });
     let mut silent = Vec::new();
@@ -73,8 +75,7 @@ async fn silent_connections_end_and_make_room_for_a_health_check() {
         silent.push(stream);
     }
     let mut check = TcpStream::connect(address).await.expect("it may wait");
-    let request = "GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    check.write_all(request.as_bytes()).await.expect("sent");
+    check.write_all(CHECK.as_bytes()).await.expect("sent");
     let mut answer = String::new();
     check.read_to_string(&mut answer).await.expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -83,4 +84,87 @@ async fn silent_connections_end_and_make_room_for_a_health_check() {
         // Ended by the node, with or without a word.
         let _ = stream.read_to_end(&mut rest).await;
     }
+}
+
+const CHECK: &str = "GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn a_request_that_comes_byte_by_byte_ends_as_well() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let node = Arc::new(Node(std::sync::Mutex::new(None)));
+    let silence_max = Duration::from_millis(50);
+    let listener = Bounded::new(listener, 2, silence_max);
+    tokio::spawn(async move { axum::serve(listener, router(node)).await });
+    let mut stream = TcpStream::connect(address).await.expect("listening");
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nA: ")
+        .await
+        .expect("sent");
+    let mut said = [0; 256];
+    // Never silent for as long as that would take to be ended.
+    while let Err(_waits) = tokio::time::timeout(silence_max / 5, stream.read(&mut said)).await {
+        if stream.write_all(b"a").await.is_err() {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_health_check_takes_the_place_of_the_oldest_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let node = Arc::new(Node(std::sync::Mutex::new(None)));
+    let listener = Bounded::new(listener, 2, Duration::from_secs(3600));
+    tokio::spawn(async move { axum::serve(listener, router(node)).await });
+    let mut silent = Vec::new();
+    for _ in 0..2 {
+        silent.push(TcpStream::connect(address).await.expect("listening"));
+    }
+    let mut check = TcpStream::connect(address).await.expect("taken in");
+    check.write_all(CHECK.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    check.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // The oldest is ended; the other one is still served.
+    let mut rest = Vec::new();
+    let _ = silent[0].read_to_end(&mut rest).await;
+    let other = &mut silent[1];
+    other.write_all(CHECK.as_bytes()).await.expect("sent");
+    other.read_to_end(&mut rest).await.expect("an answer");
+    assert!(rest.starts_with(b"HTTP/1.1 200"), "{rest:?}");
+}
+
+/// Counts who measures at once.
+#[derive(Default)]
+struct Crowd {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Probe for Crowd {
+    fn not_ready(&self) -> Option<String> {
+        None
+    }
+    fn families(&self) -> Asked<'_> {
+        Box::pin(async {
+            let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+            self.most.fetch_max(now, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            self.now.fetch_sub(1, Ordering::Relaxed);
+            Vec::new()
+        })
+    }
+}
+
+#[tokio::test]
+async fn one_measures_at_a_time() {
+    let crowd = Arc::new(Crowd::default());
+    let served = Arc::new(Served {
+        probe: crowd.clone(),
+        turn: Default::default(),
+    });
+    let scrape = || measure(State(Arc::clone(&served)));
+    tokio::join!(scrape(), scrape(), scrape());
+    assert_eq!(crowd.most.load(Ordering::Relaxed), 1);
 }
