@@ -30,7 +30,7 @@ pub trait Disk: Send + Sync {
     fn list(&self, dir: &str) -> io::Result<Vec<String>>;
     /// Makes a directory and its parents.
     fn create_dir(&self, dir: &str) -> io::Result<()>;
-    /// Removes a directory and everything in it.
+    /// Removes a directory and everything in it; its room may come back later.
     fn remove_dir(&self, dir: &str) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &str) -> io::Result<()>;

@@ -3,6 +3,7 @@
 use crate::file::DataFile;
 use crate::journal::JournalFile;
 use crate::syncer::Syncer;
+use crate::trash::Trash;
 use crate::whole::Whole;
 use base::{Disk, File, Open};
 use rustix::fs::{fsync, statvfs};
@@ -19,6 +20,7 @@ const FILES_AT_ONCE_MIN: usize = 64;
 pub struct DataDir {
     root: PathBuf,
     syncer: Syncer,
+    trash: Trash,
     /// To sync everything at once.
     whole: Option<Whole>,
 }
@@ -36,6 +38,7 @@ impl DataDir {
         Ok(DataDir {
             root: root.to_owned(),
             syncer: Syncer::default(),
+            trash: Trash::of(root),
             whole: Whole::of(root)?,
         })
     }
@@ -43,6 +46,12 @@ impl DataDir {
     /// Where it is.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Gives back the room of what was removed before, as far as that wasn't done. By whoever has the
+    /// directory to itself.
+    pub fn sweep(&self) -> io::Result<()> {
+        self.trash.sweep()
     }
 
     fn path(&self, path: &str) -> io::Result<PathBuf> {
@@ -102,7 +111,12 @@ impl Disk for DataDir {
     }
 
     fn remove_dir(&self, dir: &str) -> io::Result<()> {
-        fs::remove_dir_all(self.path(dir)?)
+        let dir = self.path(dir)?;
+        match self.trash.throw(&dir) {
+            // A full disk may have no room for another name: then it takes as long as it takes.
+            Err(error) if error.kind() != ErrorKind::NotFound => fs::remove_dir_all(dir),
+            thrown => thrown,
+        }
     }
 
     fn sync_dir(&self, dir: &str) -> io::Result<()> {

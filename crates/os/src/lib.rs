@@ -14,6 +14,7 @@ mod overlay;
 pub mod process;
 pub mod socket;
 mod syncer;
+mod trash;
 mod whole;
 
 pub use disk::DataDir;

@@ -131,7 +131,8 @@ fn names_are_listed_sorted_renamed_over_and_removed() {
         .expect("read");
     assert_eq!(&buf, b"B");
     disk.remove_dir("groups").expect("removed");
-    assert_eq!(disk.list("").expect("listed"), Vec::<String>::new());
+    assert_eq!(disk.list("").expect("listed"), ["trash"]);
+    assert!(disk.list("groups").is_err());
 }
 
 #[test]
