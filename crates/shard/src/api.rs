@@ -412,6 +412,8 @@ pub enum Job {
         group: GroupId,
         /// How far it is.
         rewrite: Box<Rewrite>,
+        /// False if it isn't wanted any more.
+        goes_on: bool,
     },
     /// Read what lies in front of the first entry, for a follower that takes a snapshot.
     Prefix {
@@ -460,7 +462,15 @@ impl Job {
                 let read = plan.run(files, true);
                 JobResult::Records(read.map(Option::unwrap_or_default))
             }
-            Job::Rewrite { rewrite, .. } => JobResult::Rewrite(rewrite.step(files)),
+            Job::Rewrite {
+                rewrite, goes_on, ..
+            } => match *goes_on {
+                true => JobResult::Rewrite(rewrite.step(files)),
+                false => {
+                    rewrite.abandon(files);
+                    JobResult::Abandoned
+                }
+            },
             Job::Prefix { plan, .. } | Job::Check { plan, .. } => {
                 let read = plan.run(files, true);
                 JobResult::Records(read.map(Option::unwrap_or_default))

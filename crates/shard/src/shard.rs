@@ -63,6 +63,8 @@ pub struct Shard {
     pub(crate) deferred: VecDeque<(u64, Vec<OffsetPart>, ReplyTo)>,
     pub(crate) elections: BTreeSet<(Mono, GroupId)>,
     pub(crate) next_beat: Mono,
+    /// When this node last came back from a pause that was longer than others are waited for.
+    pub(crate) awake_since: Mono,
     pub(crate) beats: u64,
     pub(crate) turn: Turn,
     /// Readies of the current turn.
@@ -147,6 +149,7 @@ impl Shard {
             deferred: VecDeque::new(),
             elections: BTreeSet::new(),
             next_beat: now.mono,
+            awake_since: now.mono,
             beats: 0,
             turn: Turn::new(recovered.next_turn),
             opened: Vec::new(),
@@ -281,6 +284,7 @@ impl Shard {
                 },
                 JobResult::Rewrite(result),
             ) => self.on_rewritten(ticket, rewrite, result),
+            (Job::Rewrite { ticket, .. }, JobResult::Abandoned) => self.on_rewrite_given_up(ticket),
             (Job::Prefix { ticket, .. }, JobResult::Records(result)) => {
                 self.on_prefix_read(ticket, result);
             }

@@ -12,10 +12,10 @@ use super::start::floor;
 use crate::Shard;
 use crate::api::Job;
 use crate::replica::Policy;
-use base::{GroupId, Mark, Mono, Offset, RaftIndex, WallMs, mark};
+use base::{GroupId, Mark, Mono, Offset, RaftIndex, WallMs, limits, mark};
 use log::{Compact, GroupLog, Kept, ReadFault, Rewrite, RewriteFault, Rewrote, SegmentFacts};
 use log::{Shape, Step};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Keys of this node that change while it runs, as Kafka names them.
@@ -36,6 +36,8 @@ pub(crate) struct Compactions {
     waiting: BTreeSet<GroupId>,
     running: Option<Running>,
     next_ticket: u64,
+    /// Logs whose rewrite didn't fit on the disk, with how much must be free before it is tried again.
+    lacking: BTreeMap<GroupId, u64>,
 }
 
 /// The rewrite of this node.
@@ -43,6 +45,8 @@ pub(crate) struct Compactions {
 struct Running {
     ticket: u64,
     group: GroupId,
+    /// What it writes at most.
+    bytes_max: u64,
     /// When it goes on, and itself; it is with a job otherwise.
     rests: Option<(Mono, Box<Rewrite>)>,
 }
@@ -63,6 +67,7 @@ impl Compactions {
     /// A replica ends here, and its files: the rewrite that a job may still be at is of no use.
     pub(crate) fn forget(&mut self, group: GroupId) {
         self.waiting.remove(&group);
+        self.lacking.remove(&group);
         self.running.take_if(|running| running.group == group);
     }
 }
@@ -159,7 +164,8 @@ impl Shard {
         let keys_bytes = keys_bytes.unwrap_or(self.settings.compaction.keys_bytes);
         let secret = [self.settings.seed, self.settings.boot];
         while let Some(group) = self.compactions.waiting.pop_first() {
-            if self.is_replacing(group) {
+            let lacks = self.compactions.lacking.get(&group);
+            if self.is_replacing(group) || lacks.is_some_and(|wanted| self.disk_free < *wanted) {
                 continue;
             }
             let Some(replica) = self.replicas.get_mut(&group) else {
@@ -183,6 +189,7 @@ impl Shard {
                 self.compactions.running = Some(Running {
                     ticket,
                     group,
+                    bytes_max: rewrite.bytes_left(),
                     rests: Some((self.now.mono, Box::new(rewrite))),
                 });
                 return;
@@ -205,11 +212,30 @@ impl Shard {
             return;
         }
         self.stats.compaction_bytes_left = rewrite.bytes_left();
+        let ahead = rewrite.bytes_left().min(limits::COMPACTION_AHEAD_BYTES);
+        let goes_on = self.disk_free >= self.settings.disk_reserve_bytes + ahead;
         self.effects.jobs.push(Job::Rewrite {
             ticket,
             group,
             rewrite,
+            goes_on,
         });
+    }
+
+    /// What it had written is gone: records of clients had no room beside it.
+    pub(crate) fn on_rewrite_given_up(&mut self, ticket: u64) {
+        let running = &mut self.compactions.running;
+        let Some(running) = running.take_if(|running| running.ticket == ticket) else {
+            return;
+        };
+        let wanted = self.settings.disk_reserve_bytes + running.bytes_max;
+        self.compactions.lacking.insert(running.group, wanted);
+        self.stats.compaction_bytes_left = 0;
+        self.note(format!(
+            "compaction of group {} was given up, for the disk had too little room beside it: it is tried \
+             again once {wanted} bytes are free",
+            running.group
+        ));
     }
 
     /// A step is done.
@@ -248,6 +274,7 @@ impl Shard {
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
+        self.compactions.lacking.remove(&group);
         let counts = rewrote.counts;
         if !replica.log.replace(&mut self.turn, rewrote) {
             return;

@@ -41,3 +41,27 @@ fn how_often_it_is_looked_changes_at_once_both_ways() {
     c.run(Duration::from_secs(4));
     assert_eq!(c.rewrites(), 3, "one on each node");
 }
+
+#[test]
+fn a_rewrite_leaves_records_of_clients_their_room() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    for node in 1..=3 {
+        c.event(NodeId(node), Event::DiskFree(1_001));
+    }
+    let (mut c, ..) = five_segments_in(c, COMPACTED);
+    c.run(Duration::from_secs(5));
+    assert_eq!(c.rewrites(), 3, "one on each node");
+    for (node, job) in std::mem::take(&mut c.checks) {
+        let given_up = matches!(job, shard::Job::Rewrite { goes_on: false, .. });
+        assert!(given_up, "what it writes would be missing: {job:?}");
+        c.event(node, Event::Done(job, shard::JobResult::Abandoned));
+    }
+    c.run(Duration::from_secs(5));
+    assert_eq!(c.rewrites(), 0, "nothing has changed");
+    let told = c.notes.iter().filter(|note| note.contains("given up"));
+    assert_eq!(told.count(), 3, "{:?}", c.notes);
+    c.event(NodeId(1), Event::DiskFree(1 << 40));
+    c.run(Duration::from_secs(5));
+    assert_eq!(c.rewrites(), 1);
+}
