@@ -38,6 +38,8 @@ pub const COMPACTION_KEYS_BYTES: usize = 128 * 1024 * 1024;
 pub const COMPACTION_BYTES_PER_SECOND: u64 = 32 * 1024 * 1024;
 /// Bytes that a rewrite reads in one step.
 pub const COMPACTION_STEP_BYTES: u64 = 1024 * 1024;
+/// Room that a rewrite leaves beside the reserve: what it and others may write until room is measured again.
+pub const COMPACTION_AHEAD_BYTES: u64 = 64 * 1024 * 1024;
 /// Default size of a segment (`segment.bytes`), as in Kafka.
 pub const SEGMENT_BYTES_DEFAULT: u32 = 1024 * 1024 * 1024;
 /// Batches at least this long skip the write-ahead log and are flushed in their segment.
@@ -55,6 +57,10 @@ pub const UNCOMMITTED_NODE_BYTES: u64 = 256 * 1024 * 1024;
 pub const UNSETTLED_NODE_BYTES: u64 = 256 * 1024 * 1024;
 /// Most payload bytes in one append message to a follower.
 pub const APPEND_MESSAGE_BYTES: u64 = 1024 * 1024;
+/// Entries that are sent in one append, if there are several.
+pub const APPEND_PIECE_BYTES: u64 = 8 * 1024 * 1024;
+/// The largest batch of records that is taken, whatever a topic allows: it travels between nodes in one frame.
+pub const BATCH_BYTES_MAX: u32 = NODE_FRAME_BYTES_MAX / 2;
 /// A node reads more than its bound (`replica.catch.up.bytes.per.second`) for followers that are far
 /// behind if it takes more itself: so many times as much as it took meanwhile, or who is behind would
 /// stay behind.

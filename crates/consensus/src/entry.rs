@@ -18,6 +18,16 @@ pub enum Body {
     Internal(Bytes),
 }
 
+impl Body {
+    /// How large it is.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Body::Batch(batch) => batch.len() as u64,
+            Body::Internal(data) => data.len() as u64,
+        }
+    }
+}
+
 /// An entry that is new in this log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEntry {

@@ -437,9 +437,9 @@ impl Group {
         messages
             .into_iter()
             .filter(stands)
-            .map(|raft| {
+            .flat_map(|raft| {
                 let bodies = raft.entries.iter().map(body).collect();
-                Message { raft, bodies }
+                Message { raft, bodies }.in_pieces(limits::APPEND_PIECE_BYTES)
             })
             .collect()
     }

@@ -154,11 +154,40 @@ impl Message {
 
     /// Bytes of the batches, or of the snapshot, that it carries.
     pub fn payload_bytes(&self) -> u64 {
-        let bytes = |body: &Body| match body {
-            Body::Batch(batch) => batch.len() as u64,
-            Body::Internal(data) => data.len() as u64,
-        };
-        self.bodies.iter().map(bytes).sum::<u64>() + self.snapshot_data().len() as u64
+        self.bodies.iter().map(Body::bytes).sum::<u64>() + self.snapshot_data().len() as u64
+    }
+
+    /// An append as several of about so many bytes at most, each of which follows on the one before: the
+    /// crate glues all that a window has room for into one. Anything else as it is.
+    pub(crate) fn in_pieces(self, most: u64) -> Vec<Message> {
+        if self.payload_bytes() <= most || self.bodies.len() < 2 {
+            return vec![self];
+        }
+        let Message { mut raft, bodies } = self;
+        let entries = std::mem::take(&mut raft.entries);
+        let mut pieces: Vec<Message> = Vec::new();
+        let mut bytes = 0;
+        for (entry, body) in entries.into_iter().zip(bodies) {
+            let size = body.bytes();
+            match pieces.last_mut().filter(|_| bytes + size <= most) {
+                Some(piece) => {
+                    piece.raft.entries.push(entry.clone());
+                    piece.bodies.push(body);
+                    bytes += size;
+                }
+                None => {
+                    let mut next = raft.clone();
+                    next.entries.push(entry.clone());
+                    pieces.push(Message {
+                        raft: next,
+                        bodies: vec![body],
+                    });
+                    bytes = size;
+                }
+            }
+            (raft.index, raft.log_term) = (entry.index, entry.term);
+        }
+        pieces
     }
 
     /// True for a refused vote.
@@ -335,4 +364,46 @@ fn checked(batch: Batch, term: Term) -> Result<Batch, FrameError> {
         return Err(FrameError::Malformed("batch epoch"));
     }
     Ok(batch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn append(sizes: &[usize]) -> Message {
+        let mut raft = eraftpb::Message::default();
+        (raft.index, raft.log_term, raft.commit) = (10, 3, 7);
+        let mut bodies = Vec::new();
+        for (nth, size) in (0..).zip(sizes) {
+            let entry = eraftpb::Entry {
+                index: 11 + nth,
+                term: 4 + nth,
+                ..Default::default()
+            };
+            raft.entries.push(entry);
+            bodies.push(Body::Internal(Bytes::from(vec![0; *size])));
+        }
+        Message { raft, bodies }
+    }
+
+    #[test]
+    fn the_pieces_of_an_append_follow_on_each_other() {
+        let pieces = append(&[40, 60, 1, 200, 5]).in_pieces(100);
+        let what = |piece: &Message| {
+            let indexes: Vec<u64> = piece.raft.entries.iter().map(|e| e.index).collect();
+            assert_eq!(piece.bodies.len(), indexes.len());
+            (piece.raft.index, piece.raft.log_term, indexes)
+        };
+        let pieces: Vec<_> = pieces.iter().map(what).collect();
+        let expected = [
+            (10, 3, vec![11, 12]),
+            (12, 5, vec![13]),
+            (13, 6, vec![14]),
+            (14, 7, vec![15]),
+        ];
+        assert_eq!(pieces, expected);
+        for whole in [append(&[]), append(&[500]), append(&[50, 50])] {
+            assert_eq!(whole.clone().in_pieces(100), [whole]);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! hot path reads plain fields.
 
 use crate::config;
+use base::limits;
 use std::collections::BTreeMap;
 
 /// When a copy counts.
@@ -102,7 +103,9 @@ impl TopicSettings {
         TopicSettings {
             min_insync_replicas: values.count("min.insync.replicas"),
             segment_bytes,
-            max_message_bytes: values.count("max.message.bytes"),
+            max_message_bytes: values
+                .count("max.message.bytes")
+                .min(limits::BATCH_BYTES_MAX),
             log_append_time: values.text("message.timestamp.type") == "LogAppendTime",
             timestamp_before_max_ms: values.number("message.timestamp.before.max.ms"),
             timestamp_after_max_ms: values.number("message.timestamp.after.max.ms"),

@@ -144,6 +144,9 @@ impl Home {
         if identity.generation == 0 {
             check_peers(settings, identity.cluster.as_ref())?;
         }
+        if let Err(why) = disk.sweep() {
+            tracing::warn!("what was removed before still takes room: {why}");
+        }
         Ok(Home {
             disk: Arc::new(disk),
             identity,
@@ -209,6 +212,7 @@ pub fn recover(
 ) -> Result<(Storage, log::Recovered), StartError> {
     let storage_settings = StorageSettings {
         wal_file_bytes: settings.wal_file_bytes,
+        wal_files_max: settings.wal_files_max,
         open_files: settings.open_files,
         direct_batch_bytes: settings.direct_batch_bytes,
         ..StorageSettings::default()

@@ -550,6 +550,7 @@ impl Shard {
     pub(crate) fn on_metadata_read(&mut self, batches: Vec<(RaftIndex, Batch)>) {
         self.controller.reading = false;
         let committed = self.replicas[&GroupId::META].high.0;
+        let before = self.controller.applied;
         for (index, batch) in batches.into_iter().take_while(|(i, _)| *i <= committed) {
             while self.controller.applied.next() < index {
                 let skipped = self.controller.applied.next();
@@ -559,7 +560,10 @@ impl Shard {
                 self.replay(index, Some(&batch));
             }
         }
-        self.apply_metadata();
+        // What can't be read isn't asked for again before the next beat.
+        if self.controller.applied > before {
+            self.apply_metadata();
+        }
     }
 
     fn publish_image(&mut self) {

@@ -151,7 +151,7 @@ pub(crate) struct Replica {
     /// The entry of the last compaction that this leader logged.
     pub(crate) compact_asked: Option<RaftIndex>,
     /// Reads that wait for data.
-    pub(crate) parked: Vec<u64>,
+    pub(crate) parked: BTreeSet<u64>,
     /// When this leader sent snapshots that aren't answered, by node.
     pub(crate) snapshots: BTreeMap<Member, Mono>,
     /// Since when followers have done nothing with the snapshots that this leader sent them.
@@ -331,7 +331,7 @@ impl Replica {
             waits_start: Vec::new(),
             start_asked: None,
             compact_asked: None,
-            parked: Vec::new(),
+            parked: BTreeSet::new(),
             snapshots: BTreeMap::new(),
             untaken: BTreeMap::new(),
             imported: None,

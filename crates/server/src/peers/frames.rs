@@ -76,7 +76,10 @@ pub async fn write(
         let len = u32::try_from(len)
             .ok()
             .filter(|len| *len <= NODE_FRAME_BYTES_MAX);
-        let len = len.expect("frames are built below the limit");
+        let Some(len) = len else {
+            let text = "a frame for another node is longer than a node takes";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        };
         pieces.push(Bytes::copy_from_slice(&len.to_be_bytes()));
         pieces.extend(frame.into_iter().filter(|piece| !piece.is_empty()));
         if pieces.len() >= SLICES_MAX {

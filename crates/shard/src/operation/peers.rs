@@ -310,6 +310,9 @@ impl Shard {
         if self.now.mono < self.next_beat {
             return;
         }
+        if self.now.mono.since(self.next_beat) > limits::LEADER_SILENCE {
+            self.awake_since = self.now.mono;
+        }
         self.next_beat = self.now.mono.after(limits::NODE_HEARTBEAT);
         self.beats += 1;
         let silent = |p: &Peer| !p.lost && self.now.mono.since(p.heard) > p.patience;
@@ -469,7 +472,8 @@ impl Shard {
     pub(crate) fn address_frames(&mut self) {
         let version = self.led.version();
         for (node, peer) in &mut self.peers {
-            let news = peer.told < version;
+            // Who isn't heard acknowledges nothing: all that it lacks goes to it with each beat, not more often.
+            let news = peer.told < version && !peer.lost;
             if peer.outbox.is_empty() && !peer.must_send && !news {
                 continue;
             }

@@ -44,7 +44,7 @@ impl Shard {
         self.next_park += 1;
         for part in &park.parts {
             if let Some(replica) = self.replicas.get_mut(&part.group) {
-                replica.parked.push(id);
+                replica.parked.insert(id);
             }
         }
         self.parks_by_deadline.insert((park.deadline, id));
@@ -211,7 +211,7 @@ impl Shard {
         self.parks_by_deadline.remove(&(park.deadline, id));
         for part in &park.parts {
             if let Some(replica) = self.replicas.get_mut(&part.group) {
-                replica.parked.retain(|parked| *parked != id);
+                replica.parked.remove(&id);
             }
         }
         park.to.sink.reply(park.to.ticket, Reply::Read(answers));

@@ -95,7 +95,11 @@ impl Shard {
 
     fn is_silent(&self, node: NodeId, time: std::time::Duration) -> bool {
         match self.peers.get(&node) {
-            Some(peer) => peer.lost && self.now.mono.since(peer.heard) >= time,
+            // Whoever was stopped itself heard nobody either.
+            Some(peer) => {
+                let listened = self.now.mono.since(peer.heard.max(self.awake_since));
+                peer.lost && listened >= time
+            }
             None => node != self.settings.node,
         }
     }
