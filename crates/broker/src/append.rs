@@ -43,14 +43,8 @@ impl Append<'_> {
         self.parts.refuse(target, partition, why);
     }
 
-    /// The first part refused so far. Without acknowledgements there is no answer that could
-    /// carry it.
-    pub fn refusal(&self) -> Option<&Refusal> {
-        self.parts.refused().next()
-    }
-
-    /// Posts it. With [`Acks::None`] there is nobody to answer.
-    pub fn submit(self, now: Now, timeout: Duration, to: Option<ReplyTo>) {
+    /// Posts it.
+    pub fn submit(self, now: Now, timeout: Duration, to: ReplyTo) {
         let Append { acks, parts } = self;
         let deadline = now.mono.after(timeout);
         parts.submit::<Appended>(Verb::Append, to, |parts| Command::Append {

@@ -81,7 +81,7 @@ impl Offsets<'_> {
     /// Posts it; answered with `Reply::Offsets`.
     pub fn submit(self, to: ReplyTo) {
         self.0
-            .submit::<OffsetAnswer>(Verb::Offsets, Some(to), |parts| Command::Offsets { parts });
+            .submit::<OffsetAnswer>(Verb::Offsets, to, |parts| Command::Offsets { parts });
     }
 }
 
@@ -114,8 +114,6 @@ impl EpochEnds<'_> {
     /// Posts it; answered with `Reply::EpochEnds`.
     pub fn submit(self, to: ReplyTo) {
         self.0
-            .submit::<(i32, Offset)>(Verb::EpochEnds, Some(to), |parts| Command::EpochEnds {
-                parts,
-            });
+            .submit::<(i32, Offset)>(Verb::EpochEnds, to, |parts| Command::EpochEnds { parts });
     }
 }

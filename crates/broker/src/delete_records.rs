@@ -40,8 +40,9 @@ impl DeleteRecords<'_> {
     pub fn submit(self, now: Now, timeout: Duration, to: ReplyTo) {
         let deadline = now.mono.after(timeout);
         self.0
-            .submit::<Offset>(Verb::DeleteRecords, Some(to), |parts| {
-                Command::DeleteRecords { deadline, parts }
+            .submit::<Offset>(Verb::DeleteRecords, to, |parts| Command::DeleteRecords {
+                deadline,
+                parts,
             });
     }
 }

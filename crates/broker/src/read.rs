@@ -62,7 +62,7 @@ impl Read<'_> {
         let bytes_min = if moved { 0 } else { bytes_min };
         let deadline = now.mono.after(wait);
         self.0
-            .submit::<ReadAnswer>(Verb::Read, Some(to), |parts| Command::Read {
+            .submit::<ReadAnswer>(Verb::Read, to, |parts| Command::Read {
                 bytes_min,
                 bytes_max,
                 deadline,

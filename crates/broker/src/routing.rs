@@ -125,7 +125,7 @@ impl<'a, T> Parts<'a, T> {
     pub(crate) fn submit<R: PartReply>(
         self,
         verb: Verb,
-        to: Option<ReplyTo>,
+        to: ReplyTo,
         command: impl FnOnce(Vec<T>) -> Command,
     ) {
         let count = self.len();
@@ -139,30 +139,24 @@ impl<'a, T> Parts<'a, T> {
         stats.called(verb);
         stats.refused(verb, refused.len());
         if wanted.is_empty() {
-            if let Some(to) = to {
-                to.sink
-                    .reply(to.ticket, R::reply(merge::fill(Vec::new(), &refused)));
-            }
+            to.sink
+                .reply(to.ticket, R::reply(merge::fill(Vec::new(), &refused)));
             return;
         }
-        let through = match &to {
-            Some(to) if !refused.is_empty() => {
-                Some(Merge::<R>::between(to.clone(), refused.clone()))
-            }
-            _ => to.clone(),
+        let through = match refused.is_empty() {
+            false => Merge::<R>::between(to.clone(), refused.clone()),
+            true => to.clone(),
         };
         let posted = broker
             .0
             .mailbox
-            .post(Event::Command(command(wanted), through));
+            .post(Event::Command(command(wanted), Some(through)));
         if let Err(busy) = posted {
             stats.refused(verb, count - refused.len());
-            if let Some(to) = to {
-                to.sink.reply(
-                    to.ticket,
-                    R::reply(merge::refuse_rest(count, &refused, &busy)),
-                );
-            }
+            to.sink.reply(
+                to.ticket,
+                R::reply(merge::refuse_rest(count, &refused, &busy)),
+            );
         }
     }
 }

@@ -51,8 +51,7 @@ fn a_call_without_refused_parts_goes_through_as_it_is() {
     let mut append = world.broker.append(&Principal::ANONYMOUS, Acks::All);
     push(&mut append, TopicKey::Name("here"), 1, 10);
     push(&mut append, TopicKey::Id(HERE), 0, 20);
-    assert_eq!(append.refusal(), None);
-    append.submit(now(), WAIT, Some(world.to(42)));
+    append.submit(now(), WAIT, world.to(42));
     let (command, to) = world.post.one();
     let to = to.unwrap();
     assert_eq!(to.ticket, 42);
@@ -92,7 +91,7 @@ fn refused_parts_stand_at_their_places_in_the_answer() {
     push(&mut append, TopicKey::Id(AWAY), 1, 1);
     push(&mut append, TopicKey::Name("here"), 1, 1);
     push(&mut append, TopicKey::Id(base::Uuid([99; 16])), 0, 1);
-    append.submit(now(), WAIT, Some(world.to(7)));
+    append.submit(now(), WAIT, world.to(7));
     let (command, to) = world.post.one();
     let Command::Append { parts, .. } = command else {
         panic!()
@@ -130,7 +129,7 @@ fn a_call_of_refused_parts_only_is_answered_at_once() {
     let mut append = world.broker.append(&Principal::ANONYMOUS, Acks::Leader);
     push(&mut append, TopicKey::Name("none"), 0, 1);
     push(&mut append, TopicKey::Name("away"), 0, 1);
-    append.submit(now(), WAIT, Some(world.to(1)));
+    append.submit(now(), WAIT, world.to(1));
     let (_, Reply::Appended(answers)) = world.inbox.one() else {
         panic!()
     };
@@ -147,7 +146,7 @@ fn a_full_mailbox_refuses_every_part_that_was_not_refused_before() {
     push(&mut append, TopicKey::Name("here"), 0, 1);
     push(&mut append, TopicKey::Name("none"), 0, 1);
     push(&mut append, TopicKey::Name("here"), 1, 1);
-    append.submit(now(), WAIT, Some(world.to(1)));
+    append.submit(now(), WAIT, world.to(1));
     let (_, Reply::Appended(answers)) = world.inbox.one() else {
         panic!()
     };
@@ -168,7 +167,7 @@ fn what_the_door_finds_invalid_comes_after_what_is_not_there() {
     append.refuse(&here, 0, Refusal::InvalidRecord("bad".to_owned()));
     append.refuse(&none, 0, Refusal::InvalidRecord("bad".to_owned()));
     append.refuse(&here, 5, Refusal::InvalidRecord("bad".to_owned()));
-    append.submit(now(), WAIT, Some(world.to(1)));
+    append.submit(now(), WAIT, world.to(1));
     let (_, Reply::Appended(answers)) = world.inbox.one() else {
         panic!()
     };
@@ -181,25 +180,6 @@ fn what_the_door_finds_invalid_comes_after_what_is_not_there() {
             Err(Refusal::UnknownTopic)
         ]
     );
-}
-
-#[test]
-fn without_acknowledgements_nobody_is_answered() {
-    let world = World::with_topics();
-    let mut append = world.broker.append(&Principal::ANONYMOUS, Acks::None);
-    push(&mut append, TopicKey::Name("none"), 0, 1);
-    push(&mut append, TopicKey::Name("here"), 0, 1);
-    assert_eq!(append.refusal(), Some(&Refusal::UnknownTopic));
-    append.submit(now(), WAIT, None);
-    let (command, to) = world.post.one();
-    assert!(matches!(
-        command,
-        Command::Append {
-            acks: Acks::None,
-            ..
-        }
-    ));
-    assert!(to.is_none() && world.inbox.take().is_empty());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::{NOW, World, batch, decode};
-use base::{Offset, Random};
+use base::{Offset, Random, Refusal};
 use shard::{Acks, Appended, Command};
 use wire_kafka::frame;
 use wire_kafka::messages::api_versions_request::ApiVersionsRequest;
@@ -357,12 +357,26 @@ fn without_acks_there_is_no_answer() {
             ..
         }
     ));
-    assert!(to.is_none());
+    let to = to.unwrap();
+    to.sink.reply(to.ticket, appended(7));
+    world.settle();
     assert_eq!(
         world.frames().iter().map(correlation).collect::<Vec<_>>(),
         [2]
     );
     assert!(world.out.close.is_none());
+}
+
+/// A client whose partition is led elsewhere now would go on sending to nobody.
+#[test]
+fn without_acks_a_refusal_by_the_partition_closes() {
+    let mut world = World::new();
+    world.send(9, &produce(0, b"a"));
+    let refused = Err(Refusal::NotLeader { leader: None });
+    world.answer_with(Reply::Appended(vec![refused]));
+    world.settle();
+    assert!(world.frames().is_empty());
+    assert!(world.out.close.is_some());
 }
 
 #[test]
@@ -416,6 +430,8 @@ fn what_is_served_is_counted() {
     world.send(9, &produce(0, b"a"));
     let (_, to) = world.command().unwrap();
     world.reply(to, appended(1));
+    let (_, to) = world.command().unwrap();
+    world.reply(to, appended(2));
     let left = world.sent.len() as u64;
     world.push((-1i32).to_be_bytes().to_vec());
     let counts = counters.counts();

@@ -42,6 +42,8 @@ pub(crate) struct Waiting {
     response: ProduceResponse,
     /// Batches that failed their checks, by their place among all partitions of the request.
     rejected: Vec<(usize, Rejected)>,
+    /// Nobody waits for an answer (acks=0).
+    unheard: bool,
 }
 
 fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
@@ -57,6 +59,7 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         request,
         response: ProduceResponse::default(),
         rejected: Vec::new(),
+        unheard: acks == Acks::None,
     };
     let mut place = 0;
     for topic in body.topic_data {
@@ -85,19 +88,14 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         waiting.response.responses.push(answer);
     }
     let timeout = patience(body.timeout_ms);
-    if acks == Acks::None {
-        return Ok(without_answer(append, now, timeout));
-    }
-    append.submit(now, timeout, Some(request.reply_to(door)));
+    append.submit(now, timeout, request.reply_to(door));
     Ok(Step::Wait(super::Waiting::Produce(waiting)))
 }
 
-/// Nobody waits for an answer. What was refused at once is told by closing the connection, so
-/// that the client looks up its metadata again.
-fn without_answer(append: Append<'_>, now: Now, timeout: std::time::Duration) -> Step {
-    let refused = append.refusal().cloned();
-    append.submit(now, timeout, None);
-    match refused {
+/// Nobody waits for an answer. What was refused is told by closing the connection, so that the client
+/// looks up its metadata again.
+fn without_answer(parts: Vec<Result<Appended, Refusal>>) -> Step {
+    match parts.into_iter().find_map(Result::err) {
         None => Step::Silent,
         Some(why) => Step::Close(format!(
             "a produce request without answer was refused: {why}"
@@ -162,7 +160,11 @@ impl Waiting {
             request,
             mut response,
             rejected,
+            unheard,
         } = self;
+        if unheard {
+            return without_answer(parts);
+        }
         let mut rejected = rejected.into_iter().peekable();
         let mut hints = Hints::default();
         let answers = response
