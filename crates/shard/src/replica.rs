@@ -124,6 +124,10 @@ pub(crate) struct Replica {
     pub(crate) elect_at: Option<Mono>,
     /// Campaigns since there was a leader.
     pub(crate) campaigns: u32,
+    /// Terms that began without a leader since there was one, as seen when it was time to campaign,
+    /// and the latest of them.
+    pub(crate) terms_in_vain: u32,
+    pub(crate) term_looked_at: Term,
     /// When each replica last had everything, for leaders.
     pub(crate) caught_up: BTreeMap<Member, Mono>,
     /// Nodes whose copy is not in sync, as of the last beat, for leaders.
@@ -319,6 +323,8 @@ impl Replica {
             contact: now,
             elect_at: None,
             campaigns: 0,
+            terms_in_vain: 0,
+            term_looked_at: Term(0),
             caught_up: BTreeMap::new(),
             behind: Vec::new(),
             aside: BTreeSet::new(),

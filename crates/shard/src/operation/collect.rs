@@ -216,6 +216,7 @@ impl Shard {
         if news.1.is_some() {
             replica.contact = self.now.mono;
             replica.campaigns = 0;
+            replica.terms_in_vain = 0;
         }
         if news.1.is_none() {
             self.schedule_election(group, Cause::Leaderless);

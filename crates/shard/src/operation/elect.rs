@@ -15,6 +15,11 @@ const STAGGER: Duration = Duration::from_millis(30);
 const RETRY: Duration = Duration::from_millis(150);
 /// Doublings at most.
 const RETRY_DOUBLINGS_MAX: u32 = 3;
+/// Terms that may go by without a leader before replicas give each other time: where every vote takes
+/// its disk longer than the time between two tries, each would cut off the one before for ever.
+const TERMS_IN_VAIN: u32 = 3;
+/// How many times the longest wait between two tries such time is at most.
+const TIME_FOR_VOTES_MAX: u32 = 4;
 
 /// Why a replica is to campaign.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +92,9 @@ impl Shard {
         if !replica.group.may_campaign() {
             return self.set_election(group, Some(RETRY));
         }
+        if let Some(delay) = self.time_for_votes(group) {
+            return self.set_election(group, Some(delay));
+        }
         mark(Mark::Campaigned);
         self.stats.campaigns += 1;
         let replica = self.replicas.get_mut(&group).expect("looked at just now");
@@ -98,6 +106,26 @@ impl Shard {
         if !self.replicas[&group].is_alone() {
             self.set_election(group, Some(again));
         }
+    }
+
+    /// How long a try is put off because votes are asked for in a term that began since the last
+    /// look, and those of several terms before it didn't come in time.
+    fn time_for_votes(&mut self, group: GroupId) -> Option<Duration> {
+        let replica = self.replicas.get_mut(&group)?;
+        let term = replica.group.term();
+        if term <= replica.term_looked_at {
+            return None;
+        }
+        replica.term_looked_at = term;
+        replica.terms_in_vain += 1;
+        let beyond = replica.terms_in_vain.saturating_sub(TERMS_IN_VAIN);
+        if beyond == 0 {
+            return None;
+        }
+        let unit = RETRY * (1 << RETRY_DOUBLINGS_MAX);
+        let range = unit * beyond.min(TIME_FOR_VOTES_MAX);
+        let some = self.random.below(range.as_micros() as u64);
+        Some(unit + Duration::from_micros(some))
     }
 
     /// True if the node that this follower takes for its leader is alive and stands by it: by a

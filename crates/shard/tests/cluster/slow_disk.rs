@@ -81,3 +81,39 @@ fn a_leader_whose_disk_is_stuck_says_so_although_the_others_commit() {
     c.unstick(leader);
     assert_eq!(c.append(leader, group, large()), Ok(Offset(first as i64)));
 }
+
+impl Cluster {
+    /// Lets time pass with disks of which each write takes that long; what comes meanwhile goes
+    /// with the next one.
+    fn run_slowly(&mut self, time: Duration, write: Duration) {
+        let until = self.now.after(time);
+        let mut writes: BTreeMap<NodeId, (Mono, Vec<u64>)> = BTreeMap::new();
+        while self.now < until {
+            self.run(Duration::from_millis(5));
+            for node in self.shards.keys().copied().collect::<Vec<_>>() {
+                if writes.get(&node).is_some_and(|(end, _)| *end <= self.now) {
+                    for turn in writes.remove(&node).expect("there is one").1 {
+                        self.event(node, Event::Persisted { turn });
+                        self.event(node, Event::Settled { turn });
+                    }
+                }
+                let waiting = self.stuck.entry(node).or_default();
+                if !waiting.is_empty() && !writes.contains_key(&node) {
+                    let turns = std::mem::take(waiting);
+                    writes.insert(node, (self.now.after(write), turns));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn votes_that_every_disk_takes_a_while_to_keep_elect_somebody_in_the_end() {
+    for millis in [300, 1000, 3000] {
+        let mut c = Cluster::new(3);
+        c.stuck = (1..=3).map(|node| (NodeId(node), Vec::new())).collect();
+        let write = Duration::from_millis(millis);
+        c.run_slowly(Duration::from_secs(10) + 25 * write, write);
+        assert!(c.leader(GroupId::META).is_some(), "{write:?} a write");
+    }
+}
