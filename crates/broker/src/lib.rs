@@ -50,7 +50,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use base::{GroupId, NodeId, Random, Refusal, Term, Uuid, limits};
 use meta::Image;
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The way into the shard.
@@ -73,6 +73,8 @@ struct Inner {
     leaders: leaders::Leaders,
     /// Nodes that are heard; none as long as nobody said.
     heard: ArcSwapOption<Vec<NodeId>>,
+    /// The image has all that was committed before this start.
+    is_current: AtomicBool,
     producers: Arc<producers::Pool>,
     chance: Mutex<Random>,
     /// Somebody makes the topic that keeps groups.
@@ -121,6 +123,7 @@ impl Broker {
             image: ArcSwap::default(),
             leaders: leaders::Leaders::default(),
             heard: ArcSwapOption::empty(),
+            is_current: AtomicBool::new(false),
             chance: Mutex::new(Random::new(seed)),
             making_offsets: Arc::default(),
             budget,
@@ -236,6 +239,16 @@ impl Broker {
     /// Takes which nodes are heard now.
     pub fn publish_heard(&self, nodes: Vec<NodeId>) {
         self.0.heard.store(Some(Arc::new(nodes)));
+    }
+
+    /// From now on the image has all that was committed before this start.
+    pub fn publish_current(&self) {
+        self.0.is_current.store(true, Ordering::Release);
+    }
+
+    /// True once the image has all that was committed before this start.
+    pub fn is_current(&self) -> bool {
+        self.0.is_current.load(Ordering::Acquire)
     }
 
     /// True unless the node is known to be silent.

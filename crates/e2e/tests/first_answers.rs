@@ -21,15 +21,17 @@ fn metadata(setup: &Setup) -> MetadataResponse {
 }
 
 #[test]
-fn the_first_answer_of_a_node_names_it() {
+fn the_first_answer_of_a_node_names_it_and_all_that_was_made_before() {
     let scratch = Scratch::new("first");
     let mut setup = Setup::single(&scratch.join("data"));
     setup.kafka = format!("127.0.0.1:{}", fleet::free_port());
-    for n in 0..5 {
+    for n in 0..12 {
         let mut node = setup.spawn();
-        assert_eq!(metadata(&setup).brokers.len(), 1, "of start {n}");
+        let answer = metadata(&setup);
+        assert_eq!(answer.brokers.len(), 1, "of start {n}");
+        assert_eq!(answer.topics.len(), n, "what was made before start {n}");
         node.wait_ready().expect("it is up");
-        // Committed before the kill, but perhaps not yet known to be when the next start answers.
+        // Committed before the kill, but perhaps not yet known to be when the next start begins.
         Tool::new(&setup.kafka).create(&format!("t{n}"), &[]);
         node.kill();
     }

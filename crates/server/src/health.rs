@@ -5,6 +5,7 @@ use crate::engine::readers::Readers;
 use crate::engine::storage::{Counters, Orders};
 use crate::kafka::Door;
 use crate::peers::{Peers, Standing};
+use base::Mono;
 use broker::Broker;
 use meta::NodeInfo;
 use serve_http::metrics::{Family, Kind};
@@ -31,6 +32,8 @@ pub struct Health {
 
 /// What there is once the node runs.
 pub struct Running {
+    /// Until then it is waited for what was committed before this start.
+    pub known_by: Mono,
     /// How clients are to reach this node.
     pub info: NodeInfo,
     /// The core.
@@ -60,6 +63,9 @@ impl Running {
         let me = self.broker.node();
         if self.broker.image().nodes.get(&me) != Some(&self.info) {
             return Some("this node is not registered with the controller yet".to_owned());
+        }
+        if !self.broker.is_current() && os::clock::mono() < self.known_by {
+            return Some("what was committed last is not known again yet".to_owned());
         }
         None
     }

@@ -30,8 +30,8 @@ const DISK_LOOKS: [(u64, Duration); 3] = [
 ];
 /// How often it is looked whether the node is ready, until it is.
 const READY_LOOK: Duration = Duration::from_millis(1);
-/// How long clients wait for a node that doesn't find the controller.
-const KNOWN_MAX: Duration = Duration::from_secs(3);
+/// How long clients wait for a node that doesn't find the controller, or what was committed last.
+pub const KNOWN_MAX: Duration = Duration::from_secs(3);
 /// How long leaderships may take to be handed over.
 const HAND_OVER: Duration = Duration::from_secs(2);
 /// How long requests in flight may take to be answered.
@@ -210,7 +210,7 @@ async fn formed(standing: &Standing) -> Arc<crate::cluster::Cluster> {
 
 /// Clients wait in front of the listeners until the node can tell them of the cluster's nodes: some take
 /// an answer without any for one that is broken. Where the controller isn't found, what was known before
-/// has to do after a while. What was committed last may still come a moment later.
+/// has to do after a while.
 async fn let_in(health: Arc<Health>, listener: TcpListener, name: Arc<str>) {
     let running = health.running.get().expect("set before anybody is let in");
     let _ = timeout(KNOWN_MAX, ready(running)).await;

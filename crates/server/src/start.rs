@@ -289,6 +289,7 @@ impl Parts {
         let orders = Orders::default();
         let counters = Arc::new(Counters::default());
         let running = Running {
+            known_by: os::clock::mono().after(crate::serve::KNOWN_MAX),
             info,
             door: Door::new(broker.clone(), readers.clone(), edges),
             broker: broker.clone(),
@@ -308,8 +309,7 @@ impl Parts {
             Arc::clone(&mailbox),
             Arc::clone(&counters),
         );
-        let flushed = Arc::clone(&orders);
-        let done = Arc::clone(&orders);
+        let (flushed, done) = (Arc::clone(&orders), Arc::clone(&orders));
         let ways = Ways {
             orders,
             peers,

@@ -337,8 +337,7 @@ pub enum Reply {
     Preferred(Vec<Result<(), Refusal>>),
     /// To [`Command::Replicas`]; groups that this node has no replica of are left out.
     Replicas(Vec<ReplicaStatus>),
-    /// To [`Command::Stamps`]; none where nothing is committed from there on, or no replica is
-    /// here.
+    /// To [`Command::Stamps`]; none where nothing is committed from there on, or no replica is here.
     Stamps(Vec<Option<Stamp>>),
     /// To [`Command::Group`]; refused as a whole if this node doesn't coordinate the group.
     Group(Result<group::Reply, Refusal>),
@@ -522,6 +521,8 @@ pub struct Effects {
     pub leaders: Vec<(GroupId, Term, Option<NodeId>)>,
     /// Nodes whose replicas are not in sync, as the leaders of these groups and terms say, to publish.
     pub behind: Vec<(GroupId, Term, Vec<NodeId>)>,
+    /// With `image` all is there that was committed before this start; told once.
+    pub metadata_is_current: bool,
     /// The nodes that are heard, this one among them, if that changed.
     pub heard: Option<Vec<NodeId>>,
     /// Things that an operator should read.
@@ -590,8 +591,7 @@ pub struct Expiration {
 pub struct Compaction {
     /// How often it is looked what is to be compacted (`log.cleaner.backoff.ms`).
     pub check: std::time::Duration,
-    /// Bytes that are read and written in a second at most
-    /// (`log.cleaner.io.max.bytes.per.second`).
+    /// Bytes that are read and written in a second at most (`log.cleaner.io.max.bytes.per.second`).
     pub bytes_per_second: u64,
     /// Memory for the keys of one rewrite (`log.cleaner.dedupe.buffer.size`).
     pub keys_bytes: u64,

@@ -61,6 +61,8 @@ pub(crate) struct Controller {
     applied: RaftIndex,
     /// A job reads entries that left memory.
     reading: bool,
+    /// It was told that all that was committed before this start is applied.
+    is_current: bool,
     image: Arc<Image>,
     asks: VecDeque<Ask>,
     answers: VecDeque<Answer>,
@@ -81,6 +83,7 @@ impl Controller {
             meta,
             applied: RaftIndex(0),
             reading: false,
+            is_current: false,
             asks: VecDeque::new(),
             answers: VecDeque::new(),
             asked: BTreeMap::new(),
@@ -529,6 +532,16 @@ impl Shard {
         // While older entries are read, the image would show what is long gone.
         if !self.controller.reading && self.controller.applied.0 > self.controller.image.version {
             self.publish_image();
+        }
+    }
+
+    /// Tells once that what was committed before this start is applied: up to the first entry of the term that is led now.
+    pub(crate) fn tell_current(&mut self) {
+        let replica = &self.replicas[&GroupId::META];
+        let known = replica.leader().is_some() && replica.group.committed_in_term();
+        if !self.controller.is_current && known {
+            self.controller.is_current = self.controller.applied >= replica.group.committed();
+            self.effects.metadata_is_current = self.controller.is_current;
         }
     }
 

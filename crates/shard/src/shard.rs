@@ -329,6 +329,7 @@ impl Shard {
         self.answer_woken_reads();
         self.address_frames();
         self.publish_heard();
+        self.tell_current();
         std::mem::swap(effects, &mut self.effects);
         self.effects = Effects::default();
     }

@@ -100,6 +100,9 @@ impl Turns {
             ways.broker
                 .publish_behind(std::mem::take(&mut effects.behind));
         }
+        if std::mem::take(&mut effects.metadata_is_current) {
+            ways.broker.publish_current();
+        }
         if let Some(heard) = effects.heard.take() {
             ways.broker.publish_heard(heard);
         }
