@@ -215,7 +215,6 @@ pub fn recover(
         wal_files_max: settings.wal_files_max,
         open_files: settings.open_files,
         direct_batch_bytes: settings.direct_batch_bytes,
-        ..StorageSettings::default()
     };
     let (storage, recovered) = Storage::open(disk, storage_settings)?;
     for line in &recovered.report {

@@ -120,12 +120,14 @@ impl Shard {
         let others = settings.voters.iter().filter(|n| **n != settings.node);
         let known = |n: &NodeId| (*n, Peer::new(*n, now.mono, &mut random));
         let peers = others.map(known).collect();
+        let groups = recovered.groups.into_iter();
+        let stored = groups.map(|group| (group.log.group(), Stored::recovered(group)));
         let mut shard = Shard {
             random,
             now,
             replicas: BTreeMap::new(),
             lost: recovered.lost,
-            stored: BTreeMap::new(),
+            stored: stored.collect(),
             dirty: Vec::new(),
             restless: Vec::new(),
             peers,
@@ -179,10 +181,6 @@ impl Shard {
             stats: Stats::default(),
             settings,
         };
-        for group in recovered.groups {
-            let id = group.log.group();
-            shard.stored.insert(id, Stored::recovered(group));
-        }
         shard.open_meta();
         shard
     }
