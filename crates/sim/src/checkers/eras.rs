@@ -58,7 +58,7 @@ impl Era {
 /// What is known of one partition.
 #[derive(Default)]
 struct Known {
-    /// The replicas that the metadata told to go on: node and how many were lost until then.
+    /// The replicas that the metadata told to go on: node and the last successor of those that were given up.
     told: BTreeSet<(u32, u32)>,
     eras: Vec<Era>,
     /// The first term in which each batch was appended anywhere, by its first record and offset.
@@ -74,10 +74,14 @@ pub(crate) struct Eras {
 }
 
 impl Eras {
-    /// The metadata says that the replica of a node is to go on alone. True if that is new.
+    /// The metadata says that the replica of a node is to go on alone; `given` grows each time that the others
+    /// are given up for it. True if that is new.
     pub(crate) fn told(&mut self, part: Part, survivor: u32, given: u32) -> bool {
         let known = self.parts.entry(part).or_default();
-        known.told.insert((survivor, given))
+        let mut earlier = known.told.iter();
+        let new = !earlier.any(|(node, before)| *node == survivor && *before >= given);
+        known.told.insert((survivor, given));
+        new
     }
 
     /// A node's replica appended a batch.
@@ -190,6 +194,8 @@ mod tests {
         eras.appended(PART, 3, piece(9, 4, 6), LEAP + 3);
         assert!(!eras.voids_batch(PART, Ident(5), Some(4), 2));
         assert!(eras.told(PART, 2, 2));
+        assert!(!eras.told(PART, 2, 1), "old news");
+        assert!(eras.told(PART, 2, 3), "the others are given up again");
         assert!(eras.is_new(PART, LEAP + 3));
         assert_eq!(eras.began(PART, 2, LEAP + 3, 4), Ok(()));
         assert!(!eras.is_new(PART, LEAP + 9));

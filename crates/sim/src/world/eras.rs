@@ -7,7 +7,7 @@ use crate::net::Place;
 use crate::payload::{self, Ident};
 use crate::plan::SECOND;
 use crate::scheduler::Micros;
-use base::{Batch, GroupId, record};
+use base::{Batch, GroupId, Member, record};
 use log::{Record, Turn};
 use meta::PartitionInfo;
 use std::collections::BTreeMap;
@@ -35,12 +35,14 @@ impl World {
         for info in image.topics.values().flat_map(|topic| &topic.partitions) {
             let part = self.parts.get(&info.group.0).copied();
             if let (Some(survivor), Some(part), Some(moves)) = (info.survivor(), part, &info.moves)
-                && self
-                    .checkers
-                    .eras
-                    .told(part, survivor.node.0, moves.next_incarnation)
             {
-                self.check_needed(part, info)?;
+                // Other aims may follow while it is still the survivor.
+                let over = |member: &&Member| moves.renewed.contains(&member.node);
+                let renewed = moves.incarnations.iter().filter(over);
+                let last = renewed.map(|member| member.incarnation).max().unwrap_or(0);
+                if self.checkers.eras.told(part, survivor.node.0, last) {
+                    self.check_needed(part, info)?;
+                }
             }
         }
         Ok(())
