@@ -116,19 +116,13 @@ fn check_assignment_interval(
         Edit::Set(value) if name == KEY => value.trim().parse::<i32>().ok(),
         _ => None,
     });
-    let (min, max) = (
-        config.consumer_assignment_interval_min_ms,
-        config.consumer_assignment_interval_max_ms,
-    );
-    let how = match set {
-        Some(value) if value < min => "greater than or equal to group.consumer.min",
-        Some(value) if value > max => "less than or equal to group.consumer.max",
-        _ => return Ok(()),
-    };
-    Err(Refusal::InvalidRequest(format!(
-        "Invalid value {}: {KEY} must be {how}.assignment.interval.ms",
-        set.unwrap_or_default()
-    )))
+    let [.., bound] = bounds(config);
+    match set.and_then(|value| Some((value, bound.broken(value)?))) {
+        None => Ok(()),
+        Some((value, how)) => Err(Refusal::InvalidRequest(format!(
+            "Invalid value {value}: {KEY} {how}"
+        ))),
+    }
 }
 
 fn check_value(key: &settings::Key, edit: &Edit) -> Result<(), Refusal> {
@@ -146,6 +140,22 @@ struct Bound {
     max: i32,
 }
 
+impl Bound {
+    /// Which of the bounds a value breaks, in Kafka's words.
+    fn broken(&self, value: i32) -> Option<String> {
+        let (how, which) = match value {
+            value if value < self.min => ("greater", "min"),
+            value if value > self.max => ("less", "max"),
+            _ => return None,
+        };
+        let rest = self.key.trim_start_matches("consumer.");
+        Some(format!(
+            "must be {how} than or equal to group.consumer.{which}.{rest}"
+        ))
+    }
+}
+
+/// That of assignments is the last one.
 fn bounds(config: &group::Config) -> [Bound; 3] {
     let row = |key, min, max| Bound { key, min, max };
     [
@@ -189,18 +199,10 @@ fn check_group_keys(
     }
     let number = |key: &str| -> Option<i32> { after.get(key)?.trim().parse().ok() };
     let no = |why: String| Err(Refusal::InvalidConfig(why));
-    for Bound { key, min, max } in bounds(config) {
-        let Some(value) = number(key) else { continue };
-        let rest = key.trim_start_matches("consumer.");
-        if value >= 1 && value < min {
-            return no(format!(
-                "{key} must be greater than or equal to group.consumer.min.{rest}"
-            ));
-        }
-        if value > max {
-            return no(format!(
-                "{key} must be less than or equal to group.consumer.max.{rest}"
-            ));
+    for bound in bounds(config) {
+        let value = number(bound.key).filter(|value| *value >= 1);
+        if let Some(how) = value.and_then(|value| bound.broken(value)) {
+            return no(format!("{} {how}", bound.key));
         }
     }
     let session = number(SESSION).unwrap_or(config.consumer_session_timeout_ms);

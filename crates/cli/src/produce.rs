@@ -51,30 +51,33 @@ fn send_all(args: &args::Produce, mut lines: Lines) -> Result<(), Trouble> {
     let mut pace = Pace::new(args);
     loop {
         let mut idle = false;
-        let next = lines.next(gathered.bytes > 0);
-        let taken = next.and_then(|next| match next {
-            Next::End => Ok(true),
-            Next::Idle => {
-                idle = true;
-                Ok(false)
-            }
-            Next::Line(line) => gathered.add(args, line).map(|()| {
-                idle = pace.count();
-                false
-            }),
-        });
         // What was good before a line that isn't goes out first, as if the input ended here.
-        let ended = !matches!(taken, Ok(false));
-        if gathered.bytes > 0 && (ended || idle || gathered.bytes >= args.batch_bytes as usize) {
+        let ended = match lines.next(gathered.bytes > 0) {
+            Ok(Next::End) => Some(Ok(())),
+            Ok(Next::Idle) => {
+                idle = true;
+                None
+            }
+            Ok(Next::Line(line)) => match gathered.add(args, line) {
+                Ok(()) => {
+                    idle = pace.count();
+                    None
+                }
+                Err(trouble) => Some(Err(trouble)),
+            },
+            Err(trouble) => Some(Err(trouble)),
+        };
+        let due = ended.is_some() || idle || gathered.bytes >= args.batch_bytes as usize;
+        if gathered.bytes > 0 && due {
             let placed = producer.send(&mut cluster, &gathered.take(), until())?;
             placed.iter().for_each(|placed| count(&mut totals, placed));
             pace.sent();
         }
         pace.wait();
-        if ended {
+        if let Some(outcome) = ended {
             pace.end();
-            return match taken {
-                Ok(_) => report(args, &totals),
+            return match outcome {
+                Ok(()) => report(args, &totals),
                 Err(trouble) => Err(cut_short(args, &totals, trouble)),
             };
         }

@@ -434,14 +434,12 @@ impl Group {
             let first = raft.entries.first();
             first.is_none_or(|entry| leads && entry.index == raft.index + 1)
         };
-        messages
-            .into_iter()
-            .filter(stands)
-            .flat_map(|raft| {
-                let bodies = raft.entries.iter().map(body).collect();
-                Message { raft, bodies }.in_pieces(limits::APPEND_PIECE_BYTES)
-            })
-            .collect()
+        let mut all = Vec::with_capacity(messages.len());
+        for raft in messages.into_iter().filter(stands) {
+            let bodies = raft.entries.iter().map(body).collect();
+            Message { raft, bodies }.in_pieces(limits::APPEND_PIECE_BYTES, &mut all);
+        }
+        all
     }
 
     /// Everything up to this [`Ready`] is durable.

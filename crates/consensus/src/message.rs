@@ -157,37 +157,34 @@ impl Message {
         self.bodies.iter().map(Body::bytes).sum::<u64>() + self.snapshot_data().len() as u64
     }
 
-    /// An append as several of about so many bytes at most, each of which follows on the one before: the
-    /// crate glues all that a window has room for into one. Anything else as it is.
-    pub(crate) fn in_pieces(self, most: u64) -> Vec<Message> {
-        if self.payload_bytes() <= most || self.bodies.len() < 2 {
-            return vec![self];
+    /// Puts an append among `all` as several of about so many bytes at most, each of which follows on the one
+    /// before: the crate glues all that a window has room for into one. Anything else as it is.
+    pub(crate) fn in_pieces(self, most: u64, all: &mut Vec<Message>) {
+        if self.bodies.len() < 2 || self.payload_bytes() <= most {
+            return all.push(self);
         }
         let Message { mut raft, bodies } = self;
         let entries = std::mem::take(&mut raft.entries);
-        let mut pieces: Vec<Message> = Vec::new();
+        let mut piece = Message {
+            raft: raft.clone(),
+            bodies: Vec::new(),
+        };
         let mut bytes = 0;
         for (entry, body) in entries.into_iter().zip(bodies) {
-            let size = body.bytes();
-            match pieces.last_mut().filter(|_| bytes + size <= most) {
-                Some(piece) => {
-                    piece.raft.entries.push(entry.clone());
-                    piece.bodies.push(body);
-                    bytes += size;
-                }
-                None => {
-                    let mut next = raft.clone();
-                    next.entries.push(entry.clone());
-                    pieces.push(Message {
-                        raft: next,
-                        bodies: vec![body],
-                    });
-                    bytes = size;
-                }
+            if !piece.bodies.is_empty() && bytes + body.bytes() > most {
+                let next = Message {
+                    raft: raft.clone(),
+                    bodies: Vec::new(),
+                };
+                all.push(std::mem::replace(&mut piece, next));
+                bytes = 0;
             }
             (raft.index, raft.log_term) = (entry.index, entry.term);
+            bytes += body.bytes();
+            piece.raft.entries.push(entry);
+            piece.bodies.push(body);
         }
-        pieces
+        all.push(piece);
     }
 
     /// True for a refused vote.
@@ -388,7 +385,12 @@ mod tests {
 
     #[test]
     fn the_pieces_of_an_append_follow_on_each_other() {
-        let pieces = append(&[40, 60, 1, 200, 5]).in_pieces(100);
+        let in_pieces = |message: Message| {
+            let mut all = Vec::new();
+            message.in_pieces(100, &mut all);
+            all
+        };
+        let pieces = in_pieces(append(&[40, 60, 1, 200, 5]));
         let what = |piece: &Message| {
             let indexes: Vec<u64> = piece.raft.entries.iter().map(|e| e.index).collect();
             assert_eq!(piece.bodies.len(), indexes.len());
@@ -403,7 +405,7 @@ mod tests {
         ];
         assert_eq!(pieces, expected);
         for whole in [append(&[]), append(&[500]), append(&[50, 50])] {
-            assert_eq!(whole.clone().in_pieces(100), [whole]);
+            assert_eq!(in_pieces(whole.clone()), [whole]);
         }
     }
 }

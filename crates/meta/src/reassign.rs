@@ -123,8 +123,8 @@ impl PartitionInfo {
     /// The members that its group is to have, the preferred leader first.
     pub fn target(&self) -> Vec<Member> {
         let removing = self.moves.as_ref().map_or(&[][..], |moves| &moves.removing);
-        let stays = self.replicas.iter().filter(|node| !removing.contains(node));
-        stays.map(|node| self.member(*node)).collect()
+        let stay = without(&self.replicas, removing);
+        stay.map(|node| self.member(node)).collect()
     }
 
     /// Which of the aims that it ever had this is, counted: each change of it has a higher one.
@@ -160,14 +160,16 @@ impl PartitionInfo {
     }
 }
 
-impl Placed {
-    /// The nodes whose replicas its group is to have.
-    fn stay(&self) -> impl Iterator<Item = NodeId> {
-        let removing = &self.moves.removing;
-        let stays = self.replicas.iter().filter(|node| !removing.contains(node));
-        stays.copied()
-    }
+/// Those of the replicas that aren't among the others.
+pub(crate) fn without<'a>(
+    replicas: &'a [NodeId],
+    others: &'a [NodeId],
+) -> impl Iterator<Item = NodeId> + 'a {
+    let stay = replicas.iter().filter(|node| !others.contains(node));
+    stay.copied()
+}
 
+impl Placed {
     /// Wants these replicas.
     fn aim_at(&mut self, target: &[NodeId]) {
         let moves = &mut self.moves;
@@ -181,8 +183,7 @@ impl Placed {
 
     /// Wants the replicas that were there before.
     fn turn_back(&mut self) {
-        let came = |node: &&NodeId| self.moves.adding.contains(node);
-        let before: Vec<NodeId> = self.replicas.iter().filter(|n| !came(n)).copied().collect();
+        let before: Vec<NodeId> = without(&self.replicas, &self.moves.adding).collect();
         self.become_(before.clone(), &before, BTreeSet::new(), BTreeSet::new());
     }
 
@@ -193,7 +194,7 @@ impl Placed {
         adding: BTreeSet<NodeId>,
         removing: BTreeSet<NodeId>,
     ) {
-        let stayed: BTreeSet<NodeId> = self.stay().collect();
+        let before: BTreeSet<NodeId> = without(&self.replicas, &self.moves.removing).collect();
         let moves = &mut self.moves;
         let hosts: BTreeSet<NodeId> = self
             .replicas
@@ -207,7 +208,7 @@ impl Placed {
         }
         // Another aim, also where no replica is new. The same one asked for again isn't: its leader
         // could be asked faster than it can say that it is there.
-        if stayed != target.iter().copied().collect() {
+        if before != target.iter().copied().collect() {
             moves.go_on_by(1);
         }
         let leaves = |node: &NodeId| !target.contains(node);
@@ -387,6 +388,7 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
+    /// What is as it was isn't put on record.
     pub(crate) fn records(mut self) -> Vec<bytes::Bytes> {
         let image = &self.meta.image;
         for (id, partitions) in &mut self.placed {

@@ -9,7 +9,7 @@
 //! Which replica goes on is the asker's choice, for only nodes know how long their logs are. Where
 //! nodes are lost it is the first replica that is left.
 
-use crate::reassign::{Changes, Placed};
+use crate::reassign::{Changes, Placed, without};
 use crate::records::Record;
 use crate::{Home, Image, Meta, PartitionInfo, RECOVERY, Reply, Topic};
 use base::limits::{AIMS_LEFT_OUT, GROUP_IDS_LEFT_OUT, PRODUCER_IDS_LEFT_OUT};
@@ -42,8 +42,7 @@ impl PartitionInfo {
     /// The nodes that had a replica before what is under way, the preferred leader first.
     fn before(&self) -> impl Iterator<Item = NodeId> {
         let adding = self.reassigning().map_or(&[][..], |(adding, _)| adding);
-        let replicas = self.replicas.iter().copied();
-        replicas.filter(|node| !adding.contains(node))
+        without(&self.replicas, adding)
     }
 
     /// False where the replica before is over and its successor may have nothing yet.

@@ -26,6 +26,10 @@ async fn get(node: Arc<Node>, path: &str) -> String {
     answer
 }
 
+fn ready_node() -> Arc<Node> {
+    Arc::new(Node(std::sync::Mutex::new(None)))
+}
+
 #[tokio::test]
 async fn ready_tells_why_not() {
     let node = Arc::new(Node(std::sync::Mutex::new(Some(
@@ -48,7 +52,7 @@ async fn ready_tells_why_not() {
 
 #[tokio::test]
 async fn metrics_are_prometheus_text() {
-    let answer = get(Arc::new(Node(std::sync::Mutex::new(None))), "/metrics").await;
+    let answer = get(ready_node(), "/metrics").await;
     assert!(
         answer.contains("content-type: text/plain; version=0.0.4"),
         "{answer}"
@@ -57,17 +61,22 @@ async fn metrics_are_prometheus_text() {
         answer.ends_with("# TYPE a_total counter\na_total 7\n"),
         "{answer}"
     );
-    let missing = get(Arc::new(Node(std::sync::Mutex::new(None))), "/nothing").await;
+    let missing = get(ready_node(), "/nothing").await;
     assert!(missing.starts_with("HTTP/1.1 404"), "{missing}");
+}
+
+/// Where a node is asked that holds two connections.
+async fn listening(silence_max: Duration) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let listener = Bounded::new(listener, 2, silence_max);
+    tokio::spawn(async move { axum::serve(listener, router(ready_node())).await });
+    address
 }
 
 #[tokio::test]
 async fn silent_connections_end_and_make_room_for_a_health_check() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    let node = Arc::new(Node(std::sync::Mutex::new(None)));
-    let listener = Bounded::new(listener, 2, Duration::from_millis(50));
-    tokio::spawn(async move { axum::serve(listener, router(node)).await });
+    let address = listening(Duration::from_millis(50)).await;
     let mut silent = Vec::new();
     for begun in ["", "GET /health/li"] {
         let mut stream = TcpStream::connect(address).await.expect("listening");
@@ -90,12 +99,8 @@ const CHECK: &str = "GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r
 
 #[tokio::test]
 async fn a_request_that_comes_byte_by_byte_ends_as_well() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    let node = Arc::new(Node(std::sync::Mutex::new(None)));
     let silence_max = Duration::from_millis(50);
-    let listener = Bounded::new(listener, 2, silence_max);
-    tokio::spawn(async move { axum::serve(listener, router(node)).await });
+    let address = listening(silence_max).await;
     let mut stream = TcpStream::connect(address).await.expect("listening");
     stream
         .write_all(b"GET / HTTP/1.1\r\nA: ")
@@ -112,11 +117,7 @@ async fn a_request_that_comes_byte_by_byte_ends_as_well() {
 
 #[tokio::test]
 async fn a_health_check_takes_the_place_of_the_oldest_connection() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    let node = Arc::new(Node(std::sync::Mutex::new(None)));
-    let listener = Bounded::new(listener, 2, Duration::from_secs(3600));
-    tokio::spawn(async move { axum::serve(listener, router(node)).await });
+    let address = listening(Duration::from_secs(3600)).await;
     let mut silent = Vec::new();
     for _ in 0..2 {
         silent.push(TcpStream::connect(address).await.expect("listening"));

@@ -537,9 +537,11 @@ impl Shard {
 
     /// Tells once that what was committed before this start is applied: up to the first entry of the term that is led now.
     pub(crate) fn tell_current(&mut self) {
+        if self.controller.is_current {
+            return;
+        }
         let replica = &self.replicas[&GroupId::META];
-        let known = replica.leader().is_some() && replica.group.committed_in_term();
-        if !self.controller.is_current && known {
+        if replica.leader().is_some() && replica.group.committed_in_term() {
             self.controller.is_current = self.controller.applied >= replica.group.committed();
             self.effects.metadata_is_current = self.controller.is_current;
         }

@@ -210,7 +210,7 @@ impl Shard {
                     deadline,
                     parts,
                 },
-                to,
+                Some(to),
             ) => self.append(acks, deadline, parts, to),
             (
                 Command::Read {

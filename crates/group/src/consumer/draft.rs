@@ -180,11 +180,6 @@ pub(super) fn heartbeat_interval_ms(config: &Config, group: &str) -> i32 {
     own.unwrap_or(config.consumer_heartbeat_interval_ms)
 }
 
-/// How long targets stay at least.
-pub(super) fn assignment_interval_ms(config: &Config, group: &str) -> i32 {
-    config.assignment_interval_ms(group)
-}
-
 /// The moment `wait_ms` from now.
 pub(super) fn in_ms(ctx: &Context<'_>, wait_ms: i32) -> base::Mono {
     let wait = u64::try_from(wait_ms).unwrap_or(0);

@@ -1,6 +1,6 @@
 //! A new target assignment for the whole group, when its epoch has gone ahead of the last one's.
 
-use super::draft::{Draft, assignment_interval_ms};
+use super::draft::Draft;
 use super::state::{Group, Member, listed};
 use crate::assign::{self, Assignment, Assignor};
 use crate::record::Key;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// Makes a new target if one is due: the epoch was raised, and the last target is old enough, so
 /// that many members who come at once cost few assignments.
 pub(super) fn renew(draft: &mut Draft<'_>, ctx: &Context<'_>) {
-    let interval = assignment_interval_ms(ctx.config, draft.name);
+    let interval = ctx.config.assignment_interval_ms(draft.name);
     if draft.target_epoch >= draft.epoch || !old_enough(draft.base, interval, ctx.now.wall) {
         return;
     }

@@ -31,9 +31,9 @@ pub fn read<'a>(
     known: impl Iterator<Item = &'a str> + Clone,
 ) -> Vec<Given> {
     let mut given: Vec<Given> = variables
-        .filter(|(name, _)| name.starts_with(PREFIX) && name != LOG && name != CONFIG)
+        .filter(|(name, _)| name != LOG && name != CONFIG)
         .filter_map(|(name, value)| {
-            let rest = &name[PREFIX.len()..];
+            let rest = name.strip_prefix(PREFIX)?;
             let key = match known.clone().find(|key| spelled(key) == rest) {
                 Some(key) => key.to_owned(),
                 None if is_service_link(rest, &value) => return None,

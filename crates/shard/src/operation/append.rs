@@ -21,13 +21,13 @@ impl Shard {
         acks: Acks,
         deadline: Mono,
         parts: Vec<AppendPart>,
-        to: Option<ReplyTo>,
+        to: ReplyTo,
     ) {
-        let call = to.map(|to| self.calls.open(to, parts.len(), deadline));
+        let call = self.calls.open(to, parts.len(), deadline);
         for (part, append) in parts.into_iter().enumerate() {
             let group = append.group;
-            match (call, self.replicas.get(&group)) {
-                (Some(call), Some(replica)) if replica.holds_appends() => {
+            match self.replicas.get(&group) {
+                Some(replica) if replica.holds_appends() => {
                     let held = Held::Append {
                         acks,
                         call,
@@ -41,19 +41,12 @@ impl Shard {
         }
     }
 
-    pub(crate) fn append_part(
-        &mut self,
-        acks: Acks,
-        call: Option<u64>,
-        part: usize,
-        append: AppendPart,
-    ) {
+    pub(crate) fn append_part(&mut self, acks: Acks, call: u64, part: usize, append: AppendPart) {
         let group = append.group;
         let placed = match self.admit(acks, &append) {
             Err(refusal) => Placed::Done(Err(refusal)),
             Ok(admission) => self.place(acks, admission, append),
         };
-        let Some(call) = call else { return };
         match placed {
             Placed::Done(result) => self.calls.answer(call, part, result),
             Placed::Waits(wait) => {

@@ -67,7 +67,7 @@ impl Shard {
                     call,
                     part,
                     append,
-                } => self.append_part(acks, Some(call), part, append),
+                } => self.append_part(acks, call, part, append),
                 Held::Lost { call, part } => self.refuse_held(group, call, part),
             }
         }

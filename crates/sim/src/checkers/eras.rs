@@ -4,7 +4,7 @@
 
 use super::{Checked, Part, violation};
 use crate::payload::Ident;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// No batch of the workload has as many records.
 const LONGEST: i64 = 1_000;
@@ -59,7 +59,7 @@ impl Era {
 #[derive(Default)]
 struct Known {
     /// The replicas that the metadata told to go on: node and the last successor of those that were given up.
-    told: BTreeSet<(u32, u32)>,
+    told: BTreeMap<u32, u32>,
     eras: Vec<Era>,
     /// The first term in which each batch was appended anywhere, by its first record and offset.
     stamps: BTreeMap<(Ident, i64), u32>,
@@ -78,9 +78,13 @@ impl Eras {
     /// are given up for it. True if that is new.
     pub(crate) fn told(&mut self, part: Part, survivor: u32, given: u32) -> bool {
         let known = self.parts.entry(part).or_default();
-        let mut earlier = known.told.iter();
-        let new = !earlier.any(|(node, before)| *node == survivor && *before >= given);
-        known.told.insert((survivor, given));
+        let new = known
+            .told
+            .get(&survivor)
+            .is_none_or(|before| *before < given);
+        if new {
+            known.told.insert(survivor, given);
+        }
         new
     }
 
@@ -120,7 +124,7 @@ impl Eras {
         let known = self.parts.entry(part).or_default();
         let log = known.logs.get(&node).cloned().unwrap_or_default();
         known.eras.push(Era { term, end, log });
-        if known.told.iter().any(|(survivor, _)| *survivor == node) {
+        if known.told.contains_key(&node) {
             return Ok(());
         }
         let what = format!("{part}: node {node} goes on in term {term}, and nobody said so");

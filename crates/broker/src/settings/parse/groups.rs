@@ -11,28 +11,23 @@ impl Values {
             "group.min.session.timeout.ms",
             "group.max.session.timeout.ms",
         )?;
-        for middle in [
-            "session.timeout.ms",
-            "heartbeat.interval.ms",
-            "assignment.interval.ms",
+        for (name, least, most) in [
+            (
+                "group.consumer.session.timeout.ms",
+                "group.consumer.min.session.timeout.ms",
+                "group.consumer.max.session.timeout.ms",
+            ),
+            (
+                "group.consumer.heartbeat.interval.ms",
+                "group.consumer.min.heartbeat.interval.ms",
+                "group.consumer.max.heartbeat.interval.ms",
+            ),
+            (
+                "group.consumer.assignment.interval.ms",
+                "group.consumer.min.assignment.interval.ms",
+                "group.consumer.max.assignment.interval.ms",
+            ),
         ] {
-            let (name, least, most) = match middle {
-                "session.timeout.ms" => (
-                    "group.consumer.session.timeout.ms",
-                    "group.consumer.min.session.timeout.ms",
-                    "group.consumer.max.session.timeout.ms",
-                ),
-                "assignment.interval.ms" => (
-                    "group.consumer.assignment.interval.ms",
-                    "group.consumer.min.assignment.interval.ms",
-                    "group.consumer.max.assignment.interval.ms",
-                ),
-                _ => (
-                    "group.consumer.heartbeat.interval.ms",
-                    "group.consumer.min.heartbeat.interval.ms",
-                    "group.consumer.max.heartbeat.interval.ms",
-                ),
-            };
             self.check_order(least, name)?;
             self.check_order(name, most)?;
         }
