@@ -1,7 +1,8 @@
 //! The virtual clock and what is to happen. Two events of the same microsecond happen in the
 //! order in which they were asked for, so a run is a function of its seed alone.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 /// Microseconds since the run began.
 pub(crate) type Micros = u64;
@@ -10,7 +11,11 @@ pub(crate) type Micros = u64;
 pub(crate) struct Scheduler<E> {
     now: Micros,
     asked: u64,
-    queue: BTreeMap<(Micros, u64), E>,
+    /// When, the how-manieth that was asked for, and where its event is. Events are large, and
+    /// sorting moves them: they stay where they are.
+    queue: BinaryHeap<Reverse<(Micros, u64, usize)>>,
+    places: Vec<Option<E>>,
+    free: Vec<usize>,
 }
 
 impl<E> Scheduler<E> {
@@ -19,7 +24,9 @@ impl<E> Scheduler<E> {
         Scheduler {
             now: 0,
             asked: 0,
-            queue: BTreeMap::new(),
+            queue: BinaryHeap::new(),
+            places: Vec::new(),
+            free: Vec::new(),
         }
     }
 
@@ -31,7 +38,13 @@ impl<E> Scheduler<E> {
     /// Lets something happen at `time`, or now if that is past.
     pub(crate) fn at(&mut self, time: Micros, event: E) {
         self.asked += 1;
-        self.queue.insert((time.max(self.now), self.asked), event);
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() - 1
+        });
+        self.places[place] = Some(event);
+        let time = time.max(self.now);
+        self.queue.push(Reverse((time, self.asked, place)));
     }
 
     /// Lets something happen `wait` from now.
@@ -41,9 +54,10 @@ impl<E> Scheduler<E> {
 
     /// Moves the clock to the next event and takes it.
     pub(crate) fn pop(&mut self) -> Option<E> {
-        let ((time, _), event) = self.queue.pop_first()?;
+        let Reverse((time, _, place)) = self.queue.pop()?;
         self.now = time;
-        Some(event)
+        self.free.push(place);
+        self.places[place].take()
     }
 }
 
