@@ -9,7 +9,7 @@ use crate::config::{self, Kind};
 use crate::records::Record;
 use crate::{ConfigChange, Edit, Meta, Reply, Resource, ResourceKind, TopicSettings, names};
 use base::limits::CONFIGURED_RESOURCES_MAX;
-use base::{Decision, Refusal};
+use base::{Decision, NodeId, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Meta {
             ResourceKind::Topic => {
                 config::validate(&after, &self.effective).map_err(Refusal::InvalidConfig)?;
             }
-            ResourceKind::Node => check_node(name)?,
+            ResourceKind::Node => self.check_node(name)?,
             ResourceKind::Group => {
                 config::groups::validate(&after).map_err(Refusal::InvalidConfig)?;
             }
@@ -85,6 +85,26 @@ impl Meta {
             set,
             gone,
         }))
+    }
+
+    /// All nodes together, or one that is registered, whether it runs or not.
+    fn check_node(&self, name: &str) -> Result<(), Refusal> {
+        if name.is_empty() {
+            return Ok(());
+        }
+        match name.parse::<i32>() {
+            Ok(id) if id >= 0 => {
+                let known = self.image.nodes.contains_key(&NodeId(id as u32));
+                let why = || Refusal::UnknownNode(format!("No broker with id {id} found."));
+                known.then_some(()).ok_or_else(why)
+            }
+            Ok(_) => Err(Refusal::InvalidRequest(
+                "Invalid negative broker ID.".to_owned(),
+            )),
+            Err(_) => Err(Refusal::InvalidRequest(
+                "Unable to parse broker name as a base 10 number.".to_owned(),
+            )),
+        }
     }
 
     fn config_room(&self, resource: &Resource) -> Result<(), Refusal> {
@@ -247,21 +267,6 @@ fn refused_metrics(why: config::client_metrics::Wrong) -> Refusal {
     match why {
         config::client_metrics::Wrong::Request(why) => Refusal::InvalidRequest(why),
         config::client_metrics::Wrong::Value(why) => Refusal::InvalidConfig(why),
-    }
-}
-
-fn check_node(name: &str) -> Result<(), Refusal> {
-    if name.is_empty() {
-        return Ok(());
-    }
-    match name.parse::<i32>() {
-        Ok(id) if id >= 0 => Ok(()),
-        Ok(_) => Err(Refusal::InvalidRequest(
-            "Invalid negative broker ID.".to_owned(),
-        )),
-        Err(_) => Err(Refusal::InvalidRequest(
-            "Unable to parse broker name as a base 10 number.".to_owned(),
-        )),
     }
 }
 

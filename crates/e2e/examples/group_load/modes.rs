@@ -16,6 +16,10 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// Longest wait until nothing moves any more.
 const SETTLE_MAX: Duration = Duration::from_secs(180);
 const COMMIT: i16 = 8;
+/// Codes after which the coordinator is looked for again.
+const LOADING: i16 = 14;
+const NOT_AVAILABLE: i16 = 15;
+const NOT_COORDINATOR: i16 = 16;
 
 pub fn protocol(name: &str) -> Protocol {
     match name {
@@ -169,15 +173,23 @@ impl Committer {
         self.sent = Some(Instant::now());
     }
 
-    /// How long the commit under way took, if it was answered.
-    fn answered(&mut self, is_steady: bool) -> Option<Duration> {
+    /// How long the commit under way took, if it was answered; one that was refused is gone.
+    fn answered(&mut self, bootstrap: &str, is_steady: bool) -> Option<Duration> {
         self.sent?;
         let answer = self.link.poll().expect("the coordinator")?;
         let answer = decoded::<OffsetCommitRequest>(COMMIT, answer).expect("an answer");
         let code = answer.topics[0].partitions[0].error_code;
-        // A topic that was made a moment ago isn't known everywhere at once.
-        assert!(code == 0 || !is_steady, "a commit was refused: {code}");
-        self.sent.take().map(|sent| sent.elapsed())
+        let sent = self.sent.take();
+        match code {
+            0 => sent.map(|sent| sent.elapsed()),
+            NOT_AVAILABLE | NOT_COORDINATOR | LOADING => {
+                self.link = coordinator(bootstrap, &self.request.group_id);
+                None
+            }
+            // A topic that was made a moment ago isn't known everywhere at once.
+            _ if !is_steady => None,
+            _ => panic!("a commit was refused: {code}"),
+        }
     }
 }
 
@@ -185,7 +197,8 @@ impl Committer {
 pub fn commits(bootstrap: &str, topic: &str, groups: u64, rate: u64, seconds: u64) {
     let group = |nth| Committer::new(bootstrap, topic, format!("commits-{nth}"));
     let mut all: Vec<Committer> = (0..groups).map(group).collect();
-    let warm_up = Duration::from_secs(2);
+    // A virtual machine of Java takes its time to compile what is often run.
+    let warm_up = Duration::from_secs(20);
     let (start, total) = (Instant::now(), Duration::from_secs(seconds) + warm_up);
     let (mut times, mut sent, mut at) = (Vec::new(), 0u64, 0);
     let mut is_steady = false;
@@ -195,7 +208,7 @@ pub fn commits(bootstrap: &str, topic: &str, groups: u64, rate: u64, seconds: u6
             times.clear();
             steady();
         }
-        times.extend(all.iter_mut().filter_map(|one| one.answered(is_steady)));
+        times.extend(all.iter_mut().filter_map(|one| one.answered(bootstrap, is_steady)));
         let due = (start.elapsed().as_secs_f64() * rate as f64) as u64;
         // Who still waits is passed over; if all wait, the rate isn't reached.
         for _ in 0..all.len() {

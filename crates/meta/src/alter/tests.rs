@@ -146,6 +146,8 @@ fn what_is_wrong_changes_nothing() {
     assert!(matches!(why, Refusal::InvalidTopic(_)), "{why}");
     let why = alter(&mut meta, Node, "x", false, &[("a", set("1"))]).unwrap_err();
     assert!(why.to_string().starts_with("Unable to parse broker name"));
+    let why = alter(&mut meta, Node, "99", false, &[("a", set("1"))]);
+    assert!(matches!(why, Err(Refusal::UnknownNode(_))), "{why:?}");
     let why = alter(&mut meta, Group, "g", false, &[("a", set("1"))]).unwrap_err();
     assert_eq!(why.to_string(), "Unknown group config name: a");
     let why = alter(
@@ -182,6 +184,8 @@ fn the_same_resource_twice_and_validation_only_change_nothing() {
 #[test]
 fn a_nodes_keys_change_topics_that_have_none_of_their_own() {
     let mut meta = meta();
+    let (node, info) = (NodeId(2), NodeInfo::new("h", 2, None));
+    meta.obey(Command::RegisterNode { node, info });
     let settings = |meta: &Meta| topic(meta).settings.clone();
     assert_eq!(settings(&meta).segment_bytes, 2_000_000);
     let keys = [
