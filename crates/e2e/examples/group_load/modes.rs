@@ -208,7 +208,10 @@ pub fn commits(bootstrap: &str, topic: &str, groups: u64, rate: u64, seconds: u6
             times.clear();
             steady();
         }
-        times.extend(all.iter_mut().filter_map(|one| one.answered(bootstrap, is_steady)));
+        times.extend(
+            all.iter_mut()
+                .filter_map(|one| one.answered(bootstrap, is_steady)),
+        );
         let due = (start.elapsed().as_secs_f64() * rate as f64) as u64;
         // Who still waits is passed over; if all wait, the rate isn't reached.
         for _ in 0..all.len() {
