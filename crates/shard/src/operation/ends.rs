@@ -53,6 +53,12 @@ impl Shard {
         chosen
     }
 
+    /// True if it was asked for long who has the most of a group, and nobody was found.
+    pub(crate) fn is_asked_in_vain(&self, group: GroupId) -> bool {
+        let since = self.ends.asked.get(&group);
+        since.is_some_and(|since| self.now.mono.since(*since) > PATIENCE + FRESH)
+    }
+
     fn with_the_longest_log(&mut self, group: GroupId, silent: &[NodeId]) -> Option<NodeId> {
         let now = self.now.mono;
         let image = self.image();
@@ -89,10 +95,12 @@ impl Shard {
         told
     }
 
-    /// Zeros if there is no log that counts, nothing while it isn't durable.
+    /// Zeros if there is no log, nothing while it isn't durable or if it is damaged: who can't vote for
+    /// itself can't lead alone, and others may come back that have everything.
     fn end_here(&self, group: GroupId) -> Option<(Term, RaftIndex)> {
-        match self.replicas.get(&group).filter(|it| it.suspect.is_none()) {
+        match self.replicas.get(&group) {
             None => Some((Term(0), RaftIndex(0))),
+            Some(replica) if replica.suspect.is_some() => None,
             Some(replica) => {
                 let last = replica.group.last_index();
                 let durable = replica.group.persisted_index() == last;

@@ -54,8 +54,10 @@ impl Shard {
             .values()
             .filter(|topic| topic.settings.unclean_election);
         let groups = enabled.flat_map(|topic| topic.partitions.iter().map(|info| info.group));
-        let chosen = self.survivors_of(groups, &silent);
-        let chosen = chosen.take(limits::MOVES_AT_ONCE).collect();
+        let mut chosen: Vec<_> = self.survivors_of(groups, &silent).collect();
+        // Those for which nobody was found come last, so that they keep nobody waiting.
+        chosen.sort_by_key(|(group, _)| self.is_asked_in_vain(*group));
+        chosen.truncate(limits::MOVES_AT_ONCE);
         let deadline = self.now.mono.after(limits::LEADER_SILENCE);
         self.order_survivors(chosen, silent, deadline);
     }

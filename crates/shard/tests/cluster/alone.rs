@@ -29,7 +29,10 @@ impl Cluster {
 /// Five nodes, a partition on three of them, and a record that the third one lacks. Then only the
 /// third is left.
 fn only_the_third_is_left(configs: &[(&str, &str)]) -> (Cluster, GroupId) {
-    let mut c = Cluster::new(5);
+    only_the_third_is_left_of(Cluster::new(5), configs)
+}
+
+fn only_the_third_is_left_of(mut c: Cluster, configs: &[(&str, &str)]) -> (Cluster, GroupId) {
     c.run(Duration::from_secs(2));
     let manual = meta::Placement::Manual(vec![vec![NodeId(1), NodeId(2), NodeId(3)]]);
     let group = c.create(4, manual, configs);
@@ -137,6 +140,25 @@ fn a_topic_that_allows_it_goes_on_by_itself_after_a_while() {
     c.run(Duration::from_secs(8));
     assert_eq!(c.leader(group), Some(3));
     assert_eq!(c.append(3, group, batch(2, 0, "c")), Ok(Offset(1)));
+}
+
+/// What it has can't be trusted, and those that are away have everything.
+#[test]
+fn a_damaged_replica_is_not_the_one_that_goes_on() {
+    let allowed = [("unclean.leader.election.enable", "true")];
+    let mut c = Cluster::new(5);
+    c.look_at_everything(5);
+    let (mut c, group) = only_the_third_is_left_of(c, &allowed);
+    c.end_look(3, group, Err(damage::damage(group)));
+    c.run(Duration::from_secs(20));
+    assert_eq!(c.leader(group), None);
+    assert!(c.elect_unclean(4, group).is_err());
+    c.down.clear();
+    c.run(Duration::from_secs(5));
+    let leader = c.leader(group).expect("those that were away");
+    assert_eq!(c.values(leader, group), 2, "nothing was lost");
+    let status = c.shards[&NodeId(3)].replica_status(group).unwrap();
+    assert_eq!((status.high_watermark, status.suspect), (Offset(2), None));
 }
 
 /// Two of four are left, and the one that is named later has more.

@@ -7,18 +7,23 @@ use shard::{Checking, Job, JobResult};
 
 impl Cluster {
     /// Every node looks at what it has, as soon as the test does the jobs.
-    fn look_at_everything(&mut self) {
+    pub(crate) fn look_at_everything(&mut self, nodes: u32) {
         self.checking = Some(Checking {
             every: Duration::from_secs(1),
             bytes_per_second: 1 << 20,
         });
-        for node in 1..=3 {
-            self.start_empty(NodeId(node), 3, 200, None);
+        for node in 1..=nodes {
+            self.start_empty(NodeId(node), nodes, 200, None);
         }
     }
 
     /// The next look of a node at a group ends with this.
-    fn end_look(&mut self, node: u32, group: GroupId, result: Result<Vec<Bytes>, ReadFault>) {
+    pub(crate) fn end_look(
+        &mut self,
+        node: u32,
+        group: GroupId,
+        result: Result<Vec<Bytes>, ReadFault>,
+    ) {
         for _ in 0..100 {
             let of = |(on, job): &(NodeId, Job)| {
                 on.0 == node && matches!(job, Job::Check { group: of, .. } if *of == group)
@@ -42,7 +47,7 @@ impl Cluster {
     }
 }
 
-fn damage(group: GroupId) -> ReadFault {
+pub(crate) fn damage(group: GroupId) -> ReadFault {
     ReadFault::Corrupt {
         group,
         file: "a file".to_owned(),
@@ -56,7 +61,7 @@ fn damage(group: GroupId) -> ReadFault {
 /// A group on three nodes with five records, its leader and the other two.
 fn five_records() -> (Cluster, GroupId, u32, Vec<u32>) {
     let mut c = Cluster::new(3);
-    c.look_at_everything();
+    c.look_at_everything(3);
     c.run(Duration::from_secs(2));
     let group = c.create_topic(1);
     c.run(Duration::from_secs(1));
@@ -220,7 +225,7 @@ fn replicas_that_differ_are_told() {
 #[test]
 fn a_partition_of_one_damaged_replica_stays_available_while_it_moves() {
     let mut c = Cluster::new(3);
-    c.look_at_everything();
+    c.look_at_everything(3);
     c.run(Duration::from_secs(2));
     let group = c.create_on(&[1]);
     for at in 0..3 {
@@ -248,7 +253,7 @@ fn a_partition_of_one_damaged_replica_stays_available_while_it_moves() {
 #[test]
 fn who_has_damaged_metadata_is_told_what_to_do() {
     let mut c = Cluster::new(3);
-    c.look_at_everything();
+    c.look_at_everything(3);
     c.run(Duration::from_secs(2));
     let leader = c.leader(GroupId::META).expect("a controller");
     let node = if leader == 3 { 2 } else { 3 };
