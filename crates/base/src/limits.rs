@@ -125,8 +125,9 @@ pub const RENEWALS_WITHIN: Duration = Duration::from_secs(3600);
 pub const ASIDE_TOLD_AT_ONCE: usize = 1_000;
 /// Groups that a node, as their leader, brings new replicas into at once.
 pub const MOVES_AT_ONCE: usize = 8;
-/// A new replica has caught up if, this long ago at most, it had all that was there a heartbeat before.
-pub const LEARNER_LAG: Duration = Duration::from_millis(250);
+/// A new replica has caught up if it had all that was there so long ago: several times what a write takes
+/// to a follower far away.
+pub const LEARNER_LAG: Duration = Duration::from_secs(1);
 /// Producer states one partition remembers at most (`max` bounds idempotent producers).
 pub const PRODUCERS_PER_PARTITION_MAX: usize = 100_000;
 /// Names of deleted topics that a node remembers, for producers that go on when they are made again.

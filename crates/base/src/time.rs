@@ -16,6 +16,14 @@ impl Mono {
         )
     }
 
+    /// The moment `wait` earlier; the first one if there is none.
+    pub fn before(self, wait: Duration) -> Mono {
+        Mono(
+            self.0
+                .saturating_sub(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX)),
+        )
+    }
+
     /// How long after `earlier` this is; zero if it is not.
     pub fn since(self, earlier: Mono) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

@@ -78,6 +78,12 @@ impl Message {
         !self.raft.entries.is_empty()
     }
 
+    /// True if it brings records.
+    pub fn has_batches(&self) -> bool {
+        let is_batch = |body: &Body| matches!(body, Body::Batch(_));
+        self.bodies.iter().any(is_batch)
+    }
+
     /// The last entry that a snapshot stands for, if this is one.
     pub fn snapshot(&self) -> Option<RaftIndex> {
         let is_one = self.raft.get_msg_type() == MessageType::MsgSnapshot;

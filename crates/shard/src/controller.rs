@@ -6,6 +6,7 @@
 
 use crate::Shard;
 use crate::api::{Reply, ReplyTo, Settings};
+use crate::caught_up::CaughtUp;
 use crate::operation::ColdRequest;
 use base::{
     Batch, Decision, GroupId, Machine, Mark, Mono, NodeId, RaftIndex, Refusal, Term, WallMs,
@@ -380,7 +381,10 @@ impl Shard {
             };
             let caught_up = match peer.matched >= last {
                 true => heard,
-                false => replica.caught_up.get(&peer.member).copied(),
+                false => replica
+                    .caught_up
+                    .get(&peer.member)
+                    .and_then(CaughtUp::as_of),
             };
             meta::QuorumMember {
                 node: peer.member.node,

@@ -12,6 +12,7 @@
 
 pub mod api;
 mod calls;
+mod caught_up;
 mod controller;
 mod coordinator;
 mod kept;

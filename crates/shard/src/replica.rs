@@ -1,6 +1,7 @@
 //! One replica: its Raft group, its log, its producers, and who waits on it. Fields and simple
 //! questions only; what happens to a replica is in `operation`.
 
+use crate::caught_up::CaughtUp;
 use crate::coordinator::Coordinator;
 use crate::kept::Kept;
 use crate::operation::Held;
@@ -128,15 +129,13 @@ pub(crate) struct Replica {
     /// and the latest of them.
     pub(crate) terms_in_vain: u32,
     pub(crate) term_looked_at: Term,
-    /// When each replica last had everything, for leaders.
-    pub(crate) caught_up: BTreeMap<Member, Mono>,
+    /// As of when each replica had everything, for leaders.
+    pub(crate) caught_up: BTreeMap<Member, CaughtUp>,
     /// Nodes whose copy is not in sync, as of the last beat, for leaders.
     pub(crate) behind: Vec<NodeId>,
     /// Replicas that said that they stand aside, and those on nodes with a new process of which they
     /// didn't answer yet, for leaders.
     pub(crate) aside: BTreeSet<Member>,
-    /// The end of the log at the last beat, against which catching up is measured.
-    pub(crate) end_at_beat: RaftIndex,
     /// An entry that was proposed when a configuration held: that one's entry, and this one. Once it
     /// is committed, whoever can be elected knows durably that the configuration holds.
     pub(crate) sealed: Option<(RaftIndex, RaftIndex)>,
@@ -328,7 +327,6 @@ impl Replica {
             caught_up: BTreeMap::new(),
             behind: Vec::new(),
             aside: BTreeSet::new(),
-            end_at_beat: RaftIndex(0),
             sealed: None,
             waits_leader: VecDeque::new(),
             waits_all: VecDeque::new(),
@@ -393,8 +391,8 @@ impl Replica {
 
     /// True if a replica had, at most `lag` ago, all that was there shortly before, and goes on.
     pub(crate) fn is_in_sync(&self, member: Member, now: Mono, lag: std::time::Duration) -> bool {
-        let caught_up = self.caught_up.get(&member);
-        let has_all = self.rest == Rest::Quiet || caught_up.is_some_and(|at| now.since(*at) <= lag);
+        let caught_up = self.caught_up.get(&member).and_then(CaughtUp::as_of);
+        let has_all = self.rest == Rest::Quiet || caught_up.is_some_and(|at| now.since(at) <= lag);
         member == self.group.me() || (has_all && !self.aside.contains(&member))
     }
 

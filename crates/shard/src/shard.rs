@@ -80,7 +80,10 @@ pub struct Shard {
     pub(crate) hot_held: Vec<(GroupId, RaftIndex, u64)>,
     pub(crate) hot_bytes: u64,
     pub(crate) uncommitted_bytes: u64,
+    /// As measured, without what was written since.
     pub(crate) disk_free: u64,
+    /// What the operator was told of it last.
+    pub(crate) told_full: bool,
     /// Replicas that hold appends, and until when.
     pub(crate) holding: BTreeSet<(Mono, GroupId)>,
     /// The process is about to stop: leaderships go to others.
@@ -163,6 +166,7 @@ impl Shard {
             hot_bytes: 0,
             uncommitted_bytes: 0,
             disk_free: u64::MAX,
+            told_full: false,
             holding: BTreeSet::new(),
             leaving: false,
             preferences: Vec::new(),

@@ -30,11 +30,13 @@ impl Unsettled {
         self.current.last.push((group, last));
     }
 
-    /// The current turn goes to storage.
-    pub(crate) fn close(&mut self, turn: u64) {
-        self.bytes += self.current.bytes;
+    /// The current turn goes to storage. Returns its bytes of batches.
+    pub(crate) fn close(&mut self, turn: u64) -> u64 {
         let written = std::mem::take(&mut self.current);
+        let bytes = written.bytes;
+        self.bytes += bytes;
         self.turns.push_back(Written { turn, ..written });
+        bytes
     }
 
     /// All turns up to this one are settled. Returns up to where groups are.

@@ -64,6 +64,8 @@ pub struct Writer {
     counters: Arc<Counters>,
     /// The last turn that is written and not settled, and when the first one was written.
     unsettled: Option<(u64, Mono)>,
+    /// Settling found no room, at the last try at this time.
+    held_up: Option<Mono>,
 }
 
 impl Writer {
@@ -82,6 +84,7 @@ impl Writer {
             mailbox,
             counters,
             unsettled: None,
+            held_up: None,
         }
     }
 
@@ -91,13 +94,18 @@ impl Writer {
         let mut asked = false;
         let mut told = true;
         loop {
-            let wait = (!told).then_some(IDLE);
+            let wait = match self.held_up {
+                Some(_) => Some(FULL_PAUSE),
+                None => (!told).then_some(IDLE),
+            };
             if self.orders.take(&mut orders, usize::MAX, wait).is_err() {
                 break;
             }
             if orders.is_empty() {
-                told = true;
                 self.settle();
+            }
+            if orders.is_empty() && !told {
+                told = true;
                 self.until_done(Storage::idle);
             }
             let mut turns = Vec::with_capacity(orders.len());
@@ -168,16 +176,34 @@ impl Writer {
         let Some((_, since)) = self.unsettled else {
             return false;
         };
+        if let Some(tried) = self.held_up {
+            return os::clock::mono().since(tried) >= FULL_PAUSE;
+        }
         self.storage.unsettled_bytes() >= UNSETTLED_BYTES
             || self.storage.flush_waits()
             || os::clock::mono().since(since) >= UNSETTLED_FOR
     }
 
-    /// Writes the batches to their segments.
+    /// Writes the batches to their segments. While there is no room for them turns are written on: one
+    /// of them may remove a topic, which makes some.
     fn settle(&mut self) {
-        if let Some((turn, _)) = self.unsettled.take() {
-            self.until_done(Storage::settle);
-            self.mailbox.report_quietly(Event::Settled { turn });
+        let Some((turn, _)) = self.unsettled else {
+            return;
+        };
+        match self.storage.settle() {
+            Ok(()) => {
+                self.unsettled = None;
+                if self.held_up.take().is_some() {
+                    tell_room(&self.counters.full);
+                }
+                self.mailbox.report_quietly(Event::Settled { turn });
+            }
+            Err(fault @ Fault::Full { .. }) => {
+                if self.held_up.replace(os::clock::mono()).is_none() {
+                    tell_full(&self.counters.full, &fault);
+                }
+            }
+            Err(fault) => crate::stop::on_fault(&fault),
         }
     }
 
@@ -215,8 +241,7 @@ fn until_done<T>(
             Ok(()) => break,
             Err(fault @ Fault::Full { .. }) => {
                 if !held_up {
-                    tracing::error!("writing waits for room: {fault}");
-                    full.store(true, Ordering::Relaxed);
+                    tell_full(full, &fault);
                     held_up = true;
                 }
                 std::thread::park_timeout(FULL_PAUSE);
@@ -225,9 +250,18 @@ fn until_done<T>(
         }
     }
     if held_up {
-        tracing::info!("there is room again, writing goes on");
-        full.store(false, Ordering::Relaxed);
+        tell_room(full);
     }
+}
+
+fn tell_full(full: &AtomicBool, fault: &Fault) {
+    tracing::error!("writing waits for room: {fault}");
+    full.store(true, Ordering::Relaxed);
+}
+
+fn tell_room(full: &AtomicBool) {
+    tracing::info!("there is room again, writing goes on");
+    full.store(false, Ordering::Relaxed);
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::Shard;
 use crate::api::{Acks, AppendPart, Appended, ReplyTo};
+use crate::caught_up::CaughtUp;
 use crate::operation::Held;
 use crate::producers::Admission;
 use crate::replica::{AppendWait, Replica, Rest};
@@ -222,9 +223,9 @@ impl Shard {
         let announced = matches!(replica.rest, Rest::Announced(_) | Rest::Quiet);
         if replica.rest == Rest::Quiet {
             // All had everything as long as it was quiet.
-            let now = self.now.mono;
             let members = replica.group.configuration().members();
-            replica.caught_up = members.map(|member| (member, now)).collect();
+            let all = CaughtUp::with_all(replica.group.last_index(), self.now.mono, self.beats);
+            replica.caught_up = members.map(|member| (member, all)).collect();
         }
         replica.rest = Rest::Active(0);
         replica.rouse(&mut self.restless);

@@ -2,6 +2,7 @@
 //! messages go out, commits move the high watermark. And hearing back from storage.
 
 use crate::Shard;
+use crate::caught_up::CaughtUp;
 use crate::operation::elect::Cause;
 use crate::replica::Replica;
 use base::{Bug, GroupId, Mark, RaftIndex, Refusal, limits, mark, planted};
@@ -164,8 +165,8 @@ impl Shard {
             replica.high.1 = replica.log.end_offset();
         }
         let electors = replica.group.configuration().electors();
-        replica.caught_up = electors.map(|member| (member, now)).collect();
-        replica.end_at_beat = replica.log.last_index();
+        let all = CaughtUp::with_all(replica.log.last_index(), now, self.beats);
+        replica.caught_up = electors.map(|member| (member, all)).collect();
         replica.elect_at = None;
         replica.sealed = None;
         replica.rest = crate::replica::Rest::Active(0);
@@ -295,7 +296,7 @@ impl Shard {
         let next = log::Turn::new(self.turn.number + 1);
         let turn = std::mem::replace(&mut self.turn, next);
         let number = turn.number;
-        self.unsettled.close(number);
+        self.disk_free = self.disk_free.saturating_sub(self.unsettled.close(number));
         self.effects.turn = Some(turn);
         if planted(Bug::PersistBeforeFsync) {
             self.report_durable(opened);

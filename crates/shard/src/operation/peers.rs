@@ -5,6 +5,7 @@
 //! and know it, the group becomes quiet: the led set says so, and nothing more is sent for it.
 
 use crate::Shard;
+use crate::caught_up::CaughtUp;
 use crate::led::PeerLed;
 use crate::operation::snapshot::{SnapshotKind, kind_of_snapshot};
 use crate::replica::{Replica, Rest};
@@ -261,6 +262,7 @@ impl Shard {
         if self.is_over(group, message.from()) {
             return;
         }
+        let full = group != GroupId::META && self.is_disk_full();
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
@@ -276,7 +278,10 @@ impl Shard {
         if message.is_from_leader() && message.term() >= u64::from(replica.group.term().0) {
             replica.contact = now;
         }
-        if message.has_entries() && self.unsettled.bytes() > self.settings.unsettled_bytes_max {
+        let crammed =
+            message.has_entries() && self.unsettled.bytes() > self.settings.unsettled_bytes_max;
+        // What leaders elsewhere still have room for would take the room that metadata needs here.
+        if crammed || (full && message.has_batches()) {
             // As if the network had lost it: the leader sends it again.
             return mark(Mark::AppendTurnedAway);
         }
@@ -368,7 +373,10 @@ impl Shard {
         let image = self.image();
         let moving = self.moving.get(&group);
         let info = moving.and_then(|group| image.partition(*group));
-        let has_all = |m: Member| replica.caught_up.get(&m) == Some(&now);
+        let has_all = |m: Member| {
+            let caught_up = replica.caught_up.get(&m);
+            caught_up.is_some_and(|caught_up| caught_up.was_seen(now))
+        };
         // Who comes isn't counted on before it votes, whatever it has: until then the others are needed. Who
         // follows the metadata does so for good.
         let votes = |m: &Member| {
@@ -403,12 +411,13 @@ impl Shard {
         replica.aside.retain(|member| !gone(member));
         let last = replica.group.last_index();
         let progress = replica.group.progress();
+        replica.caught_up.retain(|member, _| !gone(member));
         for peer in &progress {
-            if peer.matched >= replica.end_at_beat {
-                replica.caught_up.insert(peer.member, now);
-            }
+            let lacks_all = || CaughtUp::with_nothing(last, self.beats);
+            let caught_up = replica.caught_up.entry(peer.member);
+            let caught_up = caught_up.or_insert_with(lacks_all);
+            caught_up.look(peer.matched, last, now, self.beats);
         }
-        replica.end_at_beat = last;
         self.review_behind(group);
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;

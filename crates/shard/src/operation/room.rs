@@ -20,10 +20,15 @@ impl Shard {
 
     /// So many bytes are free. Whoever reads the log learns why writes are refused, and when they no
     /// longer are.
-    pub(crate) fn on_disk_free(&mut self, free: u64) {
-        let was_full = self.is_disk_full();
+    ///
+    /// What storage hasn't written yet takes room as well, so that what comes between two looks can't fill
+    /// the disk.
+    pub(crate) fn on_disk_free(&mut self, measured: u64) {
+        let free = measured.saturating_sub(self.unsettled.bytes());
         self.disk_free = free;
-        match (was_full, self.is_disk_full()) {
+        let (was_full, is_full) = (self.told_full, self.is_disk_full());
+        self.told_full = is_full;
+        match (was_full, is_full) {
             (false, true) => {
                 let soon = self.now.mono.after(self.between_retentions());
                 self.next_retention = self.next_retention.min(soon);

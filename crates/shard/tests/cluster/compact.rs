@@ -47,7 +47,7 @@ fn a_rewrite_leaves_records_of_clients_their_room() {
     let mut c = Cluster::new(3);
     c.run(Duration::from_secs(2));
     for node in 1..=3 {
-        c.event(NodeId(node), Event::DiskFree(1_001));
+        c.event(NodeId(node), Event::DiskFree(5_000));
     }
     let (mut c, ..) = five_segments_in(c, COMPACTED);
     c.run(Duration::from_secs(5));

@@ -34,7 +34,7 @@ impl Cluster {
         self.start_joined(node, founders, home(directory, 1));
     }
 
-    fn cordon(&mut self, by: u32, node: u32) {
+    pub(crate) fn cordon(&mut self, by: u32, node: u32) {
         let change = meta::ConfigChange {
             resource: meta::Resource::new(meta::ResourceKind::Node, node.to_string()),
             edits: vec![(meta::CORDONED.into(), meta::Edit::Set("*".into()))],

@@ -240,8 +240,10 @@ impl Process {
                     self.step = if empty { Step::Idle } else { Step::Wait };
                     Ok(Some(Event::Settled { turn }))
                 }
+                // As the server's: turns that wait may make room.
                 Err(Fault::Full { .. }) => {
-                    self.step = Step::Settle;
+                    let empty = self.turns.is_empty();
+                    self.step = if empty { Step::Settle } else { Step::Wait };
                     Ok(None)
                 }
                 Err(fault) => Err(fault),
