@@ -69,11 +69,14 @@ impl Shard {
         self.begin_import();
     }
 
-    /// At each beat: what isn't wanted any more is given up, what wasn't answered is asked again.
+    /// At each beat: what isn't wanted any more is given up, what wasn't answered is asked again. Whoever
+    /// isn't heard for long keeps the others waiting no longer; it sends the snapshot again.
     pub(crate) fn review_imports(&mut self) {
         if let Some(running) = &self.imports.running
             && !running.given_up
-            && (self.use_of(running.group, &running.snapshot) == Use::Never || self.is_disk_full())
+            && (self.use_of(running.group, &running.snapshot) == Use::Never
+                || self.is_gone(running.leader)
+                || self.is_disk_full())
         {
             mark(Mark::SnapshotAborted);
             self.give_up_import();

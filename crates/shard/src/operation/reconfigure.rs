@@ -10,7 +10,7 @@
 
 use crate::Shard;
 use crate::replica::Replica;
-use base::{Bug, Configuration, GroupId, Mark, Member, Mono, limits, mark, planted};
+use base::{Bug, Configuration, GroupId, Mark, Member, Mono, NodeId, limits, mark, planted};
 use meta::{AIMS_NAMED, Command, Level, PartitionInfo};
 use std::collections::BTreeSet;
 
@@ -39,9 +39,11 @@ impl Shard {
         let leads = |r: &Replica| r.was_leader && r.group.committed_in_term();
         let led = |group: &&GroupId| self.replicas.get(group).is_some_and(|r| leads(r));
         let led: Vec<_> = self.moving.iter().filter(led).copied().collect();
-        let receives =
-            |group: &&GroupId| !self.replicas[*group].configuration.0.learners.is_empty();
-        let mut receiving = led.iter().filter(receives).count();
+        let mut receiving = Receiving::default();
+        for group in &led {
+            let learners = &self.replicas[group].configuration.0.learners;
+            receiving.count(learners, |node| self.hears(node));
+        }
         let mut arrived = Vec::new();
         for group in led {
             let Some(info) = image.partition(group) else {
@@ -49,13 +51,18 @@ impl Shard {
             };
             let replica = &self.replicas[&group];
             let aim = Aim::of(info, image.level, replica.group.configuration());
-            let room = receiving < limits::MOVES_AT_ONCE;
+            let there = replica.group.configuration();
+            let coming = aim.coming(there);
+            let room =
+                !there.learners.is_empty() || receiving.has_room(&coming, |node| self.hears(node));
             match next_step(replica, &aim, room, self.now.mono) {
                 Step::Arrived if self.is_sealed(group) => arrived.push((group, aim)),
                 Step::Arrived => self.seal(group),
                 step => {
-                    if let Step::Configure(next) = &step {
-                        receiving += usize::from(!next.learners.is_empty());
+                    if let Step::Configure(next) = &step
+                        && there.learners.is_empty()
+                    {
+                        receiving.count(&next.learners, |node| self.hears(node));
                     }
                     self.take(group, step);
                 }
@@ -86,8 +93,6 @@ impl Shard {
         if replica.group.propose_configuration(next).is_err() {
             return;
         }
-        // Beats may have passed over a group that was alone or rested: who comes lacks all that there is.
-        replica.end_at_beat = replica.group.last_index();
         match (joint, next.is_joint()) {
             (false, true) => mark(Mark::BecameJoint),
             (true, _) => mark(Mark::JointLeft),
@@ -145,6 +150,33 @@ impl Shard {
     }
 }
 
+/// Groups that this node, as their leader, brings replicas into. Those whose new replica is on a node that
+/// isn't heard are counted for themselves: nothing is sent to them, so they keep nobody else waiting.
+#[derive(Default)]
+struct Receiving {
+    heard: usize,
+    silent: usize,
+}
+
+impl Receiving {
+    fn of(&mut self, learners: &[Member], hears: impl Fn(NodeId) -> bool) -> &mut usize {
+        match learners.iter().all(|learner| hears(learner.node)) {
+            true => &mut self.heard,
+            false => &mut self.silent,
+        }
+    }
+
+    fn count(&mut self, learners: &[Member], hears: impl Fn(NodeId) -> bool) {
+        if !learners.is_empty() {
+            *self.of(learners, hears) += 1;
+        }
+    }
+
+    fn has_room(&mut self, learners: &[Member], hears: impl Fn(NodeId) -> bool) -> bool {
+        *self.of(learners, hears) < limits::MOVES_AT_ONCE
+    }
+}
+
 /// What a group is to be.
 struct Aim {
     /// Its count; that of the configuration where the cluster doesn't count yet.
@@ -162,6 +194,12 @@ impl Aim {
             voters: info.target(),
         }
     }
+
+    /// Those that don't vote yet.
+    fn coming(&self, there: &Configuration) -> Vec<Member> {
+        let new = |member: &&Member| !there.voters.contains(member);
+        self.voters.iter().filter(new).copied().collect()
+    }
 }
 
 /// Only one that stays may end what has two electorates: it still leads then.
@@ -173,7 +211,7 @@ pub(super) fn leave_joint(replica: &Replica) -> Step {
     }
 }
 
-/// `room`: this node may bring replicas into one more group.
+/// `room`: this node may bring replicas into this group, beside those that it brings into others.
 fn next_step(replica: &Replica, aim: &Aim, room: bool, now: Mono) -> Step {
     let group = &replica.group;
     if group.configuration_is_pending() || !group.may_propose() {
@@ -192,8 +230,7 @@ fn next_step(replica: &Replica, aim: &Aim, room: bool, now: Mono) -> Step {
         aim: aim.count,
         ..there.clone()
     };
-    let new = |member: &&Member| !there.voters.contains(member);
-    let learners: Vec<Member> = aim.voters.iter().filter(new).copied().collect();
+    let learners = aim.coming(there);
     if set(&there.learners) != set(&learners) {
         return match room || learners.is_empty() {
             true => Step::Configure(Configuration { learners, ..next }),
@@ -207,7 +244,7 @@ fn next_step(replica: &Replica, aim: &Aim, room: bool, now: Mono) -> Step {
             false => Step::Configure(next),
         };
     }
-    // What a learner lacks then is what came since the heartbeat before the last one.
+    // What a learner lacks then is what came in the last moment.
     let caught_up = |m: &Member| replica.is_in_sync(*m, now, limits::LEARNER_LAG);
     if !learners.iter().all(caught_up) {
         return Step::Wait;

@@ -72,10 +72,19 @@ impl Cluster {
     }
 
     fn reassign_by(&mut self, node: u32, target: Option<&[u32]>) -> Result<(), Refusal> {
+        self.reassign_one(node, 0, target)
+    }
+
+    fn reassign_one(
+        &mut self,
+        node: u32,
+        partition: u32,
+        target: Option<&[u32]>,
+    ) -> Result<(), Refusal> {
         let deadline = self.now.after(Duration::from_secs(5));
         let change = Reassignment {
             topic: "t".into(),
-            partition: base::Partition(0),
+            partition: base::Partition(partition),
             target: target.map(nodes),
         };
         let command = meta::Command::Reassign {
@@ -290,5 +299,35 @@ fn a_move_ends_whenever_its_messages_were_lost() {
         let ended = (nodes(&[2]), false);
         assert_eq!(cluster.replicas(group), ended, "after {after} messages");
         assert_eq!(cluster.hosts(group), [(2, 3)], "after {after} messages");
+    }
+}
+
+/// As many moves as a leader carries out at once wait for a node that died. Whoever gives one of them
+/// another aim, or moves something else, doesn't wait for it.
+#[test]
+fn moves_towards_a_dead_node_keep_no_others_waiting() {
+    let mut c = Cluster::new(5);
+    c.run(Duration::from_secs(2));
+    let count = base::limits::MOVES_AT_ONCE as u32 + 4;
+    let placed = vec![nodes(&[1, 2, 3]); count as usize];
+    let first = c.create_placed(1, meta::Placement::Manual(placed));
+    c.run(Duration::from_secs(1));
+    c.down.push(NodeId(4));
+    c.run(Duration::from_secs(2));
+    for partition in 0..count - 1 {
+        assert_eq!(c.reassign_one(2, partition, Some(&[1, 2, 4])), Ok(()));
+    }
+    c.run(Duration::from_secs(2));
+    let replicas =
+        |c: &Cluster, partition: u32| c.replicas(GroupId(first.0 + u64::from(partition)));
+    for partition in [0, count - 1] {
+        assert_eq!(c.reassign_one(2, partition, Some(&[1, 2, 5])), Ok(()));
+        c.run(Duration::from_secs(5));
+        assert_eq!(replicas(&c, partition), (nodes(&[1, 2, 5]), false));
+    }
+    c.down.clear();
+    c.run(Duration::from_secs(10));
+    for partition in 1..count - 1 {
+        assert_eq!(replicas(&c, partition), (nodes(&[1, 2, 4]), false));
     }
 }
