@@ -123,6 +123,8 @@ pub const RENEWALS_MAX: usize = 5;
 pub const RENEWALS_WITHIN: Duration = Duration::from_secs(3600);
 /// Leaders of replicas that stand aside on a node that it tells so with one beat.
 pub const ASIDE_TOLD_AT_ONCE: usize = 1_000;
+/// Groups whose directories the thread that writes the log makes in one go: some milliseconds.
+pub const CREATED_AT_ONCE: usize = 64;
 /// Groups that a node, as their leader, brings new replicas into at once.
 pub const MOVES_AT_ONCE: usize = 8;
 /// A new replica has caught up if it had all that was there so long ago: several times what a write takes

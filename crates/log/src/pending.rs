@@ -241,14 +241,15 @@ impl Pending {
         write_out(&mut self.sidecars, files, dirty)
     }
 
-    /// Does all of it but the sidecars, in the page cache. What is done is taken out, so that the
-    /// rest can be tried again.
-    pub(crate) fn settle(
+    /// Removes what went and makes the directories of what came, of so many groups at most: a large topic
+    /// takes a second. False if there are more.
+    pub(crate) fn make(
         &mut self,
         disk: &dyn Disk,
         files: &Files,
         dirty: &mut Dirty,
-    ) -> Result<(), Fault> {
+        most: usize,
+    ) -> Result<bool, Fault> {
         while let Some(group) = self.removed.first().copied() {
             files.forget(group);
             remove_dir(disk, &group_dir(group))?;
@@ -258,12 +259,27 @@ impl Pending {
             dirty.dirs.insert(GROUPS.to_string());
             self.removed.remove(&group);
         }
-        while let Some(group) = self.created.first().copied() {
+        for _ in 0..most {
+            let Some(group) = self.created.first().copied() else {
+                break;
+            };
             make_group_dir(disk, group, dirty)?;
             make_first_segment(disk, group, dirty)?;
             files.begin(group);
             self.created.remove(&group);
         }
+        Ok(self.created.is_empty())
+    }
+
+    /// Does all of it but the sidecars, in the page cache. What is done is taken out, so that the
+    /// rest can be tried again.
+    pub(crate) fn settle(
+        &mut self,
+        disk: &dyn Disk,
+        files: &Files,
+        dirty: &mut Dirty,
+    ) -> Result<(), Fault> {
+        self.make(disk, files, dirty, usize::MAX)?;
         // Before anything is overwritten.
         while let Some((group, cuts)) = self.cuts.pop_first() {
             files.set_cuts(group, cuts);

@@ -30,6 +30,8 @@ pub struct StorageSettings {
     pub open_files: usize,
     /// Batches at least this long go to their segment only.
     pub direct_batch_bytes: u32,
+    /// Groups whose directories are made before turns that wait are written.
+    pub created_at_once: usize,
 }
 
 impl Default for StorageSettings {
@@ -39,6 +41,7 @@ impl Default for StorageSettings {
             wal_files_max: 4,
             open_files: limits::OPEN_FILES_DEFAULT,
             direct_batch_bytes: limits::DIRECT_BATCH_BYTES,
+            created_at_once: limits::CREATED_AT_ONCE,
         }
     }
 }
@@ -145,6 +148,21 @@ impl Storage {
         })
     }
 
+    /// A part of [`Storage::settle`], so that turns needn't wait for a topic of thousands of partitions.
+    /// False if there is more to do.
+    pub fn settle_some(&mut self) -> Result<bool, Fault> {
+        let made = self.guard(|storage| {
+            let (disk, files) = (&*storage.disk, &*storage.files);
+            let dirty = &mut storage.dirty;
+            let most = storage.settings.created_at_once;
+            storage.pending.make(disk, files, dirty, most)
+        })?;
+        if made {
+            self.settle()?;
+        }
+        Ok(made)
+    }
+
     /// Bytes that wait for [`Storage::settle`]. They are in memory meanwhile.
     pub fn unsettled_bytes(&self) -> u64 {
         self.pending.bytes()
@@ -167,7 +185,10 @@ impl Storage {
     }
 
     /// Runs a step unless an earlier one left the directory in doubt.
-    fn guard(&mut self, step: impl FnOnce(&mut Storage) -> Result<(), Fault>) -> Result<(), Fault> {
+    fn guard<T>(
+        &mut self,
+        step: impl FnOnce(&mut Storage) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         if self.broken {
             let source = io::Error::other("an earlier write or sync failed");
             return Err(Fault::Io {

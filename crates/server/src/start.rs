@@ -215,6 +215,7 @@ pub fn recover(
         wal_files_max: settings.wal_files_max,
         open_files: settings.open_files,
         direct_batch_bytes: settings.direct_batch_bytes,
+        created_at_once: base::limits::CREATED_AT_ONCE,
     };
     let (storage, recovered) = Storage::open(disk, storage_settings)?;
     for line in &recovered.report {

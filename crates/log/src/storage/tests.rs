@@ -166,3 +166,24 @@ fn batches_settle_at_once_and_sidecars_with_the_flush_that_needs_them() {
     assert!(crate::testing::matches(&shard.groups, &recovered));
     assert!(recovered.report.is_empty(), "{:?}", recovered.report);
 }
+
+#[test]
+fn turns_needn_t_wait_for_all_directories_of_a_large_topic() {
+    let disk = MemDisk::new();
+    let mut shard = Shard::new(1);
+    let (mut storage, _) = reopen(&disk).unwrap();
+    let mut turn = Turn::new(1);
+    for _ in 0..5 {
+        shard.create(&mut turn);
+    }
+    shard.append_bytes(&mut turn, base::GroupId(4), 1, b"last");
+    storage.write(vec![turn]).unwrap();
+    assert!(!storage.settle_some().unwrap());
+    let mut turn = Turn::new(2);
+    shard.append_bytes(&mut turn, base::GroupId(0), 1, b"meanwhile");
+    storage.write(vec![turn]).unwrap();
+    assert!(!storage.settle_some().unwrap());
+    assert!(storage.settle_some().unwrap());
+    shard.acknowledged();
+    check_reads(&shard.groups, &storage.files());
+}

@@ -17,6 +17,7 @@ pub(crate) const SMALL: StorageSettings = StorageSettings {
     wal_files_max: 2,
     open_files: 3,
     direct_batch_bytes: 6000,
+    created_at_once: 2,
 };
 
 /// A batch of one record with chosen bytes.

@@ -66,6 +66,8 @@ pub struct Writer {
     unsettled: Option<(u64, Mono)>,
     /// Settling found no room, at the last try at this time.
     held_up: Option<Mono>,
+    /// A part of it is done.
+    partly: bool,
 }
 
 impl Writer {
@@ -85,6 +87,7 @@ impl Writer {
             counters,
             unsettled: None,
             held_up: None,
+            partly: false,
         }
     }
 
@@ -96,6 +99,7 @@ impl Writer {
         loop {
             let wait = match self.held_up {
                 Some(_) => Some(FULL_PAUSE),
+                None if self.partly => Some(Duration::ZERO),
                 None => (!told).then_some(IDLE),
             };
             if self.orders.take(&mut orders, usize::MAX, wait).is_err() {
@@ -104,7 +108,7 @@ impl Writer {
             if orders.is_empty() {
                 self.settle();
             }
-            if orders.is_empty() && !told {
+            if orders.is_empty() && !told && !self.partly {
                 told = true;
                 self.until_done(Storage::idle);
             }
@@ -134,6 +138,9 @@ impl Writer {
             }
         }
         self.settle();
+        while self.partly {
+            self.settle();
+        }
         // The last frame too must be known as synced after an orderly stop.
         self.until_done(Storage::idle);
         self.flushes.close();
@@ -179,7 +186,8 @@ impl Writer {
         if let Some(tried) = self.held_up {
             return os::clock::mono().since(tried) >= FULL_PAUSE;
         }
-        self.storage.unsettled_bytes() >= UNSETTLED_BYTES
+        self.partly
+            || self.storage.unsettled_bytes() >= UNSETTLED_BYTES
             || self.storage.flush_waits()
             || os::clock::mono().since(since) >= UNSETTLED_FOR
     }
@@ -190,8 +198,11 @@ impl Writer {
         let Some((turn, _)) = self.unsettled else {
             return;
         };
-        match self.storage.settle() {
-            Ok(()) => {
+        let settled = self.storage.settle_some();
+        self.partly = matches!(settled, Ok(false));
+        match settled {
+            Ok(false) => {}
+            Ok(true) => {
                 self.unsettled = None;
                 if self.held_up.take().is_some() {
                     tell_room(&self.counters.full);

@@ -69,6 +69,7 @@ pub(crate) fn storage_settings(plan: &Plan) -> StorageSettings {
         wal_files_max: plan.wal_files_max,
         open_files: plan.open_files,
         direct_batch_bytes: plan.direct_batch_bytes,
+        created_at_once: 1,
     }
 }
 
@@ -234,14 +235,14 @@ impl Process {
                 self.written(written, turn)
             }
             Step::Settle if self.may_settle_later() => Ok(None),
-            Step::Settle => match self.storage.settle() {
-                Ok(()) => {
+            Step::Settle => match self.storage.settle_some() {
+                Ok(true) => {
                     let empty = self.turns.is_empty();
                     self.step = if empty { Step::Idle } else { Step::Wait };
                     Ok(Some(Event::Settled { turn }))
                 }
-                // As the server's: turns that wait may make room.
-                Err(Fault::Full { .. }) => {
+                // As the server's: turns that wait needn't wait for a large topic, and may make room.
+                Ok(false) | Err(Fault::Full { .. }) => {
                     let empty = self.turns.is_empty();
                     self.step = if empty { Step::Settle } else { Step::Wait };
                     Ok(None)
