@@ -14,6 +14,10 @@ use crate::{Caller, Config, Context, Decision, Groups, Soft};
 use base::{Refusal, Uuid};
 use std::sync::Arc;
 
+/// Protocols that one member may offer. Clients offer their assignors, a handful; each is compared
+/// with all that others offer.
+const PROTOCOLS_MAX: usize = 100;
+
 impl Groups {
     pub(crate) fn join(
         &self,
@@ -86,6 +90,9 @@ fn admissible(config: &Config, join: &JoinGroup) -> Result<(), Refusal> {
     let allowed = config.session_timeout_min_ms..=config.session_timeout_max_ms;
     if !allowed.contains(&join.session_timeout_ms) {
         return Err(Refusal::InvalidSessionTimeout);
+    }
+    if join.protocols.len() > PROTOCOLS_MAX {
+        return Err(Refusal::InconsistentGroupProtocol);
     }
     Ok(())
 }

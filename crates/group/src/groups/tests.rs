@@ -1,6 +1,7 @@
 //! The machine as its host uses it: dialogues from text files, and properties under random
 //! commands.
 
+mod bounds;
 mod consumers;
 mod dialogue;
 mod garbage;

@@ -1,0 +1,57 @@
+//! What one request may ask for: more of it than any client needs is refused before it costs the
+//! others their time.
+
+use super::script;
+use super::world::World;
+use crate::command::*;
+use crate::{Caller, Config, Reply};
+use base::Refusal;
+use bytes::Bytes;
+
+/// Plays a line of the dialogues' language; whatever came is its own matter.
+fn play(world: &mut World, caller: Caller, line: &str) {
+    let command = script::command(&world.topics, line);
+    world.ask(caller, command);
+}
+
+/// A join of somebody who offers this many protocols, the last one being what everybody offers.
+fn join(group: &str, protocols: usize) -> Command {
+    let name = |at: usize| match at + 1 == protocols {
+        true => "range".to_owned(),
+        false => format!("p{at}"),
+    };
+    let protocol = |at| Protocol {
+        name: name(at),
+        // Version 0, no topics, nothing of its own.
+        metadata: Bytes::from_static(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    };
+    Command::JoinGroup(JoinGroup {
+        group: group.to_owned(),
+        member: String::new(),
+        instance: None,
+        client: Client::default(),
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 60_000,
+        protocol_type: "consumer".to_owned(),
+        protocols: (0..protocols).map(protocol).collect(),
+        reason: None,
+        requires_known_id: false,
+        can_skip_assignment: false,
+    })
+}
+
+#[test]
+fn a_member_offers_so_many_protocols_and_no_more() {
+    let mut world = World::new(Config::default());
+    play(&mut world, 1, "alive consumers id=x topics=orders");
+    for (caller, group) in [(10, "classics"), (20, "consumers")] {
+        let decision = world.ask(caller, join(group, 101));
+        let [(_, Reply::JoinGroup(answer))] = &decision.replies[..] else {
+            panic!("{decision:?}");
+        };
+        assert_eq!(answer.outcome, Err(Refusal::InconsistentGroupProtocol));
+        assert!(decision.records.is_empty());
+        let decision = world.ask(caller + 1, join(group, 100));
+        assert!(!decision.records.is_empty(), "{decision:?}");
+    }
+}
