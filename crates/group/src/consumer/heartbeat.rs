@@ -12,6 +12,7 @@ use super::soft::Soft;
 use super::state::{Group, Member, Stage, listed_holding};
 use super::who::{self, AWAY, Claim};
 use super::{migrate, target, wishes};
+use crate::classic::too_large;
 use crate::command::{ConsumerHeartbeat, TopicPartitions};
 use crate::record::consumer as wire;
 use crate::reply::{ConsumerBeat, Reply};
@@ -172,10 +173,21 @@ fn check(beat: &ConsumerHeartbeat, config: &Config) -> Result<(), Refusal> {
         "InstanceId can't be null."
     } else if beat.epoch < AWAY {
         "MemberEpoch is invalid."
+    } else if said_bytes(beat) > config.record_bytes_max as usize {
+        return Err(too_large());
     } else {
         return check_assignor(beat, config);
     };
     Err(Refusal::InvalidRequest(wrong.to_owned()))
+}
+
+/// Bytes that what it says of itself takes in a record, about: each topic has its length in front.
+fn said_bytes(beat: &ConsumerHeartbeat) -> usize {
+    let options = [&beat.instance, &beat.rack, &beat.regex, &beat.assignor];
+    let options = options.into_iter().flatten().map(String::len);
+    let topics = beat.topics.iter().flatten().map(|topic| topic.len() + 1);
+    let client = [beat.client.id.len(), beat.client.host.len()];
+    options.chain(topics).chain(client).sum()
 }
 
 fn check_assignor(beat: &ConsumerHeartbeat, config: &Config) -> Result<(), Refusal> {

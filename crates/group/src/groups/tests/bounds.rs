@@ -55,3 +55,31 @@ fn a_member_offers_so_many_protocols_and_no_more() {
         assert!(!decision.records.is_empty(), "{decision:?}");
     }
 }
+
+#[test]
+fn what_a_member_wants_fits_a_record() {
+    let mut world = World::new(Config::default());
+    let max = world.config.record_bytes_max as usize;
+    let long = "t".repeat(max / 4);
+    let many = vec![String::new(); max];
+    let beats = [
+        ("topics", Some(vec![long.clone(); 4]), None, false),
+        ("many", Some(many), None, false),
+        ("rack", Some(vec![long.clone(); 3]), Some(long.clone()), false),
+        ("fits", Some(vec![long; 3]), None, true),
+    ];
+    for (caller, (member, topics, rack, fits)) in (1..).zip(beats) {
+        let Command::ConsumerHeartbeat(mut beat) =
+            script::command(&world.topics, &format!("alive g id={member}"))
+        else {
+            panic!("not a heartbeat");
+        };
+        (beat.topics, beat.rack) = (topics, rack);
+        let decision = world.ask(caller, Command::ConsumerHeartbeat(beat));
+        let [(_, Reply::ConsumerHeartbeat(answer))] = &decision.replies[..] else {
+            panic!("{decision:?}");
+        };
+        assert_eq!(answer.is_ok(), fits, "{member}: {answer:?}");
+        assert_eq!(decision.records.is_empty(), !fits, "{member}");
+    }
+}
