@@ -199,14 +199,14 @@ fn enter(
         joins: join.instance.is_none() || join.member.is_empty(),
     };
     let mut draft = who::find(&join.group, group, &claim)?;
-    let downgrade = migrate::downgrades_by(&draft, ctx);
     update(&mut draft, join, &said);
     let changed = wishes::settle(&mut draft, &mut soft.consumer, ctx, false)?;
+    let downgraded = migrate::downgraded_by(&draft, ctx);
     let stale = draft.target_epoch < draft.epoch;
-    if !downgrade {
+    if downgraded.is_none() {
         target::renew(&mut draft, ctx);
     }
-    if !(downgrade && stale) {
+    if !(downgraded.is_some() && stale) {
         let owned = said.owned(ctx.topics);
         heartbeat::step(&mut draft, ctx, changed, Some(&owned))?;
     }
@@ -218,8 +218,8 @@ fn enter(
         skip_assignment: false,
         members: Vec::new(),
     };
-    if downgrade {
-        migrate::downgrade_with(draft, stale, soft, ctx, out);
+    if let Some(live) = downgraded {
+        migrate::downgrade_with(&draft, live, stale, soft, ctx, out);
     } else {
         let session = in_ms(ctx, join.session_timeout_ms);
         let sync = in_ms(ctx, join.rebalance_timeout_ms);

@@ -182,7 +182,7 @@ fn current(epoch: i32, assignment: &Assignment) -> Current {
 }
 
 /// Members go, and only classic ones stay: the group becomes a classic one, which rebalances.
-/// False if that isn't so.
+/// False if that isn't so, or one record doesn't hold all of them.
 pub(super) fn downgrade_without(
     name: &str,
     group: &Group,
@@ -201,14 +201,18 @@ pub(super) fn downgrade_without(
     {
         return false;
     }
-    group.tombstones(name, &mut out.records);
     let mut live = empty(name, group.epoch, ctx);
     for (id, member) in &group.members {
         if !gone.contains(id) {
             live.insert(classic_member(id, &member.wishes));
         }
     }
-    begin(live, &group.targets, true, soft, ctx, out);
+    assign(&mut live, &group.targets, ctx);
+    if !fits(&live, ctx) {
+        return false;
+    }
+    group.tombstones(name, &mut out.records);
+    begin(live, true, soft, ctx, out);
     true
 }
 
@@ -217,22 +221,36 @@ fn may_downgrade(members: usize, ctx: &Context<'_>) -> bool {
     ctx.config.consumer_migration_policy.downgrades() && members <= max
 }
 
-/// True if the draft puts a classic static member in the place of the last consumer one.
-pub(super) fn downgrades_by(draft: &Draft<'_>, ctx: &Context<'_>) -> bool {
-    let Some((_, before)) = draft.before else {
-        return false;
-    };
-    let size = draft.base.members.len();
-    before.wishes.instance.is_some()
-        && !before.is_classic()
-        && draft.base.classics + 1 == size
-        && may_downgrade(size, ctx)
+fn fits(live: &Live, ctx: &Context<'_>) -> bool {
+    live.record().bytes() <= ctx.config.record_bytes_max as usize
 }
 
-/// The draft's member takes the place of the last consumer one, and the group becomes a classic
-/// one. With a `stale` target it rebalances.
+/// What the group becomes if the draft puts a classic static member in the place of the last
+/// consumer one: a classic group, if one record holds it.
+pub(super) fn downgraded_by(draft: &Draft<'_>, ctx: &Context<'_>) -> Option<Live> {
+    let (_, before) = draft.before?;
+    let size = draft.base.members.len();
+    if before.wishes.instance.is_none()
+        || before.is_classic()
+        || draft.base.classics + 1 != size
+        || !may_downgrade(size, ctx)
+    {
+        return None;
+    }
+    let mut live = empty(draft.name, draft.epoch, ctx);
+    for (id, member) in draft.members() {
+        live.insert(classic_member(id, &member.wishes));
+    }
+    let mut targets = draft.base.targets.clone();
+    targets.insert(draft.id.clone(), draft.target.clone().into_owned());
+    assign(&mut live, &targets, ctx);
+    fits(&live, ctx).then_some(live)
+}
+
+/// The group of the draft becomes this classic one. With a `stale` target it rebalances.
 pub(super) fn downgrade_with(
-    draft: Draft<'_>,
+    draft: &Draft<'_>,
+    live: Live,
     stale: bool,
     soft: &mut crate::Soft,
     ctx: &Context<'_>,
@@ -240,13 +258,7 @@ pub(super) fn downgrade_with(
 ) {
     // Only what is on record has to go; the draft's own records were never written.
     draft.base.tombstones(draft.name, &mut out.records);
-    let mut live = empty(draft.name, draft.epoch, ctx);
-    let mut targets = draft.base.targets.clone();
-    targets.insert(draft.id.clone(), draft.target.clone().into_owned());
-    for (id, member) in draft.members() {
-        live.insert(classic_member(id, &member.wishes));
-    }
-    begin(live, &targets, stale, soft, ctx, out);
+    begin(live, stale, soft, ctx, out);
 }
 
 fn empty(name: &str, generation: i32, ctx: &Context<'_>) -> Live {
@@ -262,15 +274,8 @@ fn classic_member(id: &str, wishes: &wire::Member) -> classic::Member {
     classic::Member::converted(Arc::from(id), wishes, own)
 }
 
-/// The classic group begins where the consumer group ended: with its targets as assignments.
-fn begin(
-    mut live: Live,
-    targets: &BTreeMap<Arc<str>, Assignment>,
-    rebalance: bool,
-    soft: &mut crate::Soft,
-    ctx: &Context<'_>,
-    out: &mut Decision,
-) {
+/// The classic group has what the consumer group's targets said.
+fn assign(live: &mut Live, targets: &BTreeMap<Arc<str>, Assignment>, ctx: &Context<'_>) {
     live.protocol = live.choose();
     live.topics = live.consumed();
     let protocol = live.protocol.clone().unwrap_or_default();
@@ -280,6 +285,16 @@ fn begin(
         let target = targets.get(id).unwrap_or(&nothing);
         member.assignment = embedded::encode(target, version, ctx.topics);
     }
+}
+
+/// The classic group begins where the consumer group ended.
+fn begin(
+    mut live: Live,
+    rebalance: bool,
+    soft: &mut crate::Soft,
+    ctx: &Context<'_>,
+    out: &mut Decision,
+) {
     out.records.push(live.record());
     let mut work = Work {
         ctx,

@@ -65,7 +65,12 @@ fn what_a_member_wants_fits_a_record() {
     let beats = [
         ("topics", Some(vec![long.clone(); 4]), None, false),
         ("many", Some(many), None, false),
-        ("rack", Some(vec![long.clone(); 3]), Some(long.clone()), false),
+        (
+            "rack",
+            Some(vec![long.clone(); 3]),
+            Some(long.clone()),
+            false,
+        ),
         ("fits", Some(vec![long; 3]), None, true),
     ];
     for (caller, (member, topics, rack, fits)) in (1..).zip(beats) {
