@@ -95,6 +95,7 @@ fn write(
     rights: Option<&CommitRights<'_>>,
     out: &mut Decision,
 ) -> Result<Vec<CommittedTopic>, Refusal> {
+    let max = ctx.config.record_bytes_max as usize;
     let mut bytes = 0;
     let mut records = Vec::new();
     let mut parts = Vec::with_capacity(commit.topics.len());
@@ -106,8 +107,14 @@ fn write(
             id => id,
         };
         for part in &topic.partitions {
-            let outcome = record(ctx, commit, topic, id, part);
-            if let (Ok(_), Some(rights)) = (&outcome, rights) {
+            // Beyond the bound all of it is refused, and no more is made for nothing.
+            let outcome = match bytes > max {
+                true => Err(Refusal::InvalidCommitOffsetSize),
+                false => record(ctx, commit, topic, id, part),
+            };
+            if let Some(rights) = rights
+                && !matches!(outcome, Err(Refusal::OffsetMetadataTooLarge))
+            {
                 rights.allows(&id, &topic.name, part.partition)?;
             }
             outcomes.push((
@@ -124,7 +131,7 @@ fn write(
             partitions: outcomes,
         });
     }
-    if bytes > ctx.config.record_bytes_max as usize {
+    if bytes > max {
         let all = parts.iter_mut().flat_map(|part| &mut part.partitions);
         all.for_each(|(_, outcome)| *outcome = Err(Refusal::InvalidCommitOffsetSize));
         return Ok(parts);
