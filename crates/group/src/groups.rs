@@ -62,7 +62,7 @@ impl Groups {
             Command::OffsetFetch(fetch) => self.fetch(caller, fetch, &mut out),
             Command::OffsetDelete(delete) => self.delete_offsets(soft, caller, &delete, &mut out),
             Command::DeleteGroups { groups } => {
-                self.delete_groups(soft, caller, &groups, &mut out);
+                self.delete_groups(soft, ctx, caller, &groups, &mut out);
             }
             Command::DescribeGroups { groups } => {
                 out.replies.push((caller, self.describe(soft, &groups)));
@@ -76,7 +76,7 @@ impl Groups {
                     .push((caller, self.consumer_describe(ctx, &groups)));
             }
             Command::TopicsDeleted { topics } => {
-                self.topics_deleted(&topics, &mut out);
+                self.topics_deleted(soft, ctx, topics, &mut out);
                 out.replies.push((caller, Reply::Done));
             }
             Command::Tick => {

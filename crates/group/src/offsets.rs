@@ -8,16 +8,46 @@ mod delete;
 mod expire;
 mod fetch;
 
+pub(crate) use delete::Search;
 pub(crate) use expire::Sweep;
 
-use crate::Groups;
 use crate::record::offset::{Offset, View};
 use crate::record::{Key, Record};
+use crate::{Config, Groups};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The offsets of one group by topic and partition.
 pub(crate) type ByTopic = BTreeMap<Arc<str>, BTreeMap<i32, Offset>>;
+
+/// The pause between two turns of something long, in which others get theirs.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What is left of the bytes that one turn writes of something long.
+pub(crate) struct Room(usize);
+
+impl Room {
+    /// As much as one record may have.
+    fn of_one_turn(config: &Config) -> Room {
+        Room(config.record_bytes_max as usize)
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// Room that is used was there: one record more doesn't matter.
+    fn used(&mut self, records: &[Record]) {
+        let bytes: usize = records.iter().map(Record::bytes).sum();
+        self.0 = self.0.saturating_sub(bytes);
+    }
+
+    fn put(&mut self, record: Record, records: &mut Vec<Record>) {
+        self.used(std::slice::from_ref(&record));
+        records.push(record);
+    }
+}
 
 impl Groups {
     pub(crate) fn replay_offset(

@@ -7,8 +7,8 @@ pub(crate) use timers::{Timer, Timers};
 
 use crate::classic::Live;
 use crate::consumer;
-use crate::offsets::Sweep;
-use std::collections::BTreeMap;
+use crate::offsets::{Search, Sweep};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Sessions, joins and syncs under way, timers.
@@ -20,6 +20,8 @@ pub struct Soft {
     pub(crate) timers: Timers,
     /// How far the search for offsets that are too old has come.
     pub(crate) sweep: Sweep,
+    /// Searches for offsets whose topics are gone, one after the other.
+    pub(crate) gone: VecDeque<Search>,
     /// What groups of KIP-848 need.
     pub(crate) consumer: consumer::Soft,
 }

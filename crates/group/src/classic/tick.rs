@@ -30,9 +30,10 @@ impl Groups {
     }
 
     fn fire(&self, soft: &mut Soft, ctx: &Context<'_>, at: Mono, timer: Timer, out: &mut Decision) {
-        let (Timer::Session { group, .. } | Timer::Join(group) | Timer::Sync(group)) = &timer
-        else {
-            return self.sweep(soft, ctx, out);
+        let group = match &timer {
+            Timer::Session { group, .. } | Timer::Join(group) | Timer::Sync(group) => group,
+            Timer::Sweep => return self.sweep(soft, ctx, out),
+            Timer::Gone => return self.forget_gone(soft, ctx, out),
         };
         // A group that has gone meanwhile leaves its entries behind.
         let Some(live) = soft.classic.get_mut(group) else {
@@ -58,7 +59,7 @@ impl Groups {
                     live.syncing_ended(&mut work);
                 }
             }
-            Timer::Sweep => {}
+            Timer::Sweep | Timer::Gone => {}
         }
     }
 }

@@ -1,15 +1,26 @@
 //! Offsets that go because somebody says so: OffsetDelete, DeleteGroups, topics that are gone.
 
-use super::tombstone;
+use super::{ByTopic, PAUSE, Room, tombstone};
 use crate::classic::State;
 use crate::command::OffsetDelete;
 use crate::groups::Group;
-use crate::record::offset::Offset;
 use crate::record::{Key, Record};
 use crate::reply::{DeletedTopic, Reply};
-use crate::{Caller, Decision, Groups, Soft};
+use crate::soft::Timer;
+use crate::{Caller, Context, Decision, Groups, Soft};
 use base::{Refusal, Uuid};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::Arc;
+
+/// Offsets that are looked for because their topics are gone.
+#[derive(Debug)]
+pub(crate) struct Search {
+    /// The ids that each name had.
+    topics: BTreeMap<String, Vec<Uuid>>,
+    /// The last group that was done with.
+    after: Option<Arc<str>>,
+}
 
 impl Groups {
     pub(crate) fn delete_offsets(
@@ -19,15 +30,20 @@ impl Groups {
         delete: &OffsetDelete,
         out: &mut Decision,
     ) {
+        // One offset goes once, however often it is named.
+        let mut gone: BTreeSet<(&str, i32)> = BTreeSet::new();
         let reply = self.may_delete_offsets(soft, &delete.group).map(|()| {
             let topics = delete.topics.iter();
             topics
                 .map(|(topic, partitions)| DeletedTopic {
                     name: topic.clone(),
-                    partitions: self.delete_of(soft, &delete.group, topic, partitions, out),
+                    partitions: self.delete_of(soft, &delete.group, topic, partitions, &mut gone),
                 })
                 .collect()
         });
+        for (topic, partition) in gone {
+            out.records.push(tombstone(&delete.group, topic, partition));
+        }
         out.replies.push((caller, Reply::OffsetDelete(reply)));
     }
 
@@ -45,13 +61,13 @@ impl Groups {
         }
     }
 
-    fn delete_of(
+    fn delete_of<'d>(
         &self,
         soft: &Soft,
         group: &str,
-        topic: &str,
+        topic: &'d str,
         partitions: &[i32],
-        out: &mut Decision,
+        gone: &mut BTreeSet<(&'d str, i32)>,
     ) -> Vec<(i32, Result<(), Refusal>)> {
         if self.consumes(soft, group, topic) {
             let refuse = |p: &i32| (*p, Err(Refusal::GroupSubscribedToTopic));
@@ -60,7 +76,7 @@ impl Groups {
         let known = self.offsets.get(group).and_then(|topics| topics.get(topic));
         for partition in partitions {
             if known.is_some_and(|known| known.contains_key(partition)) {
-                out.records.push(tombstone(group, topic, *partition));
+                gone.insert((topic, *partition));
             }
         }
         partitions.iter().map(|p| (*p, Ok(()))).collect()
@@ -80,19 +96,27 @@ impl Groups {
         }
     }
 
+    /// What is more than one turn writes is told to come again.
     pub(crate) fn delete_groups(
         &self,
         soft: &mut Soft,
+        ctx: &Context<'_>,
         caller: Caller,
         names: &[String],
         out: &mut Decision,
     ) {
         let mut parts = Vec::with_capacity(names.len());
+        let mut room = Room::of_one_turn(ctx.config);
         for name in names {
-            let outcome = self.may_delete(soft, name);
+            let outcome = match room.is_used_up() {
+                true => Err(Refusal::CoordinatorLoading),
+                false => self.may_delete(soft, name),
+            };
             if outcome.is_ok() {
+                let before = out.records.len();
                 self.forget_offsets(name, &mut out.records);
                 self.tombstone_group(soft, name, &mut out.records);
+                room.used(&out.records[before..]);
             }
             parts.push((name.clone(), outcome));
         }
@@ -133,35 +157,69 @@ impl Groups {
 
     /// Topics are gone, and with them what was committed for them - not what was committed for
     /// a later topic of the same name.
-    pub(crate) fn topics_deleted(&self, topics: &[(String, Uuid)], out: &mut Decision) {
-        let mut gone: BTreeMap<&str, Vec<Uuid>> = BTreeMap::new();
-        for (name, id) in topics {
-            gone.entry(name).or_default().push(*id);
+    pub(crate) fn topics_deleted(
+        &self,
+        soft: &mut Soft,
+        ctx: &Context<'_>,
+        gone: Vec<(String, Uuid)>,
+        out: &mut Decision,
+    ) {
+        let mut topics: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
+        for (name, id) in gone {
+            topics.entry(name).or_default().push(id);
         }
-        let mut forget =
-            |group: &str, topic: &str, partitions: &BTreeMap<i32, Offset>, ids: &[Uuid]| {
-                for (partition, offset) in partitions {
-                    if ids.contains(&offset.topic_id) || offset.topic_id == Uuid::ZERO {
-                        out.records.push(tombstone(group, topic, *partition));
-                    }
-                }
-            };
-        // Whichever are fewer are gone through, and partitions only of what is gone: one turn is not
-        // to look at all that was ever committed.
-        for (group, committed) in &self.offsets {
-            if committed.len() <= gone.len() {
-                for (topic, partitions) in committed {
-                    if let Some(ids) = gone.get(&**topic) {
-                        forget(group, topic, partitions, ids);
-                    }
-                }
-                continue;
-            }
-            for (topic, ids) in &gone {
-                if let Some(partitions) = committed.get(*topic) {
-                    forget(group, topic, partitions, ids);
-                }
-            }
+        let after = None;
+        soft.gone.push_back(Search { topics, after });
+        // Those before it go on when their timer says so.
+        if soft.gone.len() == 1 {
+            self.forget_gone(soft, ctx, out);
         }
     }
+
+    /// Goes on with the offsets of topics that are gone, as far as one turn goes.
+    pub(crate) fn forget_gone(&self, soft: &mut Soft, ctx: &Context<'_>, out: &mut Decision) {
+        let mut room = Room::of_one_turn(ctx.config);
+        while let Some(search) = soft.gone.front_mut() {
+            if !self.search(search, &mut room, out) {
+                soft.timers.arm(ctx.now.mono.after(PAUSE), Timer::Gone);
+                return;
+            }
+            soft.gone.pop_front();
+        }
+    }
+
+    /// False if there is more to write than there is room.
+    fn search(&self, search: &mut Search, room: &mut Room, out: &mut Decision) -> bool {
+        let from = search.after.clone().map_or(Unbounded, Excluded);
+        for (group, committed) in self.offsets.range((from, Unbounded)) {
+            for topic in both(committed, &search.topics) {
+                let ids = &search.topics[&**topic];
+                for (partition, offset) in &committed[topic] {
+                    if !ids.contains(&offset.topic_id) && offset.topic_id != Uuid::ZERO {
+                        continue;
+                    }
+                    if room.is_used_up() {
+                        return false;
+                    }
+                    room.put(tombstone(group, topic, *partition), &mut out.records);
+                }
+            }
+            search.after = Some(group.clone());
+        }
+        true
+    }
+}
+
+/// The topics that are in both. Whichever are fewer are gone through: one turn is not to look at
+/// all that was ever committed.
+fn both<'a>(committed: &'a ByTopic, gone: &BTreeMap<String, Vec<Uuid>>) -> Vec<&'a Arc<str>> {
+    if committed.len() <= gone.len() {
+        let names = committed.keys();
+        return names.filter(|name| gone.contains_key(&***name)).collect();
+    }
+    let known = |name: &String| committed.get_key_value(name.as_str());
+    gone.keys()
+        .filter_map(known)
+        .map(|(name, _)| name)
+        .collect()
 }

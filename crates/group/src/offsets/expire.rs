@@ -5,9 +5,10 @@
 //! goes after that time, counted from then. A group without members and offsets goes too.
 //!
 //! The search goes through the groups part by part, a few at a time, once per
-//! `offsets.retention.check.interval.ms`.
+//! `offsets.retention.check.interval.ms`. A part ends early when it has written enough for one
+//! turn; the group that it ended in is looked at again.
 
-use super::tombstone;
+use super::{PAUSE, Room, tombstone};
 use crate::classic::State;
 use crate::groups::Group;
 use crate::record::offset::Offset;
@@ -21,13 +22,11 @@ use std::time::Duration;
 
 /// Groups that one part of the search looks at.
 const GROUPS_PER_PART: usize = 200;
-/// The pause between two parts, in which others get their turn.
-const PAUSE: Duration = Duration::from_millis(10);
 
 /// How far the search has come.
 #[derive(Debug, Default)]
 pub(crate) struct Sweep {
-    /// The last group that was looked at; `None` between two searches.
+    /// The last group that was done with; `None` between two searches.
     after: Option<Arc<str>>,
 }
 
@@ -49,11 +48,18 @@ impl Groups {
     /// Looks at the next groups.
     pub(crate) fn sweep(&self, soft: &mut Soft, ctx: &Context<'_>, out: &mut Decision) {
         let names = self.names_after(soft);
-        for name in &names {
-            self.expire(soft, ctx, name, out);
+        let mut more = names.len() == GROUPS_PER_PART;
+        let mut room = Room::of_one_turn(ctx.config);
+        for name in names {
+            if !self.expire(soft, ctx, &name, &mut room, out) {
+                more = true;
+                break;
+            }
+            soft.sweep.after = Some(name);
         }
-        let more = names.len() == GROUPS_PER_PART;
-        soft.sweep.after = names.last().cloned().filter(|_| more);
+        if !more {
+            soft.sweep.after = None;
+        }
         let pause = if more { PAUSE } else { interval(ctx.config) };
         soft.timers.arm(ctx.now.mono.after(pause), Timer::Sweep);
     }
@@ -71,18 +77,28 @@ impl Groups {
         names.into_iter().take(GROUPS_PER_PART).cloned().collect()
     }
 
-    fn expire(&self, soft: &mut Soft, ctx: &Context<'_>, name: &str, out: &mut Decision) {
+    /// False if there is more to write than there is room.
+    fn expire(
+        &self,
+        soft: &mut Soft,
+        ctx: &Context<'_>,
+        name: &str,
+        room: &mut Room,
+        out: &mut Decision,
+    ) -> bool {
         let Some(age) = self.age(soft, name) else {
-            return;
+            return true;
         };
         let mut left = false;
         for (topic, partitions) in self.offsets.get(name).into_iter().flatten() {
             let consumed = self.consumes(soft, name, topic);
             for (partition, offset) in partitions {
-                if !consumed && expired(offset, &age, ctx) {
-                    out.records.push(tombstone(name, topic, *partition));
-                } else {
+                if consumed || !expired(offset, &age, ctx) {
                     left = true;
+                } else if room.is_used_up() {
+                    return false;
+                } else {
+                    room.put(tombstone(name, topic, *partition), &mut out.records);
                 }
             }
         }
@@ -93,6 +109,7 @@ impl Groups {
         if !left && !pending && !self.in_use(soft, name) {
             self.tombstone_group(soft, name, &mut out.records);
         }
+        true
     }
 
     /// `None` while nothing may go.

@@ -22,6 +22,8 @@ pub(crate) enum Timer {
     Sync(Arc<str>),
     /// The next part of the search for offsets that are too old.
     Sweep,
+    /// The next part of the search for offsets whose topics are gone.
+    Gone,
 }
 
 /// The entries in order of time.
