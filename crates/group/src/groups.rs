@@ -59,7 +59,7 @@ impl Groups {
             Command::Heartbeat(beat) => self.heartbeat(soft, ctx, caller, beat, &mut out),
             Command::LeaveGroup(leave) => self.leave(soft, ctx, caller, leave, &mut out),
             Command::OffsetCommit(commit) => self.commit(soft, ctx, caller, commit, &mut out),
-            Command::OffsetFetch(fetch) => self.fetch(caller, fetch, &mut out),
+            Command::OffsetFetch(fetch) => self.fetch(ctx, caller, fetch, &mut out),
             Command::OffsetDelete(delete) => self.delete_offsets(soft, caller, &delete, &mut out),
             Command::DeleteGroups { groups } => {
                 self.delete_groups(soft, ctx, caller, &groups, &mut out);

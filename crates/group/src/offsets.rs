@@ -13,7 +13,8 @@ pub(crate) use expire::Sweep;
 
 use crate::record::offset::{Offset, View};
 use crate::record::{Key, Record};
-use crate::{Config, Groups};
+use crate::{Config, Groups, Topics};
+use base::Uuid;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,6 +106,17 @@ impl Groups {
             }
         }
     }
+}
+
+/// The id of the topic that has this name now; zero if that isn't known.
+fn id_of(topic: &str, topics: &dyn Topics) -> Uuid {
+    topics.topic(topic).map_or(Uuid::ZERO, |facts| facts.id)
+}
+
+/// An offset that was committed for an earlier topic of this name says nothing of this one. It may
+/// still be there: a coordinator that isn't there when a topic is deleted isn't told.
+fn same_topic(committed: &Uuid, topic: &Uuid) -> bool {
+    committed == topic || *committed == Uuid::ZERO || *topic == Uuid::ZERO
 }
 
 /// The entry of this name, made if need be; the name is only copied then.

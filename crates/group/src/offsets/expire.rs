@@ -8,7 +8,7 @@
 //! `offsets.retention.check.interval.ms`. A part ends early when it has written enough for one
 //! turn; the group that it ended in is looked at again.
 
-use super::{PAUSE, Room, tombstone};
+use super::{PAUSE, Room, id_of, same_topic, tombstone};
 use crate::classic::State;
 use crate::groups::Group;
 use crate::record::offset::Offset;
@@ -92,7 +92,9 @@ impl Groups {
         let mut left = false;
         for (topic, partitions) in self.offsets.get(name).into_iter().flatten() {
             let consumed = self.consumes(soft, name, topic);
+            let id = id_of(topic, ctx.topics);
             for (partition, offset) in partitions {
+                let consumed = consumed && same_topic(&offset.topic_id, &id);
                 if consumed || !expired(offset, &age, ctx) {
                     left = true;
                 } else if room.is_used_up() {

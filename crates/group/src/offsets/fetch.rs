@@ -1,10 +1,11 @@
 //! OffsetFetch: how far has the group read? A group that doesn't exist has read nothing.
 
+use super::{id_of, same_topic};
 use crate::command::{FetchTopic, OffsetFetch};
 use crate::groups::Group;
 use crate::record::offset::Offset;
 use crate::reply::{Fetched, FetchedPartition, FetchedTopic, Reply};
-use crate::{Caller, Decision, Groups};
+use crate::{Caller, Context, Decision, Groups, Topics};
 use base::{Refusal, Uuid};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,8 +13,15 @@ use std::sync::Arc;
 impl Groups {
     /// Answers wait for earlier records, so every answer is of committed offsets and
     /// `require_stable` asks for nothing more until there are transactions.
-    pub(crate) fn fetch(&self, caller: Caller, fetch: OffsetFetch, out: &mut Decision) {
-        let reply = self.may_fetch(&fetch).map(|()| self.read(&fetch));
+    pub(crate) fn fetch(
+        &self,
+        ctx: &Context<'_>,
+        caller: Caller,
+        fetch: OffsetFetch,
+        out: &mut Decision,
+    ) {
+        let reply = self.may_fetch(&fetch);
+        let reply = reply.map(|()| self.read(&fetch, ctx.topics));
         out.replies.push((caller, Reply::OffsetFetch(reply)));
     }
 
@@ -26,23 +34,34 @@ impl Groups {
         }
     }
 
-    fn read(&self, fetch: &OffsetFetch) -> Vec<FetchedTopic> {
+    fn read(&self, fetch: &OffsetFetch, topics: &dyn Topics) -> Vec<FetchedTopic> {
         let known = self.offsets.get(fetch.group.as_str());
         if let Some(wanted) = &fetch.topics {
             let of = |topic: &FetchTopic| known.and_then(|known| known.get(&topic.name));
-            return wanted.iter().map(|topic| some(topic, of(topic))).collect();
+            let some = |topic| some(topic, of(topic), topics);
+            return wanted.iter().map(some).collect();
         }
         let known = known.into_iter().flatten();
-        known.map(|(name, offsets)| all(name, offsets)).collect()
+        let all = known.map(|(name, offsets)| all(name, offsets, topics));
+        all.filter(|topic| !topic.partitions.is_empty()).collect()
     }
 }
 
-fn some(topic: &FetchTopic, offsets: Option<&BTreeMap<i32, Offset>>) -> FetchedTopic {
+/// Older versions of the request say the name only, and mean the topic that has it now.
+fn some(
+    topic: &FetchTopic,
+    offsets: Option<&BTreeMap<i32, Offset>>,
+    topics: &dyn Topics,
+) -> FetchedTopic {
+    let id = match topic.id {
+        Uuid::ZERO => id_of(&topic.name, topics),
+        id => id,
+    };
     let partition = |partition: &i32| FetchedPartition {
         partition: *partition,
         offset: Ok(offsets
             .and_then(|offsets| offsets.get(partition))
-            .filter(|offset| same_topic(&offset.topic_id, &topic.id))
+            .filter(|offset| same_topic(&offset.topic_id, &id))
             .map(fetched)),
     };
     FetchedTopic {
@@ -52,12 +71,10 @@ fn some(topic: &FetchTopic, offsets: Option<&BTreeMap<i32, Offset>>) -> FetchedT
     }
 }
 
-/// An offset that was committed for an earlier topic of this name says nothing of this one.
-fn same_topic(committed: &Uuid, asked: &Uuid) -> bool {
-    committed == asked || *committed == Uuid::ZERO || *asked == Uuid::ZERO
-}
-
-fn all(name: &Arc<str>, offsets: &BTreeMap<i32, Offset>) -> FetchedTopic {
+fn all(name: &Arc<str>, offsets: &BTreeMap<i32, Offset>, topics: &dyn Topics) -> FetchedTopic {
+    let id = id_of(name, topics);
+    let committed = offsets.iter();
+    let committed = committed.filter(|(_, offset)| same_topic(&offset.topic_id, &id));
     let partition = |(partition, offset): (&i32, &Offset)| FetchedPartition {
         partition: *partition,
         offset: Ok(Some(fetched(offset))),
@@ -65,7 +82,7 @@ fn all(name: &Arc<str>, offsets: &BTreeMap<i32, Offset>) -> FetchedTopic {
     FetchedTopic {
         name: name.clone(),
         id: Uuid::ZERO,
-        partitions: offsets.iter().map(partition).collect(),
+        partitions: committed.map(partition).collect(),
     }
 }
 
