@@ -2,6 +2,7 @@
 //! was just moved on may still commit, at an older epoch, for partitions that were its own at
 //! that epoch already.
 
+use super::draft::among;
 use super::state::{Group, Holding, Member};
 use super::who::unknown;
 use crate::command::OffsetCommit;
@@ -100,7 +101,7 @@ impl Group {
 
     /// True if somebody wants the topic.
     pub(crate) fn subscribes(&self, topic: &str) -> bool {
-        let among = |names: &[String]| names.iter().any(|name| name == topic);
-        self.by_name.contains_key(topic) || self.regexes.values().any(|known| among(&known.topics))
+        let mut regexes = self.regexes.values();
+        self.by_name.contains_key(topic) || regexes.any(|known| among(&known.topics, topic))
     }
 }

@@ -113,7 +113,7 @@ impl<'a> Draft<'a> {
     pub(super) fn topics(&self) -> BTreeSet<&str> {
         let before = self.before.map(|(_, member)| &member.wishes.topics[..]);
         let left = |name: &str| {
-            let was = before.is_some_and(|before| before.iter().any(|known| known == name));
+            let was = before.is_some_and(|before| among(before, name));
             self.base.by_name.get(name).copied().unwrap_or(0) > usize::from(was)
         };
         let named = self.base.by_name.keys().map(String::as_str);
@@ -134,10 +134,9 @@ impl<'a> Draft<'a> {
         let Some(name) = topics.name_of(topic) else {
             return false;
         };
-        let among = |names: &[String]| names.binary_search_by(|known| known.as_str().cmp(name));
         let regex = self.member.regex().and_then(|regex| self.regex(regex));
-        among(&self.member.wishes.topics).is_ok()
-            || regex.is_some_and(|regex| among(&regex.topics).is_ok())
+        among(&self.member.wishes.topics, name)
+            || regex.is_some_and(|regex| among(&regex.topics, name))
     }
 
     pub(super) fn put(&mut self, key: Key<'_>, value: Vec<u8>) {
@@ -155,6 +154,12 @@ impl<'a> Draft<'a> {
         let record = Record::new(Key::ConsumerCurrentMember(self.name, &self.id), value);
         self.records.push(record);
     }
+}
+
+/// True if the name is one of these, which are in order.
+pub(super) fn among(names: &[String], name: &str) -> bool {
+    let found = names.binary_search_by(|known| known.as_str().cmp(name));
+    found.is_ok()
 }
 
 /// The three tombstones of a member, in Kafka's order.

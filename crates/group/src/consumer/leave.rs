@@ -11,7 +11,7 @@ use crate::record::{Key, Record};
 use crate::reply::ConsumerBeat;
 use crate::{Context, Decision, Groups, groups};
 use base::Refusal;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Groups {
@@ -127,16 +127,20 @@ fn unneeded_regexes<'a>(group: &'a Group, gone: &BTreeSet<Arc<str>>) -> BTreeSet
 }
 
 /// The names of the topics that somebody wants who stays.
-fn topics_without<'a>(
+pub(super) fn topics_without<'a>(
     group: &'a Group,
     gone: &BTreeSet<Arc<str>>,
     unneeded: &BTreeSet<&str>,
 ) -> BTreeSet<&'a str> {
-    let staying = group.members.iter().filter(|(id, _)| !gone.contains(*id));
-    let mut topics: BTreeSet<&str> = staying
-        .flat_map(|(_, member)| &member.wishes.topics)
-        .map(String::as_str)
-        .collect();
+    let leavers = gone.iter().filter_map(|id| group.members.get(id));
+    let mut theirs: BTreeMap<&str, usize> = BTreeMap::new();
+    for topic in leavers.flat_map(|member| &member.wishes.topics) {
+        *theirs.entry(topic).or_default() += 1;
+    }
+    let theirs = |name: &str| theirs.get(name).copied().unwrap_or(0);
+    let named = group.by_name.iter();
+    let named = named.filter(|(name, count)| **count > theirs(name));
+    let mut topics: BTreeSet<&str> = named.map(|(name, _)| name.as_str()).collect();
     for (regex, value) in &group.regexes {
         if !unneeded.contains(regex.as_str()) {
             topics.extend(value.topics.iter().map(String::as_str));

@@ -1,11 +1,11 @@
 //! What dialogues can't say: the hash of topics, bit for bit; and what holds of every group,
 //! which the property tests of the machine ask after each step.
 
-use super::hash;
 use super::soft::Soft;
 use super::state::Group;
+use super::{hash, leave};
 use crate::command::TopicPartitions;
-use crate::record::Key;
+use crate::record::{Key, consumer as wire};
 use crate::{TopicFacts, Topics};
 use base::Uuid;
 use std::collections::BTreeSet;
@@ -65,6 +65,26 @@ fn the_hash_of_topics_is_kafka_s() {
     assert_eq!(known("orders"), Some(2_779_785_129_666_336_701));
     assert_eq!(known("payments"), Some(1_247_187_523_987_232_154));
     assert_eq!(known(&long), Some(-2_288_010_670_783_393_971));
+}
+
+#[test]
+fn what_nobody_wants_goes_with_those_who_leave() {
+    let mut group = Group::default();
+    for (id, topics) in [("x", ["a", "b"]), ("y", ["b", "c"]), ("z", ["a", "d"])] {
+        let wishes = wire::Member {
+            topics: topics.map(str::to_owned).to_vec(),
+            ..wire::Member::default()
+        };
+        group.apply(&Key::ConsumerMember("g", id), Some(&wishes.encode()));
+    }
+    let without = |gone: &[&str]| {
+        let gone = gone.iter().map(|id| Arc::from(*id)).collect();
+        let topics = leave::topics_without(&group, &gone, &BTreeSet::new());
+        topics.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(without(&["x"]), ["a", "b", "c", "d"]);
+    assert_eq!(without(&["x", "z", "nobody"]), ["b", "c"]);
+    assert!(without(&["x", "y", "z"]).is_empty());
 }
 
 impl Group {
