@@ -22,14 +22,15 @@ use crate::api::ReplyTo;
 use base::{
     Batch, Bug, GroupId, Mark, Mono, Offset, RaftIndex, Refusal, Term, mark, planted, record,
 };
-use group::{Caller, Config, Groups, Reply, Soft};
+use group::{Caller, Command, Config, Groups, Reply, Soft};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Nobody waits for the answer to a timer, or to news of topics.
 pub(crate) const NOBODY: Caller = 0;
-/// Callers of all coordinators of a node that may wait at a time: members that join, mostly.
-pub(crate) const CALLERS_MAX: usize = 200_000;
+/// Callers of all coordinators of a node that may wait at a time, where some of them wait for other
+/// members: as long as those take, whether their client is still there or not.
+const CALLERS_MAX: usize = 200_000;
 
 /// What coordinators of a node decide leaves for the log once in this time at most: a sync, and
 /// frames to the followers and back, cost for one commit of offsets what they cost for ten. Who asks
@@ -348,6 +349,13 @@ pub(crate) struct Coordinators {
 }
 
 impl Coordinators {
+    /// True if whoever asks this may wait. Only joins and syncs have no end of their own; all others
+    /// are answered, or given up, in a moment, so that they don't fill the place up.
+    pub(crate) fn has_room(&self, command: &Command) -> bool {
+        let endless = matches!(command, Command::JoinGroup(_) | Command::SyncGroup(_));
+        !endless || self.waiting < CALLERS_MAX
+    }
+
     /// A coordinator decided something: it leaves with what the others decide meanwhile.
     pub(crate) fn gather(&mut self, group: GroupId) {
         self.gathering.insert(group);

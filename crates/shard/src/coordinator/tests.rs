@@ -2,6 +2,7 @@
 
 use super::*;
 use base::{Now, Term, WallMs};
+use group::command::{Client, Heartbeat, JoinGroup};
 
 /// More callers than answers are kept for nobody.
 const CALLERS: u64 = 1_000;
@@ -55,4 +56,32 @@ fn only_what_was_written_for_itself_waits_for_all_copies() {
     assert!(leading.safe_answers(safe, safe).is_empty());
     assert_eq!(leading.safe_answers(safe, committed).len(), 1);
     assert_eq!(leading.safe_answers(committed, committed).len(), 1);
+}
+
+#[test]
+fn joins_that_wait_for_ever_turn_away_joins_and_nobody_else() {
+    let join = Command::JoinGroup(JoinGroup {
+        group: "g".to_owned(),
+        member: String::new(),
+        instance: None,
+        client: Client::default(),
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 10_000,
+        protocol_type: "consumer".to_owned(),
+        protocols: Vec::new(),
+        reason: None,
+        requires_known_id: true,
+        can_skip_assignment: false,
+    });
+    let beat = Command::Heartbeat(Heartbeat {
+        group: "g".to_owned(),
+        generation: 1,
+        member: "m".to_owned(),
+        instance: None,
+    });
+    let mut coordinators = Coordinators::default();
+    assert!(coordinators.has_room(&join));
+    coordinators.waiting = CALLERS_MAX;
+    assert!(!coordinators.has_room(&join));
+    assert!(coordinators.has_room(&beat));
 }

@@ -3,7 +3,7 @@
 
 use crate::Shard;
 use crate::api::{Reply, ReplyTo};
-use crate::coordinator::{Asker, CALLERS_MAX, Everywhere, ImageTopics, NOBODY, Told};
+use crate::coordinator::{Asker, Everywhere, ImageTopics, NOBODY, Told};
 use base::{GroupId, Mono, Refusal, Uuid, limits, record};
 use group::command::ListGroups;
 use group::{Caller, Command, Context, Decision};
@@ -67,7 +67,7 @@ impl Shard {
             return Err(Refusal::NotCoordinator);
         }
         let no = |why: &str| Err(Refusal::CoordinatorNotAvailable(why.to_owned()));
-        if self.coordinators.waiting >= CALLERS_MAX {
+        if !self.coordinators.has_room(command) {
             return no("too many callers wait for coordinators");
         }
         let full = self.is_disk_full();
