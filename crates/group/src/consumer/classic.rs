@@ -327,7 +327,9 @@ fn synced(
     })
 }
 
-/// There is a newer target; or something to give up; or what it waited for is free.
+/// There is a newer target; or something to give up; or what it waited for is free. Targets are
+/// made when somebody joins or a member of KIP-848 is heard of; where there is none of those, the
+/// classic ones join for it.
 fn has_to_join_again(group: &Group, id: &str, member: &Member) -> bool {
     let current = &member.current;
     let waits = || {
@@ -339,6 +341,7 @@ fn has_to_join_again(group: &Group, id: &str, member: &Member) -> bool {
         })
     };
     current.epoch < group.target_epoch
+        || group.target_epoch < group.epoch && group.classics == group.members.len()
         || current.stage == Stage::Unrevoked
         || current.stage == Stage::Unreleased && !waits()
 }

@@ -18,6 +18,11 @@ const TOPIC: &str = "t";
 const PARTITIONS: i32 = 5;
 const CLASSICS: usize = 3;
 const CONSUMERS: usize = 2;
+const POLICIES: [MigrationPolicy; 3] = [
+    MigrationPolicy::Bidirectional,
+    MigrationPolicy::Upgrade,
+    MigrationPolicy::Downgrade,
+];
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -40,7 +45,7 @@ enum Step {
         at: usize,
     },
     Policy {
-        upgrades: bool,
+        at: usize,
     },
     Wait {
         ms: u64,
@@ -55,7 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..CONSUMERS).prop_map(|at| Step::Consumer { at }),
         2 => (0..CONSUMERS).prop_map(|at| Step::ConsumerLeaves { at }),
         1 => (0..CLASSICS + CONSUMERS).prop_map(|at| Step::Dies { at }),
-        1 => any::<bool>().prop_map(|upgrades| Step::Policy { upgrades }),
+        1 => (0..POLICIES.len()).prop_map(|at| Step::Policy { at }),
         3 => (0..5_000u64).prop_map(|ms| Step::Wait { ms }),
         1 => Just(Step::FailOver),
     ]
@@ -297,12 +302,7 @@ impl Clients {
                 self.classics[at].waits = waits;
             }
             Step::Dies { at } => self.consumers[at - CLASSICS] = Consumer::default(),
-            Step::Policy { upgrades } => {
-                self.world.config.consumer_migration_policy = match upgrades {
-                    true => MigrationPolicy::Bidirectional,
-                    false => MigrationPolicy::Downgrade,
-                };
-            }
+            Step::Policy { at } => self.world.config.consumer_migration_policy = POLICIES[at],
             Step::Wait { ms } => self.wait(ms),
             Step::FailOver => {
                 self.world.fail_over();
@@ -434,7 +434,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn clients_of_both_protocols_share_a_group(steps in prop::collection::vec(step(), 1..80)) {
+    fn clients_of_both_protocols_share_a_group(
+        steps in prop::collection::vec(step(), 1..80),
+        downgrades: bool,
+    ) {
         let mut clients = Clients::new();
         for step in steps {
             clients.take(step);
@@ -445,6 +448,9 @@ proptest! {
         let group = clients.consumer_group().expect("there are consumers");
         group.check_settled(&clients.world.topics);
         // The consumers go, and the others do without.
+        if !downgrades {
+            clients.world.config.consumer_migration_policy = MigrationPolicy::Upgrade;
+        }
         for at in 0..CONSUMERS {
             clients.consumer(at, true);
         }
@@ -454,8 +460,12 @@ proptest! {
             clients.check();
         }
         prop_assert_eq!(clients.held(), all);
-        let live = clients.world.soft.classic.get(GROUP).expect("a classic group");
-        prop_assert_eq!(live.state, State::Stable);
+        if let Some(live) = clients.world.soft.classic.get(GROUP) {
+            prop_assert!(downgrades);
+            prop_assert_eq!(live.state, State::Stable);
+        } else {
+            prop_assert!(!downgrades);
+        }
         clients.world.fail_over();
     }
 }
