@@ -45,6 +45,17 @@ impl Deadlines {
             .flatten()
             .min()
     }
+
+    /// Changes them. Where their entry in the queue is and where it has to be, if it is missing or
+    /// too late.
+    fn change(&mut self, change: impl FnOnce(&mut Deadlines)) -> Option<(Option<Mono>, Mono)> {
+        change(self);
+        let first = self.first()?;
+        if self.queued.is_some_and(|queued| queued <= first) {
+            return None;
+        }
+        Some((self.queued.replace(first), first))
+    }
 }
 
 /// How far a group has followed the cluster's topics.
@@ -71,24 +82,22 @@ impl Soft {
         self.queue.first().map(|(at, _, _)| *at)
     }
 
-    /// Changes a member's deadlines.
+    /// Changes a member's deadlines. Whoever is known already, nearly everybody, costs two look-ups.
     pub(super) fn set(&mut self, group: &str, member: &str, change: impl FnOnce(&mut Deadlines)) {
-        if !self.members.contains_key(group) {
-            self.members.insert(Arc::from(group), BTreeMap::new());
-        }
-        let members = self.members.get_mut(group).expect("just inserted");
-        if !members.contains_key(member) {
-            members.insert(Arc::from(member), Deadlines::default());
-        }
-        let deadlines = members.get_mut(member).expect("just inserted");
-        change(deadlines);
-        let (first, queued) = (deadlines.first(), deadlines.queued);
-        let Some(first) = first else {
-            return;
+        let members = self.members.get_mut(group);
+        let known = members.and_then(|members| members.get_mut(member));
+        let sooner = match known {
+            Some(deadlines) => deadlines.change(change),
+            None => {
+                let mut deadlines = Deadlines::default();
+                let sooner = deadlines.change(change);
+                let members = self.members.entry(Arc::from(group)).or_default();
+                members.insert(Arc::from(member), deadlines);
+                sooner
+            }
         };
-        if queued.is_none_or(|queued| first < queued) {
-            deadlines.queued = Some(first);
-            self.requeue(group, member, queued, first);
+        if let Some((old, new)) = sooner {
+            self.requeue(group, member, old, new);
         }
     }
 
