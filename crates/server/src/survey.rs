@@ -22,7 +22,7 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Partitions in one question, so that no turn of the shard is long because of a scrape.
 const PARTITIONS_PER_CALL: usize = 500;
-/// Groups whose offsets are asked for; those beyond are counted by their state only.
+/// Groups whose offsets are asked for; those beyond are counted only.
 const GROUPS_MAX: usize = 5000;
 /// Groups in one round of questions.
 const GROUPS_PER_ROUND: usize = 500;
@@ -74,6 +74,8 @@ pub async fn families(broker: &Broker, readers: &Readers, ages: &Arc<Ages>) -> V
     let (replicas, all) = replicas(broker).await;
     let mut families = partitions(broker, &replicas, all);
     let (listed, offsets) = offsets(broker).await;
+    families.push(left_out(listed.as_deref(), &offsets));
+    let listed = listed.unwrap_or_default();
     families.push(groups(&listed));
     families.extend(lag::families(broker, readers, ages, &replicas, &listed, &offsets).await);
     families
@@ -105,15 +107,18 @@ async fn replicas(broker: &Broker) -> (BTreeMap<GroupId, ReplicaStatus>, bool) {
     (replicas.collect(), all)
 }
 
-/// The groups that this node coordinates, and what the first of them have committed.
-async fn offsets(broker: &Broker) -> (Vec<Listed>, Vec<Vec<FetchedTopic>>) {
+/// What a group has committed; `None` if it wasn't told in time.
+type Committed = Option<Vec<FetchedTopic>>;
+
+/// The groups that this node coordinates, if it tells, and what the first of them have committed.
+async fn offsets(broker: &Broker) -> (Option<Vec<Listed>>, Vec<Committed>) {
     let (now, principal) = (os::clock::now(), Principal::ANONYMOUS);
     let mut round = Round::new();
     broker.groups_everywhere(now, &principal, ListGroups::default(), round.ask());
     let listed = match round.answers().await.pop_first() {
         Some((_, Reply::Groups(Ok(listed)))) => listed,
         // Still loading, or too busy to tell.
-        _ => Vec::new(),
+        _ => return (None, Vec::new()),
     };
     let told = &listed[..listed.len().min(GROUPS_MAX)];
     let mut committed = Vec::with_capacity(told.len());
@@ -133,12 +138,12 @@ async fn offsets(broker: &Broker) -> (Vec<Listed>, Vec<Vec<FetchedTopic>>) {
         let mut answers = round.answers().await;
         committed.extend(
             (0..some.len() as u64).map(|ticket| match answers.remove(&ticket) {
-                Some(Reply::Group(Ok(group::Reply::OffsetFetch(Ok(topics))))) => topics,
-                _ => Vec::new(),
+                Some(Reply::Group(Ok(group::Reply::OffsetFetch(Ok(topics))))) => Some(topics),
+                _ => None,
             }),
         );
     }
-    (listed, committed)
+    (Some(listed), committed)
 }
 
 /// Sums are told only of `all` replicas: too small a one would look as if nothing were wrong.
@@ -223,4 +228,45 @@ fn groups(listed: &[Listed]) -> Family {
         count.push(&[("state", state)], groups);
     }
     count
+}
+
+/// An operator who looks for a group's lag in vain is to see why. How many groups there are isn't
+/// always known.
+fn left_out(listed: Option<&[Listed]>, offsets: &[Committed]) -> Family {
+    let mut count = Family::empty(
+        "flotilla_groups_left_out",
+        "Consumer groups whose offsets and lag aren't told, because there are too many groups or the answer didn't come in time.",
+        Kind::Gauge,
+    );
+    if let Some(listed) = listed {
+        let late = offsets.iter().filter(|committed| committed.is_none());
+        let many = listed.len().saturating_sub(offsets.len());
+        count.push(&[("reason", "too_many")], many);
+        count.push(&[("reason", "late")], late.count());
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use group::reply::GroupType;
+
+    #[test]
+    fn groups_of_which_nothing_is_told_are_counted() {
+        let group = |name: &str| Listed {
+            group: name.to_owned(),
+            protocol_type: String::new(),
+            state: "Empty",
+            group_type: GroupType::Classic,
+        };
+        let listed = ["a", "b", "c", "d", "e", "f"].map(group);
+        let told = [Some(Vec::new()), None, Some(Vec::new())];
+        let values =
+            |family: &Family| -> Vec<f64> { family.samples.iter().map(|s| s.value).collect() };
+        assert_eq!(values(&left_out(Some(&listed), &told)), [3.0, 1.0]);
+        assert_eq!(values(&left_out(Some(&listed[..3]), &told)), [0.0, 1.0]);
+        assert_eq!(values(&left_out(Some(&[]), &[])), [0.0, 0.0]);
+        assert!(values(&left_out(None, &[])).is_empty());
+    }
 }

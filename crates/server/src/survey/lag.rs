@@ -5,11 +5,11 @@
 //! number of batches, in the readers' pool and never twice: a group that stands still costs
 //! nothing from the second scrape on, and groups that share an offset share a look-up.
 
-use super::{PARTITIONS_PER_CALL, PATIENCE, Round};
+use super::{Committed, PARTITIONS_PER_CALL, PATIENCE, Round};
 use crate::engine::readers::Readers;
 use base::{BatchHeader, GroupId, Offset, WallMs};
 use broker::Broker;
-use group::reply::{FetchedTopic, Listed};
+use group::reply::Listed;
 use log::{Files, ReadPlan};
 use serve_http::metrics::{Family, Kind};
 use shard::{ReplicaStatus, Reply, Stamp};
@@ -139,7 +139,7 @@ pub async fn families(
     ages: &Arc<Ages>,
     replicas: &BTreeMap<GroupId, ReplicaStatus>,
     listed: &[Listed],
-    offsets: &[Vec<FetchedTopic>],
+    offsets: &[Committed],
 ) -> [Family; 4] {
     let (rows, left_out) = rows(broker, replicas, listed, offsets);
     let lags = rows.iter().filter_map(|row| row.lag.as_ref());
@@ -195,12 +195,12 @@ fn rows<'a>(
     broker: &Broker,
     replicas: &BTreeMap<GroupId, ReplicaStatus>,
     listed: &'a [Listed],
-    offsets: &'a [Vec<FetchedTopic>],
+    offsets: &'a [Committed],
 ) -> (Vec<Row<'a>>, usize) {
     let image = broker.image();
     let (mut rows, mut left_out) = (Vec::new(), 0);
     for (group, topics) in listed.iter().zip(offsets) {
-        for topic in topics {
+        for topic in topics.iter().flatten() {
             let info = image.topic(&topic.name);
             for part in &topic.partitions {
                 let Ok(Some(fetched)) = &part.offset else {
