@@ -48,6 +48,8 @@ pub(crate) fn of_members(code: i16) -> bool {
 
 /// No such topic id.
 pub(crate) const UNKNOWN_TOPIC_ID: i16 = 100;
+/// BROKER_ID_NOT_REGISTERED
+pub(crate) const NODE_NOT_REGISTERED: i16 = 102;
 
 /// True for what goes away by itself or by asking another node.
 pub(crate) fn retriable(code: i16) -> bool {

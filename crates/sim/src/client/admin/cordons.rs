@@ -95,7 +95,8 @@ pub(super) fn asked(reach: &mut Reach<'_>, answer: &IncrementalAlterConfigsRespo
     let code = part.error_code;
     reach.tell(|| format!("  a cordon: code {code}"));
     match code {
-        codes::NONE => Ok(()),
+        // In the first second it may not have registered yet.
+        codes::NONE | codes::NODE_NOT_REGISTERED => Ok(()),
         code if codes::retriable(code) => Ok(()),
         code => Err(unexpected("IncrementalAlterConfigs", code)),
     }
