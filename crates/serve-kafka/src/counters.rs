@@ -65,6 +65,11 @@ impl Counters {
             .is_ok()
     }
 
+    /// By how many partitions fetch sessions may still grow.
+    pub(crate) fn session_room(&self) -> usize {
+        sessions::PARTITIONS_MAX.saturating_sub(self.session_partitions())
+    }
+
     /// What clients pushed of their own metrics.
     pub fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry

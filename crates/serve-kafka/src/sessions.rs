@@ -9,6 +9,7 @@
 use crate::counters::Counters;
 use crate::refusals::codes;
 use base::Uuid;
+use base::limits::TOPIC_NAME_BYTES_MAX;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire_kafka::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
@@ -95,9 +96,9 @@ impl Sessions {
                 session.next_epoch = after(epoch);
                 let before = session.order.len();
                 session.forget(body);
-                session.update(&body.topics);
-                let now = session.order.len();
-                if self.counters.resize_sessions(before, now) {
+                let most = before + self.counters.session_room();
+                let taken = session.update(&body.topics, most);
+                if taken && self.counters.resize_sessions(before, session.order.len()) {
                     body.topics = session.topics();
                     return Ok(id);
                 }
@@ -130,8 +131,11 @@ impl Sessions {
             parts: BTreeMap::new(),
             order: Vec::new(),
         };
-        session.update(topics);
-        if session.order.is_empty() || !self.counters.resize_sessions(0, session.order.len()) {
+        let taken = session.update(topics, self.counters.session_room());
+        if !taken
+            || session.order.is_empty()
+            || !self.counters.resize_sessions(0, session.order.len())
+        {
             return 0;
         }
         self.next_id = after(self.next_id);
@@ -159,25 +163,24 @@ fn after(number: i32) -> i32 {
 }
 
 impl Session {
-    fn key(&self, topic: &str, id: Uuid, partition: i32) -> Key {
-        match self.by_id {
-            true => Key {
-                id,
-                name: "".into(),
-                partition,
-            },
-            false => Key {
-                id: Uuid::default(),
-                name: topic.into(),
-                partition,
-            },
+    /// A topic's name for the keys of its partitions, which share it.
+    fn name(&self, topic: &str) -> Arc<str> {
+        if self.by_id { "" } else { topic }.into()
+    }
+
+    fn key(&self, name: &Arc<str>, id: Uuid, partition: i32) -> Key {
+        Key {
+            id: if self.by_id { id } else { Uuid::default() },
+            name: Arc::clone(name),
+            partition,
         }
     }
 
     fn forget(&mut self, body: &FetchRequest) {
         for topic in &body.forgotten_topics_data {
+            let name = self.name(&topic.topic);
             for partition in &topic.partitions {
-                let key = self.key(&topic.topic, topic.topic_id, *partition);
+                let key = self.key(&name, topic.topic_id, *partition);
                 self.parts.remove(&key);
             }
         }
@@ -186,20 +189,29 @@ impl Session {
         }
     }
 
-    fn update(&mut self, topics: &[FetchTopic]) {
+    /// Takes what a request names. False, and not all is taken, if that would make it more than `most`
+    /// partitions, or if a name is longer than any topic's: such a session isn't kept.
+    fn update(&mut self, topics: &[FetchTopic], most: usize) -> bool {
         for topic in topics {
+            let name = self.name(&topic.topic);
+            if name.len() > TOPIC_NAME_BYTES_MAX {
+                return false;
+            }
             for asked in &topic.partitions {
-                let key = self.key(&topic.topic, topic.topic_id, asked.partition);
+                let key = self.key(&name, topic.topic_id, asked.partition);
                 let asked = asked.clone();
-                match self.parts.get_mut(&key) {
-                    Some(part) => part.asked = asked,
-                    None => {
-                        self.order.push(key.clone());
-                        self.parts.insert(key, Part { asked, told: None });
-                    }
+                if let Some(part) = self.parts.get_mut(&key) {
+                    part.asked = asked;
+                    continue;
                 }
+                if self.order.len() >= most {
+                    return false;
+                }
+                self.order.push(key.clone());
+                self.parts.insert(key, Part { asked, told: None });
             }
         }
+        true
     }
 
     /// All partitions in their order; neighbours of one topic share its entry.
@@ -223,7 +235,7 @@ impl Session {
     fn thin_out(&mut self, answer: &mut FetchResponse) {
         let mut read = Vec::new();
         for topic in &mut answer.responses {
-            let (name, id) = (topic.topic.clone(), topic.topic_id);
+            let (name, id) = (self.name(&topic.topic), topic.topic_id);
             topic.partitions.retain(|found| {
                 let key = self.key(&name, id, found.partition_index);
                 // Forgotten while its answer was under way.

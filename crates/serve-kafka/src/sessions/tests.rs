@@ -155,3 +155,46 @@ fn a_node_without_room_opens_none() {
     drop(sessions);
     assert_eq!(counters.session_partitions(), PARTITIONS_MAX - 1);
 }
+
+#[test]
+fn partitions_share_their_topics_name() {
+    let mut sessions = sessions();
+    let mut body = request(0, 0, &[("a", &[0, 1, 2])]);
+    let id = sessions.complete(&mut body, false).expect("opened");
+    let mut next = request(id, 1, &[("b", &[0, 1])]);
+    assert_eq!(sessions.complete(&mut next, false), Ok(id));
+    let order = &sessions.session.as_ref().expect("opened").order;
+    let shared = |one: usize, other: usize| Arc::ptr_eq(&order[one].name, &order[other].name);
+    assert!(shared(0, 1) && shared(1, 2) && shared(3, 4));
+}
+
+#[test]
+fn a_name_that_no_topic_has_gets_no_session() {
+    let long = "n".repeat(TOPIC_NAME_BYTES_MAX + 1);
+    let mut sessions = sessions();
+    let mut body = request(0, 0, &[(&long, &[0, 1])]);
+    assert_eq!(sessions.complete(&mut body, false), Ok(0));
+    assert_eq!(named(&body).len(), 2, "it is answered all the same");
+    let mut body = request(0, 0, &[("a", &[0])]);
+    let id = sessions.complete(&mut body, false).expect("opened");
+    let mut next = request(id, 1, &[(&long, &[0])]);
+    assert_eq!(sessions.complete(&mut next, false), Err(70));
+    assert_eq!(sessions.counters.session_partitions(), 0);
+}
+
+#[test]
+fn what_there_is_no_room_for_is_not_built_first() {
+    let mut session = Session {
+        id: 1,
+        next_epoch: 1,
+        by_id: false,
+        parts: BTreeMap::new(),
+        order: Vec::new(),
+    };
+    let all: Vec<i32> = (0..100).collect();
+    let body = request(0, 0, &[("a", &all)]);
+    assert!(!session.update(&body.topics, 10));
+    assert_eq!(session.order.len(), 10);
+    let known = request(0, 0, &[("a", &all[..10])]);
+    assert!(session.update(&known.topics, 10), "nothing is added");
+}
