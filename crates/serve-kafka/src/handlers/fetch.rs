@@ -201,6 +201,11 @@ impl Waiting {
         let magic = u8::from(self.request.version >= TIMESTAMPS);
         let mut room = FETCH_BYTES_MAX as usize;
         for (answer, (from, bytes_max)) in self.partitions().zip(sets) {
+            // Even one batch may unpack to much, so with no room left none is opened.
+            if room == 0 {
+                answer.records = Some(Records::EMPTY);
+                continue;
+            }
             to_message_set(answer, magic, from, bytes_max.min(room));
             let bytes = answer.records.as_ref().map_or(0, Records::len);
             room = room.saturating_sub(bytes);

@@ -1,13 +1,15 @@
 //! Fetch: batches from memory and from files, limits, sessions, hints.
 
 use crate::testing::{NOW, TERM, THERE, World, batch, id_of};
+use base::batch::Compression;
+use base::record::Builder;
 use base::{Batch, GroupId, Offset, Refusal, Term};
 use log::ReadPlan;
 use shard::{Command, ReadAnswer, Reply};
 use std::time::Duration;
 use wire_kafka::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use wire_kafka::messages::fetch_response::{FetchResponse, PartitionData};
-use wire_kafka::{ApiKey, Records};
+use wire_kafka::{ApiKey, Records, compress};
 
 fn part(partition: i32, fetch_offset: i64) -> FetchPartition {
     let partition_max_bytes = 1 << 20;
@@ -435,4 +437,21 @@ fn a_cold_read_counts_from_before_it_begins() {
     let answer: FetchResponse = world.answer(ApiKey::Fetch, 11);
     assert_eq!(bytes_of(first(&answer)), expected);
     assert_eq!(world.broker.answers().used(), 0);
+}
+
+#[test]
+fn message_sets_end_where_their_room_does() {
+    let value = vec![0; 60 << 20];
+    let mut builder = Builder::new(NOW.wall.0);
+    builder.push(NOW.wall.0, None, Some(&value), &[]);
+    let packed = compress::compress(Compression::Zstd, builder.record_bytes()).unwrap();
+    let large = builder
+        .compression(Compression::Zstd)
+        .build_with_body(packed);
+    let asked = request(&[("orders", &[part(0, 0), part(1, 0)])]);
+    let both = || found(vec![large.clone()], None);
+    let (_, answer) = World::new().call(3, &asked, Reply::Read(vec![both(), both()]));
+    let parts = &answer.responses[0].partitions;
+    assert!(bytes_of(&parts[0]).len() > value.len(), "one batch, whole");
+    assert_eq!((parts[1].error_code, bytes_of(&parts[1])), (0, Vec::new()));
 }
