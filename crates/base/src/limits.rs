@@ -24,6 +24,14 @@ pub const ANSWERS_IN_FLIGHT_BYTES: u64 = 256 * 1024 * 1024;
 pub const CONNECTIONS_MAX: usize = 16_384;
 /// Most requests of one connection that may wait for their answers.
 pub const PIPELINE_MAX: usize = 64;
+/// Partitions whose records one connection may wait for, over all its fetches: with so many no further
+/// request of it is served before one of them is answered.
+pub const FETCH_PARTS_WAITING_MAX: usize = 10_000;
+/// How long a fetch waits at most for records, whatever it asks for. An empty answer is always right, and
+/// the client asks again.
+pub const FETCH_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Fetches that wait and of which one beat looks whether somebody still waits for them.
+pub const FETCHES_REVIEWED_AT_ONCE: usize = 1_000;
 /// Most partitions one topic may have.
 pub const PARTITIONS_PER_TOPIC_MAX: u32 = 10_000;
 /// Bytes of a block of a segment, the unit of the sparse index and of checksums on reads.

@@ -90,4 +90,8 @@ impl<R: PartReply> ReplySink for Merge<R> {
         };
         self.to.sink.reply(self.to.ticket, whole);
     }
+
+    fn is_gone(&self) -> bool {
+        self.to.sink.is_gone()
+    }
 }

@@ -10,9 +10,10 @@ use crate::answers::{ANSWER_BYTES_MAX, Answers};
 use crate::cold::{ColdOutcome, ColdRead};
 use crate::counters::Counters;
 use crate::handlers::{self, APIS, Door, Request, Step, Waiting, api_versions};
+use crate::presence::Presence;
 use crate::sessions::Sessions;
 use crate::settle::Settling;
-use base::limits::{PIPELINE_MAX, REQUEST_FREE_BYTES};
+use base::limits::{FETCH_PARTS_WAITING_MAX, PIPELINE_MAX, REQUEST_FREE_BYTES};
 use base::{Bug, Mono, Now, planted};
 use broker::{Bounded, Broker, Principal, Share};
 use bytes::buf::Limit;
@@ -140,7 +141,7 @@ impl Connection {
             door: Door {
                 answers: Answers::new(&broker),
                 broker,
-                inbox,
+                presence: Presence::new(inbox),
                 principal: Principal::ANONYMOUS,
                 host,
                 listener: meta::LISTENER.into(),
@@ -317,6 +318,16 @@ impl Connection {
         self.slots.len() < PIPELINE_MAX
             && answers < ANSWER_BYTES_MAX
             && !self.door.answers.are_enough()
+            && self.parts_waiting() < FETCH_PARTS_WAITING_MAX
+    }
+
+    /// Partitions of which fetches wait for records. A session makes many of a few bytes.
+    fn parts_waiting(&self) -> usize {
+        let parts = |slot: &Slot| match &slot.state {
+            State::Waiting(Waiting::Fetch(fetch)) => fetch.parts(),
+            _ => 0,
+        };
+        self.slots.iter().map(parts).sum()
     }
 
     /// The next request, if it is all there and the node has room for it.
@@ -514,6 +525,7 @@ impl Connection {
     fn close(&mut self, reason: String) {
         self.ended = true;
         self.counters.closed();
+        self.door.presence.end();
         self.slots.clear();
         self.settling = 0;
         self.held_bytes = 0;

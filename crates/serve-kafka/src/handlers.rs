@@ -54,6 +54,7 @@ mod update_features;
 
 use crate::answers::Answers;
 use crate::cold::{ColdOutcome, ColdRead};
+use crate::presence::Presence;
 use crate::sessions::Sessions;
 use crate::settle::Settling;
 use crate::telemetry::Telemetry;
@@ -61,7 +62,7 @@ use base::{Mono, Now, Refusal, Uuid};
 use broker::{Bounded, Broker, Principal, Reporter};
 use bytes::Bytes;
 pub(crate) use groups::{host, port};
-use shard::{Reply, ReplySink, ReplyTo};
+use shard::{Reply, ReplyTo};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -145,7 +146,8 @@ pub fn versions(key: ApiKey) -> Option<RangeInclusive<i16>> {
 /// What a connection lends its handlers.
 pub(crate) struct Door {
     pub(crate) broker: Broker,
-    pub(crate) inbox: Arc<dyn ReplySink>,
+    /// Where its answers go, as long as it is there.
+    pub(crate) presence: Presence,
     pub(crate) principal: Principal,
     /// Where the client comes from, as Kafka writes it.
     pub(crate) host: String,
@@ -229,7 +231,7 @@ impl Request {
     /// Where the broker's reply is to go.
     pub(crate) fn reply_to(&self, door: &Door) -> ReplyTo {
         ReplyTo {
-            sink: door.inbox.clone(),
+            sink: door.presence.sink(),
             ticket: self.ticket,
         }
     }

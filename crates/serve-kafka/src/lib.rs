@@ -13,6 +13,7 @@ mod described;
 mod handlers;
 mod hints;
 mod message_set;
+mod presence;
 mod recompress;
 pub mod refusals;
 mod sessions;

@@ -25,6 +25,11 @@ pub struct ReplyTo {
 pub trait ReplySink: Send + Sync {
     /// Takes an answer.
     fn reply(&self, ticket: u64, reply: Reply);
+
+    /// True once nobody waits for any answer here.
+    fn is_gone(&self) -> bool {
+        false
+    }
 }
 
 /// How many copies an append waits for.

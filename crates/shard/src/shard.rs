@@ -57,6 +57,8 @@ pub struct Shard {
     pub(crate) parks: BTreeMap<u64, Park>,
     pub(crate) parks_by_deadline: BTreeSet<(Mono, u64)>,
     pub(crate) next_park: u64,
+    /// The parked read that the next beat looks at first.
+    pub(crate) next_reviewed: u64,
     /// Parked reads whose partitions got news in this turn.
     pub(crate) woken: BTreeSet<u64>,
     /// Offset questions that wait until what is committed is in segments, by turn.
@@ -150,6 +152,7 @@ impl Shard {
             parks: BTreeMap::new(),
             parks_by_deadline: BTreeSet::new(),
             next_park: 0,
+            next_reviewed: 0,
             woken: BTreeSet::new(),
             deferred: VecDeque::new(),
             elections: BTreeSet::new(),

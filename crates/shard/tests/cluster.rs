@@ -17,6 +17,8 @@ mod metadata;
 mod offsets;
 #[path = "cluster/operate.rs"]
 mod operate;
+#[path = "cluster/parked.rs"]
+mod parked;
 #[path = "cluster/producers.rs"]
 mod producers;
 #[path = "cluster/reassign.rs"]
@@ -41,15 +43,20 @@ use shard::{
     Settings, Shard,
 };
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 #[derive(Default)]
-struct Inbox(Mutex<BTreeMap<u64, Reply>>);
+struct Inbox(Mutex<BTreeMap<u64, Reply>>, AtomicBool);
 
 impl ReplySink for Inbox {
     fn reply(&self, ticket: u64, reply: Reply) {
         self.0.lock().unwrap().insert(ticket, reply);
+    }
+
+    fn is_gone(&self) -> bool {
+        self.1.load(Ordering::Relaxed)
     }
 }
 

@@ -115,7 +115,7 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         .unwrap_or(0)
         .min(FETCH_BYTES_MAX);
     let bytes_min = u32::try_from(body.min_bytes).unwrap_or(0).min(bytes_max);
-    let mut wait = patience(body.max_wait_ms);
+    let mut wait = patience(body.max_wait_ms).min(limits::FETCH_WAIT_MAX);
     if is_large {
         wait = wait.min(LARGE_WAIT_MAX);
     }
@@ -159,6 +159,12 @@ fn nothing(partition_index: i32, committed: bool) -> PartitionData {
 }
 
 impl Waiting {
+    /// How many partitions it names.
+    pub(crate) fn parts(&self) -> usize {
+        let topics = self.response.responses.iter();
+        topics.map(|topic| topic.partitions.len()).sum()
+    }
+
     fn partitions(&mut self) -> impl Iterator<Item = &mut PartitionData> {
         self.response
             .responses

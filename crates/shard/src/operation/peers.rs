@@ -340,6 +340,7 @@ impl Shard {
         self.review_held();
         self.review_imports();
         self.review_stalled();
+        self.review_parks();
         self.confirm_again();
         self.reconfigure();
         self.balance_leaders();

@@ -206,7 +206,24 @@ impl Shard {
         }
     }
 
+    /// Gives up reads for which nobody waits any more; a beat looks at some of them, in their order.
+    pub(crate) fn review_parks(&mut self) {
+        let most = limits::FETCHES_REVIEWED_AT_ONCE;
+        let parks = self.parks.range(self.next_reviewed..).take(most);
+        let reviewed: Vec<_> = parks.map(|(id, p)| (*id, p.to.sink.is_gone())).collect();
+        let last = reviewed.last().filter(|_| reviewed.len() == most);
+        self.next_reviewed = last.map_or(0, |(id, _)| id + 1);
+        for (id, _) in reviewed.into_iter().filter(|(_, gone)| *gone) {
+            self.take_park(id);
+        }
+    }
+
     fn unpark(&mut self, id: u64, answers: Vec<Result<ReadAnswer, Refusal>>) {
+        let park = self.take_park(id);
+        park.to.sink.reply(park.to.ticket, Reply::Read(answers));
+    }
+
+    fn take_park(&mut self, id: u64) -> Park {
         let park = self.parks.remove(&id).expect("the caller looked it up");
         self.parks_by_deadline.remove(&(park.deadline, id));
         for part in &park.parts {
@@ -214,7 +231,7 @@ impl Shard {
                 replica.parked.remove(&id);
             }
         }
-        park.to.sink.reply(park.to.ticket, Reply::Read(answers));
+        park
     }
 }
 

@@ -455,3 +455,45 @@ fn message_sets_end_where_their_room_does() {
     assert!(bytes_of(&parts[0]).len() > value.len(), "one batch, whole");
     assert_eq!((parts[1].error_code, bytes_of(&parts[1])), (0, Vec::new()));
 }
+
+#[test]
+fn nobody_waits_longer_than_a_minute() {
+    let mut asked = request(&[("orders", &[part(0, 0)])]);
+    asked.max_wait_ms = i32::MAX;
+    let reply = Reply::Read(vec![found(Vec::new(), None)]);
+    let (command, _) = World::new().call(11, &asked, reply);
+    let Command::Read { deadline, .. } = command else {
+        panic!()
+    };
+    assert_eq!(deadline, NOW.mono.after(Duration::from_secs(60)));
+}
+
+#[test]
+fn who_keeps_a_fetch_learns_that_its_connection_is_gone() {
+    let mut world = World::new();
+    // One part is refused by the broker, so that the reply goes through its hands.
+    let asked = request(&[("orders", &[part(0, 0)]), ("none", &[part(0, 0)])]);
+    world.send(11, &asked);
+    let to = world.command().unwrap().1.unwrap();
+    assert!(!to.sink.is_gone());
+    world.connection = world.connect();
+    assert!(to.sink.is_gone());
+}
+
+#[test]
+fn a_connection_waits_for_only_so_many_partitions() {
+    let mut world = World::new();
+    let parts: Vec<_> = (0..6_000).map(|partition| part(partition, 0)).collect();
+    let asked = request(&[("orders", &parts)]);
+    for _ in 0..3 {
+        world.send(11, &asked);
+    }
+    let (_, first) = world.command().expect("served");
+    let (_, second) = world.command().expect("served");
+    assert!(world.command().is_none(), "two of them wait");
+    assert!(!world.connection.wants_bytes());
+    let none = || Reply::Read((0..3).map(|_| found(Vec::new(), None)).collect());
+    world.reply(first, none());
+    assert!(world.command().is_some(), "the third is served");
+    world.reply(second, none());
+}
