@@ -234,6 +234,7 @@ impl Shard {
                     bytes_min,
                     bytes_max,
                     deadline,
+                    missing: 0,
                 });
             }
             (Command::Offsets { parts }, Some(to)) => self.offsets(parts, to),

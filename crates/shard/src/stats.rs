@@ -17,6 +17,8 @@ pub struct Stats {
     pub truncations: u64,
     /// Times that the start of a log moved.
     pub starts_moved: u64,
+    /// Times that a read which waits was planned again.
+    pub reads_planned_again: u64,
     /// Bytes that retention gave up and that are kept for a while for replicas that lack them, as
     /// of the last round.
     pub held_bytes: u64,

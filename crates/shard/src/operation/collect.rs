@@ -246,7 +246,7 @@ impl Shard {
         let start_moved = replica.log.start_offset() > start;
         replica.group.begin_at(replica.log.first_index());
         replica.producers.committed(committed);
-        let moved = offset > replica.high.1;
+        let before = replica.high.1;
         replica.high = (committed, offset);
         while replica
             .uncommitted
@@ -257,8 +257,8 @@ impl Shard {
             replica.uncommitted_bytes -= bytes;
             self.uncommitted_bytes -= bytes;
         }
-        if moved {
-            self.woken.extend(replica.parked.iter());
+        if offset > before {
+            self.count_for_reads(group, before);
         }
         if compacts {
             self.queue_rewrite(group);

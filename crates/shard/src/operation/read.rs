@@ -13,6 +13,8 @@ pub(crate) struct Park {
     pub(crate) bytes_min: u32,
     pub(crate) bytes_max: u32,
     pub(crate) deadline: Mono,
+    /// Bytes that must at least be committed, in any of its groups, before it pays to plan it again.
+    pub(crate) missing: u64,
 }
 
 /// What a read can get now.
@@ -24,6 +26,18 @@ struct Planned {
     urgent: bool,
     /// Nobody is known to lead one of the groups; who does may be known in a moment.
     leaderless: bool,
+    /// One of the groups may have records that it can't tell of yet.
+    unsure: bool,
+}
+
+impl Planned {
+    /// What can be had grows by what is committed and by nothing else; all other news plan a read anew.
+    fn missing(&self, park: &Park) -> u64 {
+        match self.unsure {
+            true => 0,
+            false => u64::from(park.bytes_min).saturating_sub(self.bytes),
+        }
+    }
 }
 
 impl Shard {
@@ -40,6 +54,7 @@ impl Shard {
             return;
         }
         mark(Mark::FetchParked);
+        park.missing = planned.missing(&park);
         let id = self.next_park;
         self.next_park += 1;
         for part in &park.parts {
@@ -57,12 +72,14 @@ impl Shard {
             bytes: 0,
             urgent: false,
             leaderless: false,
+            unsure: false,
         };
         let mut room = u64::from(park.bytes_max);
         for part in &park.parts {
             let first = planned.bytes == 0;
             let answer = self.plan_part(part, room, first);
             let replica = self.replicas.get(&part.group);
+            planned.unsure |= replica.is_some_and(|r| !r.knows_start());
             match &answer {
                 Err(_) if replica.is_some_and(|r| r.is_leaderless()) => planned.leaderless = true,
                 Err(_) => planned.urgent = true,
@@ -169,6 +186,31 @@ impl Shard {
         Ok(replica)
     }
 
+    /// The high watermark of a group moved, from there: wakes the reads that may have enough now. To plan
+    /// them at each commit would gather all that they have waited for so far, again and again.
+    pub(crate) fn count_for_reads(&mut self, group: GroupId, from: Offset) {
+        let Some(replica) = self.replicas.get(&group) else {
+            return;
+        };
+        if replica.parked.is_empty() {
+            return;
+        }
+        let first = replica.group.first_batch().map(|b| b.header().base_offset);
+        let in_memory = first.is_some_and(|first| first <= from);
+        let news = replica.group.batches_from(from);
+        let news = news.take_while(|b| b.header().next_offset() <= replica.high.1);
+        let bytes: u64 = news.map(|batch| batch.len() as u64).sum();
+        for id in &replica.parked {
+            let Some(park) = self.parks.get_mut(id) else {
+                continue;
+            };
+            park.missing = park.missing.saturating_sub(bytes);
+            if park.missing == 0 || !in_memory {
+                self.woken.insert(*id);
+            }
+        }
+    }
+
     /// Looks again at the reads whose partitions got news.
     pub(crate) fn answer_woken_reads(&mut self) {
         for id in std::mem::take(&mut self.woken) {
@@ -176,10 +218,17 @@ impl Shard {
                 continue;
             };
             let planned = self.plan(park);
+            let missing = planned.missing(park);
+            self.stats.reads_planned_again += 1;
             if planned.urgent || planned.bytes >= u64::from(park.bytes_min) {
                 self.unpark(id, planned.answers);
-            } else if planned.leaderless {
+                continue;
+            }
+            if planned.leaderless {
                 self.hurry(id);
+            }
+            if let Some(park) = self.parks.get_mut(&id) {
+                park.missing = missing;
             }
         }
     }
