@@ -24,6 +24,9 @@ pub const ANSWERS_IN_FLIGHT_BYTES: u64 = 256 * 1024 * 1024;
 pub const CONNECTIONS_MAX: usize = 16_384;
 /// Most requests of one connection that may wait for their answers.
 pub const PIPELINE_MAX: usize = 64;
+/// Most partitions that one request to read, write, ask for offsets or delete records may name: the
+/// shard does all of them in one turn.
+pub const PARTS_PER_CALL_MAX: usize = 100_000;
 /// Partitions whose records one connection may wait for, over all its fetches: with so many no further
 /// request of it is served before one of them is answered.
 pub const FETCH_PARTS_WAITING_MAX: usize = 10_000;

@@ -58,7 +58,7 @@ use crate::presence::Presence;
 use crate::sessions::Sessions;
 use crate::settle::Settling;
 use crate::telemetry::Telemetry;
-use base::{Mono, Now, Refusal, Uuid};
+use base::{Mono, Now, Refusal, Uuid, limits};
 use broker::{Bounded, Broker, Principal, Reporter};
 use bytes::Bytes;
 pub(crate) use groups::{host, port};
@@ -399,6 +399,17 @@ pub(crate) fn other_question() -> Step {
     Step::Close("the controller answered another question".to_owned())
 }
 
+/// The end of a connection whose request names more partitions than one call may.
+pub(crate) fn too_many(request: &Request, partitions: impl Iterator<Item = usize>) -> Option<Step> {
+    let (named, most) = (partitions.sum::<usize>(), limits::PARTS_PER_CALL_MAX);
+    (named > most).then(|| {
+        let api = request.key;
+        Step::Close(format!(
+            "a request of {api} names {named} partitions, more than {most}"
+        ))
+    })
+}
+
 /// A time-out of a request; negative ones are none.
 pub(crate) fn patience(ms: i32) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or(0))
@@ -406,7 +417,7 @@ pub(crate) fn patience(ms: i32) -> Duration {
 
 /// Partitions as a quota counts them: so many that no topic may have them are refused, not made.
 pub(crate) fn countable(partitions: usize) -> usize {
-    match partitions > base::limits::PARTITIONS_PER_TOPIC_MAX as usize {
+    match partitions > limits::PARTITIONS_PER_TOPIC_MAX as usize {
         true => 0,
         false => partitions,
     }

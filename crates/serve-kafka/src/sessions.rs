@@ -9,7 +9,7 @@
 use crate::counters::Counters;
 use crate::refusals::codes;
 use base::Uuid;
-use base::limits::TOPIC_NAME_BYTES_MAX;
+use base::limits::{PARTS_PER_CALL_MAX, TOPIC_NAME_BYTES_MAX};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire_kafka::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
@@ -190,8 +190,10 @@ impl Session {
     }
 
     /// Takes what a request names. False, and not all is taken, if that would make it more than `most`
-    /// partitions, or if a name is longer than any topic's: such a session isn't kept.
+    /// partitions, or more than one call may name, or if a name is longer than any topic's: such a session
+    /// isn't kept.
     fn update(&mut self, topics: &[FetchTopic], most: usize) -> bool {
+        let most = most.min(PARTS_PER_CALL_MAX);
         for topic in topics {
             let name = self.name(&topic.topic);
             if name.len() > TOPIC_NAME_BYTES_MAX {

@@ -3,7 +3,7 @@
 //! 0: partitions and the offset before which their records go, -1 for the high watermark. 1:
 //! nothing new. 2: flexible.
 
-use super::{Api, Door, Request, Step, patience};
+use super::{Api, Door, Request, Step, patience, too_many};
 use crate::refusals::{self, codes};
 use base::{Now, Offset, Refusal};
 use wire_kafka::messages::delete_records_request::DeleteRecordsRequest;
@@ -29,6 +29,9 @@ pub(crate) struct Waiting {
 
 fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
     let body = DeleteRecordsRequest::decode(request.version, reader)?;
+    if let Some(end) = too_many(&request, body.topics.iter().map(|t| t.partitions.len())) {
+        return Ok(end);
+    }
     let mut deletion = door.broker.delete_records(&door.principal);
     let mut topics = Vec::with_capacity(body.topics.len());
     for topic in body.topics {

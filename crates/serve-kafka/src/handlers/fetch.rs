@@ -7,7 +7,7 @@
 //! new. 15: the form of a follower's identity. 16: who leads, beside a refusal. 17 and 18: for
 //! followers only.
 
-use super::{Api, Door, Request, Step, known_epoch, patience};
+use super::{Api, Door, Request, Step, known_epoch, patience, too_many};
 use crate::answers::Held;
 use crate::cold::{ColdOutcome, ColdRead, Found};
 use crate::hints::{Hints, Reached, leader_of};
@@ -18,8 +18,10 @@ use broker::Bounded;
 use broker::{ReadFrom, TopicKey};
 use log::ReadFault;
 use shard::ReadAnswer;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
-use wire_kafka::messages::fetch_request::{FetchPartition, FetchRequest};
+use wire_kafka::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use wire_kafka::messages::fetch_response::{
     EpochEndOffset, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint,
     PartitionData,
@@ -62,6 +64,10 @@ pub(crate) struct Waiting {
 fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
     let is_large = reader.remaining() as u64 > limits::REQUEST_FREE_BYTES;
     let mut body = FetchRequest::decode(request.version, reader)?;
+    body.topics = merged(body.topics);
+    if let Some(end) = too_many(&request, body.topics.iter().map(|t| t.partitions.len())) {
+        return Ok(end);
+    }
     let completed = door
         .sessions()
         .complete(&mut body, request.version >= BY_ID);
@@ -126,6 +132,46 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         sets,
         held: None,
     })))
+}
+
+/// As in Kafka, a partition that is named twice is read once: where it was named first, as it was asked for
+/// last. Neighbours of one topic share its entry.
+fn merged(topics: Vec<FetchTopic>) -> Vec<FetchTopic> {
+    let mut merged: Vec<FetchTopic> = Vec::new();
+    let (mut numbers, mut places) = (BTreeMap::new(), BTreeMap::new());
+    for topic in topics {
+        let (name, id, next) = (topic.topic, topic.topic_id, numbers.len());
+        let number = *numbers.entry((id, name.clone())).or_insert(next);
+        for asked in topic.partitions {
+            // So many are refused, whatever else is named.
+            if places.len() > limits::PARTS_PER_CALL_MAX {
+                return merged;
+            }
+            match places.entry((number, asked.partition)) {
+                Entry::Occupied(place) => {
+                    let (at, nth): (usize, usize) = *place.get();
+                    merged[at].partitions[nth] = asked;
+                }
+                Entry::Vacant(free) => {
+                    if merged
+                        .last()
+                        .is_none_or(|t| (t.topic_id, &t.topic) != (id, &name))
+                    {
+                        let (topic, topic_id, partitions) = (name.clone(), id, Vec::new());
+                        merged.push(FetchTopic {
+                            topic,
+                            topic_id,
+                            partitions,
+                        });
+                    }
+                    let at = merged.len() - 1;
+                    free.insert((at, merged[at].partitions.len()));
+                    merged[at].partitions.push(asked);
+                }
+            }
+        }
+    }
+    merged
 }
 
 /// As in Kafka, a client that has read more than its quota, perhaps on another connection, gets

@@ -5,7 +5,7 @@
 //! the first offset on this node's disk (-4). 9: the last offset in remote storage (-5). 10: a
 //! time-out. 11: the first offset not yet in remote storage (-6).
 
-use super::{Api, Door, Request, Step, known_epoch};
+use super::{Api, Door, Request, Step, known_epoch, too_many};
 use crate::cold::{ColdOutcome, ColdRead, Found};
 use crate::refusals::{self, codes};
 use base::{Now, Offset, Refusal};
@@ -81,6 +81,9 @@ pub(crate) struct Waiting {
 
 fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
     let body = ListOffsetsRequest::decode(request.version, reader)?;
+    if let Some(end) = too_many(&request, body.topics.iter().map(|t| t.partitions.len())) {
+        return Ok(end);
+    }
     let doubles = doubles(&body);
     let mut offsets = door.broker.offsets(&door.principal);
     let mut response = ListOffsetsResponse::default();

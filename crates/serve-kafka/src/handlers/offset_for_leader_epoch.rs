@@ -2,7 +2,7 @@
 //!
 //! 0: the first. 1: the epoch that was found. 2: the leader epoch that the client knows; the throttle time. 3: who asks. 4: flexible.
 
-use super::{Api, Door, Request, Step, known_epoch};
+use super::{Api, Door, Request, Step, known_epoch, too_many};
 use crate::refusals;
 use base::{Now, Offset, Refusal};
 use broker::TopicKey;
@@ -26,6 +26,9 @@ pub(crate) struct Waiting {
 
 fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
     let body = OffsetForLeaderEpochRequest::decode(request.version, reader)?;
+    if let Some(end) = too_many(&request, body.topics.iter().map(|t| t.partitions.len())) {
+        return Ok(end);
+    }
     let mut ends = door.broker.epoch_ends(&door.principal);
     let mut response = OffsetForLeaderEpochResponse::default();
     for topic in body.topics {

@@ -7,7 +7,7 @@
 //!
 //! Versions before 3 carry message sets, which become batches where they arrive.
 
-use super::{Api, Door, Request, Step, patience};
+use super::{Api, Door, Request, Step, patience, too_many};
 use crate::hints::{Hints, Reached, leader_of};
 use crate::recompress::recompress;
 use crate::refusals::{self, codes};
@@ -48,6 +48,10 @@ pub(crate) struct Waiting {
 
 fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
     let body = ProduceRequest::decode(request.version, reader)?;
+    let parts = body.topic_data.iter().map(|t| t.partition_data.len());
+    if let Some(end) = too_many(&request, parts) {
+        return Ok(end);
+    }
     let (acks, acks_known) = match body.acks {
         -1 => (Acks::All, true),
         0 => (Acks::None, true),

@@ -5,6 +5,7 @@ mod delete_records;
 mod described;
 mod fetch;
 mod groups;
+mod many;
 mod metadata;
 mod offset_fetch;
 mod offsets;
