@@ -28,6 +28,14 @@ impl GroupLog {
         })
     }
 
+    /// The blocks of one segment; the open one last, if it is the log's last segment.
+    fn blocks_of(&self, at: usize) -> impl Iterator<Item = Located> + '_ {
+        let is_last = at + 1 >= self.segments.len();
+        let closed = self.segments.get(at).map_or(0, |s| s.blocks.len());
+        self.blocks_from(at, 0)
+            .take(if is_last { usize::MAX } else { closed })
+    }
+
     /// The blocks from the first one on for which `before` no longer holds. `before` holds for a
     /// run of blocks at the beginning of the log.
     fn blocks_after(&self, before: impl Fn(&Block) -> bool) -> impl Iterator<Item = Located> + '_ {
@@ -122,14 +130,12 @@ impl GroupLog {
         let late = |located: &Located| {
             located.block.max_timestamp >= time && located.block.next_offset > start
         };
-        let at = self
-            .segments
-            .iter()
-            .position(|segment| segment.max_timestamp >= time);
-        // If no closed block is late enough, only the open one can be.
-        let at = at.unwrap_or(self.segments.len());
+        // That of the last one says nothing of the open block.
+        let last = self.segments.len().saturating_sub(1);
+        let segments = self.segments.iter().enumerate();
+        let segments = segments.filter(|(at, s)| s.max_timestamp >= time || *at == last);
         let mut found: Vec<Located> = Vec::new();
-        for located in self.blocks_from(at, 0).filter(late) {
+        for located in segments.flat_map(|(at, _)| self.blocks_of(at)).filter(late) {
             if located.block.base_offset >= upto {
                 break;
             }
@@ -141,24 +147,55 @@ impl GroupLog {
         found
     }
 
-    /// The block with the largest timestamp among those wholly below `upto`, and the one that
-    /// `upto` cuts.
+    /// The block with the largest timestamp among those wholly between the start and `upto`, and those
+    /// that these cut.
     fn latest_blocks(&self, upto: Offset) -> Vec<Located> {
+        let start = self.start_offset;
         let mut best: Option<Located> = None;
-        let mut cut = None;
-        for located in self
-            .blocks_from(0, 0)
+        let mut found = Vec::new();
+        let segments = self.latest_segments(upto).into_iter();
+        for located in segments
+            .flat_map(|at| self.blocks_of(at))
+            .filter(|l| l.block.next_offset > start)
             .take_while(|l| l.block.base_offset < upto)
         {
-            if located.block.next_offset <= self.start_offset {
-                continue;
-            }
-            if located.block.next_offset > upto {
-                cut = Some(located);
-            } else if best.is_none_or(|b| located.block.max_timestamp > b.block.max_timestamp) {
+            let block = &located.block;
+            if block.base_offset < start || block.next_offset > upto {
+                found.push(located);
+            } else if best.is_none_or(|b| block.max_timestamp > b.block.max_timestamp) {
                 best = Some(located);
             }
         }
-        best.into_iter().chain(cut).collect()
+        found.extend(best);
+        found.sort_by_key(|located| located.block.base_offset);
+        found
+    }
+
+    /// The segments to look for that in: of those wholly between the start and `upto` the first with the
+    /// largest timestamp, and all others with something there.
+    pub(crate) fn latest_segments(&self, upto: Offset) -> Vec<usize> {
+        let start = self.start_offset;
+        let mut best: Option<(usize, i64)> = None;
+        let mut found = Vec::new();
+        for (at, segment) in self.segments.iter().enumerate() {
+            let ends = segment.blocks.first().zip(segment.blocks.last());
+            let Some((first, last)) = ends.filter(|_| at + 1 < self.segments.len()) else {
+                // The open block is in it.
+                found.push(at);
+                continue;
+            };
+            if last.next_offset <= start || first.base_offset >= upto {
+                continue;
+            }
+            let is_within = first.base_offset >= start && last.next_offset <= upto;
+            if !is_within || self.fresh.readable(*last) != Some(*last) {
+                found.push(at);
+            } else if best.is_none_or(|(_, time)| segment.max_timestamp > time) {
+                best = Some((at, segment.max_timestamp));
+            }
+        }
+        found.extend(best.map(|(at, _)| at));
+        found.sort_unstable();
+        found
     }
 }

@@ -156,6 +156,42 @@ fn records_are_found_by_their_time() {
     );
 }
 
+/// Eight batches of three records and about 20 kB each, in segments of two or three, with these times.
+fn timed(times: [i64; 8]) -> Log {
+    let mut log = Log::new();
+    log.log.roll_at(60_000, i64::MAX);
+    log.append(times.map(|time| three(time, 7000)));
+    assert!(log.log.segments().count() > 2);
+    log
+}
+
+#[test]
+fn the_latest_record_is_found_wherever_it_lies() {
+    for place in 0..8 {
+        let mut times = [5, 4, 7, 4, 3, 7, 1, 2];
+        times[place] = 50;
+        let log = timed(times);
+        for upto in 1..=8 {
+            let latest = |place: &i64| (times[*place as usize], -place);
+            let expected = (0..upto).max_by_key(latest).unwrap();
+            let plan = log.log.plan_time(TimeQuery::Max, Offset(upto * 3));
+            assert!(plan.blocks.len() <= 2, "one, and one that is cut");
+            let found = plan.run(&log.storage.files(), true).unwrap().unwrap();
+            let time = times[expected as usize] + 2;
+            assert_eq!(found, Some((Offset(expected * 3 + 2), time)));
+        }
+    }
+}
+
+#[test]
+fn the_latest_record_is_looked_for_in_few_segments() {
+    let log = timed([5, 4, 7, 4, 3, 7, 1, 2]);
+    let segments = log.log.segments().count();
+    let looked_at = log.log.latest_segments(Offset(24));
+    assert_eq!(looked_at.len(), 2, "of {segments}: the best and the last");
+    assert!(log.log.latest_segments(Offset(13)).len() <= 3);
+}
+
 #[test]
 fn a_compressed_batch_is_opened_by_the_caller_or_answered_by_its_first_offset() {
     let mut log = Log::new();
