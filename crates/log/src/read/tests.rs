@@ -192,6 +192,39 @@ fn the_latest_record_is_looked_for_in_few_segments() {
     assert!(log.log.latest_segments(Offset(13)).len() <= 3);
 }
 
+/// The first batch, one whose first record was the latest, of which only the last is left; then another one.
+fn cut_inside() -> Log {
+    let mut log = Log::new();
+    let mut builder = Builder::new(0);
+    [100, 50, 20]
+        .into_iter()
+        .for_each(|time| builder.push(time, None, Some(&[7; 100]), &[]));
+    log.append([builder.build(), three(30, 100)]);
+    let mut turn = Turn::new(9);
+    let index = log.log.last_index().next();
+    let (offset, floor) = (Offset(2), RaftIndex(0));
+    let start = crate::Shape::Start { offset, floor }.encode();
+    log.log.append_internal(&mut turn, index, Term(1), start);
+    log.log.commit(&mut turn, index);
+    assert_eq!(log.log.start_offset(), Offset(2));
+    log
+}
+
+#[test]
+fn a_record_before_the_start_is_never_found_by_its_time() {
+    let log = cut_inside();
+    let files = log.storage.files();
+    let at = |query| {
+        let plan = log.log.plan_time(query, Offset(6));
+        plan.run(&files, true).unwrap().unwrap()
+    };
+    assert_eq!(at(TimeQuery::At(10)), Some((Offset(2), 20)));
+    assert_eq!(at(TimeQuery::At(25)), Some((Offset(3), 30)));
+    assert_eq!(at(TimeQuery::At(40)), None);
+    assert_eq!(at(TimeQuery::At(100)), None);
+    assert_eq!(at(TimeQuery::Max), Some((Offset(5), 32)));
+}
+
 #[test]
 fn a_compressed_batch_is_opened_by_the_caller_or_answered_by_its_first_offset() {
     let mut log = Log::new();

@@ -52,7 +52,7 @@ impl TimePlan {
         unpack: Unpack<'_>,
     ) -> Result<Option<Option<(Offset, i64)>>, ReadFault> {
         mark(Mark::ColdRead);
-        let mut best: Option<(i64, Batch)> = None;
+        let mut best: Option<(i64, Found)> = None;
         for located in &self.blocks {
             let Some(bytes) = load(files, self.group, self.cuts, located, wait)? else {
                 return Ok(None);
@@ -71,63 +71,93 @@ impl TimePlan {
                         .as_ref()
                         .is_none_or(|(max, _)| header.max_timestamp > *max),
                 };
-                if better {
-                    let mut whole = bytes.slice(pos..pos + header.total_len());
-                    if let Ok(batch) = Batch::split_from(&mut whole) {
-                        best = Some((header.max_timestamp, batch));
-                    }
+                let mut whole = bytes.slice(pos..pos + header.total_len());
+                if better && let Ok(batch) = Batch::split_from(&mut whole) {
+                    let found = self.promising(batch, unpack);
+                    best = best_of(best, found);
                 }
             }
         }
-        Ok(Some(best.map(|(max, batch)| match self.at {
-            TimeQuery::At(time) => {
-                let first = batch.header().base_offset.max(self.from);
-                find(&batch, time, self.from, first, unpack)
-            }
-            TimeQuery::Max => {
-                let last = Offset(batch.header().next_offset().0 - 1);
-                find(&batch, max, self.from, last, unpack)
-            }
+        Ok(Some(best.map(|(max, found)| match found {
+            Found::Record(offset) => (offset, max),
+            Found::In(batch) => self.find(&batch, unpack),
         })))
+    }
+
+    /// A batch that may have the record, and the largest timestamp there. One that the log starts inside of
+    /// is opened at once: what makes it promising may be gone.
+    fn promising(&self, batch: Batch, unpack: Unpack<'_>) -> Option<(i64, Found)> {
+        let header = batch.header();
+        let is_cut = header.base_offset < self.from && !header.has_append_time();
+        let Some(plain) = is_cut.then(|| plain(&batch, unpack)).flatten() else {
+            return Some((header.max_timestamp, Found::In(batch)));
+        };
+        let mut records = stamps(&header, &plain, self.from);
+        let found = match self.at {
+            TimeQuery::At(time) => records.find(|(_, stamp)| *stamp >= time),
+            TimeQuery::Max => {
+                records.reduce(|best, next| if next.1 > best.1 { next } else { best })
+            }
+        };
+        found.map(|(offset, stamp)| (stamp, Found::Record(offset)))
+    }
+
+    /// The record in the batch that has it. If it can't be told: the first one for a time, the last one
+    /// for the largest timestamp.
+    fn find(&self, batch: &Batch, unpack: Unpack<'_>) -> (Offset, i64) {
+        let header = batch.header();
+        let first = header.base_offset.max(self.from);
+        if header.has_append_time() {
+            return (first, header.max_timestamp);
+        }
+        let (time, otherwise) = match self.at {
+            TimeQuery::At(time) => (time, first),
+            TimeQuery::Max => (header.max_timestamp, Offset(header.next_offset().0 - 1)),
+        };
+        let found = plain(batch, unpack).and_then(|plain| {
+            let mut records = stamps(&header, &plain, self.from);
+            records.find(|(_, stamp)| *stamp >= time)
+        });
+        found.unwrap_or((otherwise, header.max_timestamp))
     }
 }
 
-/// The first record of a batch stamped at or after `time`, from an offset on; `otherwise` if it
-/// can't be told.
-fn find(
-    batch: &Batch,
-    time: i64,
-    from: Offset,
-    otherwise: Offset,
-    unpack: Unpack<'_>,
-) -> (Offset, i64) {
-    let header = batch.header();
-    if header.has_append_time() {
-        return (header.base_offset.max(from), header.max_timestamp);
+/// Where the record is.
+enum Found {
+    /// At this offset.
+    Record(Offset),
+    /// In this batch, which isn't opened yet.
+    In(Batch),
+}
+
+/// The one with the larger timestamp, the first of equals.
+fn best_of(best: Option<(i64, Found)>, next: Option<(i64, Found)>) -> Option<(i64, Found)> {
+    match (best, next) {
+        (Some(best), Some(next)) if next.0 > best.0 => Some(next),
+        (best, next) => best.or(next),
     }
-    let plain = match header.compression() {
+}
+
+/// The records of a batch, unpacked.
+fn plain(batch: &Batch, unpack: Unpack<'_>) -> Option<Bytes> {
+    match batch.header().compression() {
         Ok(Compression::None) => Some(batch.body().clone()),
         Ok(_) => unpack(batch),
         Err(_) => None,
-    };
-    let found = plain.and_then(|plain| find_record(&header, &plain, time, from));
-    found.unwrap_or((otherwise, header.max_timestamp))
+    }
 }
 
-fn find_record(
-    header: &BatchHeader,
-    plain: &[u8],
-    time: i64,
+/// Offset and timestamp of the records of a batch from an offset on.
+fn stamps<'a>(
+    header: &'a BatchHeader,
+    plain: &'a [u8],
     from: Offset,
-) -> Option<(Offset, i64)> {
+) -> impl Iterator<Item = (Offset, i64)> + 'a {
     let mut pos = 0;
-    for _ in 0..header.records {
+    let records = (0..header.records).map_while(move |_| {
         let record = record::read(plain, &mut pos).ok()?;
         let stamp = header.base_timestamp.checked_add(record.timestamp_delta)?;
-        let offset = record.offset(header);
-        if stamp >= time && offset >= from {
-            return Some((offset, stamp));
-        }
-    }
-    None
+        Some((record.offset(header), stamp))
+    });
+    records.filter(move |(offset, _)| *offset >= from)
 }
