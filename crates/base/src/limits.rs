@@ -35,6 +35,8 @@ pub const FETCH_PARTS_WAITING_MAX: usize = 10_000;
 pub const FETCH_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Fetches that wait and of which one beat looks whether somebody still waits for them.
 pub const FETCHES_REVIEWED_AT_ONCE: usize = 1_000;
+/// How long a question for an offset by its time waits at most until what is committed can be searched.
+pub const SEARCHABLE_WAIT: Duration = Duration::from_secs(10);
 /// Most partitions one topic may have.
 pub const PARTITIONS_PER_TOPIC_MAX: u32 = 10_000;
 /// Bytes of a block of a segment, the unit of the sparse index and of checksums on reads.

@@ -1,16 +1,14 @@
 //! The loop's state, and its two entries: [`Shard::on`] takes an event, [`Shard::turn`] ends a
 //! turn and hands out what came of it. What is done with an event is in `operation`.
 
-use crate::api::{
-    Appended, Command, Effects, Event, Job, JobResult, OffsetPart, ReplyTo, Settings,
-};
+use crate::api::{Appended, Command, Effects, Event, Job, JobResult, ReplyTo, Settings};
 use crate::calls::Calls;
 use crate::controller::Controller;
 use crate::coordinator::Coordinators;
 use crate::led::LedSet;
 use crate::operation::{
-    Balance, Checks, ColdRequest, Compactions, Damage, Ends, Expiries, Imports, InFlight, Lent,
-    Namesakes, Park, Peer, Preference, Round, Throttles,
+    Balance, Checks, ColdRequest, Compactions, Damage, Deferred, Ends, Expiries, Imports, InFlight,
+    Lent, Namesakes, Park, Peer, Preference, Round, Throttles,
 };
 use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
@@ -18,9 +16,6 @@ use crate::unsettled::Unsettled;
 use base::{GroupId, Mono, NodeId, Now, Offset, RaftIndex, Random};
 use log::{Recovered, Turn};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-/// How often it is looked whether a turn has settled, while a call waits for that.
-const SETTLE_POLL: std::time::Duration = std::time::Duration::from_millis(1);
 
 /// One core's replicas and what is under way on them. Pure: no clock, no IO, no chance of its own.
 pub struct Shard {
@@ -61,8 +56,8 @@ pub struct Shard {
     pub(crate) next_reviewed: u64,
     /// Parked reads whose partitions got news in this turn.
     pub(crate) woken: BTreeSet<u64>,
-    /// Offset questions that wait until what is committed is in segments, by turn.
-    pub(crate) deferred: VecDeque<(u64, Vec<OffsetPart>, ReplyTo)>,
+    /// Offset questions that wait, by turn.
+    pub(crate) deferred: VecDeque<Deferred>,
     pub(crate) elections: BTreeSet<(Mono, GroupId)>,
     pub(crate) next_beat: Mono,
     /// When this node last came back from a pause that was longer than others are waited for.
@@ -316,6 +311,7 @@ impl Shard {
         self.calls.expire(now.mono);
         self.deletions.expire(now.mono);
         self.expire_reads();
+        self.expire_deferred();
         self.beat_if_due();
         self.run_elections();
         self.retain_if_due();
@@ -345,8 +341,6 @@ impl Shard {
         let parks = self.parks_by_deadline.first().map(|(at, _)| *at);
         let elections = self.elections.first().map(|(at, _)| *at);
         let held = self.holding.first().map(|(at, _)| *at);
-        // Reports of settled turns come without a knock.
-        let settled = (!self.deferred.is_empty()).then(|| self.now.mono.after(SETTLE_POLL));
         let retention = match self.retention.is_under_way() {
             true => self.now.mono,
             false => self.next_retention,
@@ -361,7 +355,7 @@ impl Shard {
             parks,
             elections,
             held,
-            settled,
+            self.deferred_deadline(),
             self.coordinators.deadline(),
         ];
         all.into_iter()

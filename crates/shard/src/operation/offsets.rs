@@ -3,14 +3,32 @@
 use crate::Shard;
 use crate::api::{EpochPart, OffsetAnswer, OffsetPart, OffsetQuery, ReplicaStatus, Reply, ReplyTo};
 use crate::replica::Replica;
-use base::{Configuration, GroupId, Offset, RaftIndex, Refusal, WallMs};
+use base::{Configuration, GroupId, Mono, Offset, RaftIndex, Refusal, WallMs, limits};
 use log::TimeQuery;
+use std::time::Duration;
+
+/// How often it is looked whether a turn has settled, while a call waits for that; after a heartbeat it
+/// is looked with each of those only.
+const SETTLE_POLL: Duration = Duration::from_millis(1);
+
+/// A question that waits until what is committed is in segments.
+pub(crate) struct Deferred {
+    /// The last turn that was written when it came.
+    turn: u64,
+    since: Mono,
+    parts: Vec<OffsetPart>,
+    to: ReplyTo,
+}
 
 impl Shard {
     pub(crate) fn offsets(&mut self, parts: Vec<OffsetPart>, to: ReplyTo) {
         if parts.iter().any(|part| self.must_settle_first(part)) {
-            let last = self.unsettled.last_turn().unwrap_or_default();
-            self.deferred.push_back((last, parts, to));
+            self.deferred.push_back(Deferred {
+                turn: self.unsettled.last_turn().unwrap_or_default(),
+                since: self.now.mono,
+                parts,
+                to,
+            });
             return;
         }
         self.answer_offsets(&parts, &to);
@@ -36,8 +54,32 @@ impl Shard {
     /// Answers the questions whose time has come: all that was committed when they came is in
     /// segments now.
     pub(crate) fn answer_deferred(&mut self, settled: u64) {
-        while let Some((_, parts, to)) = self.deferred.pop_front_if(|(turn, ..)| *turn <= settled) {
-            self.answer_offsets(&parts, &to);
+        while let Some(question) = self.deferred.pop_front_if(|q| q.turn <= settled) {
+            self.answer_offsets(&question.parts, &question.to);
+        }
+    }
+
+    /// Answers the questions that waited for too long: the disk takes nothing for now.
+    pub(crate) fn expire_deferred(&mut self) {
+        let now = self.now.mono;
+        let over = |q: &mut Deferred| q.since.after(limits::SEARCHABLE_WAIT) <= now;
+        while let Some(Deferred { parts, to, .. }) = self.deferred.pop_front_if(over) {
+            let answer = |part| match self.must_settle_first(part) {
+                true => Err(Refusal::OffsetNotAvailable),
+                false => self.offset(part),
+            };
+            let answers = parts.iter().map(answer).collect();
+            to.sink.reply(to.ticket, Reply::Offsets(answers));
+        }
+    }
+
+    /// When it is to be looked at them again.
+    pub(crate) fn deferred_deadline(&self) -> Option<Mono> {
+        let (first, last) = (self.deferred.front()?, self.deferred.back()?);
+        // Reports of settled turns come without a knock.
+        match self.now.mono.since(last.since) < limits::NODE_HEARTBEAT {
+            true => Some(self.now.mono.after(SETTLE_POLL)),
+            false => Some(first.since.after(limits::SEARCHABLE_WAIT)),
         }
     }
 

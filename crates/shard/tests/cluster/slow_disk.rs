@@ -117,3 +117,37 @@ fn votes_that_every_disk_takes_a_while_to_keep_elect_somebody_in_the_end() {
         assert!(c.leader(GroupId::META).is_some(), "{write:?} a write");
     }
 }
+
+#[test]
+fn a_search_by_time_waits_for_a_slow_disk_only_so_long() {
+    let (mut c, group, leader) = three_with_a_topic();
+    c.stuck.insert(NodeId(leader), Vec::new());
+    assert_eq!(c.append(leader, group, large()), Ok(Offset(0)));
+    let part = |query| shard::OffsetPart {
+        group,
+        query,
+        leader_epoch: None,
+    };
+    let parts = vec![
+        part(shard::OffsetQuery::AtTime(0)),
+        part(shard::OffsetQuery::Latest),
+    ];
+    c.ticket += 1;
+    let (sink, ticket) = (c.inbox.clone(), c.ticket);
+    let to = ReplyTo { sink, ticket };
+    c.event(
+        NodeId(leader),
+        Event::Command(Command::Offsets { parts }, Some(to)),
+    );
+    let soon = c.now.after(Duration::from_millis(1));
+    assert_eq!(c.shards[&NodeId(leader)].deadline(), Some(soon));
+    c.run(Duration::from_secs(9));
+    assert!(c.inbox.0.lock().unwrap().is_empty());
+    c.run(Duration::from_secs(2));
+    let reply = c.inbox.0.lock().unwrap().remove(&ticket);
+    let Some(Reply::Offsets(parts)) = reply else {
+        panic!("it is answered")
+    };
+    assert!(matches!(parts[0], Err(Refusal::OffsetNotAvailable)));
+    assert!(matches!(parts[1], Ok(shard::OffsetAnswer::Known { .. })));
+}
