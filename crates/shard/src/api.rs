@@ -1,6 +1,7 @@
 //! What goes into a shard and what comes out of it: plain data. The server's threads and the
 //! simulator drive the same [`crate::Shard`] with these.
 
+pub use crate::inbox::{ReplySink, ReplyTo};
 use crate::operation::{Balancing, Checking};
 use base::{
     Batch, GroupId, Member, Mono, NodeId, Offset, ProducerId, RaftIndex, Refusal, Term, WallMs,
@@ -11,26 +12,6 @@ use log::{
     TimePlan,
 };
 use std::sync::Arc;
-
-/// Where an answer goes: a connection's inbox and the ticket that it gave to the call.
-#[derive(Clone)]
-pub struct ReplyTo {
-    /// The inbox.
-    pub sink: Arc<dyn ReplySink>,
-    /// The caller's own name for the call.
-    pub ticket: u64,
-}
-
-/// An inbox for answers. Must not block; an answer nobody waits for is dropped.
-pub trait ReplySink: Send + Sync {
-    /// Takes an answer.
-    fn reply(&self, ticket: u64, reply: Reply);
-
-    /// True once nobody waits for any answer here.
-    fn is_gone(&self) -> bool {
-        false
-    }
-}
 
 /// How many copies an append waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -15,6 +15,7 @@ mod calls;
 mod caught_up;
 mod controller;
 mod coordinator;
+mod inbox;
 mod kept;
 mod led;
 mod operation;

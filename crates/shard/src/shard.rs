@@ -51,7 +51,6 @@ pub struct Shard {
     pub(crate) namesakes: Namesakes,
     pub(crate) parks: BTreeMap<u64, Park>,
     pub(crate) parks_by_deadline: BTreeSet<(Mono, u64)>,
-    pub(crate) next_park: u64,
     /// The parked read that the next beat looks at first.
     pub(crate) next_reviewed: u64,
     /// Parked reads whose partitions got news in this turn.
@@ -107,7 +106,8 @@ pub struct Shard {
     pub(crate) settled_turn: u64,
     /// What may still be read for followers that are far behind.
     pub(crate) throttles: Throttles,
-    pub(crate) next_cold: u64,
+    /// The next name of something that waits.
+    pub(crate) next_ticket: u64,
     pub(crate) effects: Effects,
     pub(crate) stats: Stats,
 }
@@ -146,7 +146,6 @@ impl Shard {
             namesakes: Namesakes::default(),
             parks: BTreeMap::new(),
             parks_by_deadline: BTreeSet::new(),
-            next_park: 0,
             next_reviewed: 0,
             woken: BTreeSet::new(),
             deferred: VecDeque::new(),
@@ -178,7 +177,7 @@ impl Shard {
             imports: Imports::default(),
             settled_turn: 0,
             throttles: Throttles::default(),
-            next_cold: 0,
+            next_ticket: 0,
             effects: Effects::default(),
             stats: Stats::default(),
             settings,

@@ -121,10 +121,7 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         .unwrap_or(0)
         .min(FETCH_BYTES_MAX);
     let bytes_min = u32::try_from(body.min_bytes).unwrap_or(0).min(bytes_max);
-    let mut wait = patience(body.max_wait_ms).min(limits::FETCH_WAIT_MAX);
-    if is_large {
-        wait = wait.min(LARGE_WAIT_MAX);
-    }
+    let wait = wait_max(is_large).min(patience(body.max_wait_ms));
     read.submit(now, bytes_min, bytes_max, wait, request.reply_to(door));
     Ok(Step::Wait(super::Waiting::Fetch(Waiting {
         request,
@@ -132,6 +129,14 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         sets,
         held: None,
     })))
+}
+
+/// How long a fetch may wait at most.
+fn wait_max(is_large: bool) -> Duration {
+    match is_large {
+        true => LARGE_WAIT_MAX,
+        false => limits::FETCH_WAIT_MAX,
+    }
 }
 
 /// As in Kafka, a partition that is named twice is read once: where it was named first, as it was asked for

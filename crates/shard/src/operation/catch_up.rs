@@ -52,8 +52,8 @@ impl Shard {
 
     /// A name for a job that reads.
     pub(crate) fn cold_ticket(&mut self) -> u64 {
-        let ticket = self.next_cold;
-        self.next_cold += 1;
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
         ticket
     }
 

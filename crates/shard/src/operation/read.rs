@@ -55,8 +55,8 @@ impl Shard {
         }
         mark(Mark::FetchParked);
         park.missing = planned.missing(&park);
-        let id = self.next_park;
-        self.next_park += 1;
+        let id = self.next_ticket;
+        self.next_ticket += 1;
         for part in &park.parts {
             if let Some(replica) = self.replicas.get_mut(&part.group) {
                 replica.parked.insert(id);
