@@ -38,7 +38,7 @@ pub fn run(args: Consume) -> Result<(), Trouble> {
         if left == 0 || reader.partitions().is_empty() {
             return printer.finish();
         }
-        let received = reader.poll(&mut cluster, WAIT, until())?;
+        let received = patiently(&args, reader.poll(&mut cluster, WAIT, until()))?;
         tell_removed(&args, &mut reader)?;
         let wanted = wanted(received, &args, &ends).filter(|record| filter.lets(record));
         for record in wanted.take(usize::try_from(left).unwrap_or(usize::MAX)) {
@@ -108,6 +108,22 @@ fn begin(
         reader.seek(*partition, *offset);
     }
     Ok(())
+}
+
+/// Who follows waits for what may come back, and hears of it; a topic that is gone doesn't.
+fn patiently(
+    args: &Consume,
+    polled: Result<Vec<Received>, Trouble>,
+) -> Result<Vec<Received>, Trouble> {
+    let gone = Code::UNKNOWN_TOPIC_OR_PARTITION;
+    match polled {
+        Err(Trouble::Refused { code, .. }) if code == gone => polled,
+        Err(trouble) if args.follow && trouble.is_retriable() => {
+            eprintln!("{trouble}; still trying");
+            Ok(Vec::new())
+        }
+        polled => polled,
+    }
 }
 
 /// Retention may remove what comes next before it is read: reading goes on behind it. Only who named

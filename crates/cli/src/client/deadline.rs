@@ -4,9 +4,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Pause after the first failed attempt; it doubles up to [`PAUSE_MAX`].
+/// Pause after the first failed attempt; it doubles.
 pub const PAUSE_MIN: Duration = Duration::from_millis(5);
-/// Longest pause between attempts.
+/// Longest pause between attempts, if nothing else is said.
 pub const PAUSE_MAX: Duration = Duration::from_millis(100);
 
 /// When to give up.
@@ -65,6 +65,7 @@ impl Deadline {
 #[derive(Debug)]
 pub struct Pauses {
     next: Duration,
+    longest: Duration,
     deadline: Deadline,
 }
 
@@ -73,8 +74,20 @@ impl Pauses {
     pub fn until(deadline: Deadline) -> Pauses {
         Pauses {
             next: PAUSE_MIN,
+            longest: PAUSE_MAX,
             deadline,
         }
+    }
+
+    /// The same with pauses that grow up to `longest`.
+    pub fn growing_to(mut self, longest: Duration) -> Pauses {
+        self.longest = longest;
+        self
+    }
+
+    /// When no time is left for another attempt.
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
     }
 
     /// Waits before another attempt; false if there is no time for one.
@@ -87,7 +100,7 @@ impl Pauses {
             return false;
         };
         std::thread::sleep(self.next.min(left));
-        self.next = (self.next * 2).min(PAUSE_MAX);
+        self.next = (self.next * 2).min(self.longest);
         self.deadline.left().is_some()
     }
 }

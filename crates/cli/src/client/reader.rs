@@ -20,6 +20,8 @@ use wire_kafka::messages::list_offsets_request::{
 const FETCH_BYTES: i32 = 8 * 1024 * 1024;
 /// Most bytes that one batch may unpack to.
 const UNPACKED_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Longest pause of a reader that nothing comes to, before it looks again who leads.
+const LOST_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// A record that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +87,8 @@ pub struct TopicReader {
     outside: BTreeSet<i32>,
     /// What was removed meanwhile, until somebody asks.
     removed: Vec<Removed>,
+    /// Begun when something stood in the way and nothing was received; over when something is.
+    lost: Option<Pauses>,
 }
 
 impl TopicReader {
@@ -114,6 +118,7 @@ impl TopicReader {
             next: BTreeMap::new(),
             outside: BTreeSet::new(),
             removed: Vec::new(),
+            lost: None,
         })
     }
 
@@ -226,7 +231,7 @@ impl TopicReader {
     }
 
     /// Reads what there is, waiting up to `wait` for something. Empty if nothing came, or if a
-    /// leader is being looked for.
+    /// leader is being looked for: the deadline of the call in which that began ends it.
     pub fn poll(
         &mut self,
         cluster: &mut Cluster,
@@ -269,13 +274,33 @@ impl TopicReader {
             }
         }
         self.skip_removed(cluster, deadline)?;
-        if let Some(trouble) = lost.filter(|_| received.is_empty()) {
-            if !Pauses::until(deadline).wait() {
-                return Err(trouble);
-            }
-            self.find_leaders(cluster, deadline)?;
+        match lost {
+            Some(trouble) => self.look_again(cluster, trouble, received.is_empty(), deadline)?,
+            None => self.lost = None,
         }
         Ok(received)
+    }
+
+    /// Looks who leads now: at once if others sent something, else after a pause, and not for ever.
+    fn look_again(
+        &mut self,
+        cluster: &mut Cluster,
+        trouble: Trouble,
+        nothing_came: bool,
+        deadline: Deadline,
+    ) -> Result<(), Trouble> {
+        if !nothing_came {
+            self.lost = None;
+            return self.find_leaders(cluster, deadline);
+        }
+        let begun = || Pauses::until(deadline).growing_to(LOST_PAUSE_MAX);
+        let mut pauses = self.lost.take().unwrap_or_else(begun);
+        if !pauses.wait() {
+            return Err(trouble);
+        }
+        let until = pauses.deadline();
+        self.lost = Some(pauses);
+        self.find_leaders(cluster, until)
     }
 
     /// What was removed before it was read, since this was asked last. Reading goes on behind it.

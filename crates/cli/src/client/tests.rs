@@ -1,5 +1,6 @@
 mod member;
 pub(crate) mod node;
+mod reader;
 
 use super::producer::{Outgoing, Placed, Record};
 use super::*;

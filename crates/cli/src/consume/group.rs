@@ -106,7 +106,8 @@ impl Run<'_> {
             return Ok(Vec::new());
         }
         let until = self.until();
-        self.reader.poll(&mut self.cluster, WAIT, until)
+        let polled = self.reader.poll(&mut self.cluster, WAIT, until);
+        super::patiently(self.args, polled)
     }
 
     /// False if the group has gone on without us.

@@ -10,6 +10,7 @@ use wire_kafka::messages::api_versions_response::{ApiVersion, ApiVersionsRespons
 use wire_kafka::messages::consumer_group_describe_response::ConsumerGroupDescribeResponse;
 use wire_kafka::messages::consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest;
 use wire_kafka::messages::consumer_group_heartbeat_response::ConsumerGroupHeartbeatResponse;
+use wire_kafka::messages::fetch_response::FetchResponse;
 use wire_kafka::messages::find_coordinator_response::FindCoordinatorResponse;
 use wire_kafka::messages::init_producer_id_response::InitProducerIdResponse;
 use wire_kafka::messages::metadata_response::{
@@ -43,6 +44,11 @@ pub struct Script {
     pub beats: Vec<ConsumerGroupHeartbeatResponse>,
     /// What it answers to each ConsumerGroupDescribe.
     pub described: ConsumerGroupDescribeResponse,
+    /// What it answers to each Metadata, in order, the last one again and again; if there is
+    /// nothing, that it leads the only partition of topic `t`.
+    pub topics: Vec<Vec<MetadataResponseTopic>>,
+    /// What it answers to each Fetch, in order; nothing more, and it closes the connection.
+    pub fetched: Vec<FetchResponse>,
     /// The heartbeats that it saw.
     pub heard: Vec<ConsumerGroupHeartbeatRequest>,
     /// The versions of the requests that it saw.
@@ -126,7 +132,16 @@ fn answer(
         head.version
     );
     match api {
-        ApiKey::Metadata => Some(reply(head, &metadata(port))),
+        ApiKey::Metadata => {
+            let topics = match script.topics.len() {
+                0 => vec![topic(&[1])],
+                1 => script.topics[0].clone(),
+                _ => script.topics.remove(0),
+            };
+            Some(reply(head, &metadata(port, topics)))
+        }
+        ApiKey::Fetch if script.fetched.is_empty() => None,
+        ApiKey::Fetch => Some(reply(head, &script.fetched.remove(0))),
         ApiKey::InitProducerId => {
             let answer = InitProducerIdResponse {
                 producer_id: 7,
@@ -171,7 +186,21 @@ fn reply<M: Message>(head: &RequestHead, message: &M) -> Vec<Bytes> {
     frame::respond(api, head.version, head.correlation_id, message)
 }
 
-fn metadata(port: i32) -> MetadataResponse {
+/// Topic `t` with a partition for each of these leaders.
+pub fn topic(leaders: &[i32]) -> MetadataResponseTopic {
+    let partition = |(index, leader): (usize, &i32)| MetadataResponsePartition {
+        partition_index: index as i32,
+        leader_id: *leader,
+        ..Default::default()
+    };
+    MetadataResponseTopic {
+        name: Some("t".into()),
+        partitions: leaders.iter().enumerate().map(partition).collect(),
+        ..Default::default()
+    }
+}
+
+fn metadata(port: i32, topics: Vec<MetadataResponseTopic>) -> MetadataResponse {
     MetadataResponse {
         brokers: vec![MetadataResponseBroker {
             node_id: 1,
@@ -180,14 +209,7 @@ fn metadata(port: i32) -> MetadataResponse {
             rack: None,
         }],
         controller_id: 1,
-        topics: vec![MetadataResponseTopic {
-            name: Some("t".into()),
-            partitions: vec![MetadataResponsePartition {
-                leader_id: 1,
-                ..Default::default()
-            }],
-            ..Default::default()
-        }],
+        topics,
         ..Default::default()
     }
 }
