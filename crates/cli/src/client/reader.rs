@@ -444,7 +444,7 @@ fn unpack(batch: &Batch, partition: i32, from: i64, out: &mut Vec<Received>) -> 
         out.push(Received {
             partition,
             offset,
-            timestamp: header.base_timestamp + record.timestamp_delta,
+            timestamp: record.timestamp(&header),
             key: record.key.map(owned),
             value: record.value.map(owned),
             headers: headers
@@ -459,7 +459,24 @@ fn unpack(batch: &Batch, partition: i32, from: i64, out: &mut Vec<Received>) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::Bound;
+    use super::{Bound, unpack};
+    use base::record::Builder;
+
+    #[test]
+    fn records_have_the_time_of_their_append_where_the_topic_says_so() {
+        let mut builder = Builder::new(5);
+        builder.push(5, None, Some(b"a"), &[]);
+        builder.push(7, None, Some(b"b"), &[]);
+        let mut batch = builder.build();
+        let times = |batch: &base::Batch| -> Vec<i64> {
+            let mut out = Vec::new();
+            unpack(batch, 0, 0, &mut out).expect("readable");
+            out.iter().map(|record| record.timestamp).collect()
+        };
+        assert_eq!(times(&batch), [5, 7]);
+        batch.stamp_times(true, 900);
+        assert_eq!(times(&batch), [900, 900]);
+    }
 
     #[test]
     fn a_time_before_1970_is_not_a_sign() {
