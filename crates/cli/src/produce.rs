@@ -44,7 +44,7 @@ fn send_all(args: &args::Produce, mut lines: Lines) -> Result<(), Trouble> {
     let mut gathered = Gathered {
         batches: BTreeMap::new(),
         bytes: 0,
-        turn: turn.unwrap_or(0),
+        turn: producer.led_from(turn.unwrap_or(0)),
         partitions,
     };
     let mut totals: BTreeMap<i32, Total> = BTreeMap::new();
@@ -71,6 +71,7 @@ fn send_all(args: &args::Produce, mut lines: Lines) -> Result<(), Trouble> {
         if gathered.bytes > 0 && due {
             let placed = producer.send(&mut cluster, &gathered.take(), until())?;
             placed.iter().for_each(|placed| count(&mut totals, placed));
+            gathered.turn = producer.led_from(gathered.turn);
             pace.sent();
         }
         pace.wait();

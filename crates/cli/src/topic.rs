@@ -71,7 +71,7 @@ fn create(args: &Create) -> Result<(), Trouble> {
         ..CreateTopicsRequest::default()
     };
     let made = ask_to_create(&mut cluster, &request, args, deadline)?;
-    let topic = cluster.topic(&args.name, Missing::Wait, deadline)?;
+    let topic = cluster.topic_led(&args.name, Missing::Wait, deadline)?;
     let partitions = topic.partitions.len();
     let replicas = topic
         .partitions

@@ -252,9 +252,29 @@ impl Cluster {
         self.learn(&question(names, false), deadline)
     }
 
-    /// Asks for one topic and waits until all its partitions have leaders.
+    /// Asks for one topic; partitions may be without a leader.
     pub fn topic(
         &mut self,
+        name: &str,
+        missing: Missing,
+        deadline: Deadline,
+    ) -> Result<MetadataResponseTopic, Trouble> {
+        self.topic_once(absent, name, missing, deadline)
+    }
+
+    /// Asks for one topic and waits until all its partitions have leaders.
+    pub fn topic_led(
+        &mut self,
+        name: &str,
+        missing: Missing,
+        deadline: Deadline,
+    ) -> Result<MetadataResponseTopic, Trouble> {
+        self.topic_once(unled, name, missing, deadline)
+    }
+
+    fn topic_once(
+        &mut self,
+        unready: fn(&str, Option<&MetadataResponseTopic>) -> Option<Trouble>,
         name: &str,
         missing: Missing,
         deadline: Deadline,
@@ -322,13 +342,17 @@ impl Cluster {
 }
 
 /// Why a topic can't be used yet.
-fn unready(name: &str, topic: Option<&MetadataResponseTopic>) -> Option<Trouble> {
-    let refused = |what: String, code: Code| Some(Trouble::refused(what, code, None));
+fn absent(name: &str, topic: Option<&MetadataResponseTopic>) -> Option<Trouble> {
     let code = topic.map_or(Code::UNKNOWN_TOPIC_OR_PARTITION, |topic| {
         Code(topic.error_code)
     });
-    if !code.is_ok() {
-        return refused(format!("topic {name}"), code);
+    (!code.is_ok()).then(|| Trouble::refused(format!("topic {name}"), code, None))
+}
+
+/// Why not all of a topic can be used yet.
+fn unled(name: &str, topic: Option<&MetadataResponseTopic>) -> Option<Trouble> {
+    if let Some(trouble) = absent(name, topic) {
+        return Some(trouble);
     }
     let unled = |p: &&MetadataResponsePartition| p.leader_id < 0 || p.error_code != 0;
     let partition = topic?.partitions.iter().find(unled)?;
@@ -338,10 +362,8 @@ fn unready(name: &str, topic: Option<&MetadataResponseTopic>) -> Option<Trouble>
     } else {
         code
     };
-    refused(
-        format!("partition {} of {name}", partition.partition_index),
-        code,
-    )
+    let what = format!("partition {} of {name}", partition.partition_index);
+    Some(Trouble::refused(what, code, None))
 }
 
 fn question(names: Option<&[&str]>, create: bool) -> MetadataRequest {

@@ -114,6 +114,14 @@ impl Producer {
         self.leaders.len() as i32
     }
 
+    /// The first partition from this one on that somebody leads, for records that may go to any.
+    pub fn led_from(&self, partition: i32) -> i32 {
+        let led = |(_, leader): &(&i32, &Leader)| leader.node >= 0;
+        let next = self.leaders.range(partition..).find(led);
+        let next = next.or_else(|| self.leaders.range(..partition).find(led));
+        next.map_or(partition, |(led, _)| *led)
+    }
+
     /// Sends batches, at most one a partition, and waits until each is committed. Tries again
     /// until the deadline whatever another attempt may mend.
     pub fn send(
@@ -178,6 +186,13 @@ impl Producer {
             by_leader.entry(leader).or_default().push(*partition);
         }
         for (leader, partitions) in by_leader {
+            if leader < 0 {
+                let what = format!("partition {} of {}", partitions[0], self.topic);
+                let code = Code::LEADER_NOT_AVAILABLE;
+                left.last = Some(Trouble::refused(what, code, None));
+                left.astray += partitions.len();
+                continue;
+            }
             let parts = partitions.iter().map(|p| (*p, open[p].0.clone()));
             let request = self.request(parts);
             let answer = match cluster.call_node(leader, &request, deadline) {

@@ -92,7 +92,8 @@ pub struct TopicReader {
 }
 
 impl TopicReader {
-    /// A reader of these partitions; all of them if none is named.
+    /// A reader of these partitions; all of them if none is named. Those that nobody leads now are
+    /// among them.
     pub fn open(
         cluster: &mut Cluster,
         topic: &str,
@@ -129,10 +130,22 @@ impl TopicReader {
         bound: Bound,
         deadline: Deadline,
     ) -> Result<BTreeMap<i32, i64>, Trouble> {
+        let all = self.by_leader().into_values().flatten().collect();
+        self.offsets_of(cluster, &all, bound, deadline)
+    }
+
+    /// The same for some of them.
+    pub fn offsets_of(
+        &mut self,
+        cluster: &mut Cluster,
+        wanted: &BTreeSet<i32>,
+        bound: Bound,
+        deadline: Deadline,
+    ) -> Result<BTreeMap<i32, i64>, Trouble> {
         let mut found = BTreeMap::new();
         let mut pauses = Pauses::until(deadline);
         loop {
-            let last = self.ask_offsets(cluster, bound, &mut found, deadline)?;
+            let last = self.ask_offsets(cluster, wanted, bound, &mut found, deadline)?;
             match last {
                 None => return Ok(found),
                 Some(trouble) if !pauses.wait() => return Err(trouble),
@@ -144,13 +157,21 @@ impl TopicReader {
     fn ask_offsets(
         &self,
         cluster: &mut Cluster,
+        wanted: &BTreeSet<i32>,
         bound: Bound,
         found: &mut BTreeMap<i32, i64>,
         deadline: Deadline,
     ) -> Result<Option<Trouble>, Trouble> {
         let mut last = None;
         for (leader, mut partitions) in self.by_leader() {
-            partitions.retain(|partition| !found.contains_key(partition));
+            partitions.retain(|p| wanted.contains(p) && !found.contains_key(p));
+            if partitions.is_empty() {
+                continue;
+            }
+            if let Some(trouble) = self.unled(leader, &partitions) {
+                last = Some(trouble);
+                continue;
+            }
             let request = self.offsets_request(&partitions, bound);
             let answer = match cluster.call_node(leader, &request, deadline) {
                 Err(trouble) if trouble.is_retriable() => {
@@ -244,6 +265,10 @@ impl TopicReader {
         let mut sent = Vec::new();
         let soon = deadline.within(cluster.patience());
         for (leader, partitions) in &leaders {
+            if let Some(trouble) = self.unled(*leader, partitions) {
+                lost = Some(trouble);
+                continue;
+            }
             let request = self.fetch_request(partitions, wait);
             let outcome = cluster
                 .node(*leader, soon)
@@ -314,7 +339,7 @@ impl TopicReader {
         if outside.is_empty() {
             return Ok(());
         }
-        let first = self.offsets(cluster, Bound::Earliest, deadline)?;
+        let first = self.offsets_of(cluster, &outside, Bound::Earliest, deadline)?;
         for partition in outside {
             let from = self.position(partition);
             let start = first.get(&partition).copied();
@@ -367,6 +392,12 @@ impl TopicReader {
         }
         self.next.insert(partition, next);
         Ok(None)
+    }
+
+    /// What stands in the way where nobody leads.
+    fn unled(&self, leader: i32, partitions: &[i32]) -> Option<Trouble> {
+        let first = partitions.first().filter(|_| leader < 0)?;
+        self.refusal(*first, Code::LEADER_NOT_AVAILABLE.0)
     }
 
     fn refusal(&self, partition: i32, code: i16) -> Option<Trouble> {

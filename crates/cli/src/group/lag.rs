@@ -6,7 +6,7 @@ use crate::args::{GroupLag, GroupWatch, Output};
 use crate::client::deadline::{sleep, wall_ms};
 use crate::client::groups::{self, Group};
 use crate::client::reader::{Bound, TopicReader};
-use crate::client::{Cluster, Deadline, Trouble};
+use crate::client::{Cluster, Code, Deadline, Trouble};
 use crate::output::{self, Table};
 use crate::time;
 use serde_json::{Value, json};
@@ -71,8 +71,11 @@ pub fn measure(
     let (mut ends, mut oldest) = (BTreeMap::new(), BTreeMap::new());
     for topic in topics {
         // A topic that was deleted has no end; its offsets are shown all the same.
-        let Ok(mut reader) = TopicReader::open(cluster, &topic, None, deadline) else {
-            continue;
+        let mut reader = match TopicReader::open(cluster, &topic, None, deadline) {
+            Err(Trouble::Refused { code, .. }) if code == Code::UNKNOWN_TOPIC_OR_PARTITION => {
+                continue;
+            }
+            opened => opened?,
         };
         let of_topic = reader.offsets(cluster, Bound::Latest, deadline)?;
         let first = reader.offsets(cluster, Bound::Earliest, deadline)?;

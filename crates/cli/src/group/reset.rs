@@ -94,16 +94,24 @@ fn asked(
     let mut offsets = Offsets::new();
     for part in parts {
         let mut reader = TopicReader::open(cluster, &part.topic, None, deadline)?;
-        let found = reader.offsets(cluster, bound, deadline)?;
+        let found = match &part.partitions {
+            Some(only) => {
+                let only = only.iter().copied().collect();
+                reader.offsets_of(cluster, &only, bound, deadline)?
+            }
+            None => reader.offsets(cluster, bound, deadline)?,
+        };
         for partition in part.partitions.iter().flatten() {
             if !found.contains_key(partition) {
                 let what = format!("{} has no partition {partition}", part.topic);
                 return Err(Trouble::Input { what });
             }
         }
-        let meant = |p: &i32| part.partitions.as_ref().is_none_or(|only| only.contains(p));
-        let found = found.into_iter().filter(|(partition, _)| meant(partition));
-        offsets.extend(found.map(|(partition, offset)| ((part.topic.clone(), partition), offset)));
+        offsets.extend(
+            found
+                .into_iter()
+                .map(|(partition, offset)| ((part.topic.clone(), partition), offset)),
+        );
     }
     Ok(offsets)
 }

@@ -13,6 +13,7 @@ use wire_kafka::messages::consumer_group_heartbeat_response::ConsumerGroupHeartb
 use wire_kafka::messages::fetch_response::FetchResponse;
 use wire_kafka::messages::find_coordinator_response::FindCoordinatorResponse;
 use wire_kafka::messages::init_producer_id_response::InitProducerIdResponse;
+use wire_kafka::messages::list_offsets_response::ListOffsetsResponse;
 use wire_kafka::messages::metadata_response::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
@@ -47,6 +48,8 @@ pub struct Script {
     /// What it answers to each Metadata, in order, the last one again and again; if there is
     /// nothing, that it leads the only partition of topic `t`.
     pub topics: Vec<Vec<MetadataResponseTopic>>,
+    /// What it answers to each ListOffsets, in order.
+    pub offsets: Vec<ListOffsetsResponse>,
     /// What it answers to each Fetch, in order; nothing more, and it closes the connection.
     pub fetched: Vec<FetchResponse>,
     /// The heartbeats that it saw.
@@ -140,6 +143,7 @@ fn answer(
             };
             Some(reply(head, &metadata(port, topics)))
         }
+        ApiKey::ListOffsets => Some(reply(head, &script.offsets.remove(0))),
         ApiKey::Fetch if script.fetched.is_empty() => None,
         ApiKey::Fetch => Some(reply(head, &script.fetched.remove(0))),
         ApiKey::InitProducerId => {

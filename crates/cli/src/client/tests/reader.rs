@@ -2,20 +2,25 @@
 
 use super::node::{self, Script, topic};
 use super::soon;
-use crate::client::reader::{Received, TopicReader};
+use crate::client::reader::{Bound, Received, TopicReader};
 use crate::client::{Cluster, Deadline, Trouble};
 use base::record::Builder;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use wire_kafka::ApiKey;
 use wire_kafka::messages::fetch_response::{FetchResponse, FetchableTopicResponse, PartitionData};
+use wire_kafka::messages::list_offsets_response::{
+    ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
+};
 use wire_kafka::messages::metadata_response::MetadataResponseTopic;
 
 const SPOKEN: &[(ApiKey, i16)] = &[
     (ApiKey::ApiVersions, 4),
     (ApiKey::Metadata, 13),
     (ApiKey::Fetch, 12),
+    (ApiKey::ListOffsets, 9),
 ];
 
 /// One partition's part of an answer: a code, or a record at offset 0.
@@ -111,4 +116,43 @@ fn what_comes_ends_a_loss() {
     OVER.store(true, Ordering::Relaxed);
     assert_eq!(poll(&mut cluster, &mut reader, soon()).len(), 1);
     assert!(poll(&mut cluster, &mut reader, soon()).is_empty());
+}
+
+/// What a node answers to ListOffsets.
+fn ends(partition_index: i32, offset: i64) -> ListOffsetsResponse {
+    let partition = ListOffsetsPartitionResponse {
+        partition_index,
+        offset,
+        ..Default::default()
+    };
+    ListOffsetsResponse {
+        topics: vec![ListOffsetsTopicResponse {
+            name: "t".into(),
+            partitions: vec![partition],
+        }],
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_partition_that_nobody_leads_keeps_nobody_from_the_others() {
+    let (address, script) = node::start(Script {
+        spoken: SPOKEN.to_vec(),
+        topics: vec![
+            vec![topic(&[-1, 1])],
+            vec![topic(&[-1, 1])],
+            vec![topic(&[1, 1])],
+        ],
+        offsets: vec![ends(1, 7), ends(0, 5)],
+        ..Script::default()
+    });
+    let mut cluster = Cluster::new(&address).expect("an address");
+    let mut reader = TopicReader::open(&mut cluster, "t", Some(1), soon()).expect("opened");
+    let found = reader.offsets(&mut cluster, Bound::Latest, soon());
+    assert_eq!(found.expect("it is led"), BTreeMap::from([(1, 7)]));
+    // The other one's offsets are there once somebody leads it.
+    let mut reader = TopicReader::open(&mut cluster, "t", Some(0), soon()).expect("opened");
+    let found = reader.offsets(&mut cluster, Bound::Latest, soon());
+    assert_eq!(found.expect("it is led at last"), BTreeMap::from([(0, 5)]));
+    assert_eq!(asked(&script, ApiKey::ListOffsets), 2);
 }
