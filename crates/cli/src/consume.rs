@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// How long one Fetch waits for something new.
 const WAIT: Duration = Duration::from_millis(500);
+/// How often who follows looks whether the topic got more partitions.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// Runs the command.
 pub fn run(args: Consume) -> Result<(), Trouble> {
@@ -31,12 +33,17 @@ pub fn run(args: Consume) -> Result<(), Trouble> {
     let filter = Filter::new(&args);
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut printer = Printer::new(&args);
+    let mut look = Deadline::after(LOOK);
     loop {
         if !args.follow {
             leave_finished(&mut reader, &ends);
         }
         if left == 0 || reader.partitions().is_empty() {
             return printer.finish();
+        }
+        if args.follow && args.partition.is_none() && look.left().is_none() {
+            reader.take_up_new(&mut cluster, until())?;
+            look = Deadline::after(LOOK);
         }
         let received = patiently(&args, reader.poll(&mut cluster, WAIT, until()))?;
         tell_removed(&args, &mut reader)?;

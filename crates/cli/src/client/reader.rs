@@ -7,6 +7,7 @@ use crate::client::{Cluster, Code, Deadline, Trouble};
 use base::record;
 use base::{Batch, Offset};
 use bytes::Bytes;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use wire_kafka::compress;
@@ -15,6 +16,7 @@ use wire_kafka::messages::fetch_response::PartitionData;
 use wire_kafka::messages::list_offsets_request::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
 };
+use wire_kafka::messages::metadata_response::MetadataResponsePartition;
 
 /// Most bytes asked for in one Fetch, and of one partition.
 const FETCH_BYTES: i32 = 8 * 1024 * 1024;
@@ -241,6 +243,22 @@ impl TopicReader {
         Ok(())
     }
 
+    /// Begins to read partitions that the topic got since, at their beginning.
+    pub fn take_up_new(
+        &mut self,
+        cluster: &mut Cluster,
+        deadline: Deadline,
+    ) -> Result<(), Trouble> {
+        for partition in self.known(cluster, deadline)? {
+            let index = partition.partition_index;
+            if let Entry::Vacant(new) = self.leaders.entry(index) {
+                new.insert(partition.leader_id);
+                self.seek(index, 0);
+            }
+        }
+        Ok(())
+    }
+
     /// Stops reading a partition.
     pub fn leave(&mut self, partition: i32) {
         self.next.remove(&partition);
@@ -436,12 +454,20 @@ impl TopicReader {
         by_leader
     }
 
+    /// The topic's partitions; none if it can't be asked now.
+    fn known(
+        &self,
+        cluster: &mut Cluster,
+        deadline: Deadline,
+    ) -> Result<Vec<MetadataResponsePartition>, Trouble> {
+        match cluster.topic_as_known(&self.topic, deadline) {
+            Err(trouble) if trouble.is_retriable() => Ok(Vec::new()),
+            topic => Ok(topic?.partitions),
+        }
+    }
+
     fn find_leaders(&mut self, cluster: &mut Cluster, deadline: Deadline) -> Result<(), Trouble> {
-        let topic = match cluster.topic_as_known(&self.topic, deadline) {
-            Err(trouble) if trouble.is_retriable() => return Ok(()),
-            topic => topic?,
-        };
-        for partition in &topic.partitions {
+        for partition in self.known(cluster, deadline)? {
             let index = partition.partition_index;
             if self.leaders.contains_key(&index) || self.next.contains_key(&index) {
                 self.leaders.insert(index, partition.leader_id);

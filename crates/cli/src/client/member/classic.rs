@@ -16,6 +16,7 @@ use wire_kafka::messages::heartbeat_request::HeartbeatRequest;
 use wire_kafka::messages::join_group_request::{JoinGroupRequest, JoinGroupRequestProtocol};
 use wire_kafka::messages::join_group_response::{JoinGroupResponse, JoinGroupResponseMember};
 use wire_kafka::messages::leave_group_request::{LeaveGroupRequest, MemberIdentity};
+use wire_kafka::messages::metadata_response::MetadataResponseTopic;
 use wire_kafka::messages::sync_group_request::{SyncGroupRequest, SyncGroupRequestAssignment};
 use wire_kafka::{Reader, Writer};
 
@@ -23,6 +24,8 @@ use wire_kafka::{Reader, Writer};
 const SESSION: Duration = Duration::from_secs(10);
 /// How often it says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How often who shared out looks whether there is more to share.
+const LOOK: Duration = Duration::from_secs(30);
 /// The kind of protocol of all consumers, and the way of sharing that all of them know.
 const PROTOCOL_TYPE: &str = "consumer";
 const PROTOCOL: &str = "range";
@@ -34,7 +37,12 @@ pub struct Member {
     id: String,
     generation: i32,
     heard_ms: i64,
+    /// What it shared out as the leader of its generation, and when to look at that again.
+    shared: Option<(Counts, Deadline)>,
 }
+
+/// How many partitions topics have.
+type Counts = BTreeMap<String, usize>;
 
 impl Member {
     /// Somebody who is about to join.
@@ -44,6 +52,7 @@ impl Member {
             id: String::new(),
             generation: -1,
             heard_ms: 0,
+            shared: None,
         }
     }
 
@@ -122,8 +131,15 @@ impl Member {
     ) -> Result<Result<BTreeSet<i32>, Code>, Trouble> {
         self.generation = joined.generation_id;
         let assignments = match joined.leader == self.id && !joined.skip_assignment {
-            true => share(cluster, &joined.members, deadline)?,
-            false => Vec::new(),
+            true => {
+                let (given, counts) = share(cluster, &joined.members, deadline)?;
+                self.shared = Some((counts, Deadline::after(LOOK)));
+                given
+            }
+            false => {
+                self.shared = None;
+                Vec::new()
+            }
         };
         let request = SyncGroupRequest {
             group_id: self.wish.group.clone(),
@@ -174,6 +190,8 @@ impl Member {
         )?;
         self.heard_ms = wall_ms();
         match Code(answer.error_code) {
+            // A leader that joins again has everybody join, and shares out anew.
+            Code::NONE if self.has_more_to_share(cluster, deadline)? => Ok(Heard::Outdated),
             Code::NONE => Ok(Heard::Nothing),
             Code::UNKNOWN_MEMBER_ID => {
                 self.id.clear();
@@ -181,6 +199,28 @@ impl Member {
             }
             code if is_outdated(code) => Ok(Heard::Outdated),
             code => Err(refused("staying in", &self.wish, code, None)),
+        }
+    }
+
+    /// True if a topic has another number of partitions than it had when this member shared out.
+    fn has_more_to_share(
+        &mut self,
+        cluster: &mut Cluster,
+        deadline: Deadline,
+    ) -> Result<bool, Trouble> {
+        let Some((counts, look)) = &mut self.shared else {
+            return Ok(false);
+        };
+        if look.left().is_some() {
+            return Ok(false);
+        }
+        *look = Deadline::after(LOOK);
+        let names: Vec<&str> = counts.keys().map(String::as_str).collect();
+        match cluster.topics(Some(&names), deadline) {
+            Ok(topics) => Ok(differ(counts, &topics)),
+            // The next look may tell.
+            Err(trouble) if trouble.is_retriable() => Ok(false),
+            Err(trouble) => Err(trouble),
         }
     }
 
@@ -235,7 +275,7 @@ fn share(
     cluster: &mut Cluster,
     members: &[JoinGroupResponseMember],
     deadline: Deadline,
-) -> Result<Vec<SyncGroupRequestAssignment>, Trouble> {
+) -> Result<(Vec<SyncGroupRequestAssignment>, Counts), Trouble> {
     let mut takers: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for member in members {
         for topic in wanted(member) {
@@ -245,11 +285,13 @@ fn share(
     let names: Vec<&str> = takers.keys().map(String::as_str).collect();
     let topics = cluster.topics(Some(&names), deadline)?;
     let mut given: BTreeMap<&str, Vec<TopicPartition>> = BTreeMap::new();
+    let mut counts = Counts::new();
     for topic in topics {
         let name = topic.name.unwrap_or_default();
         let Some(takers) = takers.get(&name) else {
             continue;
         };
+        counts.insert(name.clone(), topic.partitions.len());
         let ranges = ranges(topic.partitions.len(), takers.len());
         for (taker, partitions) in takers.iter().zip(ranges) {
             given.entry(taker).or_default().push(TopicPartition {
@@ -268,7 +310,15 @@ fn share(
             assignment: versioned(1, |writer| assignment.encode(1, writer)),
         }
     };
-    Ok(members.iter().map(assignment).collect())
+    Ok((members.iter().map(assignment).collect(), counts))
+}
+
+/// A topic that a node doesn't know at the moment tells nothing.
+fn differ(counts: &Counts, topics: &[MetadataResponseTopic]) -> bool {
+    topics.iter().any(|topic| {
+        let shared = topic.name.as_ref().and_then(|name| counts.get(name));
+        topic.error_code == 0 && shared.is_some_and(|shared| *shared != topic.partitions.len())
+    })
 }
 
 fn ranges(partitions: usize, takers: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
@@ -286,6 +336,24 @@ mod tests {
         let shared: Vec<_> = ranges(7, 3).collect();
         assert_eq!(shared, [0..3, 3..5, 5..7]);
         assert_eq!(ranges(1, 2).collect::<Vec<_>>(), [0..1, 1..1]);
+    }
+
+    #[test]
+    fn partitions_that_came_are_there_to_share() {
+        let shared = Counts::from([("t".to_owned(), 2)]);
+        let told = |leaders: &[i32], error_code: i16| {
+            let topic = crate::client::tests::node::topic(leaders);
+            differ(
+                &shared,
+                &[MetadataResponseTopic {
+                    error_code,
+                    ..topic
+                }],
+            )
+        };
+        assert!(!told(&[1, 1], 0));
+        assert!(told(&[1, 1, 1], 0));
+        assert!(!told(&[], 3), "a node that is behind doesn't know it");
     }
 
     #[test]

@@ -156,3 +156,13 @@ fn a_partition_that_nobody_leads_keeps_nobody_from_the_others() {
     assert_eq!(found.expect("it is led at last"), BTreeMap::from([(0, 5)]));
     assert_eq!(asked(&script, ApiKey::ListOffsets), 2);
 }
+
+#[test]
+fn partitions_that_the_topic_got_since_are_read_from_their_beginning() {
+    let topics = vec![vec![topic(&[1])], vec![topic(&[1, 1])]];
+    let answer = fetched(vec![part(0, 0), part(1, 0)]);
+    let (mut cluster, mut reader, _) = reader(topics, vec![answer]);
+    reader.take_up_new(&mut cluster, soon()).expect("asked");
+    assert_eq!(reader.partitions(), [0, 1]);
+    assert_eq!(poll(&mut cluster, &mut reader, soon()).len(), 2);
+}
