@@ -35,57 +35,94 @@ fn send_all(args: &args::Produce, mut lines: Lines) -> Result<(), Trouble> {
     let mut cluster = Cluster::new(&args.target.bootstrap)?;
     let until = || Deadline::after(args.target.timeout);
     let compression = compression(args.compression);
-    let mut producer = Producer::open(&mut cluster, &args.topic, compression, until())?;
+    let producer = Producer::open(&mut cluster, &args.topic, compression, until())?;
     let partitions = producer.partitions();
     if let Some(asked) = args.partition.filter(|asked| *asked >= partitions) {
         return Err(no_partition(&args.topic, asked, partitions));
     }
     let turn = i32::try_from(deadline::wall_ms().rem_euclid(i64::from(partitions.max(1))));
-    let mut gathered = Gathered {
+    let gathered = Gathered {
         batches: BTreeMap::new(),
         bytes: 0,
         turn: producer.led_from(turn.unwrap_or(0)),
         partitions,
     };
-    let mut totals: BTreeMap<i32, Total> = BTreeMap::new();
-    let mut pace = Pace::new(args);
-    loop {
-        let mut idle = false;
-        // What was good before a line that isn't goes out first, as if the input ended here.
-        let ended = match lines.next(gathered.bytes > 0) {
-            Ok(Next::End) => Some(Ok(())),
-            Ok(Next::Idle) => {
-                idle = true;
-                None
-            }
-            Ok(Next::Line(line)) => match gathered.add(args, line) {
-                Ok(()) => {
-                    idle = pace.count();
-                    None
-                }
-                Err(trouble) => Some(Err(trouble)),
-            },
-            Err(trouble) => Some(Err(trouble)),
-        };
-        let due = ended.is_some() || idle || gathered.bytes >= args.batch_bytes as usize;
-        if gathered.bytes > 0 && due {
-            let placed = producer.send(&mut cluster, &gathered.take(), until())?;
-            placed.iter().for_each(|placed| count(&mut totals, placed));
-            gathered.turn = producer.led_from(gathered.turn);
-            pace.sent();
-        }
-        pace.wait();
-        if let Some(outcome) = ended {
-            pace.end();
-            return match outcome {
-                Ok(()) => report(args, &totals),
-                Err(trouble) => Err(cut_short(args, &totals, trouble)),
-            };
-        }
+    let mut run = Run {
+        args,
+        cluster,
+        producer,
+        gathered,
+        totals: BTreeMap::new(),
+        pace: Pace::new(args),
+    };
+    let outcome = run.work(&mut lines);
+    run.pace.end();
+    match outcome {
+        Ok(()) => report(args, &run.totals),
+        Err(trouble) => Err(cut_short(args, &run.totals, trouble)),
     }
 }
 
-/// Tells how much is in the log although the input couldn't be used to its end.
+/// What one run of the command keeps.
+struct Run<'a> {
+    args: &'a args::Produce,
+    cluster: Cluster,
+    producer: Producer,
+    gathered: Gathered,
+    totals: BTreeMap<i32, Total>,
+    pace: Pace,
+}
+
+impl Run<'_> {
+    fn work(&mut self, lines: &mut Lines) -> Result<(), Trouble> {
+        loop {
+            let next = match lines.next(self.gathered.bytes > 0) {
+                Ok(Next::Line(line)) => self.take(line),
+                Ok(Next::Idle) => self.send(),
+                Ok(Next::End) => return self.send(),
+                Err(trouble) => Err(trouble),
+            };
+            if let Err(trouble) = next {
+                // What was good before a line that isn't goes out, as if the input ended here.
+                return self.send().and(Err(trouble));
+            }
+            self.pace.wait();
+        }
+    }
+
+    /// Gathers a line. What was gathered goes out before it if both together are too much, and with
+    /// it if they are enough.
+    fn take(&mut self, line: Bytes) -> Result<(), Trouble> {
+        let enough = self.args.batch_bytes as usize;
+        let (record, named) = record(self.args, line)?;
+        if self.gathered.bytes > 0 && self.gathered.bytes + size(&record) > enough {
+            self.send()?;
+        }
+        self.gathered.add(self.args, record, named)?;
+        let early = self.pace.count();
+        match early || self.gathered.bytes >= enough {
+            true => self.send(),
+            false => Ok(()),
+        }
+    }
+
+    fn send(&mut self) -> Result<(), Trouble> {
+        if self.gathered.bytes == 0 {
+            return Ok(());
+        }
+        let until = Deadline::after(self.args.target.timeout);
+        let outgoing = self.gathered.take();
+        let placed = self.producer.send(&mut self.cluster, &outgoing, until)?;
+        for placed in &placed {
+            count(&mut self.totals, placed);
+        }
+        self.gathered.turn = self.producer.led_from(self.gathered.turn);
+        self.pace.sent();
+        Ok(())
+    }
+}
+
+/// Tells how much is in the log although not all of the input is.
 fn cut_short(args: &args::Produce, totals: &BTreeMap<i32, Total>, trouble: Trouble) -> Trouble {
     let records = totals.values().map(|total| total.records).sum();
     let records = output::counted(records, "record");
@@ -110,8 +147,12 @@ fn compression(asked: args::Compression) -> Compression {
 }
 
 impl Gathered {
-    fn add(&mut self, args: &args::Produce, line: Bytes) -> Result<(), Trouble> {
-        let (record, named) = record(args, line)?;
+    fn add(
+        &mut self,
+        args: &args::Produce,
+        record: Record,
+        named: Option<i32>,
+    ) -> Result<(), Trouble> {
         let partition = match (args.partition.or(named), &record.key) {
             (Some(partition), _) => partition,
             (None, Some(key)) => partitioner::of_key(key, self.partitions),
@@ -120,14 +161,7 @@ impl Gathered {
         if partition >= self.partitions {
             return Err(no_partition(&args.topic, partition, self.partitions));
         }
-        let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
-        let headers: usize = record
-            .headers
-            .iter()
-            .map(|(n, v)| n.len() + length(v) + 4)
-            .sum();
-        // What a record takes beside its bytes is at most about this.
-        self.bytes += length(&record.key) + length(&record.value) + headers + 24;
+        self.bytes += size(&record);
         self.batches.entry(partition).or_default().push(record);
         Ok(())
     }
@@ -139,6 +173,15 @@ impl Gathered {
         let outgoing = |(partition, records)| Outgoing { partition, records };
         batches.into_iter().map(outgoing).collect()
     }
+}
+
+/// About how much a record takes of a batch.
+fn size(record: &Record) -> usize {
+    let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+    let headers = record.headers.iter();
+    let headers: usize = headers.map(|(n, v)| n.len() + length(v) + 4).sum();
+    // What it takes beside its bytes is at most about this.
+    length(&record.key) + length(&record.value) + headers + 24
 }
 
 /// The record of a line, and the partition that the line names.

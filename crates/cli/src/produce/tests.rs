@@ -1,9 +1,10 @@
 use super::*;
 use crate::args::Command;
 use crate::client::tests::modern;
-use crate::client::tests::node::{self, Act};
+use crate::client::tests::node::{self, Act, Script};
 use base::Batch;
 use clap::Parser;
+use std::sync::Mutex;
 
 #[derive(Parser)]
 struct Line {
@@ -29,7 +30,8 @@ fn gathered(line: &str, lines: &[&'static str]) -> Result<Vec<Outgoing>, Trouble
         partitions: 3,
     };
     for text in lines {
-        gathered.add(&args(line), Bytes::from_static(text.as_bytes()))?;
+        let (record, named) = record(&args(line), Bytes::from_static(text.as_bytes()))?;
+        gathered.add(&args(line), record, named)?;
     }
     Ok(gathered.take())
 }
@@ -82,10 +84,45 @@ fn what_stood_before_a_bad_line_is_in_the_log() {
     let trouble = send_all(&args(&line), lines).expect_err("a line without a key");
     assert!(trouble.to_string().contains("\"bad\""), "{trouble}");
     // A slow input may be sent in several batches; what matters is that nothing is left behind.
-    let batches = &script.lock().expect("no panic").batches;
+    assert_eq!(counts(&script).iter().sum::<i32>(), 2);
+}
+
+/// How many records each batch had.
+fn counts(script: &Mutex<Script>) -> Vec<i32> {
     let records = |bytes: &Bytes| {
         let batch = Batch::split_from(&mut bytes.clone());
         batch.expect("a batch").header().records
     };
-    assert_eq!(batches.iter().map(records).sum::<i32>(), 2);
+    let batches = &script.lock().expect("no panic").batches;
+    batches.iter().map(records).collect()
+}
+
+#[test]
+fn a_large_line_goes_out_without_the_small_ones_before_it() {
+    let (address, script) = node::start(modern(&[Act::Answer(0, 0), Act::Answer(0, 1)]));
+    let (cluster, producer) = {
+        let mut cluster = Cluster::new(&address).expect("an address");
+        let until = Deadline::after(std::time::Duration::from_secs(20));
+        let opened = Producer::open(&mut cluster, "t", Compression::None, until);
+        (cluster, opened.expect("opened"))
+    };
+    let args = args("x produce t --batch-bytes 4000");
+    let mut run = Run {
+        args: &args,
+        cluster,
+        producer,
+        gathered: Gathered {
+            batches: BTreeMap::new(),
+            bytes: 0,
+            turn: 0,
+            partitions: 1,
+        },
+        totals: BTreeMap::new(),
+        pace: Pace::new(&args),
+    };
+    for length in [1000, 1000, 3900] {
+        run.take(vec![b'v'; length].into()).expect("gathered");
+    }
+    run.send().expect("sent");
+    assert_eq!(counts(&script), [2, 1]);
 }
