@@ -7,10 +7,12 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-/// Lines that are read ahead at most.
+/// Lines that are read ahead at most, and bytes of them; one line is in any case.
 const AHEAD: usize = 4096;
+const AHEAD_BYTES: usize = 16 * 1024 * 1024;
 /// Longest line; a record has to fit a batch.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// A pause of the input after which gathered records go out.
@@ -20,7 +22,35 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Lines {
     lines: Receiver<io::Result<Bytes>>,
+    ahead: Arc<Ahead>,
     name: String,
+}
+
+/// One line is read in any case, however large.
+fn fits(ahead: usize, more: usize) -> bool {
+    ahead == 0 || ahead + more <= AHEAD_BYTES
+}
+
+/// Bytes of lines that were read and that nobody has taken yet.
+#[derive(Debug, Default)]
+struct Ahead {
+    bytes: Mutex<usize>,
+    taken: Condvar,
+}
+
+impl Ahead {
+    /// Waits until there is room beside what was read before.
+    fn read(&self, bytes: usize) {
+        let full = |ahead: &mut usize| !fits(*ahead, bytes);
+        let ahead = self.bytes.lock().expect("nobody panics while counting");
+        let ahead = self.taken.wait_while(ahead, full);
+        *ahead.expect("nobody panics while counting") += bytes;
+    }
+
+    fn take(&self, bytes: usize) {
+        *self.bytes.lock().expect("nobody panics while counting") -= bytes;
+        self.taken.notify_one();
+    }
 }
 
 /// What comes next.
@@ -52,9 +82,12 @@ impl Lines {
     /// Reads on in a thread.
     pub fn read(input: impl Read + Send + 'static, name: String) -> Lines {
         let (sender, lines) = sync_channel(AHEAD);
+        let ahead = Arc::new(Ahead::default());
+        let counted = Arc::clone(&ahead);
+        let input = BufReader::with_capacity(1 << 16, input);
         // It ends with its input, or with the process.
-        std::thread::spawn(move || forward(BufReader::with_capacity(1 << 16, input), &sender));
-        Lines { lines, name }
+        std::thread::spawn(move || forward(input, &counted, &sender));
+        Lines { lines, ahead, name }
     }
 
     /// The next line. Waits for it, with `gathered` only for a moment.
@@ -67,7 +100,10 @@ impl Lines {
                 .map_err(|_| RecvTimeoutError::Disconnected)
         };
         match received {
-            Ok(Ok(line)) => Ok(Next::Line(line)),
+            Ok(Ok(line)) => {
+                self.ahead.take(line.len());
+                Ok(Next::Line(line))
+            }
             Ok(Err(e)) => Err(Trouble::Input {
                 what: format!("can't read {}: {e}", self.name),
             }),
@@ -77,7 +113,7 @@ impl Lines {
     }
 }
 
-fn forward(mut input: impl BufRead, lines: &SyncSender<io::Result<Bytes>>) {
+fn forward(mut input: impl BufRead, ahead: &Ahead, lines: &SyncSender<io::Result<Bytes>>) {
     loop {
         let mut line = Vec::new();
         let read = (&mut input)
@@ -92,6 +128,7 @@ fn forward(mut input: impl BufRead, lines: &SyncSender<io::Result<Bytes>>) {
             Err(error) => Err(error),
         };
         let failed = next.is_err();
+        ahead.read(next.as_ref().map_or(0, Bytes::len));
         if lines.send(next).is_err() || failed {
             return;
         }
@@ -120,5 +157,21 @@ mod tests {
             seen.push(line);
         }
         assert_eq!(seen, ["one", "", "two\rx", "last"]);
+    }
+
+    #[test]
+    fn large_lines_are_read_ahead_as_far_as_there_is_room() {
+        const LINE: usize = 9 * 1024 * 1024;
+        assert!(fits(0, AHEAD_BYTES + 1) && fits(LINE, AHEAD_BYTES - LINE));
+        assert!(!fits(LINE, LINE));
+        // Who takes them lets the others in.
+        let line = || io::repeat(b'v').take(LINE as u64).chain(&b"\n"[..]);
+        let mut lines = Lines::read(line().chain(line()).chain(line()), "test".into());
+        for _ in 0..3 {
+            let next = lines.next(false).expect("readable");
+            assert!(matches!(next, Next::Line(line) if line.len() == LINE));
+        }
+        assert_eq!(lines.next(false).expect("readable"), Next::End);
+        assert_eq!(*lines.ahead.bytes.lock().expect("no panic"), 0);
     }
 }
