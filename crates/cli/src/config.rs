@@ -148,6 +148,29 @@ fn describe(
     Ok(entries)
 }
 
+/// Refuses keys that a resource doesn't have: a cluster takes them without a word where they are to
+/// have their defaults again.
+pub(crate) fn must_have(
+    cluster: &mut Cluster,
+    resource: &Resource,
+    keys: &[String],
+    deadline: Deadline,
+) -> Result<(), Trouble> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let of_nodes = resource.is_all_nodes() || resource.node().is_some();
+    if !of_nodes {
+        return describe(cluster, resource, keys, deadline).map(drop);
+    }
+    // Any of them has all the keys, also those of one that is away.
+    cluster.topics(Some(&[]), deadline)?;
+    match cluster.addresses().keys().next().copied() {
+        Some(node) => describe(cluster, &Resource::of_node(node), keys, deadline).map(drop),
+        None => Ok(()),
+    }
+}
+
 /// A key that was asked for and isn't told. Of all nodes together, and of a single listener, only what is set is.
 fn unknown<'a>(entries: &[Entry], resource: &Resource, keys: &'a [String]) -> Option<&'a str> {
     let told = |key: &&String| entries.iter().any(|entry| entry.name == **key);
@@ -231,6 +254,7 @@ fn set(args: &Set) -> Result<(), Trouble> {
 
 fn reset(args: &Reset) -> Result<(), Trouble> {
     let (mut cluster, deadline) = open(&args.target)?;
+    must_have(&mut cluster, &args.resource, &args.keys, deadline)?;
     let edits = edits(&[], &args.keys);
     let count = edits.len();
     alter(&mut cluster, &args.resource, edits, args.dry_run, deadline)?;
@@ -299,6 +323,41 @@ fn default_of(entry: &Entry) -> (String, Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::tests::node::{self, Script};
+    use wire_kafka::ApiKey;
+
+    #[test]
+    fn a_key_that_there_is_not_is_not_reset() {
+        let apis = [
+            ApiKey::ApiVersions,
+            ApiKey::Metadata,
+            ApiKey::DescribeConfigs,
+        ];
+        let (address, script) = node::start(Script {
+            spoken: apis.map(|api| (api, 4)).to_vec(),
+            ..Script::default()
+        });
+        for resource in [
+            Resource::topic("t"),
+            Resource::of_node(1),
+            Resource::of_node(9),
+        ] {
+            let trouble = reset(&Reset {
+                resource,
+                keys: vec!["retention.msx".to_owned()],
+                dry_run: false,
+                target: Target {
+                    bootstrap: address.clone(),
+                    output: Output::Text,
+                    timeout: std::time::Duration::from_secs(20),
+                },
+            });
+            let said = trouble.expect_err("no such key").to_string();
+            assert!(said.contains("no key retention.msx"), "{said}");
+        }
+        let seen = &script.lock().expect("no panic").seen;
+        assert!(seen.iter().all(|(api, _)| apis.contains(api)), "{seen:?}");
+    }
 
     #[test]
     fn a_key_that_is_not_told_is_unknown_unless_it_may_be_unset() {

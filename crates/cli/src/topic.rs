@@ -302,6 +302,7 @@ fn alter(args: &Alter) -> Result<(), Trouble> {
     let changed = edits.len();
     if changed > 0 {
         let resource = Resource::topic(&args.name);
+        config::must_have(&mut cluster, &resource, &args.reset, deadline)?;
         config::alter(&mut cluster, &resource, edits, args.dry_run, deadline)?;
     }
     if let Some(count) = args.partitions {

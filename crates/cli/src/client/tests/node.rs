@@ -10,6 +10,7 @@ use wire_kafka::messages::api_versions_response::{ApiVersion, ApiVersionsRespons
 use wire_kafka::messages::consumer_group_describe_response::ConsumerGroupDescribeResponse;
 use wire_kafka::messages::consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest;
 use wire_kafka::messages::consumer_group_heartbeat_response::ConsumerGroupHeartbeatResponse;
+use wire_kafka::messages::describe_configs_response::DescribeConfigsResponse;
 use wire_kafka::messages::fetch_response::FetchResponse;
 use wire_kafka::messages::find_coordinator_response::FindCoordinatorResponse;
 use wire_kafka::messages::init_producer_id_response::InitProducerIdResponse;
@@ -142,6 +143,13 @@ fn answer(
                 _ => script.topics.remove(0),
             };
             Some(reply(head, &metadata(port, topics)))
+        }
+        ApiKey::DescribeConfigs => {
+            let answer = DescribeConfigsResponse {
+                results: vec![Default::default()],
+                ..Default::default()
+            };
+            Some(reply(head, &answer))
         }
         ApiKey::ListOffsets => Some(reply(head, &script.offsets.remove(0))),
         ApiKey::Fetch if script.fetched.is_empty() => None,
