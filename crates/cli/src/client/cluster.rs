@@ -134,8 +134,8 @@ impl Cluster {
         }
     }
 
-    /// Asks again and again while the cluster says that it can't answer now: it may be looking for
-    /// whoever leads the metadata.
+    /// Asks again and again while the cluster can't answer now, or who is asked went away: it may be
+    /// looking for whoever leads the metadata. Only for what may be asked twice.
     pub fn persist<T>(
         &mut self,
         deadline: Deadline,
@@ -144,7 +144,11 @@ impl Cluster {
         let mut pauses = Pauses::until(deadline);
         loop {
             match ask(self) {
-                Err(Trouble::Refused { code, .. }) if code.is_retriable() && pauses.wait() => {}
+                // Nobody there at all is worth telling at once.
+                Err(Trouble::Unreachable { address, source }) if self.any.is_none() => {
+                    return Err(Trouble::Unreachable { address, source });
+                }
+                Err(trouble) if trouble.is_retriable() && pauses.wait() => {}
                 outcome => return outcome,
             }
         }

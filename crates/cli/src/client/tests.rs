@@ -137,21 +137,24 @@ fn attempts_end_at_the_deadline_with_the_last_obstacle() {
 #[test]
 fn a_refusal_that_passes_is_asked_about_again_and_another_one_is_told() {
     let mut cluster = Cluster::new("127.0.0.1:1").expect("an address");
-    let mut codes = vec![
-        Code(41),
-        Code::REQUEST_TIMED_OUT,
-        Code::TOPIC_ALREADY_EXISTS,
+    let refused = |code| Trouble::refused("asking", code, None);
+    let address = "a:1".to_owned();
+    let mut obstacles = vec![
+        refused(Code(41)),
+        Trouble::Broken {
+            address,
+            source: std::io::ErrorKind::ConnectionReset.into(),
+        },
+        refused(Code::REQUEST_TIMED_OUT),
+        refused(Code::TOPIC_ALREADY_EXISTS),
     ];
-    let outcome: Result<(), Trouble> = cluster.persist(soon(), |_| {
-        let code = codes.remove(0);
-        Err(Trouble::refused("asking", code, None))
-    });
+    let outcome: Result<(), Trouble> = cluster.persist(soon(), |_| Err(obstacles.remove(0)));
     let trouble = outcome.expect_err("refused");
     assert!(
         trouble.to_string().contains("TOPIC_ALREADY_EXISTS"),
         "{trouble}"
     );
-    assert!(codes.is_empty());
+    assert!(obstacles.is_empty());
 }
 
 #[test]
@@ -215,6 +218,9 @@ fn nobody_there_is_told_at_once() {
     let mut cluster = Cluster::new(&format!("127.0.0.1:{port}")).expect("an address");
     let trouble = cluster.topics(None, soon()).expect_err("nobody listens");
     assert!(matches!(trouble, Trouble::Unreachable { .. }), "{trouble}");
+    let asked = cluster.persist(soon(), |cluster| cluster.topics(None, soon()));
+    let trouble = asked.expect_err("nobody listens");
+    assert!(matches!(trouble, Trouble::Unreachable { .. }), "{trouble}");
     assert!(Cluster::new("localhost").is_err() && Cluster::new("").is_err());
 }
 
@@ -250,4 +256,25 @@ fn who_may_go_anywhere_goes_where_somebody_leads() {
         .send(&mut cluster, &[batch(&["a"])], soon())
         .expect("partition 0 is led");
     assert_eq!(script.lock().expect("no panic").batches.len(), 1);
+}
+
+#[test]
+fn a_controller_that_went_away_is_looked_for_again() {
+    let (address, _) = node::start(modern(&[]));
+    let mut cluster = Cluster::new(&address).expect("an address");
+    let mut asked = 0;
+    let outcome = cluster.persist(soon(), |cluster| {
+        cluster.topics(None, soon())?;
+        asked += 1;
+        let source = std::io::ErrorKind::ConnectionRefused.into();
+        match asked {
+            1 => Err(Trouble::Unreachable {
+                address: "a:1".to_owned(),
+                source,
+            }),
+            _ => Ok(()),
+        }
+    });
+    outcome.expect("asked again");
+    assert_eq!(asked, 2);
 }

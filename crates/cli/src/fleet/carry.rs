@@ -343,7 +343,10 @@ fn prefer(cluster: &mut Cluster, names: &[Name], deadline: Deadline) -> Result<(
         topic_partitions: Some(topics.collect()),
         timeout_ms: super::ELECT_MS,
     };
-    cluster.call_controller(&request, deadline).map(|_| ())
+    let asked = cluster.persist(deadline, |cluster| {
+        cluster.call_controller(&request, deadline)
+    });
+    asked.map(drop)
 }
 
 /// A bar on a terminal, lines elsewhere; on stderr, so that what is printed can be used.
