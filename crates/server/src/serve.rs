@@ -152,12 +152,19 @@ async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), S
     }
     let running = health.running.get().expect("just set");
     if signals.or_stop(ready(running)).await.is_some() {
-        println!("flotilla ready node={node} kafka={kafka_address} http={http_address}");
-        let _ = std::io::stdout().flush();
+        say(&format!(
+            "flotilla ready node={node} kafka={kafka_address} http={http_address}"
+        ));
         signals.next().await;
     }
     stop(&health, running, threads, signals).await;
     Ok(())
+}
+
+/// A line on standard output. Nobody there to read it is no reason to stop.
+fn say(line: &str) {
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
 /// Who this node is, once it is taken in if it is to join.
