@@ -10,7 +10,7 @@ use broker::Broker;
 use meta::NodeInfo;
 use serve_http::metrics::{Family, Kind};
 use serve_http::{Asked, Probe};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// The node, as its health is asked for. Parts appear as the start goes on.
@@ -26,8 +26,8 @@ pub struct Health {
     pub stopping: AtomicBool,
     /// How old what groups have yet to read is.
     pub ages: Arc<crate::survey::Ages>,
-    /// Free bytes of the data directory at the last look.
-    pub disk_free: AtomicU64,
+    /// Free bytes of the data directory at the last look, if there was one that told.
+    pub disk_free: Mutex<Option<u64>>,
 }
 
 /// What there is once the node runs.
@@ -116,11 +116,16 @@ impl Probe for Health {
 }
 
 impl Health {
+    /// So many bytes of the data directory are free, or nobody knows.
+    pub fn tell_disk_free(&self, free: Option<u64>) {
+        *self.disk_free.lock().expect("nobody panics while copying") = free;
+    }
+
     /// What is known before anything runs.
     fn process(&self) -> Vec<Family> {
         let ready = Probe::not_ready(self).is_none();
         let usage = os::process::usage();
-        vec![
+        let mut families = vec![
             Family::gauge("flotilla_ready", "1 while clients are served.", ready),
             version(),
             Family::gauge(
@@ -135,12 +140,17 @@ impl Health {
             ),
             Family::gauge("process_open_fds", "Open descriptors.", usage.open_files),
             Family::gauge("process_threads", "Threads.", usage.threads),
+        ];
+        // A node that doesn't run yet, or whose disk doesn't tell, is none without room.
+        let free = *self.disk_free.lock().expect("nobody panics while copying");
+        families.extend(free.map(|free| {
             Family::gauge(
                 "flotilla_disk_free_bytes",
                 "Bytes that can still be written to the data directory.",
-                self.disk_free.load(Ordering::Relaxed),
-            ),
-        ]
+                free,
+            )
+        }));
+        families
     }
 }
 
@@ -148,4 +158,25 @@ fn version() -> Family {
     let mut family = Family::empty("flotilla_build_info", "1, with the version.", Kind::Gauge);
     family.push(&[("version", env!("CARGO_PKG_VERSION"))], 1u64);
     family
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_told_once_it_was_measured() {
+        let health = Health::default();
+        let told = || {
+            health
+                .process()
+                .into_iter()
+                .any(|f| f.name == "flotilla_disk_free_bytes")
+        };
+        assert!(!told());
+        health.tell_disk_free(Some(7));
+        assert!(told());
+        health.tell_disk_free(None);
+        assert!(!told());
+    }
 }

@@ -242,12 +242,13 @@ async fn watch_disk(
     use base::Disk;
     let mut told = None;
     loop {
-        let free = disk.free_bytes().unwrap_or_else(|error| {
+        let measured = disk.free_bytes();
+        health.tell_disk_free(measured.as_ref().ok().copied());
+        let free = measured.unwrap_or_else(|error| {
             tracing::warn!("can't tell the free bytes of the disk: {error}");
             u64::MAX
         });
         if told.replace(free) != Some(free) {
-            health.disk_free.store(free, Ordering::Relaxed);
             mailbox.report(Event::DiskFree(free));
             // What can't be told is told as unknown.
             broker.publish_room(disk.total_bytes().unwrap_or(0), free);
