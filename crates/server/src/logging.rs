@@ -89,11 +89,18 @@ impl Rotating {
             name.push(format!(".{number}"));
             PathBuf::from(name)
         };
-        for number in (1..self.limits.files_max).rev() {
-            // Not all of them are there yet.
-            let _ = fs::rename(name(number), name(number + 1));
+        match fs::rename(&self.path, name(0)) {
+            Ok(()) => {
+                for number in (0..self.limits.files_max).rev() {
+                    // Not all of them are there yet.
+                    let _ = fs::rename(name(number), name(number + 1));
+                }
+            }
+            // Somebody else took it away: nothing is to be put aside.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // The kept ones stay what they are.
+            Err(error) => return Err(error),
         }
-        fs::rename(&self.path, name(1))?;
         *self = Rotating::open(self.path.clone(), &self.limits)?;
         Ok(())
     }
@@ -148,5 +155,32 @@ mod tests {
         assert_eq!(read(".1").as_deref(), Some("dddddddddddd\n"));
         assert_eq!(read(".2").as_deref(), Some("cccc\n"));
         assert_eq!(read(".3"), None);
+    }
+
+    #[test]
+    fn a_file_that_somebody_took_away_is_begun_anew_and_the_others_are_kept() {
+        let scratch = Scratch::new();
+        let path = scratch.join("node.log");
+        let limits = Logging {
+            file: None,
+            json: false,
+            file_bytes: 8,
+            file_time: Duration::from_secs(3600),
+            files_max: 2,
+        };
+        let mut file = Rotating::open(path.clone(), &limits).expect("a file");
+        let mut write = |message: &str| file.write_all(message.as_bytes()).expect("written");
+        ["aaaaa\n", "bbbbb\n", "ccccc\n"]
+            .iter()
+            .for_each(|message| write(message));
+        fs::remove_file(&path).expect("it is there");
+        ["ddddd\n", "eeeee\n"]
+            .iter()
+            .for_each(|message| write(message));
+        let read = |end: &str| fs::read_to_string(format!("{}{end}", path.display())).ok();
+        assert_eq!(read("").as_deref(), Some("eeeee\n"));
+        assert_eq!(read(".1").as_deref(), Some("ddddd\n"));
+        assert_eq!(read(".2").as_deref(), Some("bbbbb\n"));
+        assert_eq!((read(".0"), read(".3")), (None, None));
     }
 }
