@@ -3,6 +3,8 @@
 
 mod repeats;
 
+pub use repeats::LINE;
+
 use crate::config;
 use base::Mono;
 use broker::settings::Logging;

@@ -6,6 +6,7 @@ use crate::descriptors;
 use crate::engine::mailbox::Mailbox;
 use crate::health::{Health, Running};
 use crate::join::join;
+use crate::logging;
 use crate::peers::{PeerSink, Peers, Standing};
 use crate::start::{self, Home, Parts, StartError, Threads};
 use broker::Settings;
@@ -56,7 +57,7 @@ pub fn run(mut settings: Settings) -> Result<(), StartError> {
         Err(error) => tracing::warn!("the limit of open files stays as it is: {error}"),
     }
     for warning in &settings.warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!(target: logging::LINE, "{warning}");
     }
     // For everything but clients' connections, which have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -69,7 +70,7 @@ pub fn run(mut settings: Settings) -> Result<(), StartError> {
     mind_file_sizes(&runtime)?;
     let home = Home::take(&settings)?;
     let sockets = Sockets::bind(&settings)?;
-    runtime.spawn(crate::logging::tell_repeats());
+    runtime.spawn(logging::tell_repeats());
     let outcome = runtime.block_on(node(settings, &home, sockets));
     // Whatever still runs there has nothing left to lose.
     runtime.shutdown_background();

@@ -219,7 +219,7 @@ pub fn recover(
     };
     let (storage, recovered) = Storage::open(disk, storage_settings)?;
     for line in &recovered.report {
-        tracing::info!("recovery: {line}");
+        tracing::info!(target: crate::logging::LINE, "recovery: {line}");
     }
     Ok((storage, recovered))
 }

@@ -512,7 +512,7 @@ pub struct Effects {
     /// The nodes that are heard, this one among them, if that changed.
     pub heard: Option<Vec<NodeId>>,
     /// Things that an operator should read.
-    pub notes: Vec<String>,
+    pub notes: Vec<crate::Note>,
 }
 
 /// What a shard is made with.

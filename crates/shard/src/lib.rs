@@ -18,6 +18,7 @@ mod coordinator;
 mod inbox;
 mod kept;
 mod led;
+mod note;
 mod operation;
 mod producers;
 mod recovery;
@@ -28,6 +29,7 @@ mod unsettled;
 
 pub use api::*;
 pub use kept::kept_metadata;
+pub use note::Note;
 pub use operation::{Balancing, Checking};
 pub use recovery::{Recovery, metadata_end};
 pub use shard::Shard;

@@ -299,7 +299,7 @@ impl Shard {
             }
             (Job::Discard { .. }, JobResult::Abandoned) => self.on_discarded(),
             // A driver that mixes jobs up has a bug; whoever waits for the job waits on.
-            _ => self.note("a job came back with the outcome of another kind".into()),
+            _ => self.alarm("a job came back with the outcome of another kind".into()),
         }
     }
 
@@ -372,10 +372,5 @@ impl Shard {
             replica.rouse(&mut self.restless);
             self.dirty.push(group);
         }
-    }
-
-    /// Something for the operator to read.
-    pub(crate) fn note(&mut self, note: String) {
-        self.effects.notes.push(note);
     }
 }

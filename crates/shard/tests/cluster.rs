@@ -188,7 +188,8 @@ impl Cluster {
         loop {
             let mut effects = Effects::default();
             shard.turn(now, &mut effects);
-            self.notes.extend(effects.notes);
+            let notes = effects.notes.iter().map(ToString::to_string);
+            self.notes.extend(notes);
             let checks = effects.jobs.into_iter().filter(compact::waits);
             self.checks.extend(checks.map(|job| (node, job)));
             for (to, pieces) in effects.frames {

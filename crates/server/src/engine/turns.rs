@@ -5,11 +5,12 @@ use super::late::Late;
 use super::mailbox::{Letter, Worker};
 use super::readers::Readers;
 use super::storage::{Order, Orders};
+use crate::logging::LINE;
 use crate::peers::Peers;
 use crate::stop;
 use base::Mono;
 use broker::Broker;
-use shard::{Effects, Shard};
+use shard::{Effects, Note, Shard};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -117,7 +118,10 @@ impl Turns {
             ways.readers.job(job);
         }
         for note in effects.notes.drain(..) {
-            tracing::info!("{note}");
+            match note {
+                Note::News(text) => tracing::info!("{text}"),
+                Note::Alarm(text) => tracing::warn!(target: LINE, "{text}"),
+            }
         }
     }
 }

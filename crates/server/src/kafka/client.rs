@@ -116,7 +116,7 @@ impl<'a> Client<'a> {
                     self.read_cold(ticket, read);
                 }
                 for note in out.notes {
-                    tracing::warn!("{note}");
+                    tracing::warn!(target: crate::logging::LINE, "{note}");
                 }
                 if let Some(close) = out.close {
                     tracing::debug!("{close}");

@@ -1,22 +1,33 @@
 //! Messages that come again and again from one place of the code: so many in a minute are
-//! written, then it is said how many weren't. Which messages are worth saying isn't decided here.
+//! written, then it is said how many weren't. Of a list, and of what tells of a loss, each text counts
+//! for itself. Which messages are worth saying isn't decided here.
 
 use base::Mono;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 use std::time::Duration;
 use tracing::callsite::Identifier;
+use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Filter};
+
+/// The target of messages of which each text counts for itself: one that says something else
+/// than those before isn't held back for their number.
+pub const LINE: &str = "flotilla::line";
 
 /// Messages of one place that are written in a window.
 const BURST: u32 = 20;
 /// How long a window is.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// What was said lately, by its place in the code; there are only so many.
+/// Places and texts that are told apart; whatever comes beyond counts by its place alone.
+const APART_MAX: usize = 4096;
+
+/// What was said lately, by its place in the code, and by its text where that counts.
 #[derive(Default)]
-pub struct Repeats(Mutex<HashMap<Identifier, Said>>);
+pub struct Repeats(Mutex<HashMap<(Identifier, Option<u64>), Said>>);
 
 struct Said {
     place: String,
@@ -27,9 +38,17 @@ struct Said {
 
 impl Repeats {
     /// True if a message of this place may be written now.
-    fn lets(&self, metadata: &Metadata<'_>, now: Mono) -> bool {
+    fn lets(&self, metadata: &Metadata<'_>, text: Option<u64>, now: Mono) -> bool {
         let mut said = self.0.lock().expect("nobody panics while counting");
-        let said = said.entry(metadata.callsite()).or_insert_with(|| Said {
+        let place = metadata.callsite();
+        let mut key = (place.clone(), text);
+        if said.len() >= APART_MAX && !said.contains_key(&key) {
+            said.retain(|_, said| said.left_out > 0 || now.since(said.since) < WINDOW);
+            if said.len() >= APART_MAX {
+                key = (place, None);
+            }
+        }
+        let said = said.entry(key).or_insert_with(|| Said {
             place: format!("{}:{}", metadata.target(), metadata.line().unwrap_or(0)),
             since: now,
             written: 0,
@@ -47,12 +66,11 @@ impl Repeats {
     /// What wasn't written since the last call: places, and how many messages of each.
     fn left_out(&self) -> Vec<(String, u64)> {
         let mut said = self.0.lock().expect("nobody panics while counting");
-        let counts = said.values_mut().filter(|said| said.left_out > 0);
-        let mut counts: Vec<_> = counts
-            .map(|said| (said.place.clone(), std::mem::take(&mut said.left_out)))
-            .collect();
-        counts.sort();
-        counts
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        for said in said.values_mut().filter(|said| said.left_out > 0) {
+            *counts.entry(said.place.clone()).or_default() += std::mem::take(&mut said.left_out);
+        }
+        counts.into_iter().collect()
     }
 
     /// Says once in a window what wasn't written in it.
@@ -73,7 +91,23 @@ impl<S: Subscriber> Filter<S> for &'static Repeats {
     }
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
-        *event.metadata().level() > Level::INFO || self.lets(event.metadata(), os::clock::mono())
+        let metadata = event.metadata();
+        let text = (metadata.target() == LINE).then(|| {
+            let mut text = Text::default();
+            event.record(&mut text);
+            text.0.finish()
+        });
+        *metadata.level() > Level::INFO || self.lets(metadata, text, os::clock::mono())
+    }
+}
+
+/// What a message says, as a number.
+#[derive(Default)]
+struct Text(DefaultHasher);
+
+impl Visit for Text {
+    fn record_debug(&mut self, _: &Field, value: &dyn Debug) {
+        format!("{value:?}").hash(&mut self.0);
     }
 }
 
@@ -122,10 +156,38 @@ mod tests {
     }
 
     #[test]
+    fn what_says_something_else_is_written_where_each_text_counts() {
+        let repeats: &'static Repeats = Box::leak(Box::default());
+        let page = Page::default();
+        let to = page.clone();
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || to.clone());
+        let all = tracing_subscriber::registry().with(layer.with_filter(repeats));
+        tracing::subscriber::with_default(all, || {
+            for n in 0..50 {
+                tracing::warn!(target: LINE, "group {n} is damaged");
+            }
+            for _ in 0..50 {
+                tracing::warn!(target: LINE, "group 7 lost something");
+            }
+        });
+        let text = String::from_utf8(page.0.lock().unwrap().clone()).expect("text");
+        assert_eq!(text.matches("is damaged").count(), 50);
+        assert_eq!(text.matches("lost something").count(), BURST as usize);
+    }
+
+    #[test]
+    fn a_flood_of_texts_counts_by_its_place() {
+        let repeats = Repeats::default();
+        let texts = 0..2 * APART_MAX as u64;
+        let written = texts.filter(|text| repeats.lets(place(), Some(*text), Mono(1)));
+        assert_eq!(written.count(), APART_MAX + BURST as usize);
+    }
+
+    #[test]
     fn a_new_window_lets_messages_through_again() {
         let repeats = Repeats::default();
         let window = |start: u64| {
-            let written = (0..30).filter(|n| repeats.lets(place(), Mono(start + n)));
+            let written = (0..30).filter(|n| repeats.lets(place(), None, Mono(start + n)));
             written.count()
         };
         assert_eq!(window(0), 20);

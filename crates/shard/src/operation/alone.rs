@@ -84,7 +84,7 @@ impl Shard {
         }
         mark(Mark::WentOnAlone);
         replica.elect_at = None;
-        self.note(format!(
+        self.alarm(format!(
             "group {group} goes on with this replica alone, of {}: it was known to be committed up to \
              entry {committed}, and what is here ends at {last}; what others had beyond that is lost",
             before.join(", ")

@@ -108,7 +108,7 @@ impl Shard {
                 self.on_damaged(group, &fault.to_string());
             }
         }
-        self.note(format!(
+        self.alarm(format!(
             "entries of group {group} could not be read: {fault}{remark}"
         ));
     }

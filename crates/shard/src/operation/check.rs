@@ -372,7 +372,7 @@ impl Shard {
             Verdict::Unknown => {}
             Verdict::Differs => {
                 if self.checks.differing.insert(group) {
-                    self.note(format!(
+                    self.alarm(format!(
                         "group {group}: offsets {} to {} here are not what node {from} has, which \
                          leads it, although both are whole: one of them is wrong. Compare what \
                          consumers read from each ('flotilla log verify' finds nothing), then move \

@@ -262,7 +262,7 @@ impl Shard {
             // What it read was cut off or dropped meanwhile: the next round plans it again.
             Err(RewriteFault::Read(ReadFault::Gone)) => {}
             Err(RewriteFault::Read(fault)) => self.on_unreadable(group, &fault),
-            Err(RewriteFault::Write(fault)) => self.note(format!(
+            Err(RewriteFault::Write(fault)) => self.alarm(format!(
                 "compaction of group {group} was given up and will be tried again: {fault}"
             )),
         }

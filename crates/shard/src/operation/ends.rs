@@ -45,7 +45,7 @@ impl Shard {
         }
         for (group, node) in &chosen {
             mark(Mark::UncleanElection);
-            self.note(format!(
+            self.alarm(format!(
                 "group {group} has no majority among the nodes that are heard: the replica of node {node} \
                  is to lead alone, and what only the others had is lost"
             ));

@@ -236,7 +236,7 @@ impl Shard {
             Err(fault) => {
                 let group = running.group;
                 self.stop_import();
-                self.note(format!(
+                self.alarm(format!(
                     "the snapshot of group {group} was given up and will be asked for again: {fault}"
                 ));
             }

@@ -66,7 +66,7 @@ impl Shard {
         if let Some(why) = &stored.suspect {
             self.suspects.insert(group);
             let note = format!("group {group} does not vote until it is repaired: {why}");
-            self.note(note);
+            self.alarm(note);
         }
         if stored.damaged {
             self.damage.insert(group);

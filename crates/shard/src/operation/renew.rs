@@ -71,7 +71,7 @@ impl Shard {
         };
         let fresh = replica.suspect.is_none();
         if fresh && self.damage.is_held_back(group, self.now.mono) {
-            self.note(format!(
+            self.alarm(format!(
                 "the replica of group {group} here was damaged {} times within an hour and gets no \
                  successor before that hour is over: the device of this node damages what it is given. \
                  Move what is on this node away ('flotilla cluster drain'), then replace the device",
@@ -80,7 +80,7 @@ impl Shard {
         }
         if group == GroupId::META && fresh {
             let remedy = self.as_a_lost_disk();
-            self.note(format!(
+            self.alarm(format!(
                 "the metadata on this node is damaged ({why}), and no other takes its place: this node \
                  hears of no change any more. {remedy}"
             ));

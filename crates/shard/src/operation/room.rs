@@ -32,7 +32,7 @@ impl Shard {
             (false, true) => {
                 let soon = self.now.mono.after(self.between_retentions());
                 self.next_retention = self.next_retention.min(soon);
-                self.note(format!(
+                self.alarm(format!(
                     "{}: records are refused until there is room",
                     self.lack_of_room()
                 ));

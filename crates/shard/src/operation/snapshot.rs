@@ -195,7 +195,7 @@ impl Shard {
     }
 
     pub(crate) fn note_unsound(&mut self, from: NodeId, group: GroupId) {
-        self.note(format!(
+        self.alarm(format!(
             "a snapshot of group {group} from node {from} was dropped: it can't be read"
         ));
     }

@@ -30,7 +30,7 @@ impl Shard {
                     "node {from} leads group {group} without entry {index}, which is committed \
                      here: others have lost what they acknowledged"
                 );
-                self.note(format!(
+                self.alarm(format!(
                     "{why}; this replica keeps what it has and doesn't vote any more"
                 ));
                 self.suspect(group, &why);
@@ -41,7 +41,7 @@ impl Shard {
     /// This node has lost what it acknowledged. The write-ahead log is one for all groups: what one
     /// has lost at its end, others have too, votes among it.
     pub(crate) fn lose_trust(&mut self, why: &str) {
-        self.note(format!(
+        self.alarm(format!(
             "{why}; none of its replicas votes any more. {}",
             self.as_a_lost_disk()
         ));
