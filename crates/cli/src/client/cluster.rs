@@ -86,6 +86,14 @@ impl Cluster {
         &self.addresses
     }
 
+    /// Who leads a partition; negative if nobody does whom the last answer named.
+    pub fn leader(&self, partition: &MetadataResponsePartition) -> i32 {
+        match self.addresses.contains_key(&partition.leader_id) {
+            true => partition.leader_id,
+            false => -1,
+        }
+    }
+
     /// Takes up a node that an answer told of.
     pub(super) fn know(&mut self, id: i32, address: String) {
         if self.addresses.get(&id) != Some(&address) {

@@ -322,7 +322,7 @@ impl Producer {
             .partitions
             .iter()
             .map(|p| {
-                let (node, epoch) = (p.leader_id, p.leader_epoch);
+                let (node, epoch) = (cluster.leader(p), p.leader_epoch);
                 (p.partition_index, Leader { node, epoch })
             })
             .collect();

@@ -107,7 +107,7 @@ impl TopicReader {
             .partitions
             .iter()
             .filter(|p| only.is_none_or(|only| only == p.partition_index))
-            .map(|p| (p.partition_index, p.leader_id))
+            .map(|p| (p.partition_index, cluster.leader(p)))
             .collect();
         if leaders.is_empty() {
             let only = only.unwrap_or_default();
@@ -252,7 +252,7 @@ impl TopicReader {
         for partition in self.known(cluster, deadline)? {
             let index = partition.partition_index;
             if let Entry::Vacant(new) = self.leaders.entry(index) {
-                new.insert(partition.leader_id);
+                new.insert(cluster.leader(&partition));
                 self.seek(index, 0);
             }
         }
@@ -470,7 +470,7 @@ impl TopicReader {
         for partition in self.known(cluster, deadline)? {
             let index = partition.partition_index;
             if self.leaders.contains_key(&index) || self.next.contains_key(&index) {
-                self.leaders.insert(index, partition.leader_id);
+                self.leaders.insert(index, cluster.leader(&partition));
             }
         }
         Ok(())
