@@ -150,6 +150,7 @@ fn a_partition_that_nobody_leads_keeps_nobody_from_the_others() {
     let mut reader = TopicReader::open(&mut cluster, "t", Some(1), soon()).expect("opened");
     let found = reader.offsets(&mut cluster, Bound::Latest, soon());
     assert_eq!(found.expect("it is led"), BTreeMap::from([(1, 7)]));
+    assert_eq!(asked(&script, ApiKey::Metadata), 1, "nobody waited for it");
     // The other one's offsets are there once somebody leads it.
     let mut reader = TopicReader::open(&mut cluster, "t", Some(0), soon()).expect("opened");
     let found = reader.offsets(&mut cluster, Bound::Latest, soon());
