@@ -6,7 +6,6 @@
 
 use crate::Shard;
 use crate::api::{Reply, ReplyTo, Settings};
-use crate::caught_up::CaughtUp;
 use crate::operation::ColdRequest;
 use base::{
     Batch, Decision, GroupId, Machine, Mark, Mono, NodeId, RaftIndex, Refusal, Term, WallMs,
@@ -381,10 +380,7 @@ impl Shard {
             };
             let caught_up = match peer.matched >= last {
                 true => heard,
-                false => replica
-                    .caught_up
-                    .get(&peer.member)
-                    .and_then(CaughtUp::as_of),
+                false => replica.caught_up_as_of(peer.member),
             };
             meta::QuorumMember {
                 node: peer.member.node,

@@ -389,9 +389,14 @@ impl Replica {
         std::iter::once(&voters[..]).chain(before)
     }
 
+    /// As of when a replica had all that was there, if it ever did.
+    pub(crate) fn caught_up_as_of(&self, member: Member) -> Option<Mono> {
+        self.caught_up.get(&member).and_then(CaughtUp::as_of)
+    }
+
     /// True if a replica had, at most `lag` ago, all that was there shortly before, and goes on.
     pub(crate) fn is_in_sync(&self, member: Member, now: Mono, lag: std::time::Duration) -> bool {
-        let caught_up = self.caught_up.get(&member).and_then(CaughtUp::as_of);
+        let caught_up = self.caught_up_as_of(member);
         let has_all = self.rest == Rest::Quiet || caught_up.is_some_and(|at| now.since(at) <= lag);
         member == self.group.me() || (has_all && !self.aside.contains(&member))
     }
