@@ -54,6 +54,11 @@ impl CaughtUp {
         };
     }
 
+    /// At each beat while its node isn't heard: once it is, it lacks all that came until then.
+    pub(crate) fn miss(&mut self, last: RaftIndex, beat: u64) {
+        (self.end, self.beat) = (last, beat);
+    }
+
     /// As of when it had all.
     pub(crate) fn as_of(&self) -> Option<Mono> {
         self.as_of
@@ -91,6 +96,17 @@ mod tests {
             let worst = ages.iter().skip(25).max().copied().flatten();
             assert_eq!(worst, Some(2 * late - 2), "{late} beats late");
         }
+    }
+
+    #[test]
+    fn who_was_away_has_to_have_what_came_meanwhile() {
+        let mut it = CaughtUp::with_all(RaftIndex(10), Mono(0), 0);
+        it.look(RaftIndex(10), RaftIndex(20), Mono(1), 1);
+        it.miss(RaftIndex(8000), 2);
+        it.look(RaftIndex(7999), RaftIndex(8000), Mono(3), 3);
+        assert!(!it.was_seen(Mono(3)));
+        it.look(RaftIndex(8000), RaftIndex(8000), Mono(4), 4);
+        assert!(it.was_seen(Mono(4)));
     }
 
     #[test]

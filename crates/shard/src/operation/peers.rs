@@ -377,6 +377,7 @@ impl Shard {
         let has_all = |m: Member| {
             let caught_up = replica.caught_up.get(&m);
             caught_up.is_some_and(|caught_up| caught_up.was_seen(now))
+                && replica.is_in_sync(m, now, limits::LEARNER_LAG)
         };
         // Who comes isn't counted on before it votes, whatever it has: until then the others are needed. Who
         // follows the metadata does so for good.
@@ -417,7 +418,10 @@ impl Shard {
             let lacks_all = || CaughtUp::with_nothing(last, self.beats);
             let caught_up = replica.caught_up.entry(peer.member);
             let caught_up = caught_up.or_insert_with(lacks_all);
-            caught_up.look(peer.matched, last, now, self.beats);
+            match self.peers.get(&peer.member.node).is_some_and(|p| p.lost) {
+                true => caught_up.miss(last, self.beats),
+                false => caught_up.look(peer.matched, last, now, self.beats),
+            }
         }
         self.review_behind(group);
         let Some(replica) = self.replicas.get_mut(&group) else {
