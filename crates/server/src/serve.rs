@@ -249,8 +249,9 @@ async fn watch_disk(
             tracing::warn!("can't tell the free bytes of the disk: {error}");
             u64::MAX
         });
+        // Also what is as before: the shard counts down what was written since.
+        mailbox.report(Event::DiskFree(free));
         if told.replace(free) != Some(free) {
-            mailbox.report(Event::DiskFree(free));
             // What can't be told is told as unknown.
             broker.publish_room(disk.total_bytes().unwrap_or(0), free);
         }

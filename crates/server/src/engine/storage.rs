@@ -105,7 +105,7 @@ impl Writer {
             if self.orders.take(&mut orders, usize::MAX, wait).is_err() {
                 break;
             }
-            if orders.is_empty() {
+            if orders.is_empty() && !self.partly {
                 self.settle();
             }
             if orders.is_empty() && !told && !self.partly {
@@ -200,13 +200,13 @@ impl Writer {
         };
         let settled = self.storage.settle_some();
         self.partly = matches!(settled, Ok(false));
+        if settled.is_ok() && self.held_up.take().is_some() {
+            tell_room(&self.counters.full);
+        }
         match settled {
             Ok(false) => {}
             Ok(true) => {
                 self.unsettled = None;
-                if self.held_up.take().is_some() {
-                    tell_room(&self.counters.full);
-                }
                 self.mailbox.report_quietly(Event::Settled { turn });
             }
             Err(fault @ Fault::Full { .. }) => {
@@ -230,6 +230,9 @@ impl Writer {
     /// Does something, again and again while the disk is full. Nothing is acknowledged meanwhile.
     fn until_done(&mut self, work: impl FnMut(&mut Storage) -> Result<(), Fault>) {
         until_done(&mut self.storage, &self.counters.full, work);
+        if self.held_up.is_some() {
+            self.counters.full.store(true, Ordering::Relaxed);
+        }
     }
 }
 

@@ -240,12 +240,17 @@ impl Shard {
         let offset = offset.expect("the offset after an entry that was not committed is known");
         let start = replica.log.start_offset();
         let compaction = replica.log.compaction();
+        let start_unknown = replica.log.start_is_pending();
         replica.note_configurations(committed);
         replica.log.commit(&mut self.turn, committed);
         let compacts = replica.log.compaction() != compaction;
         let start_moved = replica.log.start_offset() > start;
         replica.group.begin_at(replica.log.first_index());
         replica.producers.committed(committed);
+        if start_unknown && !replica.log.start_is_pending() {
+            // As long as it was, reads found nothing, whatever there is.
+            self.woken.extend(replica.parked.iter());
+        }
         let before = replica.high.1;
         replica.high = (committed, offset);
         while replica

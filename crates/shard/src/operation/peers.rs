@@ -262,7 +262,7 @@ impl Shard {
         if self.is_over(group, message.from()) {
             return;
         }
-        let full = group != GroupId::META && self.is_disk_full();
+        let exhausted = group != GroupId::META && self.is_disk_exhausted();
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
@@ -280,7 +280,9 @@ impl Shard {
         }
         let crammed =
             message.has_entries() && self.unsettled.bytes() > self.settings.unsettled_bytes_max;
-        // What leaders elsewhere still have room for would take the room that metadata needs here.
+        // What leaders elsewhere still have room for would take the room that metadata needs here. What
+        // coordinators write is little, and no group goes on without it.
+        let full = exhausted && replica.coordinator.is_none();
         if crammed || (full && message.has_batches()) {
             // As if the network had lost it: the leader sends it again.
             return mark(Mark::AppendTurnedAway);

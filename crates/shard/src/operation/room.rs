@@ -10,6 +10,13 @@ impl Shard {
         self.disk_free < self.settings.disk_reserve_bytes
     }
 
+    /// Nor are records of leaders elsewhere. They are taken for longer than those of clients: what is on its
+    /// way when the disks of all replicas fill up is committed, and retention, which is an entry behind it
+    /// in the log, makes room.
+    pub(crate) fn is_disk_exhausted(&self) -> bool {
+        self.disk_free < self.settings.disk_reserve_bytes / 2
+    }
+
     /// Why no data is taken, in words.
     pub(crate) fn lack_of_room(&self) -> String {
         format!(
