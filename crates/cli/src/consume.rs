@@ -17,6 +17,8 @@ use std::time::Duration;
 const WAIT: Duration = Duration::from_millis(500);
 /// How often who follows looks whether the topic got more partitions.
 const LOOK: Duration = Duration::from_secs(30);
+/// How long such a look keeps what is read waiting, at the most.
+const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs the command.
 pub fn run(args: Consume) -> Result<(), Trouble> {
@@ -42,7 +44,9 @@ pub fn run(args: Consume) -> Result<(), Trouble> {
             return printer.finish();
         }
         if args.follow && args.partition.is_none() && look.left().is_none() {
-            reader.take_up_new(&mut cluster, until())?;
+            // If it fails it is made again; what is wrong, reading tells.
+            let soon = until().within(LOOK_PATIENCE);
+            reader.take_up_new(&mut cluster, soon).ok();
             look = Deadline::after(LOOK);
         }
         let received = patiently(&args, reader.poll(&mut cluster, WAIT, until()))?;

@@ -316,7 +316,11 @@ impl TopicReader {
                 Err(trouble) => return Err(trouble),
             }
         }
-        self.skip_removed(cluster, deadline)?;
+        // What was received has to be handed out, whatever comes of this; the next fetch asks again.
+        match self.skip_removed(cluster, deadline) {
+            Err(trouble) if trouble.is_retriable() => lost = Some(trouble),
+            done => done?,
+        }
         match lost {
             Some(trouble) => self.look_again(cluster, trouble, received.is_empty(), deadline)?,
             None => self.lost = None,

@@ -70,9 +70,11 @@ pub fn measure(
     let topics: BTreeSet<String> = places.iter().map(|(topic, _)| topic.clone()).collect();
     let (mut ends, mut oldest) = (BTreeMap::new(), BTreeMap::new());
     for topic in topics {
-        // A topic that was deleted has no end; its offsets are shown all the same.
+        // A topic that was deleted, or that we may not see, has no end; its offsets are shown all the same.
         let mut reader = match TopicReader::open(cluster, &topic, None, deadline) {
-            Err(Trouble::Refused { code, .. }) if code == Code::UNKNOWN_TOPIC_OR_PARTITION => {
+            Err(Trouble::Refused { code, .. })
+                if code == Code::UNKNOWN_TOPIC_OR_PARTITION || !code.is_retriable() =>
+            {
                 continue;
             }
             opened => opened?,
