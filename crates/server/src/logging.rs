@@ -133,24 +133,28 @@ mod tests {
     use crate::scratch::Scratch;
     use std::time::Duration;
 
-    #[test]
-    fn a_large_file_is_put_aside_and_the_oldest_one_goes() {
-        let scratch = Scratch::new();
-        let path = scratch.join("node.log");
-        let limits = Logging {
+    /// Files of eight bytes, two of which are kept.
+    fn small() -> Logging {
+        Logging {
             file: None,
             json: false,
             file_bytes: 8,
             file_time: Duration::from_secs(3600),
             files_max: 2,
-        };
-        let mut file = Rotating::open(path.clone(), &limits).expect("a file");
+        }
+    }
+
+    #[test]
+    fn a_large_file_is_put_aside_and_the_oldest_one_goes() {
+        let scratch = Scratch::new();
+        let path = scratch.join("node.log");
+        let mut file = Rotating::open(path.clone(), &small()).expect("a file");
         for message in ["aaaa\n", "bb\n", "cccc\n", "dddddddddddd\n"] {
             file.write_all(message.as_bytes()).expect("written");
         }
         drop(file);
         // A restart goes on where the last run ended.
-        let mut file = Rotating::open(path.clone(), &limits).expect("a file");
+        let mut file = Rotating::open(path.clone(), &small()).expect("a file");
         file.write_all(b"e\n").expect("written");
         let read = |end: &str| fs::read_to_string(format!("{}{end}", path.display())).ok();
         assert_eq!(read("").as_deref(), Some("e\n"));
@@ -163,14 +167,7 @@ mod tests {
     fn a_file_that_somebody_took_away_is_begun_anew_and_the_others_are_kept() {
         let scratch = Scratch::new();
         let path = scratch.join("node.log");
-        let limits = Logging {
-            file: None,
-            json: false,
-            file_bytes: 8,
-            file_time: Duration::from_secs(3600),
-            files_max: 2,
-        };
-        let mut file = Rotating::open(path.clone(), &limits).expect("a file");
+        let mut file = Rotating::open(path.clone(), &small()).expect("a file");
         let mut write = |message: &str| file.write_all(message.as_bytes()).expect("written");
         ["aaaaa\n", "bbbbb\n", "ccccc\n"]
             .iter()

@@ -22,9 +22,7 @@ impl CaughtUp {
     pub(crate) fn with_all(end: RaftIndex, now: Mono, beat: u64) -> CaughtUp {
         CaughtUp {
             as_of: Some(now),
-            seen: None,
-            end,
-            beat,
+            ..CaughtUp::with_nothing(end, beat)
         }
     }
 

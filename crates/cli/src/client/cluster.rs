@@ -271,7 +271,7 @@ impl Cluster {
         missing: Missing,
         deadline: Deadline,
     ) -> Result<MetadataResponseTopic, Trouble> {
-        self.topic_once(absent, name, missing, deadline)
+        self.topic_unless(absent, name, missing, deadline)
     }
 
     /// Asks for one topic and waits until all its partitions have leaders.
@@ -281,10 +281,10 @@ impl Cluster {
         missing: Missing,
         deadline: Deadline,
     ) -> Result<MetadataResponseTopic, Trouble> {
-        self.topic_once(unled, name, missing, deadline)
+        self.topic_unless(unled, name, missing, deadline)
     }
 
-    fn topic_once(
+    fn topic_unless(
         &mut self,
         unready: fn(&str, Option<&MetadataResponseTopic>) -> Option<Trouble>,
         name: &str,

@@ -92,12 +92,15 @@ impl<S: Subscriber> Filter<S> for &'static Repeats {
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
         let metadata = event.metadata();
+        if *metadata.level() > Level::INFO {
+            return true;
+        }
         let text = (metadata.target() == LINE).then(|| {
             let mut text = Text::default();
             event.record(&mut text);
             text.0.finish()
         });
-        *metadata.level() > Level::INFO || self.lets(metadata, text, os::clock::mono())
+        self.lets(metadata, text, os::clock::mono())
     }
 }
 
@@ -132,20 +135,25 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_message_that_comes_all_the_time_is_written_so_often_and_counted() {
-        let repeats: &'static Repeats = Box::leak(Box::default());
+    /// What is written of what is said.
+    fn written(repeats: &'static Repeats, say: impl FnOnce()) -> String {
         let page = Page::default();
         let to = page.clone();
         let layer = tracing_subscriber::fmt::layer().with_writer(move || to.clone());
         let all = tracing_subscriber::registry().with(layer.with_filter(repeats));
-        tracing::subscriber::with_default(all, || {
+        tracing::subscriber::with_default(all, say);
+        String::from_utf8(page.0.lock().unwrap().clone()).expect("text")
+    }
+
+    #[test]
+    fn a_message_that_comes_all_the_time_is_written_so_often_and_counted() {
+        let repeats: &'static Repeats = Box::leak(Box::default());
+        let text = written(repeats, || {
             for n in 0..50 {
                 tracing::warn!("peer {n} is away");
             }
             tracing::warn!("something else");
         });
-        let text = String::from_utf8(page.0.lock().unwrap().clone()).expect("text");
         assert_eq!(text.matches("is away").count(), BURST as usize);
         assert!(text.contains("something else"));
         let left_out = repeats.left_out();
@@ -158,11 +166,7 @@ mod tests {
     #[test]
     fn what_says_something_else_is_written_where_each_text_counts() {
         let repeats: &'static Repeats = Box::leak(Box::default());
-        let page = Page::default();
-        let to = page.clone();
-        let layer = tracing_subscriber::fmt::layer().with_writer(move || to.clone());
-        let all = tracing_subscriber::registry().with(layer.with_filter(repeats));
-        tracing::subscriber::with_default(all, || {
+        let text = written(repeats, || {
             for n in 0..50 {
                 tracing::warn!(target: LINE, "group {n} is damaged");
             }
@@ -170,7 +174,6 @@ mod tests {
                 tracing::warn!(target: LINE, "group 7 lost something");
             }
         });
-        let text = String::from_utf8(page.0.lock().unwrap().clone()).expect("text");
         assert_eq!(text.matches("is damaged").count(), 50);
         assert_eq!(text.matches("lost something").count(), BURST as usize);
     }

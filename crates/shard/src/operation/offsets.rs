@@ -59,7 +59,7 @@ impl Shard {
         }
     }
 
-    /// Answers the questions that waited for too long: the disk takes nothing for now.
+    /// Answers the questions that waited for too long: the disk takes nothing.
     pub(crate) fn expire_deferred(&mut self) {
         let now = self.now.mono;
         let over = |q: &mut Deferred| q.since.after(limits::SEARCHABLE_WAIT) <= now;
