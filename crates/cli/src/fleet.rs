@@ -4,17 +4,21 @@
 //! them. What should move is decided in [`plan`], which touches nothing; [`carry`] carries it out.
 
 mod carry;
+mod convoy;
+mod drain;
 mod plan;
 mod survey;
 
-use crate::args::{Drain, Output, Pace, Plan, Reassign, Rebalance, Remove, Resource, Target};
+pub use drain::drain;
+
+use crate::args::{Output, Pace, Plan, Reassign, Rebalance, Remove, Target};
 use crate::client::deadline::sleep;
 use crate::client::{Cluster, Code, Deadline, Trouble};
 use crate::cluster_info::{level, quorum};
-use crate::config;
 use crate::output::{self, Table};
-use carry::Carrier;
-use plan::{Goal, Move, Partition};
+use convoy::{Convoy, Report};
+use drain::cordon;
+use plan::{Goal, Move, Part, Partition};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -29,20 +33,20 @@ const ELECT_MS: i32 = 2_000;
 const VOTE_LOOK: Duration = Duration::from_millis(200);
 /// The first level of a cluster at which others may vote on metadata than those who formed it.
 const VOTERS_CHANGE: i16 = 2;
-/// The key of a node on which nothing new is to be placed; `*` means all its directories.
-const CORDON: &str = "cordoned.log.dirs";
+/// How long one answer is waited for before the node counts as lost: longer than the cluster may take.
+const PATIENCE: Duration = Duration::from_secs(12);
 
 /// `flotilla cluster plan`.
 pub fn show_plan(args: &Plan) -> Result<(), Trouble> {
-    let (_, mut survey) = look(&args.target)?;
+    let (_, survey) = look(&args.target)?;
     for node in &args.without {
-        close(&mut survey, *node)?;
+        drain::must_know(&survey, *node)?;
     }
-    let goal = match args.without.is_empty() {
-        true => Goal::Rebalance,
-        false => Goal::Evacuate,
+    let moves = match args.without.as_slice() {
+        [] => decide(&survey, Goal::Rebalance)?,
+        nodes => decide(&drain::without(survey, nodes), Goal::Evacuate)?,
     };
-    show(&args.target, &decide(&survey, goal)?)
+    show(&args.target, &moves)
 }
 
 /// `flotilla cluster rebalance`.
@@ -52,42 +56,8 @@ pub fn rebalance(args: &Rebalance) -> Result<(), Trouble> {
     let moving: BTreeSet<Name> = moves.iter().map(|m| name_of(&m.partition)).collect();
     let mut leaders = survey.led_by_others();
     leaders.retain(|name, _| !moving.contains(name));
-    carry_out(&mut cluster, &args.pace, &survey, moves, leaders)
-}
-
-/// `flotilla cluster drain`.
-pub fn drain(args: &Drain) -> Result<(), Trouble> {
-    let target = &args.pace.target;
-    let (mut cluster, mut survey) = look(target)?;
-    close(&mut survey, args.node)?;
-    if args.undo {
-        cordon(&mut cluster, args.node, false, target)?;
-        return output::text(&format!("node {} takes replicas again\n", args.node));
-    }
-    let moves = decide(&survey, Goal::Evacuate)?;
-    if !args.pace.dry_run {
-        cordon(&mut cluster, args.node, true, target)?;
-    }
-    carry_out(&mut cluster, &args.pace, &survey, moves, BTreeMap::new())?;
-    if args.pace.dry_run {
-        return Ok(());
-    }
-    // What was on its way to the node when it was cordoned came there nevertheless.
-    let survey = Survey::of(&mut cluster, Deadline::after(target.timeout))?;
-    match survey.on(args.node).len() {
-        0 if target.output == Output::Json => Ok(()),
-        0 => output::text(&format!(
-            "node {0} is empty: stop it, then run `flotilla cluster remove {0}`\n",
-            args.node
-        )),
-        left => Err(Trouble::Unhealthy {
-            what: format!(
-                "{} came to node {} meanwhile; drain it again",
-                output::counted(left as u64, "replica"),
-                args.node
-            ),
-        }),
-    }
+    let going = under_way(&survey);
+    carry_out(&mut cluster, &args.pace, moves, going, leaders, false)
 }
 
 /// `flotilla cluster remove`.
@@ -205,7 +175,7 @@ pub fn reassign(args: &Reassign) -> Result<(), Trouble> {
         })?);
     }
     let known = survey.partitions();
-    let mut moves = Vec::new();
+    let (mut moves, mut named) = (Vec::new(), BTreeSet::new());
     for (name, target) in changes {
         let of = |p: &&Partition| (p.topic.as_str(), p.index) == (name.0.as_str(), name.1);
         let partition = known.iter().find(of).ok_or_else(|| Trouble::Input {
@@ -215,8 +185,19 @@ pub fn reassign(args: &Reassign) -> Result<(), Trouble> {
             let partition = partition.clone();
             moves.push(Move { partition, target });
         }
+        named.insert(name);
     }
-    carry_out(&mut cluster, &args.pace, &survey, moves, BTreeMap::new())
+    let mut going = under_way(&survey);
+    // Who names partitions doesn't wait for others.
+    going.retain(|m| named.is_empty() || named.contains(&name_of(&m.partition)));
+    carry_out(
+        &mut cluster,
+        &args.pace,
+        moves,
+        going,
+        BTreeMap::new(),
+        true,
+    )
 }
 
 fn cancel(cluster: &mut Cluster, args: &Reassign, survey: &Survey) -> Result<(), Trouble> {
@@ -226,11 +207,22 @@ fn cancel(cluster: &mut Cluster, args: &Reassign, survey: &Survey) -> Result<(),
         let named = args.changes.iter().map(|text| name(text));
         names = named.collect::<Result<_, _>>()?;
     }
-    let count = names.len();
+    let mut count = names.len();
     if !args.pace.dry_run && count > 0 {
-        let asked = names.into_iter().map(|(topic, index)| (topic, index, None));
+        let asked = names.into_iter().map(|name| (name, None));
         let deadline = Deadline::after(args.pace.target.timeout);
-        carry::alter(cluster, asked.collect(), deadline)?;
+        let refused = carry::alter(cluster, asked.collect(), deadline)?;
+        // What has arrived meanwhile, or was deleted, is no error unless it was named.
+        let over = [
+            Code::NO_REASSIGNMENT_IN_PROGRESS,
+            Code::UNKNOWN_TOPIC_OR_PARTITION,
+        ];
+        let all = args.changes.is_empty();
+        let mut wrong = refused.iter();
+        if let Some((name, why)) = wrong.find(|(_, why)| !(all && over.contains(&why.code))) {
+            return Err(why.trouble(name));
+        }
+        count -= refused.len();
     }
     if args.pace.target.output == Output::Json {
         return output::json(&json!({ "cancelled": if args.pace.dry_run { 0 } else { count } }));
@@ -284,58 +276,74 @@ fn from_file(text: &str) -> Result<Vec<(Name, Vec<i32>)>, String> {
 }
 
 fn look(target: &Target) -> Result<(Cluster, Survey), Trouble> {
-    let mut cluster = Cluster::new(&target.bootstrap)?;
+    let mut cluster = Cluster::new(&target.bootstrap)?.patient_for(PATIENCE);
     let survey = Survey::of(&mut cluster, Deadline::after(target.timeout))?;
     Ok((cluster, survey))
 }
 
-/// A node that is to be emptied.
-fn close(survey: &mut Survey, node: i32) -> Result<(), Trouble> {
-    // Replicas may name a node that is gone: they leave it like any other.
-    if !survey.sites.contains_key(&node) && survey.on(node).is_empty() {
-        return Err(Trouble::Input {
-            what: format!("there is no node {node}"),
-        });
-    }
-    if let Some(site) = survey.sites.get_mut(&node) {
-        site.open = false;
-    }
-    Ok(())
-}
-
-fn cordon(cluster: &mut Cluster, node: i32, on: bool, target: &Target) -> Result<(), Trouble> {
-    let resource = Resource::of_node(node);
-    let edits = match on {
-        true => config::edits(&[(CORDON.to_owned(), "*".to_owned())], &[]),
-        false => config::edits(&[], &[CORDON.to_owned()]),
-    };
-    let deadline = Deadline::after(target.timeout);
-    config::alter(cluster, &resource, edits, false, deadline)
-}
-
 /// What has to move. A node that is only away for a moment would be taken for one that has room, or
-/// for one that is to be left; so all that stay have to be there.
+/// for one that is to be left; so all that have replicas have to be there if they are to carry alike.
 fn decide(survey: &Survey, goal: Goal) -> Result<Vec<Move>, Trouble> {
-    let away = |node: &&i32| survey.sites.get(*node).is_some_and(|site| site.open);
-    if let Some(node) = survey.silent.iter().find(away) {
+    let leaves = |node: i32| survey.sites.get(&node).map(|site| site.part) == Some(Part::Leaves);
+    let holds = |node: &&i32| !leaves(**node) && !survey.on(**node).is_empty();
+    if let Some(node) = survey.silent.iter().find(holds)
+        && goal == Goal::Rebalance
+    {
+        let replicas = output::counted(survey.on(*node).len() as u64, "replica");
         return Err(Trouble::Unhealthy {
             what: format!(
-                "node {node} is silent; start it, or if it is lost run `flotilla cluster drain {node}`"
+                "node {node} is silent and has {replicas}; start it, or if it is lost run `flotilla                  cluster drain {node}`"
             ),
         });
     }
-    let moves = plan::plan(&survey.sites, &survey.partitions(), goal);
-    moves.map_err(|why| Trouble::Unhealthy {
-        what: why.to_string(),
+    let mut partitions = survey.partitions();
+    // A move that waits for a silent node counts as not begun: what it was to take goes elsewhere.
+    for partition in &mut partitions {
+        let placed = &survey.placed[&name_of(partition)];
+        let before = placed.before();
+        if !placed.awaited().is_empty() && before.iter().any(|node| leaves(*node)) {
+            partition.replicas = before;
+        }
+    }
+    let moves = plan::plan(&survey.sites, &partitions, goal);
+    moves.map_err(|why| {
+        let silent: Vec<i32> = survey
+            .silent
+            .iter()
+            .copied()
+            .filter(|n| !leaves(*n))
+            .collect();
+        let silent = match silent.as_slice() {
+            [] => String::new(),
+            silent => format!(" (silent: {})", output::list(silent)),
+        };
+        Trouble::Unhealthy {
+            what: format!("{why}{silent}"),
+        }
     })
+}
+
+/// What moves already, for whomever.
+fn under_way(survey: &Survey) -> Vec<Move> {
+    let change = |partition: Partition| {
+        let placed = &survey.placed[&name_of(&partition)];
+        let target = partition.replicas.clone();
+        let partition = Partition {
+            replicas: placed.before(),
+            ..partition
+        };
+        placed.moving.then_some(Move { partition, target })
+    };
+    survey.partitions().into_iter().filter_map(change).collect()
 }
 
 fn carry_out(
     cluster: &mut Cluster,
     pace: &Pace,
-    survey: &Survey,
     moves: Vec<Move>,
+    mut going: Vec<Move>,
     leaders: BTreeMap<Name, i32>,
+    absolute: bool,
 ) -> Result<(), Trouble> {
     if pace.dry_run {
         show(&pace.target, &moves)?;
@@ -345,31 +353,44 @@ fn carry_out(
         };
     }
     let begun: BTreeSet<Name> = moves.iter().map(|m| name_of(&m.partition)).collect();
-    let mut all = moves;
-    // What an earlier run began belongs to it.
-    let partitions = survey.partitions().into_iter();
-    let going = partitions.filter(|p| survey.placed[&name_of(p)].moving);
-    all.extend(
-        going
-            .filter(|p| !begun.contains(&name_of(p)))
-            .map(|partition| Move {
-                target: partition.replicas.clone(),
-                partition,
-            }),
-    );
+    going.retain(|m| !begun.contains(&name_of(&m.partition)));
+    let all = [&moves[..], &going[..]].concat();
     if pace.target.output == Output::Text {
         output::text(&format!("{}{}", summary(&all), to_lead(leaders.len())))?;
     }
     let nothing = all.is_empty() && leaders.is_empty();
-    let report = Carrier::new(cluster, pace, all, leaders).run()?;
+    let convoy = Convoy::new(usize::from(pace.at_once), moves, going, leaders);
+    let convoy = if absolute { convoy.absolute() } else { convoy };
+    let report = carry::carry(cluster, pace, convoy)?;
+    if !report.changed.is_empty() {
+        return Err(Trouble::Unhealthy {
+            what: format!(
+                "somebody else changed {} meanwhile; look at it and run the command again",
+                convoy::some(report.changed.iter())
+            ),
+        });
+    }
     if pace.target.output == Output::Json {
-        return output::json(&json!({ "partitions": report.moved, "bytes": report.bytes }));
+        return output::json(&report_json(&report));
     }
     if nothing {
         return Ok(());
     }
+    output::text(&told(&report))
+}
+
+/// What came of it, for people.
+fn told(report: &Report) -> String {
     let partitions = output::counted(report.moved as u64, "partition");
-    output::text(&format!("done: {partitions} as wanted\n"))
+    match report.gone {
+        0 => format!("done: {partitions} as wanted\n"),
+        gone => format!("done: {partitions} as wanted, {gone} deleted meanwhile\n"),
+    }
+}
+
+/// The same for scripts.
+fn report_json(report: &Report) -> Value {
+    json!({ "partitions": report.moved, "bytes": report.bytes, "gone": report.gone })
 }
 
 fn name_of(partition: &Partition) -> Name {

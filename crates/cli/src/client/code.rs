@@ -234,6 +234,8 @@ impl Code {
     pub const MEMBER_ID_REQUIRED: Code = Code(79);
     /// A topic of this name is there.
     pub const TOPIC_ALREADY_EXISTS: Code = Code(36);
+    /// Nothing moves that could be taken back.
+    pub const NO_REASSIGNMENT_IN_PROGRESS: Code = Code(85);
     /// It wasn't done in time, and may be done later.
     pub const REQUEST_TIMED_OUT: Code = Code(7);
     /// A partition has no leader.

@@ -1,7 +1,7 @@
 //! Where replicas should be: a pure function from what a cluster looks like to the partitions that
 //! are to have other replicas. It decides; it asks and changes nothing.
 //!
-//! In this order: replicas leave the nodes that take none; no two replicas of a partition stand in
+//! In this order: replicas leave the nodes that are to have none; no two replicas of a partition stand in
 //! one rack while others have room; nodes have equally many replicas, then about equally many
 //! bytes; nodes lead equally many partitions. As little as possible is copied for it, and a cluster
 //! that is as it should be gets an empty plan.
@@ -12,12 +12,23 @@ mod spread;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
     /// Its rack.
     pub rack: Option<String>,
-    /// It may be given replicas.
-    pub open: bool,
+    /// What it has to do with replicas.
+    pub part: Part,
+}
+
+/// What a node has to do with replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// It may be given some.
+    Takes,
+    /// It keeps what it has and is given none.
+    Keeps,
+    /// It is to have none. So is a node that isn't known.
+    Leaves,
 }
 
 /// A partition.
@@ -67,7 +78,7 @@ fn minus(these: &[i32], those: &[i32]) -> Vec<i32> {
 /// How much is to be moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
-    /// Replicas leave the nodes that take none; nothing else moves.
+    /// Replicas leave the nodes that are to have none; nothing else moves.
     Evacuate,
     /// All nodes that take replicas carry alike.
     Rebalance,
@@ -82,7 +93,7 @@ pub struct NoRoom {
     pub partition: i32,
     /// Its replicas.
     pub replicas: usize,
-    /// The nodes that take some.
+    /// The nodes that take some, or keep theirs.
     pub open: usize,
 }
 
@@ -135,19 +146,22 @@ struct Draft<'a> {
     partitions: &'a [Partition],
     /// Replicas by the partition's place.
     placed: Vec<Vec<i32>>,
-    /// The nodes that take replicas, with their racks.
-    open: BTreeMap<i32, Option<&'a str>>,
+    /// The nodes that take replicas, or keep theirs, with their racks.
+    racks: BTreeMap<i32, Option<&'a str>>,
+    /// Those that take some.
+    open: BTreeSet<i32>,
     /// What those carry.
     shares: BTreeMap<i32, Share>,
 }
 
 impl<'a> Draft<'a> {
     fn new(sites: &'a BTreeMap<i32, Site>, partitions: &'a [Partition]) -> Draft<'a> {
-        let open = sites.iter().filter(|(_, site)| site.open);
-        let open: BTreeMap<i32, Option<&str>> =
-            open.map(|(id, site)| (*id, site.rack.as_deref())).collect();
+        let stay = sites.iter().filter(|(_, site)| site.part != Part::Leaves);
+        let racks = stay.map(|(id, site)| (*id, site.rack.as_deref())).collect();
+        let open = sites.iter().filter(|(_, site)| site.part == Part::Takes);
+        let open: BTreeSet<i32> = open.map(|(id, _)| *id).collect();
         let mut shares: BTreeMap<i32, Share> =
-            open.keys().map(|id| (*id, Share::default())).collect();
+            open.iter().map(|id| (*id, Share::default())).collect();
         for partition in partitions {
             for node in &partition.replicas {
                 if let Some(share) = shares.get_mut(node) {
@@ -159,6 +173,7 @@ impl<'a> Draft<'a> {
         Draft {
             partitions,
             placed: partitions.iter().map(|p| p.replicas.clone()).collect(),
+            racks,
             open,
             shares,
         }
@@ -198,10 +213,10 @@ impl<'a> Draft<'a> {
     /// Replicas of a partition that `node` would share its rack with, if it had the one of
     /// `instead_of`. Nodes without a rack share it with nobody that has one.
     fn crowd(&self, at: usize, node: i32, instead_of: i32) -> usize {
-        let rack = self.open[&node];
+        let rack = self.racks.get(&node).copied().flatten();
         let others = self.placed[at].iter().filter(|other| **other != instead_of);
         // Without racks no node is nearer to another.
-        let same = |other: &&i32| rack.is_some() && self.open.get(other) == Some(&rack);
+        let same = |other: &&i32| rack.is_some() && self.racks.get(other) == Some(&rack);
         others.filter(same).count()
     }
 }

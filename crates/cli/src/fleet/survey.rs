@@ -1,12 +1,18 @@
 //! Where replicas are, how big they are and which of them move, asked of a cluster with Kafka's own
 //! calls.
 
-use super::plan::{Partition, Site};
+use super::plan::{Part, Partition, Site};
 use crate::client::{Cluster, Code, Deadline, Trouble};
 use crate::cluster_info::describe;
+use base::Uuid;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use wire_kafka::messages::describe_log_dirs_request::DescribeLogDirsRequest;
 use wire_kafka::messages::list_partition_reassignments_request::ListPartitionReassignmentsRequest;
+
+/// How long one node is waited for that is asked what it holds: one that doesn't say so within that is
+/// as good as silent.
+const HELD_WITHIN: Duration = Duration::from_secs(5);
 
 /// Topic and number of a partition.
 pub type Name = (String, i32);
@@ -19,14 +25,42 @@ pub fn text((topic, index): &Name) -> String {
 /// Where a partition's replicas are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placed {
+    /// The topic's id.
+    pub topic: Uuid,
     /// The replicas that it has, or is to have while it moves; the preferred leader first.
     pub replicas: Vec<i32>,
     /// Replicas that go once the others have everything.
     pub removing: Vec<i32>,
     /// It is on its way.
     pub moving: bool,
+    /// Replicas that come, as long as it is.
+    pub adding: Vec<i32>,
     /// Who leads it; negative if nobody does.
     pub leader: i32,
+    /// Replicas on nodes that aren't heard.
+    pub offline: BTreeSet<i32>,
+}
+
+impl Placed {
+    /// The replicas that it would have if what moves were taken back.
+    pub fn before(&self) -> Vec<i32> {
+        let stay = self
+            .replicas
+            .iter()
+            .filter(|node| !self.adding.contains(node));
+        stay.chain(&self.removing).copied().collect()
+    }
+
+    /// Nodes that are to get a replica, and aren't heard.
+    pub fn awaited(&self) -> Vec<i32> {
+        let silent = |node: &&i32| self.offline.contains(*node);
+        self.adding.iter().filter(silent).copied().collect()
+    }
+
+    /// A move of it doesn't wait for any node to come back.
+    pub fn can_go_on(&self) -> bool {
+        self.leader >= 0 && self.awaited().is_empty()
+    }
 }
 
 /// All partitions, as a node knows them.
@@ -39,6 +73,8 @@ pub fn placed(
         let name = topic.name.unwrap_or_default();
         for partition in topic.partitions {
             let placed = Placed {
+                topic: topic.topic_id,
+                offline: partition.offline_replicas.into_iter().collect(),
                 replicas: partition.replica_nodes,
                 leader: partition.leader_id,
                 ..Placed::default()
@@ -69,6 +105,7 @@ pub fn placed(
             let goes = |node: &i32| partition.removing_replicas.contains(node);
             placed.replicas.retain(|node| !goes(node));
             placed.removing = partition.removing_replicas;
+            placed.adding = partition.adding_replicas;
         }
     }
     Ok(all)
@@ -115,7 +152,8 @@ pub fn held(cluster: &mut Cluster, node: i32, deadline: Deadline) -> Result<Held
 /// A cluster as a planner sees it.
 #[derive(Clone, Debug, Default)]
 pub struct Survey {
-    /// The nodes that are registered. Closed ones are cordoned.
+    /// The nodes that are registered. Those that are cordoned are to be left, as far as they are heard: of
+    /// one that isn't nobody says whether it is. It keeps what it has.
     pub sites: BTreeMap<i32, Site>,
     /// Those that don't answer.
     pub silent: BTreeSet<i32>,
@@ -136,7 +174,12 @@ impl Survey {
         for node in known.brokers {
             let held = match node.is_fenced {
                 true => None,
-                false => held(cluster, node.broker_id, deadline).ok(),
+                false => held(cluster, node.broker_id, deadline.within(HELD_WITHIN)).ok(),
+            };
+            let part = match &held {
+                None => Part::Keeps,
+                Some(held) if held.cordoned => Part::Leaves,
+                Some(_) => Part::Takes,
             };
             if held.is_none() {
                 survey.silent.insert(node.broker_id);
@@ -148,7 +191,7 @@ impl Survey {
             }
             let site = Site {
                 rack: node.rack,
-                open: !held.cordoned,
+                part,
             };
             survey.sites.insert(node.broker_id, site);
         }

@@ -1,18 +1,20 @@
-use super::plan::Site;
+use super::drain::{must_know, without};
+use super::plan::{Part, Site};
 use super::survey::Placed;
 use super::*;
 
 fn survey() -> Survey {
     let mut survey = Survey::default();
     for node in 1..=3 {
-        let (rack, open) = (None, true);
-        survey.sites.insert(node, Site { rack, open });
+        let (rack, part) = (None, Part::Takes);
+        survey.sites.insert(node, Site { rack, part });
     }
     let placed = Placed {
         replicas: vec![1],
         removing: vec![2],
         moving: true,
         leader: 2,
+        ..Placed::default()
     };
     survey.placed.insert(("t".to_owned(), 0), placed);
     survey
@@ -46,18 +48,115 @@ fn a_node_is_removed_only_if_it_is_empty_silent_and_has_no_vote() {
     assert_eq!(stays(&survey, 1, true), None);
 }
 
+/// A node that isn't heard: it keeps what it has.
+fn silence(survey: &mut Survey, node: i32) {
+    survey.silent.insert(node);
+    survey.sites.get_mut(&node).expect("a node").part = Part::Keeps;
+}
+
+fn put(survey: &mut Survey, index: i32, replicas: &[i32]) {
+    let placed = Placed {
+        replicas: replicas.to_vec(),
+        leader: replicas[0],
+        ..Placed::default()
+    };
+    survey.placed.insert(("u".to_owned(), index), placed);
+}
+
 #[test]
 fn a_node_that_is_away_for_a_moment_is_no_reason_to_copy_everything() {
     let mut survey = survey();
-    survey.silent.insert(3);
+    put(&mut survey, 0, &[3]);
+    silence(&mut survey, 3);
     let refused = decide(&survey, Goal::Rebalance).expect_err("node 3 may come back");
     assert!(
-        refused.to_string().contains("node 3 is silent"),
+        refused
+            .to_string()
+            .contains("node 3 is silent and has 1 replica"),
         "{refused}"
     );
-    close(&mut survey, 3).expect("it is known");
-    decide(&survey, Goal::Evacuate).expect("it is given up");
-    close(&mut survey, 7).expect_err("nobody knows it");
+    must_know(&survey, 3).expect("it is known");
+    decide(&without(survey.clone(), &[3]), Goal::Evacuate).expect("it is given up");
+    let unknown = must_know(&survey, 7)
+        .expect_err("nobody knows it")
+        .to_string();
+    assert!(unknown.contains("1,2,3"), "{unknown}");
+}
+
+#[test]
+fn a_node_that_was_drained_and_stopped_keeps_nobody_from_carrying_alike() {
+    let mut survey = survey();
+    for index in 0..4 {
+        put(&mut survey, index, &[1]);
+    }
+    silence(&mut survey, 3);
+    let moves = decide(&survey, Goal::Rebalance).expect("it has nothing");
+    assert!(!moves.is_empty(), "nodes 1 and 2 share");
+    assert!(
+        moves.iter().all(|m| !m.target.contains(&3)),
+        "a silent node gets nothing: {moves:?}"
+    );
+}
+
+#[test]
+fn two_dead_nodes_are_emptied_one_after_the_other() {
+    let mut survey = survey();
+    survey.placed.clear();
+    for node in 4..=5 {
+        let (rack, part) = (None, Part::Takes);
+        survey.sites.insert(node, Site { rack, part });
+    }
+    let replicas = [[1, 2, 4], [5, 3, 1], [4, 5, 2], [1, 4, 5]];
+    for (index, replicas) in (0..).zip(&replicas) {
+        put(&mut survey, index, replicas);
+    }
+    silence(&mut survey, 2);
+    silence(&mut survey, 3);
+    for dead in [2, 3] {
+        let moves = decide(&without(survey.clone(), &[dead]), Goal::Evacuate).expect("room");
+        assert!(!moves.is_empty());
+        for change in moves {
+            let added = change.adding();
+            assert!(!added.contains(&2) && !added.contains(&3), "{added:?}");
+            assert_eq!(
+                change.removing(),
+                [dead],
+                "the other one is not its business"
+            );
+            let name = name_of(&change.partition);
+            survey.placed.get_mut(&name).expect("known").replicas = change.target;
+        }
+        assert!(survey.on(dead).is_empty());
+    }
+}
+
+#[test]
+fn a_move_to_a_node_that_died_goes_elsewhere() {
+    let mut survey = survey();
+    survey.placed.clear();
+    for node in 4..=5 {
+        let (rack, part) = (None, Part::Takes);
+        survey.sites.insert(node, Site { rack, part });
+    }
+    let moving = Placed {
+        replicas: vec![5, 1, 3],
+        removing: vec![2],
+        adding: vec![5],
+        moving: true,
+        leader: 1,
+        offline: [5].into(),
+        ..Placed::default()
+    };
+    survey.placed.insert(("t".to_owned(), 0), moving);
+    silence(&mut survey, 5);
+    survey.sites.get_mut(&2).expect("cordoned").part = Part::Leaves;
+    for drained in [2, 5] {
+        let survey = without(survey.clone(), &[drained]);
+        let moves = decide(&survey, Goal::Evacuate).expect("room");
+        let mut target = moves[0].target.clone();
+        target.sort_unstable();
+        assert_eq!(target, [1, 3, 4], "node {drained} is drained");
+    }
 }
 
 #[test]

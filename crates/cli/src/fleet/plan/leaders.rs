@@ -7,7 +7,7 @@ impl Draft<'_> {
     /// Nodes are first replica of equally many partitions, as far as their replicas allow. Only
     /// `touched` partitions get another order.
     pub(super) fn level_leaders(&mut self, touched: &BTreeSet<usize>) {
-        let mut firsts: BTreeMap<i32, usize> = self.open.keys().map(|id| (*id, 0)).collect();
+        let mut firsts: BTreeMap<i32, usize> = self.open.iter().map(|id| (*id, 0)).collect();
         for placed in &self.placed {
             if let Some(count) = placed.first().and_then(|node| firsts.get_mut(node)) {
                 *count += 1;

@@ -19,18 +19,20 @@ struct Exchange {
 }
 
 impl Draft<'_> {
-    /// Replicas leave the nodes that take none.
+    /// Replicas leave the nodes that are to have none.
     pub(super) fn evacuate(&mut self) -> Result<(), NoRoom> {
         for at in 0..self.partitions.len() {
             let partition = &self.partitions[at];
-            let closed = |node: &&i32| !self.open.contains_key(node);
+            let closed = |node: &&i32| !self.racks.contains_key(node);
             let leaving: Vec<i32> = partition.replicas.iter().filter(closed).copied().collect();
-            if !leaving.is_empty() && partition.replicas.len() > self.open.len() {
+            let keeps = |node: &&i32| self.racks.contains_key(node) && !self.open.contains(node);
+            let open = self.open.len() + partition.replicas.iter().filter(keeps).count();
+            if !leaving.is_empty() && partition.replicas.len() > open {
                 return Err(NoRoom {
                     topic: partition.topic.clone(),
                     partition: partition.index,
                     replicas: partition.replicas.len(),
-                    open: self.open.len(),
+                    open,
                 });
             }
             for node in leaving {
@@ -49,7 +51,7 @@ impl Draft<'_> {
             let crowd = self.crowd(at, **node, from);
             (crowd, share.replicas, share.bytes, **node)
         };
-        let heir = self.open.keys().filter(free).min_by_key(weight);
+        let heir = self.open.iter().filter(free).min_by_key(weight);
         *heir.expect("there are more open nodes than other replicas")
     }
 

@@ -8,8 +8,8 @@ fn sites(racks: &[usize], closed: &[bool]) -> BTreeMap<i32, Site> {
     let sites = racks.iter().zip(closed).zip(1..);
     let site = |((rack, closed), id): ((&usize, &bool), i32)| {
         let rack = RACKS[*rack].map(str::to_owned);
-        let open = !closed;
-        (id, Site { rack, open })
+        let part = if *closed { Part::Leaves } else { Part::Takes };
+        (id, Site { rack, part })
     };
     sites.map(site).collect()
 }
@@ -72,7 +72,7 @@ proptest! {
     fn a_plan_keeps_factors_goes_only_where_it_may_and_comes_to_rest(
         (sites, partitions) in cluster(),
     ) {
-        let open: BTreeSet<i32> = sites.iter().filter(|(_, s)| s.open).map(|(id, _)| *id).collect();
+        let open: BTreeSet<i32> = sites.iter().filter(|(_, s)| s.part == Part::Takes).map(|(id, _)| *id).collect();
         for goal in [Goal::Evacuate, Goal::Rebalance] {
             let Ok(moves) = plan(&sites, &partitions, goal) else {
                 prop_assert!(partitions.iter().any(|p| p.replicas.len() > open.len()));
@@ -94,11 +94,11 @@ proptest! {
     #[test]
     fn an_evacuation_moves_what_has_to_go_and_nothing_else((sites, partitions) in cluster()) {
         let Ok(moves) = plan(&sites, &partitions, Goal::Evacuate) else { return Ok(()) };
-        let closed = |node: &&i32| !sites[*node].open;
+        let closed = |node: &&i32| sites[*node].part == Part::Leaves;
         let have_to = partitions.iter().flat_map(|p| &p.replicas).filter(closed).count();
         let copied: usize = moves.iter().map(|m| m.adding().len()).sum();
         prop_assert_eq!(copied, have_to);
-        let has_to = |m: &Move| m.partition.replicas.iter().any(|node| !sites[node].open);
+        let has_to = |m: &Move| m.partition.replicas.iter().any(|node| sites[node].part == Part::Leaves);
         prop_assert!(moves.iter().all(has_to));
     }
 
@@ -126,7 +126,7 @@ proptest! {
 
     #[test]
     fn racks_get_no_fuller_and_leaders_are_even((sites, partitions) in cluster()) {
-        let opened = |(id, site)| (id, Site { open: true, ..site });
+        let opened = |(id, site)| (id, Site { part: Part::Takes, ..site });
         let sites: BTreeMap<i32, Site> = sites.into_iter().map(opened).collect();
         let moves = plan(&sites, &partitions, Goal::Rebalance).expect("all nodes are open");
         for change in &moves {
@@ -188,4 +188,30 @@ fn a_node_can_t_be_emptied_if_nobody_is_left_to_take_its_replicas() {
     let refused = plan(&sites, &[partition], Goal::Evacuate).expect_err("too few nodes");
     let words = "t-4 has 3 replicas, and 2 nodes would be left to have one each";
     assert_eq!(refused.to_string(), words);
+}
+
+#[test]
+fn a_node_that_keeps_what_it_has_is_given_nothing_and_counts_as_room_where_it_has_something() {
+    let mut sites = sites(&[0; 5], &[false, true, false, false, false]);
+    sites.get_mut(&3).expect("node 3").part = Part::Keeps;
+    let partition = |index, replicas: &[i32]| Partition {
+        topic: "t".to_owned(),
+        index,
+        replicas: replicas.to_vec(),
+        bytes: 1,
+    };
+    let partitions = [
+        partition(0, &[1, 2, 3]),
+        partition(1, &[2, 4, 5]),
+        partition(2, &[3, 4, 5]),
+    ];
+    let moves = plan(&sites, &partitions, Goal::Evacuate).expect("room");
+    let then = after(&partitions, &moves);
+    let on = |node: i32| then.iter().filter(|p| p.replicas.contains(&node)).count();
+    assert_eq!((on(2), on(3)), (0, 2), "{moves:?}");
+    assert_eq!(moves.len(), 2, "{moves:?}");
+    // Four have a replica already, of whom one is to leave: there is nobody else.
+    let full = [partition(0, &[1, 2, 3, 4, 5])];
+    let refused = plan(&sites, &full, Goal::Evacuate).expect_err("no room");
+    assert_eq!(refused.open, 4);
 }
