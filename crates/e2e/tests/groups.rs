@@ -216,3 +216,30 @@ fn a_static_member_keeps_its_place_while_it_is_away() {
         assert_eq!((seen.len(), distinct.len()), (100, 100), "{protocol}");
     }
 }
+
+/// A static member that leads its group comes back into the generation that goes on, and is not asked to
+/// share out: what was added while it was away it has to look for itself.
+#[test]
+fn a_static_member_that_comes_back_finds_the_partitions_that_came_meanwhile() {
+    let scratch = Scratch::new("groups-grown");
+    let setup =
+        Setup::single(&scratch.join("data")).with(&["--set", "group.initial.rebalance.delay.ms=0"]);
+    let node = setup.start();
+    let tool = Tool::new(&node.kafka);
+    tool.create("orders", &["--partitions", "1"]);
+    tool.produce("orders", &lines(0, 10));
+    let by = ["--group", "audit", "--group-instance-id", "desk"];
+    let seen = read(&tool, &by);
+    assert_eq!(seen, lines(0, 10));
+    tool.run(&["topic", "alter", "orders", "--partitions", "9"])
+        .ok();
+    let keyed: Vec<String> = (10..200).map(|n| format!("{n}=line {n}")).collect();
+    let input = keyed.join("\n") + "\n";
+    tool.run_with(&input, &["produce", "orders", "--key-separator", "="])
+        .ok();
+    let mut seen = read(&tool, &by);
+    seen.sort();
+    let mut sent = lines(10, 200);
+    sent.sort();
+    assert_eq!(seen, sent, "also of the new partitions");
+}

@@ -3,7 +3,7 @@
 
 use super::{Heard, REBALANCE, Wish, is_outdated, refused};
 use crate::client::deadline::{Pauses, wall_ms};
-use crate::client::groups::{self, As};
+use crate::client::groups::{self, As, Group};
 use crate::client::{Cluster, Code, Deadline, Trouble};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,12 +63,18 @@ impl Member {
         deadline: Deadline,
     ) -> Result<BTreeSet<i32>, Trouble> {
         let mut pauses = Pauses::until(deadline);
+        let mut came_back = true;
         loop {
             let outcome = match self.ask_to_join(cluster, deadline)? {
                 Ok(joined) => self.sync(cluster, joined, deadline)?,
                 Err(code) => Err(code),
             };
             let code = match outcome {
+                // There is more than was shared out before it came back: that is shared out at once.
+                Ok(_) if came_back && self.has_more_to_share(cluster, deadline)? => {
+                    came_back = false;
+                    continue;
+                }
                 Ok(mine) => return Ok(mine),
                 Err(code) => code,
             };
@@ -130,17 +136,14 @@ impl Member {
         deadline: Deadline,
     ) -> Result<Result<BTreeSet<i32>, Code>, Trouble> {
         self.generation = joined.generation_id;
-        let assignments = match joined.leader == self.id && !joined.skip_assignment {
-            true => {
-                let (given, counts) = share(cluster, &joined.members, deadline)?;
-                self.shared = Some((counts, Deadline::after(LOOK)));
-                given
-            }
-            false => {
-                self.shared = None;
-                Vec::new()
-            }
-        };
+        self.shared = None;
+        let leads = joined.leader == self.id;
+        let mut assignments = Vec::new();
+        if leads && !joined.skip_assignment {
+            let (given, counts) = share(cluster, &joined.members, deadline)?;
+            self.shared = Some((counts, Deadline::after(LOOK)));
+            assignments = given;
+        }
         let request = SyncGroupRequest {
             group_id: self.wish.group.clone(),
             generation_id: self.generation,
@@ -160,6 +163,13 @@ impl Member {
         let code = Code(answer.error_code);
         if !code.is_ok() {
             return Ok(Err(code));
+        }
+        if leads && joined.skip_assignment {
+            // A static member that came back to lead a generation that goes on: what was shared out
+            // meanwhile is what it looks after from now on.
+            let group = groups::describe(cluster, &self.wish.group, deadline)?;
+            let counts = given_out(&joined.members, &group);
+            self.shared = Some((counts, Deadline::after(Duration::ZERO)));
         }
         let parts = groups::assigned(answer.assignment).into_iter();
         let mine = parts.filter(|(topic, _)| *topic == self.wish.topic);
@@ -313,6 +323,18 @@ fn share(
     Ok((members.iter().map(assignment).collect(), counts))
 }
 
+/// How much of each topic that members want is shared out.
+fn given_out(members: &[JoinGroupResponseMember], group: &Group) -> Counts {
+    let wanted = members.iter().flat_map(wanted);
+    let mut counts: Counts = wanted.map(|topic| (topic, 0)).collect();
+    for (topic, partitions) in group.members.iter().flat_map(|member| &member.assigned) {
+        if let Some(count) = counts.get_mut(topic) {
+            *count += partitions.len();
+        }
+    }
+    counts
+}
+
 /// A topic that a node doesn't know at the moment tells nothing.
 fn differ(counts: &Counts, topics: &[MetadataResponseTopic]) -> bool {
     topics.iter().any(|topic| {
@@ -354,6 +376,29 @@ mod tests {
         assert!(!told(&[1, 1], 0));
         assert!(told(&[1, 1, 1], 0));
         assert!(!told(&[], 3), "a node that is behind doesn't know it");
+    }
+
+    #[test]
+    fn what_is_shared_out_already_is_counted_by_topic() {
+        let member = |id: &str| JoinGroupResponseMember {
+            member_id: id.into(),
+            metadata: subscription("t"),
+            ..Default::default()
+        };
+        let holds = |topic: &str, partitions: &[i32]| groups::Member {
+            assigned: vec![(topic.to_owned(), partitions.to_vec())],
+            ..Default::default()
+        };
+        let members = [member("a"), member("b")];
+        let group = |members: Vec<groups::Member>| Group {
+            members,
+            ..Group::default()
+        };
+        let there = group(vec![holds("t", &[0, 1]), holds("t", &[2]), holds("u", &[0])]);
+        let three = Counts::from([("t".to_owned(), 3)]);
+        assert_eq!(given_out(&members, &there), three);
+        let nothing = Counts::from([("t".to_owned(), 0)]);
+        assert_eq!(given_out(&members, &group(Vec::new())), nothing);
     }
 
     #[test]
