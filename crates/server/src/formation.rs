@@ -74,6 +74,8 @@ enum State {
         empty: BTreeMap<NodeId, Uuid>,
         /// Clusters of the peers that said they belong to one.
         foreign: BTreeMap<NodeId, Uuid>,
+        /// Whose news of a cluster wasn't accepted, and why.
+        refused: Option<(NodeId, String)>,
     },
     Persisting {
         cluster: Cluster,
@@ -109,6 +111,7 @@ impl Formation {
             None => State::Empty {
                 empty: BTreeMap::new(),
                 foreign: BTreeMap::new(),
+                refused: None,
             },
         };
         Formation {
@@ -133,16 +136,21 @@ impl Formation {
         }
     }
 
-    /// What is waited for; none once the cluster is formed.
+    /// Why the cluster isn't formed here, and whom that waits for; none once it is.
     pub fn waits_for(&self) -> Option<String> {
         match &self.state {
             State::Formed { .. } => None,
             State::Persisting { .. } => Some("storing the cluster's identity".to_owned()),
-            State::Empty { empty, foreign } => Some(match foreign.first_key_value() {
+            State::Empty {
+                refused: Some((_, why)),
+                ..
+            } => Some(why.clone()),
+            State::Empty { empty, foreign, .. } => Some(match foreign.first_key_value() {
                 Some((node, id)) => format!(
                     "this directory is empty and node {node} belongs to cluster {id}, which does \
-                     not list it (incarnation {}); a lost directory can't take its old place",
-                    self.incarnation
+                     not list it (incarnation {}); a lost directory can't take its old place: give it up \
+                     with `flotilla cluster remove {} --lost`, then start this node with --join",
+                    self.incarnation, self.me
                 ),
                 None => {
                     let missing: Vec<String> = self
@@ -151,9 +159,9 @@ impl Formation {
                         .map(|node| node.to_string())
                         .collect();
                     if missing.is_empty() {
-                        format!("node {} to form the cluster", self.lowest())
+                        format!("waiting for node {} to form the cluster", self.lowest())
                     } else {
-                        format!("the first word of node {}", missing.join(", "))
+                        format!("waiting for the first word of node {}", missing.join(", "))
                     }
                 }
             }),
@@ -169,9 +177,15 @@ impl Formation {
                 cluster,
             } => self.heard(from, incarnation, cluster),
             Event::Silent(from) => {
-                if let State::Empty { empty, foreign } = &mut self.state {
+                if let State::Empty {
+                    empty,
+                    foreign,
+                    refused,
+                } = &mut self.state
+                {
                     empty.remove(&from);
                     foreign.remove(&from);
+                    refused.take_if(|(by, _)| *by == from);
                 }
                 Vec::new()
             }
@@ -190,7 +204,7 @@ impl Formation {
             return Vec::new();
         }
         match &mut self.state {
-            State::Empty { empty, foreign } => {
+            State::Empty { empty, foreign, .. } => {
                 match cluster {
                     None => {
                         foreign.remove(&from);
@@ -223,7 +237,7 @@ impl Formation {
 
     /// Chooses the cluster if that is this node's part and everybody is known to be empty.
     fn choose(&mut self) -> Vec<Action> {
-        let State::Empty { empty, foreign } = &self.state else {
+        let State::Empty { empty, foreign, .. } = &self.state else {
             return Vec::new();
         };
         let all = self.others().all(|node| empty.contains_key(&node));
@@ -256,6 +270,8 @@ impl Formation {
     fn told(&mut self, from: NodeId, news: Cluster) -> Vec<Action> {
         let refuse = |why: String| vec![Action::Refuse(from, why.clone()), Action::Report(why)];
         let same_list = self.names_the_same(&news);
+        let listed = news.lists(self.me, self.incarnation);
+        let here = list(self.named.keys().copied());
         match &mut self.state {
             State::Formed { cluster, .. } if cluster.id == news.id => {
                 vec![Action::Acknowledge(from)]
@@ -268,17 +284,25 @@ impl Formation {
                 "node {from} tells of cluster {}, but this directory belongs to {}",
                 news.id, cluster.id
             )),
-            State::Empty { .. } if !news.lists(self.me, self.incarnation) => refuse(format!(
-                "node {from} tells of cluster {}, which does not list this directory \
-                 (incarnation {})",
-                news.id, self.incarnation
-            )),
-            State::Empty { .. } if !same_list => refuse(format!(
-                "node {from} tells of a cluster of nodes {}, but --peers names {} here; give every \
-                 node the same list",
-                list(news.voters.iter().map(|v| v.node)),
-                list(self.named.keys().copied())
-            )),
+            State::Empty { refused, .. } if !(listed && same_list) => {
+                let why = match listed {
+                    false => format!(
+                        "node {from} tells of cluster {}, which does not list this directory \
+                         (incarnation {})",
+                        news.id, self.incarnation
+                    ),
+                    true => format!(
+                        "node {from} tells of a cluster of nodes {}, but --peers names {here} here; give \
+                         every node the same list",
+                        list(news.voters.iter().map(|v| v.node)),
+                    ),
+                };
+                // It tells again and again.
+                match refused.replace((from, why.clone())) {
+                    Some((_, before)) if before == why => vec![Action::Refuse(from, why)],
+                    _ => refuse(why),
+                }
+            }
             State::Empty { .. } => self.persist(news, BTreeSet::from([from])),
         }
     }

@@ -20,8 +20,8 @@ pub struct Health {
     pub standing: OnceLock<Arc<Standing>>,
     /// The running node.
     pub running: OnceLock<Running>,
-    /// Somebody is asked to take this node in.
-    pub joining: AtomicBool,
+    /// Somebody is asked to take this node in; with what came of asking those that were asked last.
+    pub joining: Mutex<Option<Vec<String>>>,
     /// The process is about to stop.
     pub stopping: AtomicBool,
     /// How old what groups have yet to read is.
@@ -58,7 +58,10 @@ impl Running {
     /// Why clients can't be served yet; none if they can.
     pub fn not_ready(&self) -> Option<String> {
         if self.broker.controller().is_none() {
-            return Some("no node is known to lead the controller's group".to_owned());
+            let unreached = self.peers.standing().unreached();
+            return Some(format!(
+                "no node is known to lead the controller's group{unreached}"
+            ));
         }
         let me = self.broker.node();
         if self.broker.image().nodes.get(&me) != Some(&self.info) {
@@ -92,12 +95,17 @@ impl Probe for Health {
             .standing
             .get()
             .and_then(|standing| standing.waits_for());
-        Some(match waits {
-            Some(what) => format!("waiting for {what}"),
-            None if self.joining.load(Ordering::Relaxed) => {
-                "waiting for a member of the cluster to take this node in".to_owned()
+        let joining = self.joining.lock().expect("nobody panics while joining");
+        Some(match (waits, joining.as_deref()) {
+            (Some(why), _) => why,
+            (None, Some(asked)) => {
+                let asked = match asked {
+                    [] => String::new(),
+                    asked => format!(" ({})", asked.join("; ")),
+                };
+                format!("waiting for a member of the cluster to take this node in{asked}")
             }
-            None => "the data directory is being recovered".to_owned(),
+            (None, None) => "the data directory is being recovered".to_owned(),
         })
     }
 

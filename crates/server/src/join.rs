@@ -38,16 +38,18 @@ enum Answer {
     Nothing(io::Error),
 }
 
-/// Asks until somebody takes this directory in, or all that answer keep refusing to.
+/// Asks until somebody takes this directory in, or all that answer keep refusing to. What came of each
+/// round is told.
 pub async fn join(
     settings: &Settings,
     identity: &mut Identity,
     address: &str,
     disk: &dyn Disk,
+    tell: impl Fn(Vec<String>),
 ) -> Result<(), StartError> {
     let (mut told, mut refusals) = (false, 0);
     loop {
-        let mut refused = None;
+        let (mut refused, mut asked) = (None, Vec::new());
         for member in &settings.join {
             match ask(&member.to_string(), identity, address).await {
                 Answer::In(cluster, generation) => {
@@ -55,12 +57,18 @@ pub async fn join(
                 }
                 Answer::No(why) => {
                     let member = member.to_string();
+                    asked.push(format!("{member}: {why}"));
                     refused = Some(StartError::NotTakenIn { member, why });
                 }
-                Answer::Nothing(error) if !told => tracing::info!("joining by {member}: {error}"),
-                Answer::Nothing(_) => {}
+                Answer::Nothing(error) => {
+                    if !told {
+                        tracing::info!("joining by {member}: {error}");
+                    }
+                    asked.push(format!("{member}: {error}"));
+                }
             }
         }
+        tell(asked);
         if let Some(refused) = refused {
             refusals += 1;
             if refusals == REFUSALS_BELIEVED {

@@ -22,6 +22,7 @@ mod serve;
 mod start;
 mod stop;
 mod survey;
+mod unready;
 
 use args::{Cluster, Command, CommandLine, Config, Serve};
 use clap::{CommandFactory, Parser};

@@ -153,6 +153,11 @@ impl Peers {
         Peers { shared }
     }
 
+    /// How this node stands with the others.
+    pub fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.shared.standing)
+    }
+
     /// Takes up what is known of the cluster: new nodes are dialled, those that moved are dialled
     /// where they live now, those that were unregistered since no longer.
     pub fn meet(&self, image: &Arc<Image>) {

@@ -9,6 +9,7 @@ use crate::join::join;
 use crate::logging;
 use crate::peers::{PeerSink, Peers, Standing};
 use crate::start::{self, Home, Parts, StartError, Threads};
+use crate::unready;
 use broker::Settings;
 use log::Storage;
 use os::DataDir;
@@ -99,11 +100,7 @@ async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), S
     let mut signals = Signals::listen().map_err(system)?;
     let (kafka_address, http_address) = (sockets.kafka_address(), sockets.http_address());
     let address = sockets.peer_address(&settings);
-    let health = Arc::new(Health::default());
-    if let Some(http) = sockets.http {
-        let http = into_tokio(http)?;
-        tokio::spawn(serve_http::serve(http, health.clone()));
-    }
+    let health = asked_by(sockets.http)?;
     // Before peers are spoken with: nobody counts on a node that can't answer yet, and a cluster is
     // formed by nodes that have a log.
     let (storage, recovered) = recovered(&mut signals, home, &settings).await?;
@@ -162,6 +159,17 @@ async fn node(settings: Settings, home: &Home, sockets: Sockets) -> Result<(), S
     Ok(())
 }
 
+/// The node's health, which whoever asks is told from now on, and its log.
+fn asked_by(http: Option<std::net::TcpListener>) -> Result<Arc<Health>, StartError> {
+    let health = Arc::new(Health::default());
+    tokio::spawn(unready::tell(Arc::clone(&health)));
+    if let Some(http) = http {
+        let http = into_tokio(http)?;
+        tokio::spawn(serve_http::serve(http, health.clone()));
+    }
+    Ok(health)
+}
+
 /// A line on standard output. Nobody there to read it is no reason to stop.
 fn say(line: &str) {
     let mut out = std::io::stdout();
@@ -177,9 +185,15 @@ async fn joined(
 ) -> Result<Identity, StartError> {
     let mut identity = home.identity.clone();
     if !settings.join.is_empty() {
-        health.joining.store(true, Ordering::Relaxed);
+        let tell = |asked| {
+            let joining = health.joining.lock();
+            *joining.expect("nobody panics while joining") = asked;
+        };
+        tell(Some(Vec::new()));
         let address = address.expect("a node that joins listens to others: the settings see to it");
-        join(settings, &mut identity, address, &*home.disk).await?;
+        let asked = |asked| tell(Some(asked));
+        join(settings, &mut identity, address, &*home.disk, asked).await?;
+        tell(None);
     }
     Ok(identity)
 }

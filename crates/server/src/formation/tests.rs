@@ -331,11 +331,12 @@ fn different_lists_of_peers_are_refused_with_both_lists() {
         id: Uuid([9; 16]),
         voters: vec![voter(1), voter(3)],
     };
-    let actions = three.on(Event::Form {
+    let event = Event::Form {
         from: NodeId(1),
         cluster: news,
-    });
-    let Some(Action::Refuse(NodeId(1), why)) = actions.first() else {
+    };
+    let actions = three.on(event.clone());
+    let [Action::Refuse(NodeId(1), why), Action::Report(_)] = &actions[..] else {
         panic!("{actions:?}")
     };
     assert!(
@@ -343,4 +344,10 @@ fn different_lists_of_peers_are_refused_with_both_lists() {
         "{why}"
     );
     assert_eq!(three.cluster(), None);
+    // Said again it isn't news; asked for health it says so as long as that node is there.
+    assert_eq!(three.on(event), [Action::Refuse(NodeId(1), why.clone())]);
+    assert_eq!(three.waits_for().as_ref(), Some(why));
+    three.on(Event::Silent(NodeId(1)));
+    let waits = three.waits_for().expect("it waits");
+    assert!(waits.contains("the first word of node 1, 2"), "{waits}");
 }

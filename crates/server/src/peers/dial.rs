@@ -36,6 +36,7 @@ pub async fn keep(shared: Arc<Shared>, link: Arc<Link>) {
         () = dial(&shared, &link) => {}
         () = link.ends() => {}
     }
+    shared.standing.reached(link.node);
     if link.up.swap(false, Ordering::AcqRel) {
         shared.sink.down(link.node);
     }
@@ -58,9 +59,10 @@ async fn dial(shared: &Shared, link: &Link) {
                 continue;
             }
             Err(error) => {
-                shared.standing.silent(link.node);
+                let why = format!("at {}: {error}", link.address());
+                shared.standing.silent(link.node, why.clone());
                 if !reported {
-                    tracing::info!("node {} at {}: {error}", link.node, link.address());
+                    tracing::info!("node {} {why}", link.node);
                     reported = true;
                 }
             }
@@ -77,7 +79,9 @@ async fn dial(shared: &Shared, link: &Link) {
 async fn attempt(shared: &Shared, link: &Link) -> io::Result<Outcome> {
     let mut stream = within(DIAL_TIMEOUT, TcpStream::connect(link.address())).await?;
     os::socket::tune_peer(&stream)?;
-    match within(HELLO_TIMEOUT, greet(shared, link, &mut stream)).await? {
+    let greeted = within(HELLO_TIMEOUT, greet(shared, link, &mut stream)).await?;
+    shared.standing.reached(link.node);
+    match greeted {
         Greeted::Strange => Ok(Outcome::Forming),
         Greeted::Told => within(HELLO_TIMEOUT, await_answer(shared, link, &mut stream)).await,
         Greeted::Together => Ok(Outcome::Broke(session(shared, link, stream).await)),

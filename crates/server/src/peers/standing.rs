@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
+/// Peers that can't be reached which are named at once.
+const UNREACHED_NAMED_MAX: usize = 5;
+
 /// The standing.
 pub struct Standing {
     me: NodeId,
@@ -25,6 +28,8 @@ pub struct Standing {
     formed: watch::Sender<Option<Arc<Cluster>>>,
     /// The metadata as it is known here.
     image: Mutex<Arc<Image>>,
+    /// Peers that can't be dialled, and why not.
+    unreached: Mutex<BTreeMap<NodeId, String>>,
 }
 
 impl Standing {
@@ -57,6 +62,7 @@ impl Standing {
             machine: Mutex::new(machine),
             formed,
             image: Mutex::default(),
+            unreached: Mutex::default(),
         };
         let actions = standing.lock().start();
         standing.carry_out(me, actions);
@@ -99,9 +105,33 @@ impl Standing {
         self.formed.subscribe()
     }
 
-    /// What is waited for; none once the cluster is formed.
+    /// Why the cluster isn't formed here, and whom that waits for; none once it is.
     pub fn waits_for(&self) -> Option<String> {
-        self.lock().waits_for()
+        let what = self.lock().waits_for()?;
+        Some(format!("{what}{}", self.unreached()))
+    }
+
+    /// Which peers can't be dialled, and why not, in brackets; nothing if all can.
+    pub fn unreached(&self) -> String {
+        let unreached = self.lock_unreached();
+        let told: Vec<String> = unreached
+            .iter()
+            .take(UNREACHED_NAMED_MAX)
+            .map(|(node, why)| format!("node {node} {why}"))
+            .collect();
+        let more = match unreached.len() - told.len() {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        match told.as_slice() {
+            [] => String::new(),
+            told => format!(" ({}{more})", told.join("; ")),
+        }
+    }
+
+    fn lock_unreached(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeId, String>> {
+        let unreached = self.unreached.lock();
+        unreached.expect("nobody panics while telling who can't be reached")
     }
 
     /// A peer said who it is. Returns what it should be told.
@@ -115,9 +145,15 @@ impl Standing {
         self.feed(from, event).tell
     }
 
-    /// A peer can't be reached.
-    pub fn silent(&self, node: NodeId) {
+    /// A peer can't be reached: where and why not.
+    pub fn silent(&self, node: NodeId, why: String) {
+        self.lock_unreached().insert(node, why);
         self.feed(node, Event::Silent(node));
+    }
+
+    /// A peer was reached, or isn't one any more.
+    pub fn reached(&self, node: NodeId) {
+        self.lock_unreached().remove(&node);
     }
 
     /// A peer said that this directory belongs to its cluster. `Ok` once that is durable.

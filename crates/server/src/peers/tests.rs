@@ -156,6 +156,39 @@ async fn empty_nodes_form_a_cluster_and_then_exchange_frames_in_order() {
     }
 }
 
+/// Looks until what is told names all of these.
+async fn is_told(told: impl Fn() -> Option<String>, words: &[&str]) {
+    loop {
+        let text = told().unwrap_or_default();
+        if words.iter().all(|word| text.contains(word)) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn whom_a_start_waits_for_is_told_with_the_reason() {
+    let (listener_1, address_1) = listener();
+    let (listener_2, address_2) = listener();
+    let (gone, address_3) = listener();
+    drop(gone);
+    let addresses = BTreeMap::from([
+        (NodeId(1), address_1),
+        (NodeId(2), address_2),
+        (NodeId(3), address_3),
+    ]);
+    let first = Node::start(1, Uuid([1; 16]), None, &addresses, listener_1);
+    let third = format!("node 3 at {address_3}: Connection refused");
+    let told = || first.standing.waits_for();
+    is_told(told, &["the first word of node 2, 3", &third]).await;
+    // One whose cluster isn't this one says so.
+    let other = Some(formed(&[1, 2, 3]));
+    let second = Node::start(2, Uuid([2; 16]), other, &addresses, listener_2);
+    is_told(told, &["node 2 belongs to cluster", &third]).await;
+    is_told(|| Some(second.standing.unreached()), &[&third]).await;
+}
+
 #[tokio::test]
 async fn a_restarted_peer_is_down_and_up_again() {
     let (listener_1, address_1) = listener();

@@ -394,7 +394,11 @@ mod tests {
             members,
             ..Group::default()
         };
-        let there = group(vec![holds("t", &[0, 1]), holds("t", &[2]), holds("u", &[0])]);
+        let there = group(vec![
+            holds("t", &[0, 1]),
+            holds("t", &[2]),
+            holds("u", &[0]),
+        ]);
         let three = Counts::from([("t".to_owned(), 3)]);
         assert_eq!(given_out(&members, &there), three);
         let nothing = Counts::from([("t".to_owned(), 0)]);
