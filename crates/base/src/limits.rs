@@ -39,6 +39,8 @@ pub const FETCHES_REVIEWED_AT_ONCE: usize = 1_000;
 pub const SEARCHABLE_WAIT: Duration = Duration::from_secs(10);
 /// Most partitions one topic may have.
 pub const PARTITIONS_PER_TOPIC_MAX: u32 = 10_000;
+/// New partitions of one request, whatever topics they are of: they are placed and opened in one go.
+pub const NEW_PARTITIONS_MAX: usize = 10_000;
 /// Bytes of a block of a segment, the unit of the sparse index and of checksums on reads.
 pub const BLOCK_BYTES: u32 = 64 * 1024;
 /// Most bytes of memory that reads of blocks used and that is kept for the next ones.
@@ -53,8 +55,14 @@ pub const COMPACTION_BYTES_PER_SECOND: u64 = 32 * 1024 * 1024;
 pub const COMPACTION_STEP_BYTES: u64 = 1024 * 1024;
 /// Room that a rewrite leaves beside the reserve: what it and others may write until room is measured again.
 pub const COMPACTION_AHEAD_BYTES: u64 = 64 * 1024 * 1024;
+/// Time after which a rewrite that had no room is tried again, though there may still be less than all it
+/// could write: what goes isn't known before.
+pub const COMPACTION_RETRY: Duration = Duration::from_secs(3600);
 /// Default size of a segment (`segment.bytes`), as in Kafka.
 pub const SEGMENT_BYTES_DEFAULT: u32 = 1024 * 1024 * 1024;
+/// Internal entries since the first batch of a segment after which the next batch begins another one: they
+/// stay in memory, and in each checkpoint, for as long as the segment does.
+pub const INTERNALS_PER_SEGMENT: usize = 1_000;
 /// Batches at least this long skip the write-ahead log and are flushed in their segment.
 pub const DIRECT_BATCH_BYTES: u32 = 256 * 1024;
 /// What a batch in memory costs beside its bytes: its entry, its place in queues, allocations.
@@ -110,6 +118,11 @@ pub const NEW_TOPIC_LEADER_WAIT: Duration = Duration::from_millis(500);
 pub const HELD_APPENDS_MAX: usize = 10_000;
 /// Size of a segment of the controller's own log; of what is applied two segments stay.
 pub const METADATA_SEGMENT_BYTES: u32 = 1024 * 1024;
+/// Partitions without a majority for which the controller looks at once who of those that are left has
+/// the most, where unclean elections are enabled.
+pub const SURVIVORS_AT_ONCE: usize = 1_000;
+/// Silence of a node after which the controller lets others go on without it, if somebody asks for that.
+pub const SURELY_SILENT: Duration = Duration::from_secs(2);
 /// Silence after which a majority counts as lost where unclean elections are enabled.
 pub const UNCLEAN_PATIENCE: Duration = Duration::from_secs(10);
 /// Terms that a replica which goes on without its majority leaves out: more than those that it can't

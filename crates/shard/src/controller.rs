@@ -327,7 +327,7 @@ impl Shard {
                 self.controller.meta.unregister(node, self.is_gone(node))
             }
             Command::GoOnAlone { groups, silent } => {
-                let groups = self.with_the_longest_logs(groups, &silent);
+                let (groups, silent) = self.who_goes_on(groups, silent);
                 self.controller.meta.go_on_alone(&groups, &silent)
             }
             command => self.controller.meta.handle(self.now, command),

@@ -57,7 +57,7 @@ impl Shard {
         let mut chosen: Vec<_> = self.survivors_of(groups, &silent).collect();
         // Those for which nobody was found come last, so that they keep nobody waiting.
         chosen.sort_by_key(|(group, _)| self.is_asked_in_vain(*group));
-        chosen.truncate(limits::MOVES_AT_ONCE);
+        chosen.truncate(limits::SURVIVORS_AT_ONCE);
         let deadline = self.now.mono.after(limits::LEADER_SILENCE);
         self.order_survivors(chosen, silent, deadline);
     }
@@ -88,6 +88,18 @@ impl Shard {
         if !groups.is_empty() {
             self.tell_controller(Command::GoOnAlone { groups, silent }, by);
         }
+    }
+
+    /// Who may lead alone, and without whom, by what the controller hears itself: whoever asks may be the one
+    /// that hears nobody, and the question may have waited.
+    pub(crate) fn who_goes_on(
+        &mut self,
+        mut groups: Vec<(GroupId, NodeId)>,
+        mut silent: Vec<NodeId>,
+    ) -> (Vec<(GroupId, NodeId)>, Vec<NodeId>) {
+        silent.retain(|node| self.is_silent(*node, limits::SURELY_SILENT));
+        groups.retain(|(group, _)| self.survivor_of(*group, &silent).is_ok());
+        (self.with_the_longest_logs(groups, &silent), silent)
     }
 
     /// True if a node was silent for so long that it may be done without, if somebody asks for it.

@@ -132,6 +132,31 @@ fn nothing_of_it_happens_unasked_or_needlessly() {
     );
 }
 
+/// Its connections to the others are broken, theirs to everybody else aren't: the controller hears them.
+#[test]
+fn a_node_that_hears_nobody_does_not_have_others_give_up_a_majority() {
+    let mut c = Cluster::new(5);
+    c.run(Duration::from_secs(2));
+    let three = [1, 2, 3].map(NodeId).to_vec();
+    let group = c.create_placed(4, meta::Placement::Manual(vec![three]));
+    c.run(Duration::from_secs(1));
+    let leader = c.leader(group).expect("a leader within a second");
+    assert_eq!(c.append(leader, group, batch(1, 0, "a")), Ok(Offset(0)));
+    let before = c.shards[&NodeId(3)].image();
+    let command = meta::Command::GoOnAlone {
+        groups: vec![(group, NodeId(3))],
+        silent: vec![NodeId(1), NodeId(2)],
+    };
+    for _ in 0..8 {
+        let (command, deadline) = (command.clone(), c.now.after(Duration::from_secs(5)));
+        c.call(4, Command::Meta { command, deadline });
+        c.run(Duration::from_secs(1));
+    }
+    let after = c.shards[&NodeId(3)].image();
+    assert_eq!(after.partition(group), before.partition(group));
+    assert_eq!(c.leader(group), Some(leader));
+}
+
 #[test]
 fn a_topic_that_allows_it_goes_on_by_itself_after_a_while() {
     let allowed = [("unclean.leader.election.enable", "true")];
