@@ -7,7 +7,7 @@ use crate::records::Record;
 use crate::{
     Meta, NewTopic, NodeInfo, PartitionInfo, Placement, Reply, TopicCreated, config, names,
 };
-use base::limits::PARTITIONS_PER_TOPIC_MAX;
+use base::limits::NEW_PARTITIONS_MAX;
 use base::{Decision, GroupId, NodeId, Refusal, Uuid};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +42,14 @@ impl<'a> Draft<'a> {
     }
 
     pub(crate) fn decide(mut self, topics: Vec<NewTopic>) -> Decision<Reply> {
+        let new = topics.iter().map(|topic| self.asked_for(&topic.placement));
+        if let Err(why) = check_new(new) {
+            let parts = topics.iter().map(|_| Err(why.clone())).collect();
+            return Decision {
+                records: Vec::new(),
+                reply: Reply::TopicsCreated(parts),
+            };
+        }
         let mut times: BTreeMap<String, u32> = BTreeMap::new();
         for topic in &topics {
             *times.entry(topic.name.clone()).or_default() += 1;
@@ -101,6 +109,16 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// How many partitions a topic is to have, before anything of it is looked at.
+    fn asked_for(&self, placement: &Placement) -> usize {
+        match placement {
+            Placement::Spread { partitions, .. } => {
+                partitions.unwrap_or(self.meta.defaults.partitions) as usize
+            }
+            Placement::Manual(parts) => parts.len(),
+        }
+    }
+
     fn place(&mut self, placement: &Placement) -> Result<Vec<Vec<NodeId>>, Refusal> {
         match placement {
             Placement::Spread {
@@ -129,7 +147,6 @@ impl<'a> Draft<'a> {
             ));
         }
         let partitions = partitions.unwrap_or(self.meta.defaults.partitions).max(1);
-        check_partitions(partitions as usize)?;
         let open = nodes.len() as u32;
         let default = self
             .meta
@@ -147,7 +164,6 @@ impl<'a> Draft<'a> {
                 "Number of partitions was set to an invalid non-positive value.".to_owned(),
             ));
         }
-        check_partitions(parts.len())?;
         for replicas in parts {
             check_replicas(&self.meta.image.nodes, replicas, parts[0].len()).map_err(|why| {
                 Refusal::InvalidReplicaAssignment(format!("The manual partition assignment {why}"))
@@ -229,10 +245,12 @@ pub(crate) fn check_replicas(
     Ok(())
 }
 
-fn check_partitions(count: usize) -> Result<(), Refusal> {
-    if count > PARTITIONS_PER_TOPIC_MAX as usize {
-        return Err(Refusal::InvalidPartitions(format!(
-            "A topic may have at most {PARTITIONS_PER_TOPIC_MAX} partitions."
+/// Refuses a request for more partitions than are made in one go, before any is placed.
+pub(crate) fn check_new(counts: impl Iterator<Item = usize>) -> Result<(), Refusal> {
+    let new = counts.fold(0, usize::saturating_add);
+    if new > NEW_PARTITIONS_MAX {
+        return Err(Refusal::Policy(format!(
+            "Excessively large number of partitions per request: {new}, at most {NEW_PARTITIONS_MAX}."
         )));
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Deciding about more partitions, in the words of Kafka's controller.
 
-use crate::create::check_replicas;
+use crate::create::{check_new, check_replicas};
 use crate::placement::Load;
 use crate::records::Record;
 use crate::{Meta, PartitionInfo, Reply, names};
@@ -25,6 +25,12 @@ impl Meta {
         topics: &[MorePartitions],
         validate_only: bool,
     ) -> Decision<Reply> {
+        if let Err(why) = check_new(topics.iter().map(|wanted| self.new_of(wanted))) {
+            return Decision {
+                records: Vec::new(),
+                reply: Reply::Each(topics.iter().map(|_| Err(why.clone())).collect()),
+            };
+        }
         let mut times: BTreeMap<&str, u32> = BTreeMap::new();
         for wanted in topics {
             *times.entry(&wanted.topic).or_default() += 1;
@@ -50,6 +56,13 @@ impl Meta {
             records,
             reply: Reply::Each(parts),
         }
+    }
+
+    /// How many partitions more a topic is to have.
+    fn new_of(&self, wanted: &MorePartitions) -> usize {
+        let topic = self.image.topic(&wanted.topic);
+        let there = topic.map_or(0, |topic| topic.partitions.len());
+        usize::try_from(wanted.count).map_or(0, |count| count.saturating_sub(there))
     }
 
     pub(crate) fn apply_partitions(&mut self, id: &base::Uuid, added: Vec<PartitionInfo>) {

@@ -108,11 +108,6 @@ fn numbers_that_can_t_be_are_refused_in_kafkas_words() {
             "Replication factor must be larger than 0, or -1 to use the default value.".to_owned()
         )
     );
-    let many = topic("a", spread(10_001, 1));
-    assert!(matches!(
-        why(&mut meta, many),
-        Refusal::InvalidPartitions(_)
-    ));
     let nobody = topic(
         "a",
         Placement::Spread {
@@ -124,6 +119,23 @@ fn numbers_that_can_t_be_are_refused_in_kafkas_words() {
         why(&mut cluster(0), nobody),
         Refusal::InvalidReplicationFactor(_)
     ));
+}
+
+/// Each could be made alone; all are placed and opened in one go on every node.
+#[test]
+fn more_partitions_than_are_made_in_one_go_are_refused_with_the_whole_request() {
+    let mut meta = cluster(2);
+    let halves = vec![topic("a", spread(6_000, 1)), topic("b", spread(4_001, 1))];
+    for part in create(&mut meta, halves) {
+        assert!(matches!(part, Err(Refusal::Policy(_))), "{part:?}");
+    }
+    let placed = Placement::Manual(vec![vec![NodeId(1)]; 10_001]);
+    assert!(matches!(
+        why(&mut meta, topic("a", placed)),
+        Refusal::Policy(_)
+    ));
+    assert!(meta.image(1).topics.is_empty());
+    assert!(create(&mut meta, vec![topic("a", spread(10_000, 1))])[0].is_ok());
 }
 
 #[test]

@@ -86,7 +86,9 @@ fn what_cannot_be_is_refused_in_kafkas_words() {
     let fewer = "The topic t currently has 2 partition(s); 1 would not be an increase.";
     assert_eq!(why(more("t", 1, None)), fewer);
     assert!(why(more("t", -7, None)).contains("; -7 would not be an increase."));
-    assert!(why(more("t", 1_000_000, None)).contains("at most 10000"));
+    assert!(why(more("t", 10_001, None)).contains("at most 10000"));
+    let many = "Excessively large number of partitions per request: 10001, at most 10000.";
+    assert_eq!(why(more("t", 10_003, None)), many);
     assert_eq!(why(more("no", 3, None)), Refusal::UnknownTopic.to_string());
     assert_eq!(
         why(more("t", 4, Some(&[&[1, 2]]))),
