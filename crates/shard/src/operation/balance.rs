@@ -124,11 +124,18 @@ impl Shard {
             return None;
         }
         let (leader, _) = self.leader_heard(group).filter(|(node, _)| *node != to)?;
-        let behind = match self.peers.get(&leader) {
-            Some(peer) => peer.led.lacks(group, to),
-            None => self.replicas.get(&group)?.behind.contains(&to),
-        };
-        (!behind).then_some(leader)
+        (!self.is_behind(group, leader, to)).then_some(leader)
+    }
+
+    /// True if a group's leader says that the replica of `node` isn't in sync, or nothing is known of it.
+    pub(super) fn is_behind(&self, group: GroupId, leader: NodeId, node: NodeId) -> bool {
+        match self.peers.get(&leader) {
+            Some(peer) => peer.led.lacks(group, node),
+            None => {
+                let replica = self.replicas.get(&group);
+                replica.is_none_or(|replica| replica.behind.contains(&node))
+            }
+        }
     }
 
     fn ask_back(&mut self, group: GroupId, to: NodeId) {

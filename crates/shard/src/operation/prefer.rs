@@ -80,6 +80,10 @@ impl Shard {
         if preferred != self.settings.node && self.peers.get(&preferred).is_none_or(|p| p.lost) {
             return unavailable();
         }
+        // It would have to catch up, or be admitted, before it can lead: that is not waited for.
+        if self.is_behind(group, leader, preferred) {
+            return unavailable();
+        }
         if leader == self.settings.node {
             self.hand_over(group, preferred);
         } else if let Some(peer) = self.peers.get_mut(&leader) {

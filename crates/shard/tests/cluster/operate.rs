@@ -90,6 +90,36 @@ fn the_preferred_replica_leads_again_when_somebody_asks_for_it() {
     assert_eq!(c.leader(group), Some(preferred));
 }
 
+/// It has to catch up before it can lead; nobody is to wait for that.
+#[test]
+fn a_preferred_replica_that_is_behind_is_not_available() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let group = c.create_topic(1);
+    c.run(Duration::from_secs(1));
+    let image = c.shards[&NodeId(1)].image();
+    let preferred = image.partition(group).unwrap().replicas[0];
+    c.down = vec![preferred];
+    c.run(Duration::from_secs(2));
+    let leader = c.leader(group).expect("another one leads meanwhile");
+    assert_eq!(c.append(leader, group, batch(1, 0, "a")), Ok(Offset(0)));
+    c.unsaid = Some(reassign::Unsaid::all_of(
+        group,
+        c.now.after(Duration::from_secs(10)),
+    ));
+    c.down.clear();
+    c.run(Duration::from_secs(2));
+    let behind = c.prefer(leader, group);
+    assert!(
+        matches!(behind, Err(Refusal::PreferredLeaderNotAvailable(_))),
+        "{behind:?}"
+    );
+    c.unsaid = None;
+    c.run(Duration::from_secs(2));
+    assert_eq!(c.prefer(leader, group), Ok(()));
+    assert_eq!(c.leader(group), Some(preferred.0));
+}
+
 #[test]
 fn new_partitions_are_led_and_changed_settings_hold_at_once() {
     let mut c = Cluster::new(3);
