@@ -190,6 +190,11 @@ impl Rewrite {
         self.group
     }
 
+    /// What it writes at most: all that it reads, if nothing may go.
+    pub fn bytes_max(&self) -> u64 {
+        bytes_of(self.sources.iter().flat_map(|source| &source.blocks))
+    }
+
     /// Bytes that are still to be gone through: keys are noted first, so what is dirty counts twice.
     pub fn bytes_left(&self) -> u64 {
         self.left

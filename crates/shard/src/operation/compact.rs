@@ -16,6 +16,7 @@ use base::{GroupId, Mark, Mono, Offset, RaftIndex, WallMs, limits, mark};
 use log::{Compact, GroupLog, Kept, ReadFault, Rewrite, RewriteFault, Rewrote, SegmentFacts};
 use log::{Shape, Step};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::time::Duration;
 
 /// Keys of this node that change while it runs, as Kafka names them.
@@ -36,8 +37,11 @@ pub(crate) struct Compactions {
     waiting: BTreeSet<GroupId>,
     running: Option<Running>,
     next_ticket: u64,
-    /// Logs whose rewrite didn't fit on the disk, with how much must be free before it is tried again.
-    lacking: BTreeMap<GroupId, u64>,
+    /// The last log that was rewritten: it is the turn of those after it, so that none waits for ever.
+    last: Option<GroupId>,
+    /// Logs whose rewrite didn't fit on the disk, with how much must be free before it is tried again, or
+    /// when it is in any case.
+    lacking: BTreeMap<GroupId, (u64, Mono)>,
 }
 
 /// The rewrite of this node.
@@ -64,6 +68,21 @@ impl Compactions {
 }
 
 impl Compactions {
+    /// Whose turn it is, taken out of the queue.
+    fn next(&mut self) -> Option<GroupId> {
+        let after = self.last.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut after = self.waiting.range((after, Bound::Unbounded));
+        let next = after.next().or(self.waiting.first()).copied()?;
+        self.waiting.remove(&next);
+        Some(next)
+    }
+
+    /// True if there was no room for a log's rewrite, and nothing has changed that.
+    fn lacks_room(&self, group: GroupId, free: u64, now: Mono) -> bool {
+        let lacks = self.lacking.get(&group);
+        lacks.is_some_and(|(wanted, until)| free < *wanted && now < *until)
+    }
+
     /// A replica ends here, and its files: the rewrite that a job may still be at is of no use.
     pub(crate) fn forget(&mut self, group: GroupId) {
         self.waiting.remove(&group);
@@ -163,9 +182,9 @@ impl Shard {
         let keys_bytes = self.changed(KEYS_BYTES);
         let keys_bytes = keys_bytes.unwrap_or(self.settings.compaction.keys_bytes);
         let secret = [self.settings.seed, self.settings.boot];
-        while let Some(group) = self.compactions.waiting.pop_first() {
-            let lacks = self.compactions.lacking.get(&group);
-            if self.is_replacing(group) || lacks.is_some_and(|wanted| self.disk_free < *wanted) {
+        while let Some(group) = self.compactions.next() {
+            let (free, now) = (self.disk_free, self.now.mono);
+            if self.is_replacing(group) || self.compactions.lacks_room(group, free, now) {
                 continue;
             }
             let Some(replica) = self.replicas.get_mut(&group) else {
@@ -186,10 +205,11 @@ impl Shard {
             if let Some(rewrite) = replica.log.plan_rewrite(kept) {
                 let ticket = self.compactions.next_ticket;
                 self.compactions.next_ticket += 1;
+                self.compactions.last = Some(group);
                 self.compactions.running = Some(Running {
                     ticket,
                     group,
-                    bytes_max: rewrite.bytes_left(),
+                    bytes_max: rewrite.bytes_max(),
                     rests: Some((self.now.mono, Box::new(rewrite))),
                 });
                 return;
@@ -212,7 +232,8 @@ impl Shard {
             return;
         }
         self.stats.compaction_bytes_left = rewrite.bytes_left();
-        let ahead = rewrite.bytes_left().min(limits::COMPACTION_AHEAD_BYTES);
+        let ahead = rewrite.bytes_left().min(rewrite.bytes_max());
+        let ahead = ahead.min(limits::COMPACTION_AHEAD_BYTES);
         let goes_on = self.disk_free >= self.settings.disk_reserve_bytes + ahead;
         self.effects.jobs.push(Job::Rewrite {
             ticket,
@@ -229,11 +250,14 @@ impl Shard {
             return;
         };
         let wanted = self.settings.disk_reserve_bytes + running.bytes_max;
-        self.compactions.lacking.insert(running.group, wanted);
+        let until = self.now.mono.after(limits::COMPACTION_RETRY);
+        self.compactions
+            .lacking
+            .insert(running.group, (wanted, until));
         self.stats.compaction_bytes_left = 0;
         self.note(format!(
             "compaction of group {} was given up, for the disk had too little room beside it: it is tried \
-             again once {wanted} bytes are free",
+             again once {wanted} bytes are free, or in an hour",
             running.group
         ));
     }

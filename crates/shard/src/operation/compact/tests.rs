@@ -106,3 +106,28 @@ fn it_pays_when_the_dirty_share_is_large_or_something_has_waited_long_enough() {
         "it can't be asked for by index"
     );
 }
+
+/// Those with low numbers are dirty again when the others' turn comes.
+#[test]
+fn every_log_has_its_turn() {
+    let mut compactions = Compactions::default();
+    let mut turns = Vec::new();
+    compactions.waiting = [1, 2, 7].map(GroupId).into();
+    for _ in 0..4 {
+        let group = compactions.next().expect("some wait");
+        compactions.last = Some(group);
+        turns.push(group.0);
+        compactions.waiting.extend([1, 2].map(GroupId));
+    }
+    assert_eq!(turns, [1, 2, 7, 1]);
+}
+
+#[test]
+fn a_rewrite_without_room_is_tried_again_after_a_while() {
+    let mut compactions = Compactions::default();
+    let until = Mono(50);
+    compactions.lacking.insert(ID, (1_000, until));
+    assert!(compactions.lacks_room(ID, 999, Mono(49)));
+    assert!(!compactions.lacks_room(ID, 1_000, Mono(49)));
+    assert!(!compactions.lacks_room(ID, 999, until));
+}
