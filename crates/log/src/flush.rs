@@ -61,7 +61,8 @@ impl Flush {
         if nothing {
             return Ok(());
         }
-        if wal::sync_below(&*self.disk, GROUPS, self.dirty.files.len())? {
+        let dirty = self.dirty.files.len() + self.dirty.dirs.len();
+        if wal::sync_below(&*self.disk, GROUPS, dirty)? {
             mark(Mark::SyncedAtOnce);
             return Ok(());
         }

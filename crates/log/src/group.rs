@@ -303,7 +303,21 @@ impl GroupLog {
         };
         let fits = used as usize + header.total_len() <= self.settings.segment_bytes as usize;
         let old = last.begun.is_older(header.max_timestamp, self.segment_ms);
-        used > 0 && (last.is_sealed() || !fits || old || self.start_asked_at_end())
+        let crowded = self.internals_since(last) > limits::INTERNALS_PER_SEGMENT;
+        used > 0 && (last.is_sealed() || !fits || old || crowded || self.start_asked_at_end())
+    }
+
+    /// Internal entries after the first batch of a segment. They go with it: where starts are asked for
+    /// often and little is written, they would be many.
+    fn internals_since(&self, segment: &Segment) -> usize {
+        if self.internals.len() <= limits::INTERNALS_PER_SEGMENT {
+            return 0;
+        }
+        let Some(first) = segment.first_block(self.open.as_ref()) else {
+            return 0;
+        };
+        let before = |entry: &Internal| entry.index < first.first_index;
+        self.internals.len() - self.internals.partition_point(before)
     }
 
     /// Whether a batch that lies at `place` begins a segment; `None` if the next one can't lie there.

@@ -310,6 +310,26 @@ fn committed_entries_stay() {
     log.truncate(&mut turn, RaftIndex(1));
 }
 
+/// Starts that are asked for again and again, where little is written.
+#[test]
+fn many_internal_entries_end_a_segment() {
+    let mut pair = Pair::new(1);
+    let mut append = |internals: usize| {
+        let end = pair.log.end_offset();
+        let index = pair.log.last_index().next();
+        let batch = batch(end, Term(1), 1, b"value");
+        let (log, turn) = (&mut pair.log, &mut pair.turn);
+        log.append_batch(turn, index, Term(1), &batch);
+        for _ in 0..internals {
+            log.append_internal(turn, log.last_index().next(), Term(1), Bytes::new());
+        }
+        log.segments().count()
+    };
+    assert_eq!(append(limits::INTERNALS_PER_SEGMENT), 1);
+    assert_eq!(append(limits::INTERNALS_PER_SEGMENT + 1), 1);
+    assert_eq!(append(0), 2);
+}
+
 #[test]
 fn a_truncation_past_the_end_does_nothing() {
     let mut log = GroupLog::new(
