@@ -178,15 +178,24 @@ impl Made {
     }
 }
 
+/// A message set, and the offset up to which it says what there is.
+#[derive(Debug)]
+pub(crate) struct Set {
+    pub(crate) bytes: Bytes,
+    pub(crate) next: i64,
+}
+
 /// Takes batches apart into a message set of `magic`: records from `from` on, the first batch with
-/// any of them whole, then as many batches as stay within `bytes_max`.
+/// any of them whole, then as many batches as stay within `bytes_max`. Batches of which compaction or markers
+/// left no record make an empty one.
 pub(crate) fn from_batches(
     mut batches: Bytes,
     magic: u8,
     from: i64,
     bytes_max: usize,
-) -> Result<Bytes, Refusal> {
+) -> Result<Set, Refusal> {
     let mut set = Vec::new();
+    let mut next = from;
     while !batches.is_empty() && (set.is_empty() || set.len() < bytes_max) {
         // The last one may be cut off, as the answers to fetches allow.
         let Ok(batch) = Batch::split_from(&mut batches) else {
@@ -195,8 +204,11 @@ pub(crate) fn from_batches(
         if !batch.header().is_control() {
             append(&mut set, &batch, magic, from)?;
         }
+        let Offset(end) = batch.header().next_offset();
+        next = next.max(end);
     }
-    Ok(set.into())
+    let bytes = set.into();
+    Ok(Set { bytes, next })
 }
 
 fn append(set: &mut Vec<u8>, batch: &Batch, magic: u8, from: i64) -> Result<(), Refusal> {

@@ -7,16 +7,18 @@
 //! new. 15: the form of a follower's identity. 16: who leads, beside a refusal. 17 and 18: for
 //! followers only.
 
+mod sets;
+
 use super::{Api, Door, Request, Step, known_epoch, patience, too_many};
 use crate::answers::Held;
 use crate::cold::{ColdOutcome, ColdRead, Found};
 use crate::hints::{Hints, Reached, leader_of};
-use crate::message_set;
-use crate::refusals::{self, codes};
+use crate::refusals;
 use base::{Now, Offset, Refusal, limits};
 use broker::Bounded;
 use broker::{ReadFrom, TopicKey};
 use log::ReadFault;
+use sets::Sets;
 use shard::ReadAnswer;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -55,8 +57,8 @@ const LARGE_WAIT_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Waiting {
     request: Request,
     response: FetchResponse,
-    /// Offset and bytes asked of each partition, for clients that read message sets.
-    sets: Vec<(i64, usize)>,
+    /// For clients that read message sets.
+    sets: Option<Sets>,
     /// What its records take of the memory for answers.
     held: Option<Held>,
 }
@@ -95,12 +97,18 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         session_id,
         ..Default::default()
     };
-    let mut sets = Vec::new();
+    let bytes_max = u32::try_from(body.max_bytes)
+        .unwrap_or(0)
+        .min(FETCH_BYTES_MAX);
+    let bytes_min = u32::try_from(body.min_bytes).unwrap_or(0).min(bytes_max);
+    let wait = wait_max(is_large).min(patience(body.max_wait_ms));
+    let mut sets = (request.version < BATCHES).then(|| {
+        let magic = u8::from(request.version >= TIMESTAMPS);
+        Sets::new(magic, bytes_min, bytes_max, now.mono.after(wait))
+    });
     for topic in body.topics {
-        if request.version < BATCHES {
-            let max = |part: &FetchPartition| usize::try_from(part.partition_max_bytes);
-            let set = |part: &FetchPartition| (part.fetch_offset, max(part).unwrap_or(0));
-            sets.extend(topic.partitions.iter().map(set));
+        if let Some(sets) = &mut sets {
+            topic.partitions.iter().for_each(|part| sets.want(part));
         }
         let key = match request.version >= BY_ID {
             true => TopicKey::Id(topic.topic_id),
@@ -117,11 +125,6 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
             topic: topic.topic,
         });
     }
-    let bytes_max = u32::try_from(body.max_bytes)
-        .unwrap_or(0)
-        .min(FETCH_BYTES_MAX);
-    let bytes_min = u32::try_from(body.min_bytes).unwrap_or(0).min(bytes_max);
-    let wait = wait_max(is_large).min(patience(body.max_wait_ms));
     read.submit(now, bytes_min, bytes_max, wait, request.reply_to(door));
     Ok(Step::Wait(super::Waiting::Fetch(Waiting {
         request,
@@ -235,7 +238,15 @@ impl Waiting {
         let version = self.request.version;
         let mut cold = ColdRead::new(door.broker.files().clone());
         let mut refused = Vec::new();
-        for (place, (answer, part)) in self.partitions().zip(parts).enumerate() {
+        let sets = self.sets.take();
+        let mut parts = parts.into_iter();
+        for (place, answer) in self.partitions().enumerate() {
+            if sets.as_ref().is_some_and(|sets| !sets.wants(place)) {
+                continue;
+            }
+            let Some(part) = parts.next() else {
+                break;
+            };
             match part {
                 Ok(found) => write(door, version, place, answer, found, &mut cold, notes),
                 Err(why) => {
@@ -244,6 +255,7 @@ impl Waiting {
                 }
             }
         }
+        self.sets = sets;
         if version >= LEADER_HINTS {
             self.hint(door, &refused);
         }
@@ -254,18 +266,14 @@ impl Waiting {
     }
 
     fn finish(mut self, door: &Door) -> Step {
-        let sets = std::mem::take(&mut self.sets);
-        let magic = u8::from(self.request.version >= TIMESTAMPS);
-        let mut room = FETCH_BYTES_MAX as usize;
-        for (answer, (from, bytes_max)) in self.partitions().zip(sets) {
-            // Even one batch may unpack to much, so with no room left none is opened.
-            if room == 0 {
-                answer.records = Some(Records::EMPTY);
-                continue;
-            }
-            to_message_set(answer, magic, from, bytes_max.min(room));
-            let bytes = answer.records.as_ref().map_or(0, Records::len);
-            room = room.saturating_sub(bytes);
+        if let Some(mut sets) = self.sets.take()
+            && sets.convert(self.partitions())
+        {
+            // What was read so far had nothing in it for this client.
+            self.held = None;
+            sets.read_on(door, &self.response, self.request.reply_to(door));
+            self.sets = Some(sets);
+            return Step::Wait(super::Waiting::Fetch(self));
         }
         if door.broker.has_quotas() {
             let records = self.partitions().filter_map(|p| p.records.as_ref());
@@ -363,20 +371,6 @@ fn write(
         Ok(Some(pieces)) => answer.records = Some(pieces.into()),
         Ok(None) => cold.records(place, plan),
         Err(fault) => failed(door, version, answer, &fault, notes),
-    }
-}
-
-/// Makes the batches of an answer a message set, for a client that reads nothing newer. Unpacked
-/// they may be much larger.
-fn to_message_set(answer: &mut PartitionData, magic: u8, from: i64, bytes_max: usize) {
-    let Some(records) = answer.records.take().filter(|records| !records.is_empty()) else {
-        answer.records = Some(Records::EMPTY);
-        return;
-    };
-    match message_set::from_batches(records.to_bytes(), magic, from, bytes_max) {
-        Ok(set) => answer.records = Some(set.into()),
-        // What a producer packed badly only its readers find out.
-        Err(_) => answer.error_code = codes::CORRUPT_MESSAGE,
     }
 }
 

@@ -133,7 +133,9 @@ fn batches_become_sets_from_the_offset_asked_for() {
     let mut batch = builder.build();
     batch.stamp(base::Offset(40), base::Term(3));
     for magic in [0, 1] {
-        let mut set = from_batches(batch.to_bytes(), magic, 41, 1).expect("a set");
+        let mut set = from_batches(batch.to_bytes(), magic, 41, 1)
+            .expect("a set")
+            .bytes;
         let mut offsets = Vec::new();
         while set.len() >= 8 {
             offsets.push(i64::from_be_bytes(set[..8].try_into().unwrap()));
