@@ -78,7 +78,7 @@ impl Groups {
             .classic_member(&beat.group, &beat.member, beat.instance.as_deref())
             .and_then(|(group, member)| {
                 check_generation(member, beat.generation)?;
-                let again = has_to_join_again(group, &beat.member, member);
+                let again = has_to_join_again(&beat.group, group, &beat.member, ctx);
                 renew(&beat.group, &beat.member, member, again, soft, ctx);
                 match again {
                     true => Err(Refusal::RebalanceInProgress),
@@ -329,8 +329,11 @@ fn synced(
 
 /// There is a newer target; or something to give up; or what it waited for is free. Targets are
 /// made when somebody joins or a member of KIP-848 is heard of; where there is none of those, the
-/// classic ones join for it.
-fn has_to_join_again(group: &Group, id: &str, member: &Member) -> bool {
+/// classic ones join for it, once the last target is old enough.
+fn has_to_join_again(name: &str, group: &Group, id: &str, ctx: &Context<'_>) -> bool {
+    let Some(member) = group.members.get(id) else {
+        return false;
+    };
     let current = &member.current;
     let waits = || {
         let target = group.targets.get(id).into_iter().flatten();
@@ -341,7 +344,9 @@ fn has_to_join_again(group: &Group, id: &str, member: &Member) -> bool {
         })
     };
     current.epoch < group.target_epoch
-        || group.target_epoch < group.epoch && group.classics == group.members.len()
+        || group.target_epoch < group.epoch
+            && group.classics == group.members.len()
+            && target::old_enough(name, group, ctx)
         || current.stage == Stage::Unrevoked
         || current.stage == Stage::Unreleased && !waits()
 }

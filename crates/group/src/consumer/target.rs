@@ -13,8 +13,7 @@ use std::collections::BTreeMap;
 /// Makes a new target if one is due: the epoch was raised, and the last target is old enough, so
 /// that many members who come at once cost few assignments.
 pub(super) fn renew(draft: &mut Draft<'_>, ctx: &Context<'_>) {
-    let interval = ctx.config.assignment_interval_ms(draft.name);
-    if draft.target_epoch >= draft.epoch || !old_enough(draft.base, interval, ctx.now.wall) {
+    if draft.target_epoch >= draft.epoch || !old_enough(draft.name, draft.base, ctx) {
         return;
     }
     let assignor = chosen(draft, ctx.config);
@@ -22,9 +21,11 @@ pub(super) fn renew(draft: &mut Draft<'_>, ctx: &Context<'_>) {
     put(draft, made, ctx.now.wall);
 }
 
-/// A target from the future was made by a clock that ran ahead: nobody waits for it.
-fn old_enough(base: &Group, interval_ms: i32, now: WallMs) -> bool {
-    let since = now.0.saturating_sub(base.target_ms);
+/// True if the group's target may be followed by another one. One from the future was made by a clock that ran ahead:
+/// nobody waits for it.
+pub(super) fn old_enough(name: &str, base: &Group, ctx: &Context<'_>) -> bool {
+    let interval_ms = ctx.config.assignment_interval_ms(name);
+    let since = ctx.now.wall.0.saturating_sub(base.target_ms);
     base.target_ms == 0 || since < 0 || since >= i64::from(interval_ms)
 }
 
