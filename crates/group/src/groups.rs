@@ -49,7 +49,7 @@ impl Groups {
         command: Command,
     ) -> Decision {
         let mut out = Decision::default();
-        if let Err(refusal) = names::check(&command) {
+        if let Err(refusal) = names::check(&command).and_then(|()| soft.check_deletions(&command)) {
             out.replies.push((caller, refused(&command, refusal)));
             return out;
         }
@@ -62,7 +62,7 @@ impl Groups {
             Command::OffsetFetch(fetch) => self.fetch(ctx, caller, fetch, &mut out),
             Command::OffsetDelete(delete) => self.delete_offsets(soft, caller, &delete, &mut out),
             Command::DeleteGroups { groups } => {
-                self.delete_groups(soft, ctx, caller, &groups, &mut out);
+                self.delete_groups(soft, ctx, caller, groups, &mut out);
             }
             Command::DescribeGroups { groups } => {
                 out.replies.push((caller, self.describe(soft, &groups)));

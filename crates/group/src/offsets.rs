@@ -8,7 +8,7 @@ mod delete;
 mod expire;
 mod fetch;
 
-pub(crate) use delete::Search;
+pub(crate) use delete::{Deletion, Search};
 pub(crate) use expire::Sweep;
 
 use crate::record::offset::{Offset, View};
@@ -95,15 +95,6 @@ impl Groups {
         }
         if topics.is_empty() {
             self.offsets.remove(group);
-        }
-    }
-
-    /// Writes what makes every offset of the group disappear.
-    pub(crate) fn forget_offsets(&self, group: &str, records: &mut Vec<Record>) {
-        for (topic, partitions) in self.offsets.get(group).into_iter().flatten() {
-            for partition in partitions.keys() {
-                records.push(tombstone(group, topic, *partition));
-            }
         }
     }
 }

@@ -7,7 +7,7 @@ pub(crate) use timers::{Timer, Timers};
 
 use crate::classic::Live;
 use crate::consumer;
-use crate::offsets::{Search, Sweep};
+use crate::offsets::{Deletion, Search, Sweep};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -22,6 +22,8 @@ pub struct Soft {
     pub(crate) sweep: Sweep,
     /// Searches for offsets whose topics are gone, one after the other.
     pub(crate) gone: VecDeque<Search>,
+    /// Groups that are being deleted, one request after the other.
+    pub(crate) deletions: VecDeque<Deletion>,
     /// What groups of KIP-848 need.
     pub(crate) consumer: consumer::Soft,
 }

@@ -34,6 +34,7 @@ impl Groups {
             Timer::Session { group, .. } | Timer::Join(group) | Timer::Sync(group) => group,
             Timer::Sweep => return self.sweep(soft, ctx, out),
             Timer::Gone => return self.forget_gone(soft, ctx, out),
+            Timer::Deletions => return self.go_on_deleting(soft, ctx, out),
         };
         // A group that has gone meanwhile leaves its entries behind.
         let Some(live) = soft.classic.get_mut(group) else {
@@ -59,7 +60,7 @@ impl Groups {
                     live.syncing_ended(&mut work);
                 }
             }
-            Timer::Sweep | Timer::Gone => {}
+            Timer::Sweep | Timer::Gone | Timer::Deletions => {}
         }
     }
 }

@@ -7,9 +7,9 @@ use crate::groups::Group;
 use crate::record::{Key, Record};
 use crate::reply::{DeletedTopic, Reply};
 use crate::soft::Timer;
-use crate::{Caller, Context, Decision, Groups, Soft};
+use crate::{Caller, Command, Context, Decision, Groups, Soft, refused};
 use base::{Refusal, Uuid};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
@@ -20,6 +20,47 @@ pub(crate) struct Search {
     topics: BTreeMap<String, Vec<Uuid>>,
     /// The last group that was done with.
     after: Option<Arc<str>>,
+}
+
+/// Deletions that wait for those before them.
+const DELETIONS_MAX: usize = 1_000;
+
+/// Groups that somebody wants deleted.
+#[derive(Debug)]
+pub(crate) struct Deletion {
+    caller: Caller,
+    /// Those that are left.
+    names: VecDeque<String>,
+    /// A part of the first one is gone. Nobody joins it or commits for it until all of it is.
+    begun: bool,
+    /// What came of those before.
+    parts: Vec<(String, Result<(), Refusal>)>,
+}
+
+impl Soft {
+    /// What keeps a command from a group that is being deleted, of which a part is gone already.
+    pub(crate) fn check_deletions(&self, command: &Command) -> Result<(), Refusal> {
+        let Some(name) = self.deletions.front().and_then(Deletion::begun) else {
+            return Ok(());
+        };
+        let group = match command {
+            Command::JoinGroup(join) => &join.group,
+            Command::OffsetCommit(commit) => &commit.group,
+            Command::ConsumerHeartbeat(beat) => &beat.group,
+            _ => return Ok(()),
+        };
+        match group == name {
+            true => Err(Refusal::CoordinatorLoading),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Deletion {
+    /// The group of which a part is gone.
+    fn begun(&self) -> Option<&String> {
+        self.names.front().filter(|_| self.begun)
+    }
 }
 
 impl Groups {
@@ -96,31 +137,75 @@ impl Groups {
         }
     }
 
-    /// What is more than one turn writes is told to come again.
+    /// What is more than one turn writes goes in portions, one after the other; the answer comes with the last one.
     pub(crate) fn delete_groups(
         &self,
         soft: &mut Soft,
         ctx: &Context<'_>,
         caller: Caller,
-        names: &[String],
+        names: Vec<String>,
         out: &mut Decision,
     ) {
-        let mut parts = Vec::with_capacity(names.len());
-        let mut room = Room::of_one_turn(ctx.config);
-        for name in names {
-            let outcome = match room.is_used_up() {
-                true => Err(Refusal::CoordinatorLoading),
-                false => self.may_delete(soft, name),
-            };
-            if outcome.is_ok() {
-                let before = out.records.len();
-                self.forget_offsets(name, &mut out.records);
-                self.tombstone_group(soft, name, &mut out.records);
-                room.used(&out.records[before..]);
-            }
-            parts.push((name.clone(), outcome));
+        if soft.deletions.len() >= DELETIONS_MAX {
+            let command = Command::DeleteGroups { groups: names };
+            let reply = refused(&command, Refusal::CoordinatorLoading);
+            return out.replies.push((caller, reply));
         }
-        out.replies.push((caller, Reply::DeleteGroups(parts)));
+        soft.deletions.push_back(Deletion {
+            caller,
+            parts: Vec::with_capacity(names.len()),
+            names: names.into(),
+            begun: false,
+        });
+        // Those before it go on when their timer says so.
+        if soft.deletions.len() == 1 {
+            self.go_on_deleting(soft, ctx, out);
+        }
+    }
+
+    /// Goes on with the groups that are to be deleted, as far as one turn goes.
+    pub(crate) fn go_on_deleting(&self, soft: &mut Soft, ctx: &Context<'_>, out: &mut Decision) {
+        let mut room = Room::of_one_turn(ctx.config);
+        while let Some(mut deletion) = soft.deletions.pop_front() {
+            while let Some(name) = deletion.names.pop_front() {
+                let outcome = match deletion.begun {
+                    true => Ok(()),
+                    false => self.may_delete(soft, &name),
+                };
+                if outcome.is_ok() && !self.forget_some(&name, &mut room, out) {
+                    deletion.begun = true;
+                    deletion.names.push_front(name);
+                    soft.deletions.push_front(deletion);
+                    soft.timers.arm(ctx.now.mono.after(PAUSE), Timer::Deletions);
+                    return;
+                }
+                deletion.begun = false;
+                if outcome.is_ok() {
+                    let before = out.records.len();
+                    self.tombstone_group(soft, &name, &mut out.records);
+                    room.used(&out.records[before..]);
+                }
+                deletion.parts.push((name, outcome));
+            }
+            let reply = Reply::DeleteGroups(deletion.parts);
+            out.replies.push((deletion.caller, reply));
+        }
+    }
+
+    /// False if the group has more offsets than there is room; those that are left are looked at again.
+    fn forget_some(&self, name: &str, room: &mut Room, out: &mut Decision) -> bool {
+        if room.is_used_up() {
+            return false;
+        }
+        for (topic, partitions) in self.offsets.get(name).into_iter().flatten() {
+            for partition in partitions.keys() {
+                if room.is_used_up() {
+                    return false;
+                }
+                room.put(tombstone(name, topic, *partition), &mut out.records);
+            }
+        }
+        true
     }
 
     fn may_delete(&self, soft: &Soft, name: &str) -> Result<(), Refusal> {

@@ -24,6 +24,8 @@ pub(crate) enum Timer {
     Sweep,
     /// The next part of the search for offsets whose topics are gone.
     Gone,
+    /// The next part of groups that are being deleted.
+    Deletions,
 }
 
 /// The entries in order of time.
