@@ -116,7 +116,9 @@ impl<'a> Client<'a> {
                     self.read_cold(ticket, read);
                 }
                 for note in out.notes {
-                    tracing::warn!(target: crate::logging::LINE, "{note}");
+                    // A device that fails has a text for each place that is read; which replicas are
+                    // damaged, and what is lost, the shard tells.
+                    tracing::warn!("{note}");
                 }
                 if let Some(close) = out.close {
                     tracing::debug!("{close}");

@@ -3,7 +3,7 @@
 //! for itself. Which messages are worth saying isn't decided here.
 
 use base::Mono;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
@@ -22,12 +22,20 @@ const BURST: u32 = 20;
 /// How long a window is.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Places and texts that are told apart; whatever comes beyond counts by its place alone.
+/// Texts that are told apart; whatever comes beyond counts by its place alone.
 const APART_MAX: usize = 4096;
 
 /// What was said lately, by its place in the code, and by its text where that counts.
 #[derive(Default)]
-pub struct Repeats(Mutex<HashMap<(Identifier, Option<u64>), Said>>);
+pub struct Repeats(Mutex<Lately>);
+
+#[derive(Default)]
+struct Lately {
+    places: HashMap<Identifier, Said>,
+    texts: HashMap<(Identifier, u64), Said>,
+    /// Texts in the order in which their windows began.
+    order: VecDeque<(Mono, (Identifier, u64))>,
+}
 
 struct Said {
     place: String,
@@ -36,38 +44,83 @@ struct Said {
     left_out: u64,
 }
 
-impl Repeats {
-    /// True if a message of this place may be written now.
-    fn lets(&self, metadata: &Metadata<'_>, text: Option<u64>, now: Mono) -> bool {
-        let mut said = self.0.lock().expect("nobody panics while counting");
-        let place = metadata.callsite();
-        let mut key = (place.clone(), text);
-        if said.len() >= APART_MAX && !said.contains_key(&key) {
-            said.retain(|_, said| said.left_out > 0 || now.since(said.since) < WINDOW);
-            if said.len() >= APART_MAX {
-                key = (place, None);
-            }
-        }
-        let said = said.entry(key).or_insert_with(|| Said {
+impl Said {
+    fn new(metadata: &Metadata<'_>, now: Mono) -> Said {
+        Said {
             place: format!("{}:{}", metadata.target(), metadata.line().unwrap_or(0)),
             since: now,
             written: 0,
             left_out: 0,
-        });
-        if now.since(said.since) >= WINDOW {
-            (said.since, said.written) = (now, 0);
         }
-        let lets = said.written < BURST;
-        said.written += u32::from(lets);
-        said.left_out += u64::from(!lets);
+    }
+
+    fn lets(&mut self, now: Mono) -> bool {
+        if now.since(self.since) >= WINDOW {
+            (self.since, self.written) = (now, 0);
+        }
+        let lets = self.written < BURST;
+        self.written += u32::from(lets);
+        self.left_out += u64::from(!lets);
         lets
+    }
+}
+
+impl Lately {
+    /// Texts whose window is over make room. They stand in order, so whoever comes new looks at no others.
+    fn forget(&mut self, now: Mono) {
+        while let Some((_, key)) =
+            (self.order).pop_front_if(|(since, _)| now.since(*since) >= WINDOW)
+        {
+            let Some(said) = self.texts.remove(&key).filter(|said| said.left_out > 0) else {
+                continue;
+            };
+            // What is still to be told of it is told of its place.
+            let left_out = said.left_out;
+            let place = self.places.entry(key.0).or_insert(Said {
+                written: 0,
+                left_out: 0,
+                ..said
+            });
+            place.left_out += left_out;
+        }
+    }
+
+    fn said(&mut self, metadata: &Metadata<'_>, text: Option<u64>, now: Mono) -> &mut Said {
+        let place = metadata.callsite();
+        let Some(key) = text.map(|text| (place.clone(), text)) else {
+            return self.place(metadata, now);
+        };
+        self.forget(now);
+        if !self.texts.contains_key(&key) {
+            if self.texts.len() >= APART_MAX {
+                return self.place(metadata, now);
+            }
+            self.order.push_back((now, key.clone()));
+        }
+        let new = || Said::new(metadata, now);
+        self.texts.entry(key).or_insert_with(new)
+    }
+
+    fn place(&mut self, metadata: &Metadata<'_>, now: Mono) -> &mut Said {
+        let new = || Said::new(metadata, now);
+        self.places.entry(metadata.callsite()).or_insert_with(new)
+    }
+}
+
+impl Repeats {
+    /// True if a message of this place may be written now.
+    fn lets(&self, metadata: &Metadata<'_>, text: Option<u64>, now: Mono) -> bool {
+        let mut lately = self.0.lock().expect("nobody panics while counting");
+        lately.said(metadata, text, now).lets(now)
     }
 
     /// What wasn't written since the last call: places, and how many messages of each.
     fn left_out(&self) -> Vec<(String, u64)> {
-        let mut said = self.0.lock().expect("nobody panics while counting");
+        let mut lately = self.0.lock().expect("nobody panics while counting");
+        let Lately { places, texts, .. } = &mut *lately;
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-        for said in said.values_mut().filter(|said| said.left_out > 0) {
+        let all = places.values_mut().chain(texts.values_mut());
+        for said in all.filter(|said| said.left_out > 0) {
             *counts.entry(said.place.clone()).or_default() += std::mem::take(&mut said.left_out);
         }
         counts.into_iter().collect()
@@ -184,6 +237,28 @@ mod tests {
         let texts = 0..2 * APART_MAX as u64;
         let written = texts.filter(|text| repeats.lets(place(), Some(*text), Mono(1)));
         assert_eq!(written.count(), APART_MAX + BURST as usize);
+    }
+
+    #[test]
+    fn texts_whose_window_is_over_make_room_and_what_was_left_out_of_them_is_still_told() {
+        let repeats = Repeats::default();
+        let lets = |text: u64, at: u64| repeats.lets(place(), Some(text), Mono(at));
+        let window = WINDOW.as_micros() as u64;
+        let texts = APART_MAX as u64;
+        // Each was said once too often.
+        for text in 0..texts {
+            let said = (0..=BURST).filter(|_| lets(text, text));
+            assert_eq!(said.count(), BURST as usize);
+        }
+        assert!(lets(texts, texts), "by its place");
+        // The first hundred are over, and as many others may come.
+        let new = 0..150;
+        let written = new.flat_map(|n| (0..BURST).map(move |_| texts + 1 + n));
+        let written = written.filter(|text| lets(*text, window + 99));
+        // The others share what their place may say, of which one was said before.
+        assert_eq!(written.count(), 101 * BURST as usize - 1);
+        let left_out: u64 = repeats.left_out().iter().map(|(_, count)| count).sum();
+        assert_eq!(left_out, texts + 49 * u64::from(BURST) + 1);
     }
 
     #[test]
