@@ -417,7 +417,7 @@ fn storage(running: &Running, families: &mut Vec<Family>) {
         Family::gauge(
             "flotilla_disk_full",
             "1 while writing waits for room.",
-            counters.full.load(Ordering::Relaxed),
+            counters.full.is_so(),
         ),
     ]);
 }

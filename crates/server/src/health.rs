@@ -86,7 +86,7 @@ impl Probe for Health {
             return Some("the node is stopping".to_owned());
         }
         if let Some(running) = self.running.get() {
-            if running.storage.full.load(Ordering::Relaxed) {
+            if running.storage.full.is_so() {
                 return Some("the disk is full".to_owned());
             }
             return running.not_ready();

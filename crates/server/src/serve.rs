@@ -301,7 +301,7 @@ async fn stop(health: &Health, running: &Running, threads: Threads, mut signals:
     until(FINISH, || running.door.open() == 0).await;
     running.mailbox.close();
     let join = tokio::task::spawn_blocking(|| threads.join());
-    let full = || running.storage.full.load(Ordering::Relaxed);
+    let full = || running.storage.full.is_so();
     tokio::select! {
         _ = join => tracing::info!("stopped"),
         // Nothing that waits for room has been acknowledged.

@@ -11,7 +11,7 @@ use log::{Fault, Flush, Storage, Turn};
 use shard::Event;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Pause between two tries when the disk is full.
@@ -49,7 +49,40 @@ pub struct Counters {
     /// Flushes of the write-ahead log.
     pub flushes: AtomicU64,
     /// The disk is full right now.
-    pub full: AtomicBool,
+    pub full: Full,
+}
+
+/// Who waits for room. Each tells for itself: that one of them got some says nothing of the others, which may
+/// need more.
+#[derive(Default)]
+pub struct Full(AtomicU8);
+
+/// One who may wait for room.
+#[derive(Clone, Copy)]
+enum Waiter {
+    /// Turns are to be written.
+    Turns = 1,
+    /// Batches are to reach their segments.
+    Settling = 2,
+    /// The write-ahead log is to be flushed.
+    Flush = 4,
+}
+
+impl Full {
+    /// True while anybody waits.
+    pub fn is_so(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    fn begin(&self, who: Waiter, fault: &Fault) {
+        tracing::error!("writing waits for room: {fault}");
+        self.0.fetch_or(who as u8, Ordering::Relaxed);
+    }
+
+    fn end(&self, who: Waiter) {
+        tracing::info!("there is room again, writing goes on");
+        self.0.fetch_and(!(who as u8), Ordering::Relaxed);
+    }
 }
 
 /// The way to the thread.
@@ -201,7 +234,7 @@ impl Writer {
         let settled = self.storage.settle_some();
         self.partly = matches!(settled, Ok(false));
         if settled.is_ok() && self.held_up.take().is_some() {
-            tell_room(&self.counters.full);
+            self.counters.full.end(Waiter::Settling);
         }
         match settled {
             Ok(false) => {}
@@ -211,7 +244,7 @@ impl Writer {
             }
             Err(fault @ Fault::Full { .. }) => {
                 if self.held_up.replace(os::clock::mono()).is_none() {
-                    tell_full(&self.counters.full, &fault);
+                    self.counters.full.begin(Waiter::Settling, &fault);
                 }
             }
             Err(fault) => crate::stop::on_fault(&fault),
@@ -229,24 +262,22 @@ impl Writer {
 
     /// Does something, again and again while the disk is full. Nothing is acknowledged meanwhile.
     fn until_done(&mut self, work: impl FnMut(&mut Storage) -> Result<(), Fault>) {
-        until_done(&mut self.storage, &self.counters.full, work);
-        if self.held_up.is_some() {
-            self.counters.full.store(true, Ordering::Relaxed);
-        }
+        let waiter = (&self.counters.full, Waiter::Turns);
+        until_done(&mut self.storage, waiter, work);
     }
 }
 
 /// The flusher's work: runs flushes until there will be none.
 pub fn flush(flushes: &Queue<Flush>, orders: &Queue<Order>, counters: &Counters) {
     while let Ok(mut flush) = flushes.pop() {
-        until_done(&mut flush, &counters.full, Flush::run);
+        until_done(&mut flush, (&counters.full, Waiter::Flush), Flush::run);
         orders.push(Order::Flushed(flush));
     }
 }
 
 fn until_done<T>(
     what: &mut T,
-    full: &AtomicBool,
+    (full, who): (&Full, Waiter),
     mut work: impl FnMut(&mut T) -> Result<(), Fault>,
 ) {
     let mut held_up = false;
@@ -255,7 +286,7 @@ fn until_done<T>(
             Ok(()) => break,
             Err(fault @ Fault::Full { .. }) => {
                 if !held_up {
-                    tell_full(full, &fault);
+                    full.begin(who, &fault);
                     held_up = true;
                 }
                 std::thread::park_timeout(FULL_PAUSE);
@@ -264,18 +295,8 @@ fn until_done<T>(
         }
     }
     if held_up {
-        tell_room(full);
+        full.end(who);
     }
-}
-
-fn tell_full(full: &AtomicBool, fault: &Fault) {
-    tracing::error!("writing waits for room: {fault}");
-    full.store(true, Ordering::Relaxed);
-}
-
-fn tell_room(full: &AtomicBool) {
-    tracing::info!("there is room again, writing goes on");
-    full.store(false, Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -284,6 +305,22 @@ mod tests {
     use crate::scratch::Scratch;
     use base::{Disk, GroupId, Open};
     use log::StorageSettings;
+
+    #[test]
+    fn who_got_room_says_nothing_of_others_who_wait_for_it() {
+        let full = Full::default();
+        let path = "file".to_owned();
+        let fault = Fault::Full { path };
+        full.begin(Waiter::Flush, &fault);
+        full.begin(Waiter::Settling, &fault);
+        full.end(Waiter::Flush);
+        assert!(full.is_so());
+        full.begin(Waiter::Turns, &fault);
+        full.end(Waiter::Settling);
+        assert!(full.is_so());
+        full.end(Waiter::Turns);
+        assert!(!full.is_so());
+    }
 
     #[test]
     fn after_an_orderly_stop_damage_to_the_last_frame_is_not_taken_for_a_torn_one() {
