@@ -116,7 +116,7 @@ fn check_assignment_interval(
         Edit::Set(value) if name == KEY => value.trim().parse::<i32>().ok(),
         _ => None,
     });
-    let [.., bound] = bounds(config);
+    let bound = assignment_bound(config);
     match set.and_then(|value| Some((value, bound.broken(value)?))) {
         None => Ok(()),
         Some((value, how)) => Err(Refusal::InvalidRequest(format!(
@@ -155,26 +155,26 @@ impl Bound {
     }
 }
 
-/// That of assignments is the last one.
 fn bounds(config: &group::Config) -> [Bound; 3] {
-    let row = |key, min, max| Bound { key, min, max };
-    [
-        row(
-            SESSION,
-            config.consumer_session_timeout_min_ms,
-            config.consumer_session_timeout_max_ms,
-        ),
-        row(
-            HEARTBEAT,
-            config.consumer_heartbeat_interval_min_ms,
-            config.consumer_heartbeat_interval_max_ms,
-        ),
-        row(
-            "consumer.assignment.interval.ms",
-            config.consumer_assignment_interval_min_ms,
-            config.consumer_assignment_interval_max_ms,
-        ),
-    ]
+    let session = Bound {
+        key: SESSION,
+        min: config.consumer_session_timeout_min_ms,
+        max: config.consumer_session_timeout_max_ms,
+    };
+    let heartbeat = Bound {
+        key: HEARTBEAT,
+        min: config.consumer_heartbeat_interval_min_ms,
+        max: config.consumer_heartbeat_interval_max_ms,
+    };
+    [session, heartbeat, assignment_bound(config)]
+}
+
+fn assignment_bound(config: &group::Config) -> Bound {
+    Bound {
+        key: "consumer.assignment.interval.ms",
+        min: config.consumer_assignment_interval_min_ms,
+        max: config.consumer_assignment_interval_max_ms,
+    }
 }
 
 const SESSION: &str = "consumer.session.timeout.ms";
