@@ -27,6 +27,7 @@ mod describe_quorum;
 mod describe_topic_partitions;
 mod describe_transactions;
 mod describe_user_scram_credentials;
+mod doubles;
 mod elect_leaders;
 mod fetch;
 mod find_coordinator;

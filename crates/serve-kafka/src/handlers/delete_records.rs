@@ -3,9 +3,10 @@
 //! 0: partitions and the offset before which their records go, -1 for the high watermark. 1:
 //! nothing new. 2: flexible.
 
+use super::doubles::{self, Named};
 use super::{Api, Door, Request, Step, patience, too_many};
 use crate::refusals::{self, codes};
-use base::{Now, Offset, Refusal};
+use base::{Now, Offset, Refusal, Uuid};
 use wire_kafka::messages::delete_records_request::DeleteRecordsRequest;
 use wire_kafka::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsResponse, DeleteRecordsTopicResult,
@@ -33,11 +34,17 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         return Ok(end);
     }
     let mut deletion = door.broker.delete_records(&door.principal);
-    let mut topics = Vec::with_capacity(body.topics.len());
-    for topic in body.topics {
+    let named = body.topics.into_iter().map(|topic| Named {
+        name: topic.name,
+        id: Uuid::ZERO,
+        parts: topic.partitions,
+    });
+    let named = doubles::merged(named, |partition| partition.partition_index);
+    let mut topics = Vec::with_capacity(named.len());
+    for topic in named {
         let target = deletion.topic(&topic.name);
-        let mut partitions = Vec::with_capacity(topic.partitions.len());
-        for partition in topic.partitions {
+        let mut partitions = Vec::with_capacity(topic.parts.len());
+        for partition in topic.parts {
             deletion.push(&target, partition.partition_index, partition.offset);
             partitions.push(DeleteRecordsPartitionResult {
                 partition_index: partition.partition_index,

@@ -9,6 +9,7 @@
 
 mod sets;
 
+use super::doubles::{self, Named};
 use super::{Api, Door, Request, Step, known_epoch, patience, too_many};
 use crate::answers::Held;
 use crate::cold::{ColdOutcome, ColdRead, Found};
@@ -20,8 +21,6 @@ use broker::{ReadFrom, TopicKey};
 use log::ReadFault;
 use sets::Sets;
 use shard::ReadAnswer;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::time::Duration;
 use wire_kafka::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use wire_kafka::messages::fetch_response::{
@@ -142,44 +141,20 @@ fn wait_max(is_large: bool) -> Duration {
     }
 }
 
-/// As in Kafka, a partition that is named twice is read once: where it was named first, as it was asked for
-/// last. Neighbours of one topic share its entry.
+/// Each partition is read once.
 fn merged(topics: Vec<FetchTopic>) -> Vec<FetchTopic> {
-    let mut merged: Vec<FetchTopic> = Vec::new();
-    let (mut numbers, mut places) = (BTreeMap::new(), BTreeMap::new());
-    for topic in topics {
-        let (name, id, next) = (topic.topic, topic.topic_id, numbers.len());
-        let number = *numbers.entry((id, name.clone())).or_insert(next);
-        for asked in topic.partitions {
-            // So many are refused, whatever else is named.
-            if places.len() > limits::PARTS_PER_CALL_MAX {
-                return merged;
-            }
-            match places.entry((number, asked.partition)) {
-                Entry::Occupied(place) => {
-                    let (at, nth): (usize, usize) = *place.get();
-                    merged[at].partitions[nth] = asked;
-                }
-                Entry::Vacant(free) => {
-                    if merged
-                        .last()
-                        .is_none_or(|t| (t.topic_id, &t.topic) != (id, &name))
-                    {
-                        let (topic, topic_id, partitions) = (name.clone(), id, Vec::new());
-                        merged.push(FetchTopic {
-                            topic,
-                            topic_id,
-                            partitions,
-                        });
-                    }
-                    let at = merged.len() - 1;
-                    free.insert((at, merged[at].partitions.len()));
-                    merged[at].partitions.push(asked);
-                }
-            }
-        }
-    }
-    merged
+    let named = topics.into_iter().map(|topic| Named {
+        name: topic.topic,
+        id: topic.topic_id,
+        parts: topic.partitions,
+    });
+    let merged = doubles::merged(named, |partition| partition.partition);
+    let topic = |topic: Named<FetchPartition>| FetchTopic {
+        topic: topic.name,
+        topic_id: topic.id,
+        partitions: topic.parts,
+    };
+    merged.into_iter().map(topic).collect()
 }
 
 /// As in Kafka, a client that has read more than its quota, perhaps on another connection, gets

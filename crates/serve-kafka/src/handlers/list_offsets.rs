@@ -5,14 +5,15 @@
 //! the first offset on this node's disk (-4). 9: the last offset in remote storage (-5). 10: a
 //! time-out. 11: the first offset not yet in remote storage (-6).
 
+use super::doubles::{self, Named};
 use super::{Api, Door, Request, Step, known_epoch, too_many};
 use crate::cold::{ColdOutcome, ColdRead, Found};
 use crate::refusals::{self, codes};
-use base::{Now, Offset, Refusal};
+use base::{Now, Offset, Refusal, Uuid};
 use broker::TopicKey;
 use log::ReadFault;
 use shard::{OffsetAnswer, OffsetQuery};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wire_kafka::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest};
 use wire_kafka::messages::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
@@ -85,15 +86,21 @@ fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<S
         return Ok(end);
     }
     let doubles = doubles(&body);
+    let named = body.topics.into_iter().map(|topic| Named {
+        name: topic.name,
+        id: Uuid::ZERO,
+        parts: topic.partitions,
+    });
     let mut offsets = door.broker.offsets(&door.principal);
     let mut response = ListOffsetsResponse::default();
     let (mut places, mut place) = (Vec::new(), 0);
-    for topic in body.topics {
+    for topic in doubles::merged(named, |partition| partition.partition_index) {
         let target = offsets.topic(TopicKey::Name(&topic.name));
-        let mut answers = Vec::with_capacity(topic.partitions.len());
-        for partition in &topic.partitions {
+        let mut answers = Vec::with_capacity(topic.parts.len());
+        let doubled = doubles.get(&topic.name);
+        for partition in &topic.parts {
             let mut answer = nothing(partition);
-            if doubles[place] {
+            if doubled.is_some_and(|doubled| doubled.contains(&partition.partition_index)) {
                 answer.error_code = codes::INVALID_REQUEST;
             } else {
                 let epoch = known_epoch(partition.current_leader_epoch);
@@ -133,19 +140,20 @@ fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<S
     Ok(Step::Wait(super::Waiting::ListOffsets(waiting)))
 }
 
-/// For each partition of the request whether it is named more than once, which is invalid.
-fn doubles(body: &ListOffsetsRequest) -> Vec<bool> {
-    let topics = body.topics.iter();
-    let all = topics.flat_map(|topic| {
-        topic
-            .partitions
-            .iter()
-            .map(|partition| (topic.name.as_str(), partition.partition_index))
-    });
-    let mut times = BTreeMap::new();
-    all.clone()
-        .for_each(|key| *times.entry(key).or_insert(0) += 1);
-    all.map(|key| times[&key] > 1).collect()
+/// The partitions that are named more than once, which is invalid.
+fn doubles(body: &ListOffsetsRequest) -> BTreeMap<String, BTreeSet<i32>> {
+    let mut named: BTreeMap<&str, BTreeSet<i32>> = BTreeMap::new();
+    let mut doubles: BTreeMap<String, BTreeSet<i32>> = BTreeMap::new();
+    for topic in &body.topics {
+        let named = named.entry(&topic.name).or_default();
+        for partition in &topic.partitions {
+            let index = partition.partition_index;
+            if !named.insert(index) {
+                doubles.entry(topic.name.clone()).or_default().insert(index);
+            }
+        }
+    }
+    doubles
 }
 
 fn nothing(partition: &ListOffsetsPartition) -> ListOffsetsPartitionResponse {

@@ -16,6 +16,7 @@ use broker::{Action, Resource};
 use group::Reply;
 use group::command::{Command, CommitPartition, CommitTopic, OffsetCommit};
 use meta::{Image, Topic};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire_kafka::messages::offset_commit_request::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
@@ -46,6 +47,8 @@ pub(crate) struct Waiting {
     response: OffsetCommitResponse,
     /// Places of the partitions that the coordinator was asked about, topic and partition.
     asked: Vec<(usize, usize)>,
+    /// Places of the topics, if one that is named twice is answered once.
+    places: Option<BTreeMap<(Uuid, String), usize>>,
 }
 
 fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
@@ -55,10 +58,18 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         request,
         response: OffsetCommitResponse::default(),
         asked: Vec::new(),
+        places: None,
     };
+    let known: Vec<_> = (body.topics.iter())
+        .map(|topic| find(door, &image, request.version, topic))
+        .collect();
+    // As in Kafka: with a refusal of its own it gathers the answer by topics, else it doesn't look at it.
+    let mut each = body.topics.iter().zip(&known);
+    if each.any(|(topic, known)| refuses_any(topic, known)) {
+        waiting.places = Some(BTreeMap::new());
+    }
     let mut topics = Vec::new();
-    for topic in body.topics {
-        let known = find(door, &image, request.version, &topic);
+    for (topic, known) in body.topics.into_iter().zip(known) {
         topics.extend(waiting.take(topic, known));
     }
     if topics.is_empty() {
@@ -121,14 +132,20 @@ impl Waiting {
         topic: OffsetCommitRequestTopic,
         known: Result<&Arc<Topic>, i16>,
     ) -> Option<CommitTopic> {
-        let place = self.response.topics.len();
+        let mut place = self.response.topics.len();
+        if let Some(places) = &mut self.places {
+            let key = (topic.topic_id, topic.name.clone());
+            place = *places.entry(key).or_insert(place);
+        }
+        let before = self.response.topics.get(place);
+        let before = before.map_or(0, |topic| topic.partitions.len());
         let mut answers = Vec::with_capacity(topic.partitions.len());
         let mut partitions = Vec::new();
         for partition in topic.partitions {
             let partition_index = partition.partition_index;
             let error_code = match known {
                 Ok(topic) if has(topic, partition_index) => {
-                    self.asked.push((place, answers.len()));
+                    self.asked.push((place, before + answers.len()));
                     partitions.push(commit(partition));
                     codes::NONE
                 }
@@ -140,11 +157,14 @@ impl Waiting {
                 error_code,
             });
         }
-        self.response.topics.push(OffsetCommitResponseTopic {
-            name: topic.name,
-            topic_id: topic.topic_id,
-            partitions: answers,
-        });
+        match self.response.topics.get_mut(place) {
+            Some(before) => before.partitions.append(&mut answers),
+            None => self.response.topics.push(OffsetCommitResponseTopic {
+                name: topic.name,
+                topic_id: topic.topic_id,
+                partitions: answers,
+            }),
+        }
         let found = known.ok().filter(|_| !partitions.is_empty())?;
         Some(CommitTopic {
             name: Arc::from(found.name.as_str()),
@@ -174,6 +194,12 @@ impl Waiting {
         }
         self.request.answer(&self.response)
     }
+}
+
+/// True if something of this topic isn't for the coordinator.
+fn refuses_any(topic: &OffsetCommitRequestTopic, known: &Result<&Arc<Topic>, i16>) -> bool {
+    let mut partitions = topic.partitions.iter();
+    partitions.any(|p| !known.is_ok_and(|known| has(known, p.partition_index)))
 }
 
 /// True if the topic has this partition.

@@ -7,6 +7,7 @@
 //!
 //! Versions before 3 carry message sets, which become batches where they arrive.
 
+use super::doubles::{self, Named};
 use super::{Api, Door, Request, Step, patience, too_many};
 use crate::hints::{Hints, Reached, leader_of};
 use crate::recompress::recompress;
@@ -66,14 +67,14 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         unheard: acks == Acks::None,
     };
     let mut place = 0;
-    for topic in body.topic_data {
+    for topic in merged(body.topic_data) {
         let target = append.topic(key_of(&topic, request.version));
         let mut answer = TopicProduceResponse {
-            topic_id: topic.topic_id,
-            partition_responses: Vec::with_capacity(topic.partition_data.len()),
+            topic_id: topic.id,
+            partition_responses: Vec::with_capacity(topic.parts.len()),
             name: topic.name,
         };
-        for partition in topic.partition_data {
+        for partition in topic.parts {
             answer.partition_responses.push(unanswered(partition.index));
             let index = partition.index;
             let verdict = match acks_known {
@@ -107,9 +108,19 @@ fn without_answer(parts: Vec<Result<Appended, Refusal>>) -> Step {
     }
 }
 
-fn key_of(topic: &TopicProduceData, version: i16) -> TopicKey<'_> {
+/// Of each partition one batch is appended.
+fn merged(topics: Vec<TopicProduceData>) -> Vec<Named<PartitionProduceData>> {
+    let named = topics.into_iter().map(|topic| Named {
+        name: topic.name,
+        id: topic.topic_id,
+        parts: topic.partition_data,
+    });
+    doubles::merged(named, |partition| partition.index)
+}
+
+fn key_of<P>(topic: &Named<P>, version: i16) -> TopicKey<'_> {
     if version >= BY_ID {
-        TopicKey::Id(topic.topic_id)
+        TopicKey::Id(topic.id)
     } else {
         TopicKey::Name(&topic.name)
     }

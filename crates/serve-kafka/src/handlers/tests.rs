@@ -12,5 +12,6 @@ mod offsets;
 mod operate;
 mod produce;
 mod quotas;
+mod sets;
 mod telemetry;
 mod versions;

@@ -27,7 +27,7 @@ fn each_partition_is_told_where_it_starts_or_why_it_does_not() {
     for version in 0..=2 {
         let mut world = World::new();
         let reply = Reply::Deleted(vec![Ok(Offset(7)), Err(Refusal::OffsetOutOfRange)]);
-        let request = delete("orders", &[(0, -1), (99, 1), (0, -2), (0, 5)]);
+        let request = delete("orders", &[(0, -1), (99, 1), (2, -2), (1, 5)]);
         let (command, answer) = world.call(version, &request, reply);
         let Command::DeleteRecords { parts, .. } = command else {
             panic!("not a deletion: {command:?}");
@@ -39,7 +39,7 @@ fn each_partition_is_told_where_it_starts_or_why_it_does_not() {
             .iter()
             .map(|p| (p.partition_index, p.low_watermark, p.error_code))
             .collect();
-        assert_eq!(results, [(0, 7, 0), (99, -1, 3), (0, -1, 1), (0, -1, 1)]);
+        assert_eq!(results, [(0, 7, 0), (99, -1, 3), (2, -1, 1), (1, -1, 1)]);
     }
 }
 

@@ -1,9 +1,9 @@
 //! Requests that name a partition twice, or more partitions than one call may.
 
-use crate::testing::World;
+use crate::testing::{World, batch, id_of};
 use base::limits::PARTS_PER_CALL_MAX;
 use base::{Offset, Refusal};
-use shard::{Command, ReadAnswer, Reply};
+use shard::{Appended, Command, ReadAnswer, Reply};
 use wire_kafka::Request;
 use wire_kafka::messages::delete_records_request::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
@@ -74,6 +74,88 @@ fn a_partition_named_twice_is_read_once_as_it_was_asked_for_last() {
     });
     let named: Vec<_> = named.collect();
     assert_eq!(named, [("orders", vec![1, 0]), ("keyed", vec![0])]);
+}
+
+#[test]
+fn of_a_partition_named_twice_the_last_batch_is_appended() {
+    for version in [3, 13] {
+        let data = |index, value: &[u8]| PartitionProduceData {
+            index,
+            records: Some(batch(value).to_bytes().into()),
+        };
+        let topic = |partition_data| TopicProduceData {
+            name: "orders".to_owned(),
+            topic_id: id_of("orders"),
+            partition_data,
+        };
+        let asked = ProduceRequest {
+            acks: -1,
+            topic_data: vec![
+                topic(vec![
+                    data(1, b"first"),
+                    data(0, b"other"),
+                    data(1, b"second"),
+                ]),
+                topic(vec![data(1, b"third")]),
+            ],
+            ..Default::default()
+        };
+        let at = |offset| {
+            Ok(Appended {
+                base_offset: Offset(offset),
+                append_time: None,
+                start_offset: Offset(0),
+            })
+        };
+        let reply = Reply::Appended(vec![at(7), at(8)]);
+        let (command, answer) = World::new().call(version, &asked, reply);
+        let Command::Append { parts, .. } = command else {
+            panic!("not an append: {command:?}")
+        };
+        let sent: Vec<_> = parts
+            .iter()
+            .map(|p| (p.group.0, p.batch.body().clone()))
+            .collect();
+        assert_eq!(
+            sent,
+            [
+                (2, batch(b"third").body().clone()),
+                (1, batch(b"other").body().clone())
+            ]
+        );
+        let told = answer.responses.iter().flat_map(|t| &t.partition_responses);
+        let told: Vec<_> = told.map(|p| (p.index, p.base_offset)).collect();
+        assert_eq!(told, [(1, 7), (0, 8)]);
+    }
+}
+
+#[test]
+fn of_a_partition_named_twice_records_are_deleted_as_was_said_last() {
+    let partition = |partition_index, offset| DeleteRecordsPartition {
+        partition_index,
+        offset,
+    };
+    let topic = |partitions| DeleteRecordsTopic {
+        name: "orders".to_owned(),
+        partitions,
+    };
+    let asked = DeleteRecordsRequest {
+        topics: vec![
+            topic(vec![partition(0, 9), partition(1, 2)]),
+            topic(vec![partition(0, 1)]),
+        ],
+        timeout_ms: 1000,
+    };
+    let reply = Reply::Deleted(vec![Ok(Offset(1)), Ok(Offset(2))]);
+    let (command, answer) = World::new().call(2, &asked, reply);
+    let Command::DeleteRecords { parts, .. } = command else {
+        panic!("not a deletion: {command:?}")
+    };
+    let before: Vec<_> = parts.iter().map(|part| part.before).collect();
+    assert_eq!(before, [Some(Offset(1)), Some(Offset(2))]);
+    let told = answer.topics.iter().flat_map(|topic| &topic.partitions);
+    let told: Vec<_> = told.map(|p| (p.partition_index, p.low_watermark)).collect();
+    assert_eq!(told, [(0, 1), (1, 2)]);
 }
 
 /// True if the connection of whoever asks this is ended for it, and the shard hears nothing.

@@ -118,11 +118,11 @@ fn parts_keep_their_order_whoever_refuses_them() {
     let mut world = World::new();
     let reply = Reply::Appended(vec![at(10), Err(Refusal::OutOfOrderSequence("gap".into()))]);
     let (_, answer) = world.call(10, &request(&parts), reply);
-    let codes: Vec<(&str, i16)> = answer
-        .responses
-        .iter()
-        .map(|topic| (topic.name.as_str(), topic.partition_responses[0].error_code))
-        .collect();
+    let told = answer.responses.iter().flat_map(|topic| {
+        let parts = topic.partition_responses.iter();
+        parts.map(|part| (topic.name.as_str(), part.error_code))
+    });
+    let codes: Vec<(&str, i16)> = told.collect();
     let expected = [
         ("nope", 3),
         ("orders", 0),
