@@ -1,6 +1,7 @@
 //! `cargo xtask e2e`: long end-to-end runs of real processes. `faults` kills or stops leaders of
 //! a fleet of three under load; the work is done by the room `e2e`, this builds and reports.
 
+use crate::ci::NotRun;
 use crate::interop;
 use crate::run::{self, cargo, checked, flag, only_flags, output, root};
 use serde_json::Value;
@@ -9,12 +10,15 @@ use std::process::{Command, Stdio};
 
 const USAGE: &str = "usage: cargo xtask e2e faults [--kills 20] [--stops 0] [--leaves 0] \
                      [--calm SECONDS] [--partitions 6] [--seconds 3600] [--binary PATH] [--write]\n       \
-                     cargo xtask e2e upgrade [--from COMMIT | --old PATH] [--binary PATH]\n       \
+                     cargo xtask e2e upgrade [--from COMMIT | --old PATH] [--binary PATH] [--rises]\n       \
                      cargo xtask e2e mixed [--seconds 1800] [--seed N] [--binary PATH] [--write]\n       \
                      cargo xtask e2e footprint [--binary PATH]";
 
-/// The commit that an upgrade begins with.
+/// The commit that an upgrade begins with: what ran until this change landed.
 const BEFORE: &str = "HEAD~1";
+/// The last commit whose newest level was 4 (`meta::LEVELS`): from here an upgrade crosses a level. Who
+/// adds a level sets this to the last commit before it.
+const LEVEL_BEFORE: &str = "c266768eea94179ce4d2e9979485ec62f1c26038";
 
 /// Where the results stand for people.
 const PAGE: &str = "docs/faults.md";
@@ -31,13 +35,20 @@ pub fn run(args: &[String]) -> Result<(), String> {
     }
 }
 
-/// The gate's share: stock clients whose toolchains are there, then faults for the time given.
-pub fn gate(minutes: u64) -> Result<(), String> {
-    interop::clients(&[])?;
-    if is_here(BEFORE)? {
-        upgrade(&[])?;
-    } else {
-        println!("e2e: no upgrade was tried: {BEFORE} isn't here (is this a shallow clone?)");
+/// The gate's share: stock clients whose toolchains are there, upgrades from commits that are, then
+/// faults for the time given. Names what wasn't run.
+pub fn gate(minutes: u64) -> Result<NotRun, String> {
+    let mut not_run = interop::clients(&[])?;
+    for (from, more) in [(BEFORE, None), (LEVEL_BEFORE, Some("--rises"))] {
+        if is_here(from)? {
+            let words = ["--from", from].into_iter().chain(more);
+            upgrade(&words.map(str::to_owned).collect::<Vec<_>>())?;
+        } else {
+            println!(
+                "e2e: no upgrade from {from} was tried: it isn't here (is this a shallow clone?)"
+            );
+            not_run.push(format!("upgrade from {from} (not in this clone)"));
+        }
     }
     let seconds = (minutes * 30).to_string();
     let words = [
@@ -48,13 +59,15 @@ pub fn gate(minutes: u64) -> Result<(), String> {
         "--seconds",
         &seconds,
     ];
-    faults(&words.map(str::to_owned))
+    faults(&words.map(str::to_owned))?;
+    Ok(not_run)
 }
 
 /// Rolls three nodes from the binary of an earlier commit to this one's, under load. The earlier
-/// one is built in a checkout of its own below the target directory.
+/// one is built in a checkout of its own below the target directory. With `--rises` the cluster's level
+/// has to be another one after it.
 fn upgrade(args: &[String]) -> Result<(), String> {
-    only_flags(args, &["--from", "--old", "--binary"], &[])?;
+    only_flags(args, &["--from", "--old", "--binary"], &["--rises"])?;
     let from: Option<String> = flag(args, "--from")?;
     let old = match flag(args, "--old")? {
         Some(path) => path,
@@ -63,7 +76,8 @@ fn upgrade(args: &[String]) -> Result<(), String> {
     let new = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
     checked(cargo().args(["build", "--release", "--package", "e2e", "--bin", "upgrade"]))?;
     let tool = run::target_directory()?.join("release/upgrade");
-    checked(Command::new(tool).arg(old).arg(new))
+    let rises = args.iter().find(|arg| *arg == "--rises");
+    checked(Command::new(tool).arg(old).arg(new).args(rises))
 }
 
 fn git(words: &[&str]) -> Command {
@@ -79,9 +93,13 @@ fn is_here(commit: &str) -> Result<bool, String> {
     Ok(status.map_err(|e| format!("git: {e}"))?.success())
 }
 
-/// The server of a commit, built from a copy of it.
+/// The server of a commit, built from a copy of it. One that is given by its whole name is kept.
 fn build_commit(commit: &str) -> Result<PathBuf, String> {
     let place = run::target_directory()?.join("upgrade");
+    let kept = place.join(format!("flotilla-{commit}"));
+    if kept.exists() {
+        return Ok(kept);
+    }
     let (copy, packed) = (place.join("checkout"), place.join("checkout.tar"));
     let failed = |e: std::io::Error| format!("{}: {e}", copy.display());
     if copy.exists() {
@@ -99,10 +117,27 @@ fn build_commit(commit: &str) -> Result<PathBuf, String> {
     let built = place.join("target");
     let mut build = cargo();
     build.args(["build", "--release", "--package", "flotilla"]);
-    build.current_dir(&copy);
-    checked(build.env("CARGO_TARGET_DIR", &built))?;
-    Ok(built.join("release/flotilla"))
+    build.current_dir(&copy).env("CARGO_TARGET_DIR", &built);
+    // It has to work, not to be fast, and is to be built in a third of the time.
+    checked(build.envs(QUICK_BUILD))?;
+    let built = built.join("release/flotilla");
+    if commit.len() < WHOLE_NAME {
+        return Ok(built);
+    }
+    let failed = |e: std::io::Error| format!("{}: {e}", kept.display());
+    std::fs::copy(&built, &kept).map_err(failed)?;
+    Ok(kept)
 }
+
+/// Characters of a commit's name; what is shorter may mean another commit tomorrow.
+const WHOLE_NAME: usize = 40;
+/// The profile for servers of earlier commits.
+const QUICK_BUILD: [(&str, &str); 4] = [
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+    ("CARGO_PROFILE_RELEASE_DEBUG", "false"),
+];
 
 /// Measures start, memory and size of the release binary against what is promised.
 fn footprint(args: &[String]) -> Result<(), String> {

@@ -42,7 +42,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
                  [--records N] [--binary PATH] [--all] | tools [--bootstrap HOST:PORT] \
                  [--binary PATH] [--jars DIRECTORY] [--record] | suite NAME .. | diff .. | connect .. | frameworks ..";
     match args.split_first() {
-        Some((what, rest)) if what == "clients" => clients(rest),
+        Some((what, rest)) if what == "clients" => clients(rest).map(|_| ()),
         Some((what, rest)) if what == "tools" => crate::tools::run(rest),
         Some((what, rest)) if what == "suite" => crate::suites::run(rest),
         Some((what, rest)) if what == "diff" => crate::diff::run(rest),
@@ -52,8 +52,9 @@ pub fn run(args: &[String]) -> Result<(), String> {
     }
 }
 
-/// Runs the clients whose toolchains are there; with `--all` a missing one is an error.
-pub fn clients(args: &[String]) -> Result<(), String> {
+/// Runs the clients whose toolchains are there, and names those that weren't run; with `--all` a
+/// missing one is an error.
+pub fn clients(args: &[String]) -> Result<crate::ci::NotRun, String> {
     only_flags(
         args,
         &["--bootstrap", "--only", "--records", "--binary"],
@@ -67,7 +68,7 @@ pub fn clients(args: &[String]) -> Result<(), String> {
     let records: u32 = flag(args, "--records")?.unwrap_or(RECORDS);
     let cache = run::target_directory()?.join("interop");
     let target = Target::of(args, &cache.join("data"), 1, &[])?;
-    let mut failed = Vec::new();
+    let (mut failed, mut not_run) = (Vec::new(), Vec::new());
     for client in CLIENTS.iter().filter(|client| wanted(client.name)) {
         let missing = client
             .needs
@@ -77,7 +78,10 @@ pub fn clients(args: &[String]) -> Result<(), String> {
             Some((program, _)) if args.iter().any(|arg| arg == "--all") => {
                 return Err(format!("{}: {program} is not installed", client.name));
             }
-            Some((program, _)) => println!("interop: {} skipped: no {program}", client.name),
+            Some((program, _)) => {
+                println!("interop: {} skipped: no {program}", client.name);
+                not_run.push(format!("client {} (no {program})", client.name));
+            }
             None => match round_trip(client, &cache, &target.bootstrap, records) {
                 Ok(()) => println!("interop: {} ok", client.name),
                 Err(problem) => {
@@ -89,7 +93,7 @@ pub fn clients(args: &[String]) -> Result<(), String> {
     }
     target.release()?;
     if failed.is_empty() {
-        Ok(())
+        Ok(not_run)
     } else {
         Err(format!("failed: {}", failed.join(", ")))
     }

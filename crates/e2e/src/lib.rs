@@ -17,6 +17,7 @@ pub mod mixed;
 pub mod node;
 pub mod replicas;
 pub mod scratch;
+pub mod skip;
 pub mod tool;
 pub mod upgrade;
 pub mod wait;

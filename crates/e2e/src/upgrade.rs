@@ -17,17 +17,23 @@ const BATCHES_BETWEEN: usize = 20;
 /// What came of it.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
+    /// What became of the cluster's level.
+    pub level: String,
     /// Records acknowledged.
     pub acked: u64,
     /// Everything that is wrong.
     pub problems: Vec<String>,
 }
 
-/// Rolls a fleet over directories in `place` from one binary to another.
-pub fn run(old: &Path, new: &Path, place: &Path) -> Report {
+/// Rolls a fleet over directories in `place` from one binary to another. If it `rises` the newer one
+/// has to know a level that the older one doesn't.
+pub fn run((old, new): (&Path, &Path), rises: bool, place: &Path) -> Report {
     let mut report = Report::default();
     let mut fleet = Fleet::start_as(old, place, &[]);
     if let Err(problem) = roll(&mut report, &mut fleet, (old, new)) {
+        report.problems.push(problem);
+    } else if rises && !report.level.contains(ROSE) {
+        let problem = format!("the level was to rise: {}", report.level);
         report.problems.push(problem);
     }
     match fleet.stop() {
@@ -58,7 +64,7 @@ fn roll(report: &mut Report, fleet: &mut Fleet, (old, new): (&Path, &Path)) -> R
             return Err(deaths.join("; "));
         }
     }
-    finalize(&fleet.bootstrap())?;
+    report.level = finalize(&fleet.bootstrap())?;
     load.progress(BATCHES_BETWEEN)?;
     let history = load.finish()?;
     let acks = history.written.values().flat_map(|written| &written.acks);
@@ -67,15 +73,18 @@ fn roll(report: &mut Report, fleet: &mut Fleet, (old, new): (&Path, &Path)) -> R
     Ok(())
 }
 
+/// What the tool says where the level rose.
+const ROSE: &str = "the cluster went from level";
+
 /// The last node says what it can read a moment after it is in sync.
-fn finalize(bootstrap: &str) -> Result<(), String> {
+fn finalize(bootstrap: &str) -> Result<String, String> {
     let tool = Tool::new(bootstrap);
     let ready = || (tool.run(&["cluster", "finalize", "--dry-run"]).code == Some(0)).then_some(());
     wait::patiently("every node knows the newest level", ready)?;
-    tool.run(&["cluster", "finalize"]).ok();
+    let said = tool.run(&["cluster", "finalize"]).ok();
     let again = tool.run(&["cluster", "finalize"]).ok();
     match again.contains("the newest") {
-        true => Ok(()),
+        true => Ok(said.trim().to_owned()),
         false => Err(format!("the upgrade isn't final: {again}")),
     }
 }

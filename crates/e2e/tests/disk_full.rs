@@ -1,8 +1,9 @@
 //! A full disk: writes are refused, reads go on, metadata stays writable, and it recovers by
-//! itself. Needs a small file system of its own, so it runs where one can be mounted.
+//! itself. Needs a small file system of its own, so it runs where one can be mounted, by root or in
+//! a namespace.
 
 use e2e::disk::SmallDisk;
-use e2e::{Scratch, Setup, Tool, wait};
+use e2e::{Scratch, Setup, Tool, skip, wait};
 
 /// Room for the log's files, the reserve and some data.
 const MEBIBYTES: u32 = 400;
@@ -11,10 +12,7 @@ const MEBIBYTES: u32 = 400;
 fn a_full_disk_refuses_writes_and_recovers_by_itself() {
     let scratch = Scratch::new("full");
     let Some(disk) = SmallDisk::mount(&scratch.join("disk"), MEBIBYTES) else {
-        eprintln!(
-            "skipped: a_full_disk_refuses_writes_and_recovers_by_itself: can't mount a tmpfs"
-        );
-        return;
+        return skip::where_mounts_are_mine("a_full_disk_refuses_writes_and_recovers_by_itself");
     };
     let mut node = Setup::single(&disk.path().join("data")).start();
     let tool = Tool::new(&node.kafka);

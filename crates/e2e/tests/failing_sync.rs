@@ -2,15 +2,14 @@
 //! it acknowledged before is there at the next start.
 
 use e2e::disk::Syncs;
-use e2e::{Scratch, Setup, Tool};
+use e2e::{Scratch, Setup, Tool, skip};
 use std::fs;
 
 #[test]
 fn a_failed_sync_stops_the_node_and_loses_nothing() {
     let scratch = Scratch::new("eio");
     let Some(syncs) = Syncs::build(scratch.path()) else {
-        eprintln!("skipped: a_failed_sync_stops_the_node_and_loses_nothing: cc makes no library");
-        return;
+        return skip::without(skip::COMPILER);
     };
     let plain = Setup::single(&scratch.join("data"));
     let setup = syncs.reach(plain.clone(), "node");

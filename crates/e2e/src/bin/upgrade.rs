@@ -8,14 +8,18 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1).map(PathBuf::from);
     let (Some(old), Some(new)) = (args.next(), args.next()) else {
-        eprintln!("usage: upgrade OLD-BINARY NEW-BINARY");
+        eprintln!("usage: upgrade OLD-BINARY NEW-BINARY [--rises]");
         return ExitCode::from(2);
     };
+    let rises = args
+        .next()
+        .is_some_and(|word| word.as_os_str() == "--rises");
     binary::choose(new.clone());
     let mut place = Scratch::new("upgrade");
-    let report = upgrade::run(&old, &new, place.path());
+    let report = upgrade::run((&old, &new), rises, place.path());
     println!(
-        "upgrade: {} records acknowledged, {} problems",
+        "upgrade: {}; {} records acknowledged, {} problems",
+        report.level,
         report.acked,
         report.problems.len()
     );

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 const USAGE: &str = "usage: sim [--seeds A..B | --count N] [--seed N [--trace]] [--jobs N] \
-    [--ruined] [--resume] [--planted] [--bug NAME] [--checkpoint FILE]";
+    [--minutes N] [--ruined] [--resume] [--planted [--from N]] [--bug NAME] [--checkpoint FILE]";
 
 /// The options.
 #[derive(Clone, Debug)]
@@ -25,6 +25,10 @@ pub struct Options {
     pub planted: bool,
     /// Plant this one.
     pub bug: Option<base::Bug>,
+    /// Where in the list of bugs to begin, counted around.
+    pub from: u64,
+    /// No seed begins after so many minutes.
+    pub minutes: Option<u64>,
     /// Where the checkpoint is kept.
     pub checkpoint: PathBuf,
 }
@@ -41,6 +45,8 @@ impl Options {
             resume: false,
             planted: false,
             bug: None,
+            from: 0,
+            minutes: None,
             checkpoint: PathBuf::from("target/sim-checkpoint.txt"),
         };
         let mut args = args.iter();
@@ -59,6 +65,8 @@ impl Options {
                 "--resume" => options.resume = true,
                 "--planted" => options.planted = true,
                 "--bug" => options.bug = Some(bug(value()?)?),
+                "--from" => options.from = number(value()?)?,
+                "--minutes" => options.minutes = Some(number(value()?)?),
                 "--checkpoint" => options.checkpoint = PathBuf::from(value()?),
                 other => return Err(format!("{USAGE}\n{other} is not known")),
             }
@@ -108,6 +116,8 @@ mod tests {
     fn ranges_counts_and_bugs_are_read_and_nonsense_is_refused() {
         assert_eq!(parse("--seeds 5..9").unwrap().seeds, 5..9);
         assert_eq!(parse("--count 7 --jobs 1").unwrap().seeds, 0..7);
+        assert_eq!(parse("--count 7 --minutes 2").unwrap().minutes, Some(2));
+        assert_eq!(parse("--planted --from 70").unwrap().from, 70);
         assert_eq!(
             parse("--planted --bug SkipLogMatching").unwrap().bug,
             Some(base::Bug::SkipLogMatching)

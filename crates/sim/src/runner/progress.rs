@@ -34,6 +34,22 @@ fn wall() -> Instant {
     Instant::now()
 }
 
+/// How long seeds may go on beginning.
+pub(super) struct Limit(Option<Instant>);
+
+impl Limit {
+    /// From now on.
+    pub(super) fn begin(options: &Options) -> Limit {
+        let minutes = options.minutes;
+        Limit(minutes.map(|minutes| wall() + Duration::from_secs(60 * minutes)))
+    }
+
+    /// True if the time is up.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.is_some_and(|end| wall() >= end)
+    }
+}
+
 /// CPU seconds of this process: fields 14 and 15 of its line in /proc, in ticks of 10 ms.
 fn cpu_seconds() -> f64 {
     let line = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -99,7 +115,12 @@ impl Progress {
         self.upto..self.seeds.end
     }
 
-    /// Seeds of the range that are done.
+    /// Seeds of the range that are done, all of those before the first one that isn't.
+    pub(super) fn range(&self) -> Range<u64> {
+        self.seeds.start..self.upto
+    }
+
+    /// How many that are.
     pub(super) fn total(&self) -> u64 {
         self.upto - self.seeds.start
     }
