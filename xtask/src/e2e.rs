@@ -271,8 +271,9 @@ load, and no leader may change. Afterwards everything is read back and judged: n
 contiguous, order kept, what a reader saw still there, and the stopped nodes' segments equal byte for byte.
 
 A gap is the longest time that a partition whose leader was hit had no acknowledgement; it includes the client's own search for
-the new leader. What was promised: after kill -9 a median below 700 ms and a longest gap below 1.5 s; after SIGSTOP a median below
-1.2 s; after SIGTERM below 50 ms for clients that know KIP-951 and below 300 ms for others.
+the new leader. The aims, for a machine with nothing else to do: after kill -9 a median below 700 ms and a longest gap below 1.5 s; after SIGSTOP
+1.2 s and 2 s; after SIGTERM 50 ms and 0.5 s for clients that know KIP-951, 300 ms and 1 s for others. Nothing fails for missing an
+aim; five times an aim, median or longest, is a problem like a lost record and fails the run, here and in the gate.
 
 | fault | times | partitions | records acknowledged | median gap | longest gap | problems |
 |---|---:|---:|---:|---:|---:|---:|

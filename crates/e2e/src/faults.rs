@@ -18,6 +18,17 @@ const TOPIC: &str = "faults";
 /// Batches that every partition gets acknowledged between two faults.
 const BATCHES_BETWEEN: usize = 20;
 
+/// A gap is too long at so many times the aim. The aims are those of a machine with nothing else to
+/// do; one that is busy is slower, but not by that much.
+const TOO_LONG: u32 = 5;
+
+/// How long partitions were to be without an acknowledgement on a quiet machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Aim {
+    median: Duration,
+    longest: Duration,
+}
+
 /// What is done to the leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -122,6 +133,7 @@ fn carry_out(report: &mut Report, fleet: &mut Fleet) -> Result<(), String> {
     report.done = hits.len();
     report.acked = acked(&history);
     report.gaps = gaps(&history, &hits, finished);
+    report.problems.extend(plan.too_long(&report.gaps));
     report.problems.extend(judge::problems(&history));
     fleet.settle(TOPIC)
 }
@@ -245,6 +257,44 @@ impl Report {
 }
 
 impl Plan {
+    /// None where no leader is hit: then the load and the disk alone say how long a gap is.
+    fn aim(self) -> Option<Aim> {
+        let (median, longest) = match (self.fault, self.hints) {
+            (Fault::Kill, _) => (700, 1_500),
+            (Fault::Stop, _) => (1_200, 2_000),
+            (Fault::Leave, true) => (50, 500),
+            (Fault::Leave, false) => (300, 1_000),
+            (Fault::Calm, _) => return None,
+        };
+        Some(Aim {
+            median: Duration::from_millis(median),
+            longest: Duration::from_millis(longest),
+        })
+    }
+
+    /// Which gaps are far from the aim.
+    fn too_long(self, gaps: &[Duration]) -> Vec<String> {
+        let Some(aim) = self.aim() else {
+            return Vec::new();
+        };
+        let (median, longest) = judge::median_and_max(gaps);
+        let measured = [
+            ("median", median, aim.median),
+            ("longest", longest, aim.longest),
+        ];
+        let too_long = measured
+            .into_iter()
+            .filter(|(_, gap, aim)| *gap > *aim * TOO_LONG);
+        let problem = |(name, gap, aim): (&str, Duration, Duration)| {
+            let (gap, bound) = (gap.as_millis(), (aim * TOO_LONG).as_millis());
+            format!(
+                "{}: the {name} gap is {gap} ms, above {bound} ms",
+                self.name()
+            )
+        };
+        too_long.map(problem).collect()
+    }
+
     /// As people call it.
     fn name(self) -> &'static str {
         match (self.fault, self.hints) {
@@ -261,3 +311,34 @@ impl Plan {
 pub const TABLE_HEAD: &str = "\
 | fault | times | partitions | records acknowledged | median gap | longest gap | problems |
 |---|---:|---:|---:|---:|---:|---:|";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn too_long(fault: Fault, gaps: &[u64]) -> Vec<String> {
+        let plan = Plan {
+            fault,
+            times: gaps.len(),
+            partitions: 1,
+            hints: true,
+            within: Duration::ZERO,
+        };
+        let gaps: Vec<Duration> = gaps.iter().copied().map(Duration::from_millis).collect();
+        plan.too_long(&gaps)
+    }
+
+    #[test]
+    fn gaps_far_from_the_aim_are_problems_and_a_busy_machine_is_none() {
+        assert!(too_long(Fault::Kill, &[690, 700, 7_400]).is_empty());
+        assert_eq!(
+            too_long(Fault::Kill, &[690, 700, 7_600]),
+            ["kill -9 of a leader: the longest gap is 7600 ms, above 7500 ms"]
+        );
+        let slow = too_long(Fault::Stop, &[6_100, 6_100, 6_100]);
+        assert!(slow.len() == 1 && slow[0].contains("median"), "{slow:?}");
+        assert_eq!(too_long(Fault::Leave, &[20, 20, 2_600]).len(), 1);
+        assert!(too_long(Fault::Calm, &[60_000]).is_empty());
+        assert!(too_long(Fault::Kill, &[]).is_empty());
+    }
+}
