@@ -145,14 +145,17 @@ fn stays(survey: &Survey, node: i32, lost: bool) -> Option<String> {
         return Some("it is not registered".to_owned());
     }
     let replicas = survey.on(node).len() as u64;
+    let runs = !survey.silent.contains(&node);
     if replicas > 0 && !lost {
         let replicas = output::counted(replicas, "replica");
+        let or = match runs {
+            true => "",
+            false => ", or say --lost if its disk is lost",
+        };
         return Some(format!(
-            "it has {replicas}; run `flotilla cluster drain {node}` first, or say --lost if its disk is \
-             lost"
+            "it has {replicas}; run `flotilla cluster drain {node}` first{or}"
         ));
     }
-    let runs = !survey.silent.contains(&node);
     runs.then(|| "it runs; stop it first".to_owned())
 }
 
@@ -188,6 +191,9 @@ pub fn reassign(args: &Reassign) -> Result<(), Trouble> {
         named.insert(name);
     }
     let mut going = under_way(&survey);
+    if named.is_empty() && going.is_empty() && args.pace.target.output == Output::Text {
+        return output::text("nothing is moving\n");
+    }
     // Who names partitions doesn't wait for others.
     going.retain(|m| named.is_empty() || named.contains(&name_of(&m.partition)));
     carry_out(
@@ -292,7 +298,8 @@ fn decide(survey: &Survey, goal: Goal) -> Result<Vec<Move>, Trouble> {
         let replicas = output::counted(survey.on(*node).len() as u64, "replica");
         return Err(Trouble::Unhealthy {
             what: format!(
-                "node {node} is silent and has {replicas}; start it, or if it is lost run `flotilla                  cluster drain {node}`"
+                "node {node} is silent and has {replicas}; start it, or if it is lost run \
+                 `flotilla cluster drain {node}`"
             ),
         });
     }
@@ -307,20 +314,31 @@ fn decide(survey: &Survey, goal: Goal) -> Result<Vec<Move>, Trouble> {
     }
     let moves = plan::plan(&survey.sites, &partitions, goal);
     moves.map_err(|why| {
-        let silent: Vec<i32> = survey
-            .silent
-            .iter()
-            .copied()
-            .filter(|n| !leaves(*n))
-            .collect();
-        let silent = match silent.as_slice() {
-            [] => String::new(),
-            silent => format!(" (silent: {})", output::list(silent)),
-        };
+        let given_none = given_none(survey);
         Trouble::Unhealthy {
-            what: format!("{why}{silent}"),
+            what: format!("{why}{given_none}"),
         }
     })
+}
+
+/// The nodes that get no replicas whoever is drained, for people, in brackets.
+fn given_none(survey: &Survey) -> String {
+    let closed = survey
+        .sites
+        .iter()
+        .filter(|(_, site)| site.part == Part::Keeps);
+    let closed = closed.map(|(node, _)| *node);
+    let (silent, cordoned): (Vec<i32>, Vec<i32>) =
+        closed.partition(|node| survey.silent.contains(node));
+    let told = [("silent", silent), ("cordoned", cordoned)].into_iter();
+    let told = told.filter(|(_, nodes)| !nodes.is_empty());
+    let told: Vec<String> = told
+        .map(|(what, nodes)| format!("{what}: {}", output::list(&nodes)))
+        .collect();
+    match told.as_slice() {
+        [] => String::new(),
+        told => format!(" ({})", told.join("; ")),
+    }
 }
 
 /// What moves already, for whomever.
@@ -443,7 +461,7 @@ fn summary(moves: &[Move]) -> String {
     let gone: usize = moves.iter().map(|m| m.removing().len()).sum();
     let bytes: u64 = moves.iter().map(Move::bytes).sum();
     format!(
-        "{}: {} copied ({}), {} removed\n",
+        "{}: {} to be copied ({}), {} to be removed\n",
         output::counted(moves.len() as u64, "partition"),
         output::counted(copies as u64, "replica"),
         output::bytes(bytes),

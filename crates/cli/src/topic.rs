@@ -28,6 +28,9 @@ const TOPIC_RESOURCE: i8 = 2;
 /// Where a setting comes from if it is the topic's own.
 const OWN_SETTING: i8 = 1;
 
+/// How long partitions are asked where they begin and end, which a leader without its majority doesn't say.
+const OFFSETS_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Runs the command.
 pub fn run(command: TopicCommand) -> Result<(), Trouble> {
     match command {
@@ -176,12 +179,19 @@ fn describe(args: &Describe, name: &str) -> Result<(), Trouble> {
     topic.partitions.sort_by_key(|p| p.partition_index);
     let settings = own_settings(&mut cluster, name, deadline)?;
     // A partition without a leader has no offsets to tell; the rest is worth showing.
-    let led = topic.partitions.iter().all(|p| p.leader_id >= 0);
+    let mut led = topic
+        .partitions
+        .iter()
+        .filter(|p| p.leader_id >= 0)
+        .peekable();
     let (mut first, mut end) = (BTreeMap::new(), BTreeMap::new());
-    if led {
+    if led.peek().is_some() {
+        let led = led.map(|p| p.partition_index).collect();
+        let soon = || deadline.within(OFFSETS_WITHIN);
         let mut reader = TopicReader::open(&mut cluster, name, None, deadline)?;
-        first = reader.offsets(&mut cluster, Bound::Earliest, deadline)?;
-        end = reader.offsets(&mut cluster, Bound::Latest, deadline)?;
+        (first, _) = reader.offsets_told(&mut cluster, &led, Bound::Earliest, soon())?;
+        let known = first.keys().copied().collect();
+        (end, _) = reader.offsets_told(&mut cluster, &known, Bound::Latest, soon())?;
     }
     match args.target.output {
         Output::Json => output::json(&described(&topic, &settings, &first, &end)),

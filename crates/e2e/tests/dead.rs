@@ -76,3 +76,41 @@ fn two_dead_nodes_are_emptied_and_one_that_was_emptied_is_in_nobody_s_way() {
     assert_eq!(read, sent);
     assert_eq!(fleet.deaths(), Vec::<String>::new());
 }
+
+/// Of two replicas one is dead: nothing can be done about that partition, and it is said so; the
+/// others move, and what is known of them is shown.
+#[test]
+fn a_partition_that_lost_its_majority_is_named_and_the_others_move() {
+    let scratch = Scratch::new("majority");
+    let mut fleet = Fleet::start(scratch.path(), &[]);
+    let tool = Tool::new(&fleet.bootstrap());
+    tool.run(&["cluster", "health", "--wait"]).ok();
+    tool.create("pair", &["--partitions", "3", "--replicas", "2"]);
+    tool.create("single", &["--partitions", "1", "--replicas", "1"]);
+    let places = ["pair-0=1,2", "pair-1=1,3", "pair-2=3,1", "single-0=2"];
+    tool.run(&[&["cluster", "reassign"], &places[..]].concat())
+        .ok();
+    fleet.kill(2);
+    wait::until("two partitions to be without a leader", || {
+        let health = tool.run(&["cluster", "health"]).stdout;
+        health
+            .contains("2 partitions without a leader: pair-0, single-0")
+            .then_some(())
+    });
+    let shown = tool.run(&["topic", "describe", "pair", "--output", "json"]);
+    let shown: Value = serde_json::from_str(&shown.ok()).expect("JSON");
+    let ends = |index: usize| shown["partitions"][index]["end"].as_i64();
+    assert_eq!([ends(0), ends(1), ends(2)], [None, Some(0), Some(0)]);
+    let why = tool
+        .run(&["cluster", "drain", "2", "--timeout", "3"])
+        .failed(1);
+    let reason = "waiting for pair-0 (nobody leads it: node 2 is silent), single-0 (nobody";
+    assert!(
+        why.contains(reason) && why.contains("Lose a quorum"),
+        "{why}"
+    );
+    // With the node back nobody has to be asked again for what was begun.
+    fleet.restart(2);
+    tool.run(&["cluster", "drain", "2"]).ok();
+    assert_eq!(replicas(&tool)[1], (2, 0));
+}

@@ -196,6 +196,12 @@ const CODES: &[Known] = &[
         false,
         "stop the members that read it first, see `flotilla group members`",
     ),
+    known(
+        85,
+        "NO_REASSIGNMENT_IN_PROGRESS",
+        false,
+        "see what moves with `flotilla cluster reassign`",
+    ),
     known(87, "INVALID_RECORD", false, ""),
     known(89, "THROTTLING_QUOTA_EXCEEDED", true, ""),
     known(100, "UNKNOWN_TOPIC_ID", true, ""),

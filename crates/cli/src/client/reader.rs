@@ -144,15 +144,28 @@ impl TopicReader {
         bound: Bound,
         deadline: Deadline,
     ) -> Result<BTreeMap<i32, i64>, Trouble> {
+        match self.offsets_told(cluster, wanted, bound, deadline)? {
+            (found, None) => Ok(found),
+            (_, Some(trouble)) => Err(trouble),
+        }
+    }
+
+    /// The same as far as they are told in time, and why not all were.
+    pub fn offsets_told(
+        &mut self,
+        cluster: &mut Cluster,
+        wanted: &BTreeSet<i32>,
+        bound: Bound,
+        deadline: Deadline,
+    ) -> Result<(BTreeMap<i32, i64>, Option<Trouble>), Trouble> {
         let mut found = BTreeMap::new();
         let mut pauses = Pauses::until(deadline);
         loop {
             let last = self.ask_offsets(cluster, wanted, bound, &mut found, deadline)?;
-            match last {
-                None => return Ok(found),
-                Some(trouble) if !pauses.wait() => return Err(trouble),
-                Some(_) => self.find_leaders(cluster, deadline)?,
+            if last.is_none() || !pauses.wait() {
+                return Ok((found, last));
             }
+            self.find_leaders(cluster, deadline)?;
         }
     }
 

@@ -21,6 +21,8 @@ use wire_kafka::messages::elect_leaders_request::{ElectLeadersRequest, TopicPart
 const LOOK: Duration = Duration::from_millis(250);
 /// How long one node is waited for that is asked what it holds: that is only for show.
 const SHOWN_WITHIN: Duration = Duration::from_secs(2);
+/// The least time for one round of questions.
+const ROUND_LEAST: Duration = Duration::from_secs(5);
 /// Characters of a bar.
 const BAR: usize = 20;
 
@@ -33,11 +35,13 @@ pub fn carry(cluster: &mut Cluster, pace: &Pace, mut convoy: Convoy) -> Result<R
     let mut deadline = Deadline::after(patience);
     let quiet = convoy.told().1 == 0;
     while !convoy.is_over() {
-        let seen = survey::placed(cluster, deadline)?;
+        // An answer may come after there was no progress for too long: then it is said what waits.
+        let soon = Deadline::after(deadline.left().unwrap_or_default().max(ROUND_LEAST));
+        let seen = survey::placed(cluster, soon)?;
         convoy.land(&seen);
-        launch(cluster, &mut convoy, &seen, deadline)?;
-        prefer(cluster, &convoy.unled(&seen), deadline)?;
-        measure(cluster, &mut convoy, deadline);
+        launch(cluster, &mut convoy, &seen, soon)?;
+        prefer(cluster, &convoy.unled(&seen), soon)?;
+        measure(cluster, &mut convoy, soon);
         if !quiet {
             let (done, count, line) = convoy.told();
             shown.show(done, count, &line);

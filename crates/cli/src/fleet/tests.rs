@@ -39,6 +39,7 @@ fn a_node_is_removed_only_if_it_is_empty_silent_and_has_no_vote() {
     assert!(why(&survey, 1).contains("1 replica;"));
     // Also one that others only wait to let go.
     assert!(why(&survey, 2).contains("1 replica;"));
+    assert!(!why(&survey, 1).contains("--lost"), "it runs");
     assert!(why(&survey, 3).contains("it runs"));
     survey.silent.insert(3);
     assert_eq!(stays(&survey, 3, false), None);
@@ -96,6 +97,22 @@ fn a_node_that_was_drained_and_stopped_keeps_nobody_from_carrying_alike() {
         moves.iter().all(|m| !m.target.contains(&3)),
         "a silent node gets nothing: {moves:?}"
     );
+}
+
+#[test]
+fn a_refusal_names_the_nodes_that_get_nothing() {
+    let mut survey = survey();
+    survey.placed.clear();
+    for node in 4..=5 {
+        let (rack, part) = (None, Part::Leaves);
+        survey.sites.insert(node, Site { rack, part });
+    }
+    silence(&mut survey, 5);
+    put(&mut survey, 0, &[1, 2, 3]);
+    let refused = decide(&without(survey, &[1]), Goal::Evacuate).expect_err("no room");
+    let words =
+        "u-0 has 3 replicas, and 2 nodes would be left to have one each (silent: 5; cordoned: 4)";
+    assert_eq!(refused.to_string(), words);
 }
 
 #[test]

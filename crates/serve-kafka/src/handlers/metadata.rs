@@ -286,7 +286,7 @@ impl View<'_> {
     }
 }
 
-/// A partition. A leader that isn't registered, or not with the client's listener, can't be
+/// A partition. A leader that is silent, or isn't registered, or not with the client's listener, can't be
 /// reached, so it is told as none.
 pub(crate) fn partition(
     door: &Door,
@@ -297,7 +297,7 @@ pub(crate) fn partition(
     let broker = &door.broker;
     let reaches = |node: &NodeId| {
         let info = image.nodes.get(node);
-        info.is_some_and(|info| info.at(&door.listener).is_some())
+        info.is_some_and(|info| info.at(&door.listener).is_some()) && broker.hears(*node)
     };
     let leader = broker.leader(info.group).filter(|(n, _)| reaches(n));
     let replicas = info.replicas.iter().copied();

@@ -358,6 +358,12 @@ fn a_silent_node_is_no_broker_and_its_replicas_are_offline() {
     let replicas = whole.topics[0].partitions[0].replica_nodes.clone();
     let lost = *replicas.last().expect("a partition has replicas");
     let heard = nodes.iter().filter(|n| **n != lost);
+    let image = world.broker.image();
+    let group = image.topic("orders").expect("it is there").partitions[0].group;
+    let led = [(group, base::Term(9), Some(base::NodeId(lost as u32)))];
+    world.broker.publish_leaders(&led);
+    let before = world.ask(9, &by_name(&["orders"], false));
+    assert_eq!(before.topics[0].partitions[0].leader_id, lost);
     world
         .broker
         .publish_heard(heard.map(|n| base::NodeId(*n as u32)).collect());
@@ -368,4 +374,10 @@ fn a_silent_node_is_no_broker_and_its_replicas_are_offline() {
     assert_eq!(part.offline_replicas, [lost]);
     assert!(!part.isr_nodes.contains(&lost));
     assert_eq!(part.isr_nodes.len() + 1, replicas.len());
+    // It leads nothing that a client could ask it for.
+    assert_eq!((part.leader_id, part.error_code), (-1, 5));
+    assert_eq!(
+        part.leader_epoch,
+        before.topics[0].partitions[0].leader_epoch
+    );
 }
