@@ -135,6 +135,8 @@ names! {
         RemovedBeforeItsGroupLetGo,
         /// Leaders are given to replicas that aren't the preferred ones.
         BalanceTakesTheLast,
+        /// A node that was full once is sent no more records.
+        FullForEver,
         /// The replica that takes the place of a damaged one is the same member.
         RenewedAsTheSame,
         /// Damage that is found while a node runs is left alone.
@@ -219,6 +221,10 @@ names! {
         TopicDeleted,
         /// Entries were turned away because the disk hadn't taken those before.
         AppendTurnedAway,
+        /// A leader sends a follower no batches, whose disk is full.
+        BatchesWithheld,
+        /// A leader refused records because others' disks are full.
+        RefusedForOthersRoom,
         /// An election was lost or refused.
         VoteRefused,
         /// A produce was held while it wasn't known who leads.

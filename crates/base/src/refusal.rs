@@ -107,6 +107,9 @@ pub enum Refusal {
         /// `min.insync.replicas` of the topic.
         min: u32,
     },
+    /// Too few nodes of a partition's replicas have room for more records.
+    #[error("{0}")]
+    NoRoomElsewhere(String),
     /// Not done in the time given.
     #[error("not done within the time that the request gave")]
     Timeout,

@@ -8,6 +8,7 @@
 
 use crate::message::Message;
 use crate::prefix::{PrefixAsk, PrefixPiece};
+use crate::room::Room;
 use crate::sum::{SumAsk, Verdict};
 use base::batch::{BatchHeader, HEADER_BYTES};
 use base::checksum::crc32c;
@@ -104,6 +105,8 @@ pub enum Item {
     AskEnd(GroupId),
     /// The answer: the term of the last entry, and its index; zeros if there is none, or none that counts.
     End(GroupId, Term, RaftIndex),
+    /// What the sender's disk still takes, and how many bytes are free.
+    Room(Room, u64),
 }
 
 /// What a node has heard of another one: its start, the version of its led set, its heartbeats.
@@ -144,6 +147,7 @@ const ITEM_SUM: u8 = 51;
 const ITEM_ASIDE: u8 = 52;
 const ITEM_ASK_END: u8 = 53;
 const ITEM_END: u8 = 54;
+const ITEM_ROOM: u8 = 55;
 /// What a kind of item that isn't known comes to.
 const UNKNOWN_ITEM: FrameError = FrameError::Malformed("item kind");
 /// Bytes of one change of a led set.
@@ -173,6 +177,7 @@ impl Item {
             Item::AskSum(..) | Item::Sum(..) => 1,
             Item::Aside(..) => 2,
             Item::AskEnd(..) | Item::End(..) => 3,
+            Item::Room(..) => 4,
             _ => 0,
         }
     }
@@ -330,6 +335,11 @@ fn encode_item(item: &Item, wide: bool, out: &mut Writer) {
             out.u32(term.0);
             out.u64(index.0);
         }
+        Item::Room(room, free) => {
+            out.u8(ITEM_ROOM);
+            room.encode(out);
+            out.u64(*free);
+        }
     }
 }
 
@@ -424,6 +434,7 @@ fn decode_item(r: &mut Reader, wide: bool) -> Result<Item, FrameError> {
         ITEM_ASIDE => Item::Aside(GroupId(r.u64()?), r.u32()?),
         ITEM_ASK_END => Item::AskEnd(GroupId(r.u64()?)),
         ITEM_END => Item::End(GroupId(r.u64()?), Term(r.u32()?), RaftIndex(r.u64()?)),
+        ITEM_ROOM => Item::Room(Room::decode(r)?, r.u64()?),
         _ => return Err(UNKNOWN_ITEM),
     })
 }

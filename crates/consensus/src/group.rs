@@ -9,6 +9,7 @@
 mod campaign;
 mod members;
 mod snapshot;
+mod withhold;
 
 pub use snapshot::Install;
 
@@ -373,7 +374,9 @@ impl Group {
             }
             self.raw.mut_store().set_hard(hard);
         }
-        let leaders = self.with_bodies(raw_ready.take_messages());
+        let mut leaders = raw_ready.take_messages();
+        let held_back = self.hold_back(&mut leaders);
+        let leaders = self.with_bodies(leaders);
         // Who is elected by others had recorded its term before they gave their votes. The only elector leads
         // at once: what it sends before might be forgotten here, and be something else in the same term.
         match self.recording.is_some() {
@@ -395,6 +398,7 @@ impl Group {
             .max();
         let committed = raw_ready.take_committed_entries();
         self.raw.advance_append_async(raw_ready);
+        self.was_held_back(held_back);
         for entry in committed.iter().filter(|e| entry::is_configuration(e)) {
             ready.reconfigured |= self.reconfigure(entry);
         }

@@ -14,6 +14,7 @@ mod frame;
 mod group;
 mod message;
 mod prefix;
+mod room;
 mod store;
 mod sum;
 #[cfg(test)]
@@ -26,5 +27,6 @@ pub use group::{
 };
 pub use message::Message;
 pub use prefix::{PrefixAsk, PrefixPiece};
+pub use room::Room;
 pub use store::ColdEntries;
 pub use sum::{SumAsk, Verdict};

@@ -55,6 +55,8 @@ pub(crate) struct Store {
     wanted: RefCell<Vec<ColdEntries>>,
     /// Where reads are under way: the crate asks again for each proposal, one read will do.
     asked: RefCell<BTreeSet<(u64, Member)>>,
+    /// Replicas that are sent no batches for now.
+    withheld: BTreeSet<Member>,
 }
 
 impl Store {
@@ -78,6 +80,7 @@ impl Store {
             fetched: VecDeque::new(),
             wanted: RefCell::default(),
             asked: RefCell::default(),
+            withheld: BTreeSet::new(),
         }
     }
 
@@ -246,6 +249,34 @@ impl Store {
         self.window.range(at..).filter_map(|h| h.batch.as_ref())
     }
 
+    /// Replicas that are sent no batches from now on. True if they are others than before.
+    pub(crate) fn withhold_from(&mut self, members: BTreeSet<Member>) -> bool {
+        std::mem::replace(&mut self.withheld, members) != self.withheld
+    }
+
+    pub(crate) fn withheld(&self) -> &BTreeSet<Member> {
+        &self.withheld
+    }
+
+    /// True if these entries are for a replica that is sent no batches.
+    fn is_withheld(&self, context: &GetEntriesContext) -> bool {
+        let is_sent = !self.withheld.is_empty() && context.can_async();
+        is_sent && asker(context).is_some_and(|to| self.withheld.contains(&to))
+    }
+
+    /// What may be sent of these entries to a replica that is sent no batches: those before the first one.
+    fn without_batches(&self, low: u64, high: u64) -> raft::Result<Vec<Entry>> {
+        let window = self.window_start().0;
+        let at = low.checked_sub(window).unwrap_or(u64::MAX) as usize;
+        let internal = |held: &&Held| !entry::is_batch(&held.entry);
+        let run = self.window.iter().skip(at).take_while(internal);
+        let run: Vec<_> = run.take((high - low) as usize).collect();
+        match run.is_empty() && low < high {
+            true => Err(raft::Error::Store(StorageError::LogTemporarilyUnavailable)),
+            false => Ok(run.into_iter().map(|held| held.entry.clone()).collect()),
+        }
+    }
+
     pub(crate) fn take_wanted(&mut self) -> Vec<ColdEntries> {
         std::mem::take(self.wanted.get_mut())
     }
@@ -330,6 +361,9 @@ impl raft::Storage for Store {
         );
         if low < self.first.0 {
             return Err(raft::Error::Store(StorageError::Compacted));
+        }
+        if self.is_withheld(&context) {
+            return self.without_batches(low, high);
         }
         let window = self.window_start().0;
         let warm = if context.can_async() {

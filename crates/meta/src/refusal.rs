@@ -72,6 +72,7 @@ fn kind(refusal: &Refusal) -> u8 {
         Refusal::EligibleLeadersNotAvailable(_) => 62,
         Refusal::QuotaExceeded(_) => 63,
         Refusal::NoReassignment => 64,
+        Refusal::NoRoomElsewhere(_) => 65,
     }
 }
 
@@ -109,6 +110,7 @@ pub(crate) fn write(w: &mut Writer, refusal: &Refusal) {
         | Refusal::UnsupportedCompression(text)
         | Refusal::OutOfOrderSequence(text)
         | Refusal::Storage(text)
+        | Refusal::NoRoomElsewhere(text)
         | Refusal::Busy(text)
         | Refusal::Policy(text)
         | Refusal::Unsupported(text)
@@ -224,6 +226,7 @@ fn with_text(kind: u8) -> Option<fn(String) -> Refusal> {
         61 => Refusal::PreferredLeaderNotAvailable,
         62 => Refusal::EligibleLeadersNotAvailable,
         63 => Refusal::QuotaExceeded,
+        65 => Refusal::NoRoomElsewhere,
         _ => return None,
     })
 }

@@ -120,7 +120,7 @@ pub fn code(refusal: &Refusal) -> i16 {
         Refusal::DuplicateSequence => DUPLICATE_SEQUENCE_NUMBER,
         Refusal::InvalidProducerEpoch { .. } => INVALID_PRODUCER_EPOCH,
         Refusal::UnknownProducer => UNKNOWN_PRODUCER_ID,
-        Refusal::NotEnoughReplicas { .. } => NOT_ENOUGH_REPLICAS,
+        Refusal::NotEnoughReplicas { .. } | Refusal::NoRoomElsewhere(_) => NOT_ENOUGH_REPLICAS,
         Refusal::NotEnoughReplicasAfterAppend { .. } => NOT_ENOUGH_REPLICAS_AFTER_APPEND,
         Refusal::Timeout | Refusal::Busy(_) => REQUEST_TIMED_OUT,
         Refusal::Storage(_) => KAFKA_STORAGE_ERROR,

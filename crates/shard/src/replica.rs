@@ -381,7 +381,7 @@ impl Replica {
     }
 
     /// The voters; and those before them, as long as they have a say.
-    fn electorates(&self) -> impl Iterator<Item = &[Member]> {
+    pub(crate) fn electorates(&self) -> impl Iterator<Item = &[Member]> {
         let Configuration {
             voters, outgoing, ..
         } = self.group.configuration();

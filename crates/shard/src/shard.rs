@@ -10,6 +10,7 @@ use crate::operation::{
     Balance, Checks, ColdRequest, Compactions, Damage, Deferred, Ends, Expiries, Imports, InFlight,
     Lent, Namesakes, Park, Peer, Preference, Round, Throttles,
 };
+use crate::peers_room::PeersRoom;
 use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
 use crate::unsettled::Unsettled;
@@ -78,8 +79,8 @@ pub struct Shard {
     pub(crate) uncommitted_bytes: u64,
     /// As measured, without what was written since.
     pub(crate) disk_free: u64,
-    /// What the operator was told of it last.
-    pub(crate) told_full: bool,
+    /// What others say of their disks, and what was said of this one.
+    pub(crate) peers_room: PeersRoom,
     /// Replicas that hold appends, and until when.
     pub(crate) holding: BTreeSet<(Mono, GroupId)>,
     /// The process is about to stop: leaderships go to others.
@@ -163,7 +164,7 @@ impl Shard {
             hot_bytes: 0,
             uncommitted_bytes: 0,
             disk_free: u64::MAX,
-            told_full: false,
+            peers_room: PeersRoom::default(),
             holding: BTreeSet::new(),
             leaving: false,
             preferences: Vec::new(),

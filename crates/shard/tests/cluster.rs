@@ -81,6 +81,8 @@ struct Cluster {
     unsaid: Option<reassign::Unsaid>,
     /// Whose replicas are behind, as each node was told last.
     behind: BTreeMap<(u32, GroupId), Vec<NodeId>>,
+    /// Counts the bytes that a node is sent.
+    frames_to: Option<(NodeId, usize)>,
     /// What the nodes said for people.
     notes: Vec<String>,
     /// What a turn said of a loss, to be kept on disk.
@@ -112,6 +114,7 @@ impl Cluster {
             lose_snapshots: 0,
             unsaid: None,
             behind: BTreeMap::new(),
+            frames_to: None,
             notes: Vec::new(),
             lost: None,
             inbox: Arc::default(),
@@ -212,6 +215,7 @@ impl Cluster {
                 self.turn(node);
             }
             while let Some((from, to, bytes)) = self.frames.pop_front() {
+                room::count(&mut self.frames_to, to, &bytes);
                 let there = self.shards.contains_key(&to);
                 let down = self.down.contains(&to) || self.down.contains(&from);
                 if there && !down && !self.loses(&bytes) {

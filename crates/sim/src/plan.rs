@@ -25,6 +25,8 @@ const CORDONS_PERCENT: u64 = 60;
 const UNCLEAN_PERCENT: u64 = 15;
 /// Percent of the other runs of several nodes in which nodes come and go.
 const FLEET_PERCENT: u64 = 15;
+/// Percent of runs of several nodes in which disks of more than one of them fill up together.
+const FULL_PERCENT: u64 = 25;
 /// Percent of the rest of runs of several nodes in which most of those who vote on metadata are lost.
 const RUIN_PERCENT: u64 = 3;
 /// How long faults come.
@@ -138,6 +140,10 @@ impl Plan {
         plan.allow(kinds);
         if nodes >= 3 && plan.metadata_segment_bytes < 1_000 {
             faults::add_absence(shortening, nodes, &mut plan.faults);
+        }
+        let filling = &mut Random::new(seed.rotate_left(12));
+        if nodes > 1 && filling.percent(FULL_PERCENT) {
+            faults::add_full_disks(filling, nodes, &mut plan.faults);
         }
         // All that was lost has to come anew, perhaps from one node.
         let slow = plan.ruin.map_or(500_000, |_| 5_000_000);

@@ -249,3 +249,38 @@ fn a_start_takes_what_was_committed_and_waits_for_the_rest() {
     assert!(group.configuration_is_pending());
     assert!(group.is_elector());
 }
+
+/// A follower without room is sent what frees some, and the rest as soon as it has it.
+#[test]
+fn who_is_sent_no_batches_gets_other_entries_and_the_batches_later() {
+    let mut groups = three();
+    groups[0].campaign();
+    settle(&mut groups);
+    let third = Member::founder(NodeId(3));
+    assert!(groups[0].withhold_from([third].into()));
+    assert!(!groups[0].withhold_from([third].into()));
+    let term = groups[0].term().0;
+    let internal = Bytes::from_static(b"internal");
+    let small = groups[0].propose_internal(internal.clone()).unwrap();
+    settle(&mut groups);
+    assert_eq!(groups[2].last_index(), small);
+    for offset in 0..3 {
+        groups[0].propose_batch(batch(offset, term, 10)).unwrap();
+    }
+    let behind = groups[0].propose_internal(internal).unwrap();
+    settle(&mut groups);
+    for _ in 0..3 {
+        groups[0].ping();
+        let sent = settle(&mut groups);
+        assert!(!sent.iter().any(Message::has_entries));
+    }
+    assert_eq!(groups[0].committed(), behind, "two of three have it");
+    assert_eq!(groups[2].last_index(), small);
+    assert_eq!(groups[0].take_cold().len(), 0);
+    assert!(groups[0].withhold_from(Default::default()));
+    groups[0].ping();
+    settle(&mut groups);
+    groups[0].ping();
+    settle(&mut groups);
+    assert_eq!(groups[2].committed(), behind);
+}

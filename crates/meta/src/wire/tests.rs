@@ -185,6 +185,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NotEnoughReplicasAfterAppend { min: 3 },
         Refusal::Timeout,
         Refusal::Storage(text()),
+        Refusal::NoRoomElsewhere(text()),
         Refusal::Denied,
         Refusal::NoController,
         Refusal::Busy(text()),

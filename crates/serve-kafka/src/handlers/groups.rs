@@ -157,6 +157,7 @@ pub(crate) fn code(refusal: &Refusal) -> i16 {
         | Refusal::LeaderNotAvailable
         | Refusal::NoController
         | Refusal::NotEnoughReplicas { .. }
+        | Refusal::NoRoomElsewhere(_)
         | Refusal::NotEnoughReplicasAfterAppend { .. } => codes::COORDINATOR_NOT_AVAILABLE,
         Refusal::NotLeader { .. } | Refusal::Storage(_) => codes::NOT_COORDINATOR,
         Refusal::MessageTooLarge { .. } => codes::UNKNOWN_SERVER_ERROR,

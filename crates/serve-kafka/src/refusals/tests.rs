@@ -45,6 +45,7 @@ fn each_refusal_has_kafkas_code() {
         (Refusal::NotEnoughReplicasAfterAppend { min: 2 }, 20),
         (Refusal::Timeout, 7),
         (Refusal::Storage(text()), 56),
+        (Refusal::NoRoomElsewhere(text()), 19),
         (Refusal::Denied, 29),
         (Refusal::NoController, 41),
         (Refusal::Busy(text()), 7),

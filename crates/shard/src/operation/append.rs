@@ -86,6 +86,7 @@ impl Shard {
                 self.lack_of_room()
             )));
         }
+        self.refuse_without_takers(replica)?;
         let bytes = append.batch.len() as u64;
         // A batch that is larger than a bound is let in alone: waiting would not make it smaller.
         let is_over = |waiting: u64, most: u64| waiting > 0 && waiting + bytes > most;

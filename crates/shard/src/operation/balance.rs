@@ -120,7 +120,7 @@ impl Shard {
             wanted && !info.is_moving()
         });
         let heard = to == self.settings.node || self.hears(to);
-        if !steady || !heard || image.is_cordoned(to) {
+        if !steady || !heard || !self.has_room(to) || image.is_cordoned(to) {
             return None;
         }
         let (leader, _) = self.leader_heard(group).filter(|(node, _)| *node != to)?;

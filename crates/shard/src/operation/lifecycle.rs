@@ -239,7 +239,8 @@ impl Shard {
         let progress = replica.group.progress();
         let has = |member: &&Member| {
             let found = progress.iter().find(|p| p.member == **member);
-            found.map_or(RaftIndex(0), |p| p.matched)
+            let matched = found.map_or(RaftIndex(0), |p| p.matched);
+            (matched, self.has_room(member.node))
         };
         let takes = |m: &&Member| self.hears(m.node) && !replica.aside.contains(m);
         let heirs = heirs.iter().rev().filter(takes);

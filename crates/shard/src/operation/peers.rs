@@ -74,6 +74,7 @@ impl Shard {
         if self.peers.len() < known {
             self.rouse_all();
         }
+        self.peers_room.keep(|node| self.peers.contains_key(&node));
         for node in image.homes.keys() {
             self.greet(*node);
         }
@@ -185,6 +186,7 @@ impl Shard {
                 Item::Aside(group, incarnation) => self.on_aside(from, group, incarnation),
                 Item::AskEnd(group) => self.on_end_asked(from, group),
                 Item::End(group, term, index) => self.on_end(from, group, (term, index)),
+                Item::Room(room, free) => self.on_room(from, room, free),
             }
         }
     }
@@ -208,6 +210,7 @@ impl Shard {
             peer.led = PeerLed::default();
             peer.told = 0;
             peer.outbox.clear();
+            self.peers_room.forget(from);
             self.rouse_all();
             // Its next process may lack what the last one had, or find that all is well: who answers takes
             // part.
@@ -262,7 +265,7 @@ impl Shard {
         if self.is_over(group, message.from()) {
             return;
         }
-        let exhausted = group != GroupId::META && self.is_disk_exhausted();
+        let exhausted = group != GroupId::META && self.is_disk_exhausted(from);
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
@@ -405,6 +408,7 @@ impl Shard {
     }
 
     pub(crate) fn beat_led_group(&mut self, group: GroupId) {
+        self.withhold(group);
         let now = self.now.mono;
         let check = self.beats % BEATS_A_CHECK == group.0 % BEATS_A_CHECK;
         let Some(replica) = self.replicas.get_mut(&group) else {
@@ -487,16 +491,21 @@ impl Shard {
     /// Frames for the peers that have something coming, or are due a heartbeat.
     pub(crate) fn address_frames(&mut self) {
         let version = self.led.version();
+        let room = self.room();
+        let changed = std::mem::replace(&mut self.peers_room.told, room) != room;
         for (node, peer) in &mut self.peers {
             // Who isn't heard acknowledges nothing: all that it lacks goes to it with each beat, not more often.
             let news = peer.told < version && !peer.lost;
+            peer.must_send |= changed;
             if peer.outbox.is_empty() && !peer.must_send && !news {
                 continue;
             }
             let tell = news || (peer.must_send && peer.acked < version);
             let led = tell.then(|| self.led.delta_since(peer.acked));
             peer.told = version;
-            peer.must_send = false;
+            if std::mem::take(&mut peer.must_send) {
+                peer.outbox.push(Item::Room(room, self.disk_free));
+            }
             let mut frame = Frame {
                 boot: self.settings.boot,
                 beat: self.beats,

@@ -42,7 +42,7 @@ impl Shard {
         let mut receiving = Receiving::default();
         for group in &led {
             let learners = &self.replicas[group].configuration.0.learners;
-            receiving.count(learners, |node| self.hears(node));
+            receiving.count(learners, |node| self.receives(node));
         }
         let mut arrived = Vec::new();
         for group in led {
@@ -53,8 +53,8 @@ impl Shard {
             let aim = Aim::of(info, image.level, replica.group.configuration());
             let there = replica.group.configuration();
             let coming = aim.coming(there);
-            let room =
-                !there.learners.is_empty() || receiving.has_room(&coming, |node| self.hears(node));
+            let room = !there.learners.is_empty()
+                || receiving.has_room(&coming, |node| self.receives(node));
             match next_step(replica, &aim, room, self.now.mono) {
                 Step::Arrived if self.is_sealed(group) => arrived.push((group, aim)),
                 Step::Arrived => self.seal(group),
@@ -62,13 +62,18 @@ impl Shard {
                     if let Step::Configure(next) = &step
                         && there.learners.is_empty()
                     {
-                        receiving.count(&next.learners, |node| self.hears(node));
+                        receiving.count(&next.learners, |node| self.receives(node));
                     }
                     self.take(group, step);
                 }
             }
         }
         self.report_arrived(arrived);
+    }
+
+    /// True if what a replica on this node lacks is sent to it.
+    fn receives(&self, node: NodeId) -> bool {
+        self.hears(node) && self.has_room(node)
     }
 
     /// Does what a step says.
@@ -151,29 +156,30 @@ impl Shard {
 }
 
 /// Groups that this node, as their leader, brings replicas into. Those whose new replica is on a node that
-/// isn't heard are counted for themselves: nothing is sent to them, so they keep nobody else waiting.
+/// isn't heard, or is full, are counted for themselves: nothing is sent to them, so they keep nobody else
+/// waiting.
 #[derive(Default)]
 struct Receiving {
-    heard: usize,
-    silent: usize,
+    sent: usize,
+    waiting: usize,
 }
 
 impl Receiving {
-    fn of(&mut self, learners: &[Member], hears: impl Fn(NodeId) -> bool) -> &mut usize {
-        match learners.iter().all(|learner| hears(learner.node)) {
-            true => &mut self.heard,
-            false => &mut self.silent,
+    fn of(&mut self, learners: &[Member], receives: impl Fn(NodeId) -> bool) -> &mut usize {
+        match learners.iter().all(|learner| receives(learner.node)) {
+            true => &mut self.sent,
+            false => &mut self.waiting,
         }
     }
 
-    fn count(&mut self, learners: &[Member], hears: impl Fn(NodeId) -> bool) {
+    fn count(&mut self, learners: &[Member], receives: impl Fn(NodeId) -> bool) {
         if !learners.is_empty() {
-            *self.of(learners, hears) += 1;
+            *self.of(learners, receives) += 1;
         }
     }
 
-    fn has_room(&mut self, learners: &[Member], hears: impl Fn(NodeId) -> bool) -> bool {
-        *self.of(learners, hears) < limits::MOVES_AT_ONCE
+    fn has_room(&mut self, learners: &[Member], receives: impl Fn(NodeId) -> bool) -> bool {
+        *self.of(learners, receives) < limits::MOVES_AT_ONCE
     }
 }
 

@@ -171,6 +171,9 @@ impl Shard {
         let Some(index) = message.snapshot() else {
             return true;
         };
+        // Records in front of the first entry take room, which the follower hasn't.
+        let waits =
+            replica.log.prefix().is_some() && replica.group.withheld().contains(&message.to());
         let contents = match replica.id == GroupId::META {
             true => {
                 let (metadata, applied) = self.controller.snapshot();
@@ -178,6 +181,7 @@ impl Shard {
                 contents.filter(|c| c.origin.index >= index)
             }
             // The group may be a little behind its log, until it has applied what it knows as committed.
+            false if waits => None,
             false => Contents::of(replica).filter(|c| c.origin.index == index),
         };
         let Some(contents) = contents else {

@@ -8,6 +8,7 @@ use crate::Shard;
 use crate::api::{DeletePart, ReplyTo};
 use crate::replica::{Replica, StartWait};
 use base::{Bug, GroupId, Mark, Mono, Offset, RaftIndex, Refusal, mark, planted};
+use consensus::PeerProgress;
 use log::{SegmentFacts, Shape};
 
 impl Shard {
@@ -107,7 +108,11 @@ enum Asked {
 /// Up to where nothing is kept for followers if the log starts at an offset: what every replica has
 /// as far as this leader knows, and what comes before the last `held_max` bytes that could go.
 pub(super) fn floor(replica: &Replica, start: Offset, held_max: u64, now: Mono) -> RaftIndex {
-    let matched = replica.group.progress().iter().map(|p| p.matched).min();
+    // Who has no room is not waited for: what it lacks is of no use to it, and what takes its room may be
+    // before the start as well.
+    let progress = replica.group.progress();
+    let waited_for = |p: &&PeerProgress| !replica.group.withheld().contains(&p.member);
+    let matched = progress.iter().filter(waited_for).map(|p| p.matched).min();
     // What follows on a snapshot that is on its way will be needed.
     let held_max = match replica.lends_snapshot(now) {
         true => u64::MAX,

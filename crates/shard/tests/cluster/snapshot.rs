@@ -25,7 +25,7 @@ impl Cluster {
         }
     }
 
-    fn installed(&self, node: u32) -> u64 {
+    pub(crate) fn installed(&self, node: u32) -> u64 {
         self.shards[&NodeId(node)].stats().snapshots_installed
     }
 }

@@ -180,6 +180,23 @@ pub(super) fn add_losses(
     faults.sort_by_key(|(at, _)| *at);
 }
 
+/// Disks of several nodes fill up together, one after the other, and somebody makes room in the end.
+pub(super) fn add_full_disks(random: &mut Random, nodes: usize, faults: &mut Vec<(Micros, Fault)>) {
+    for _ in 0..random.between(1, 3) {
+        let at = random.between(2 * SECOND, CHAOS - 20 * SECOND);
+        let first = random.below(nodes as u64) as usize;
+        for nth in 0..random.between(1, nodes as u64) as usize {
+            let full = Fault::Full {
+                node: (first + nth) % nodes,
+                room: random.below(60_000),
+                time: random.between(3 * SECOND, 20 * SECOND),
+            };
+            faults.push((at + random.below(3 * SECOND), full));
+        }
+    }
+    faults.sort_by_key(|(at, _)| *at);
+}
+
 fn network(random: &mut Random, nodes: usize) -> Fault {
     let (a, b) = two(random, nodes);
     let time = some_time(random);

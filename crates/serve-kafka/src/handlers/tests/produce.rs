@@ -265,6 +265,7 @@ fn a_shards_refusals_have_kafkas_codes() {
         ),
         (Refusal::UnknownProducer, 59),
         (Refusal::Storage(text()), 56),
+        (Refusal::NoRoomElsewhere(text()), 19),
         (Refusal::LeaderNotAvailable, 6),
         (Refusal::UnknownTopic, 3),
         (Refusal::MessageTooLarge { bytes: 2, limit: 1 }, 10),
