@@ -2,6 +2,7 @@
 
 mod health;
 mod level;
+pub(crate) mod room;
 mod view;
 
 pub(crate) use level::level;

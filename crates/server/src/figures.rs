@@ -289,6 +289,11 @@ fn checks(stats: &shard::Stats, families: &mut Vec<Family>) {
 /// Replicas that are far behind, and what they are given.
 fn laggards(stats: &shard::Stats, families: &mut Vec<Family>) {
     families.extend([
+        Family::gauge(
+            "flotilla_full_nodes",
+            "Nodes whose disks are below their reserves and that take no records, as far as this one knows, itself included.",
+            stats.nodes_full,
+        ),
         Family::counter(
             "flotilla_catch_up_bytes_total",
             "Bytes read from files for replicas that are far behind their leader on this node.",

@@ -69,6 +69,8 @@ pub struct Stats {
     pub compacted_records: u64,
     /// Bytes that the rewrite under way has still to go through.
     pub compaction_bytes_left: u64,
+    /// Nodes whose disks are below their reserves, this one included, as far as it knows.
+    pub nodes_full: u64,
     /// Replicas on this node.
     pub replicas: u64,
     /// Groups that this node leads.
@@ -101,6 +103,7 @@ impl Shard {
             leaderless += u64::from(replica.leader().is_none());
         }
         Stats {
+            nodes_full: self.peers_room.full().count() as u64 + u64::from(self.is_disk_full()),
             replicas: self.replicas.len() as u64,
             led,
             to_hand_over,

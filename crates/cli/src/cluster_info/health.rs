@@ -36,7 +36,7 @@ pub fn status(args: &Info) -> Result<(), Trouble> {
             "problems": problems,
         }));
     }
-    let alive = view.nodes.values().filter(|n| n.state() == "alive").count();
+    let alive = view.nodes.values().filter(|n| n.is_alive()).count();
     output::text(&format!(
         "cluster {}: {alive} of {} alive, {}, {}; node {} leads the metadata\n{}{}",
         view.id,

@@ -19,6 +19,8 @@ pub struct Node {
     pub rack: Option<String>,
     /// It is registered, but not heard.
     pub silent: bool,
+    /// Its disk has no room for records.
+    pub full: bool,
     /// It votes on metadata.
     pub votes: bool,
     /// Partitions that it leads.
@@ -35,8 +37,14 @@ impl Node {
         match (&self.address, self.silent) {
             (None, _) => "unregistered",
             (Some(_), true) => "silent",
+            (Some(_), false) if self.full => "full",
             (Some(_), false) => "alive",
         }
+    }
+
+    /// It is registered and heard.
+    pub fn is_alive(&self) -> bool {
+        self.address.is_some() && !self.silent
     }
 }
 
@@ -98,8 +106,10 @@ impl View {
                 self.nodes.entry(observer.replica_id).or_default();
             }
         }
-        let alive = self.nodes.iter().filter(|(_, n)| n.state() == "alive");
+        let alive = self.nodes.iter().filter(|(_, node)| node.is_alive());
         for id in alive.map(|(id, _)| *id).collect::<Vec<_>>() {
+            let full = super::room::is_full(cluster, id, deadline);
+            self.nodes.entry(id).or_default().full = full;
             if let Ok(known) = super::known_at(cluster, id, deadline) {
                 self.known.insert(id, known);
             }
@@ -142,6 +152,9 @@ impl View {
             .filter(|(_, node)| node.state() != "alive")
         {
             problems.push(match node.address {
+                Some(_) if node.is_alive() => {
+                    format!("node {id} has no room on its disk and takes no records")
+                }
                 Some(_) => format!("node {id} is silent"),
                 None if node.replicas == 0 && !node.votes => {
                     format!("node {id} was taken in and is not registered yet")
@@ -219,6 +232,12 @@ mod tests {
         assert_eq!(joining.problems(), ["node 1 does not know node 4 yet"]);
         joining.nodes.remove(&4);
         assert_eq!(joining.problems(), ["node 4 alone knows node 4 so far"]);
+
+        let mut full = view.clone();
+        full.nodes.get_mut(&2).unwrap().full = true;
+        let says = ["node 2 has no room on its disk and takes no records"];
+        assert_eq!(full.problems(), says);
+        assert!(full.nodes[&2].is_alive() && full.nodes[&2].state() == "full");
 
         view.nodes.get_mut(&3).unwrap().silent = true;
         view.count(&topic(vec![

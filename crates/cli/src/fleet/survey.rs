@@ -3,7 +3,7 @@
 
 use super::plan::{Part, Partition, Site};
 use crate::client::{Cluster, Code, Deadline, Trouble};
-use crate::cluster_info::describe;
+use crate::cluster_info::{describe, room};
 use base::Uuid;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -179,7 +179,13 @@ impl Survey {
             let part = match &held {
                 None => Part::Keeps,
                 Some(held) if held.cordoned => Part::Leaves,
-                Some(_) => Part::Takes,
+                Some(_) => {
+                    let within = deadline.within(HELD_WITHIN);
+                    match room::is_full(cluster, node.broker_id, within) {
+                        true => Part::Keeps,
+                        false => Part::Takes,
+                    }
+                }
             };
             if held.is_none() {
                 survey.silent.insert(node.broker_id);
