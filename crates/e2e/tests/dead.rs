@@ -45,7 +45,9 @@ fn two_dead_nodes_are_emptied_and_one_that_was_emptied_is_in_nobody_s_way() {
     let most = shares.iter().map(|(_, count)| *count).max();
     assert_eq!((most, shares[4]), (Some(5), (5, 0)), "{shares:?}");
     fleet.restart(5);
-    tool.run(&["cluster", "drain", "5", "--undo"]).ok();
+    let undo = ["cluster", "drain", "5", "--undo", "--output", "json"];
+    let undone: Value = serde_json::from_str(&tool.run(&undo).ok()).expect("JSON");
+    assert_eq!(undone["cordoned"], false);
     tool.run(&["cluster", "health", "--wait"]).ok();
 
     // No partition loses its majority with nodes 2 and 3.

@@ -205,6 +205,12 @@ const CODES: &[Known] = &[
     known(87, "INVALID_RECORD", false, ""),
     known(89, "THROTTLING_QUOTA_EXCEEDED", true, ""),
     known(100, "UNKNOWN_TOPIC_ID", true, ""),
+    known(
+        102,
+        "BROKER_ID_NOT_REGISTERED",
+        false,
+        "see `flotilla cluster nodes`",
+    ),
     known(103, "INCONSISTENT_TOPIC_ID", true, ""),
     known(110, "FENCED_MEMBER_EPOCH", false, "run the command again"),
     known(

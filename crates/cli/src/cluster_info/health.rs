@@ -6,6 +6,7 @@ use crate::client::deadline::sleep;
 use crate::client::{Cluster, Deadline, Trouble};
 use crate::output::{self, Table};
 use serde_json::{Value, json};
+use std::io::ErrorKind;
 use std::time::Duration;
 
 /// Between two looks of `health --wait`.
@@ -55,16 +56,13 @@ pub fn health(args: &Health) -> Result<(), Trouble> {
     let mut cluster = Cluster::new(&args.target.bootstrap)?.patient_for(Duration::from_secs(5));
     let mut seen = None;
     let problems = loop {
-        // What was wrong a moment ago says more than that the last look was cut off.
-        let outcome = match (View::of(&mut cluster, deadline), seen.take()) {
-            (Err(_), Some(problems)) => Ok(problems),
-            (view, _) => view.map(|view| view.problems()),
-        };
+        let view = View::of(&mut cluster, deadline).map(|view| view.problems());
+        let outcome = telling(seen.take(), view);
         let good = outcome.as_ref().is_ok_and(Vec::is_empty);
         if good || !args.wait || deadline.left().is_none() {
             break outcome?;
         }
-        seen = outcome.ok();
+        seen = Some(outcome);
         sleep(LOOK);
     };
     match args.target.output {
@@ -79,6 +77,20 @@ pub fn health(args: &Health) -> Result<(), Trouble> {
         count => Err(Trouble::Unhealthy {
             what: output::counted(count as u64, "problem"),
         }),
+    }
+}
+
+/// Of two looks the one that says more. What was wrong a moment ago says more than that the last look was
+/// cut off, and why nobody could be reached more than that there was no time left to try.
+fn telling<T>(before: Option<Result<T, Trouble>>, now: Result<T, Trouble>) -> Result<T, Trouble> {
+    let cut_off = |trouble: &Trouble| match trouble {
+        Trouble::Unreachable { source, .. } => source.kind() == ErrorKind::TimedOut,
+        _ => false,
+    };
+    match (before, now) {
+        (Some(Ok(problems)), Err(_)) => Ok(problems),
+        (Some(Err(before)), Err(now)) if cut_off(&now) => Err(before),
+        (_, now) => now,
     }
 }
 
@@ -142,4 +154,27 @@ fn nodes_table(view: &View) -> String {
         ]);
     }
     table.text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_look_that_says_more_is_told() {
+        let unreachable = |kind: ErrorKind| Trouble::Unreachable {
+            address: "h:1".to_owned(),
+            source: kind.into(),
+        };
+        let refused = || Err::<u8, _>(unreachable(ErrorKind::ConnectionRefused));
+        let late = || Err::<u8, _>(unreachable(ErrorKind::TimedOut));
+        let told = |before, now| telling(before, now).map_err(|trouble| trouble.to_string());
+        assert_eq!(told(Some(Ok(1)), refused()), Ok(1));
+        assert_eq!(told(Some(Ok(1)), Ok(2)), Ok(2));
+        let why = told(Some(refused()), late()).expect_err("nobody is there");
+        assert!(why.contains("refused"), "{why}");
+        let why = told(Some(late()), refused()).expect_err("nobody is there");
+        assert!(why.contains("refused"), "{why}");
+        assert!(told(None, late()).is_err());
+    }
 }

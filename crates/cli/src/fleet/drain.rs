@@ -7,6 +7,7 @@ use super::{carry, decide, look, told, under_way};
 use crate::args::{Drain, Output, Resource, Target};
 use crate::client::{Cluster, Deadline, Trouble};
 use crate::{config, output};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The key of a node on which nothing new is to be placed; `*` means all its directories.
@@ -22,7 +23,10 @@ pub fn drain(args: &Drain) -> Result<(), Trouble> {
     must_know(&survey, node)?;
     if args.undo {
         cordon(&mut cluster, node, false, target)?;
-        return output::text(&format!("node {node} takes replicas again\n"));
+        return match target.output {
+            Output::Json => output::json(&json!({ "node": node, "cordoned": false })),
+            Output::Text => output::text(&format!("node {node} takes replicas again\n")),
+        };
     }
     // What can't be done is refused before anything changes.
     let takes =
