@@ -17,6 +17,7 @@ mod connections;
 mod delete_records;
 mod describe;
 mod groups;
+mod heard;
 mod leaders;
 mod merge;
 mod operate;
@@ -47,7 +48,7 @@ pub use subscriptions::{Reporter, Wanted};
 pub use topics::TopicSpec;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use base::{GroupId, NodeId, Random, Refusal, Term, Uuid, limits};
+use base::{GroupId, Mono, NodeId, Random, Refusal, Term, Uuid, limits};
 use meta::Image;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,7 +73,7 @@ struct Inner {
     image: ArcSwap<Image>,
     leaders: leaders::Leaders,
     /// Nodes that are heard; none as long as nobody said.
-    heard: ArcSwapOption<Vec<NodeId>>,
+    heard: ArcSwapOption<heard::Heard>,
     /// The image has all that was committed before this start.
     is_current: AtomicBool,
     producers: Arc<producers::Pool>,
@@ -237,8 +238,10 @@ impl Broker {
     }
 
     /// Takes which nodes are heard now.
-    pub fn publish_heard(&self, nodes: Vec<NodeId>) {
-        self.0.heard.store(Some(Arc::new(nodes)));
+    pub fn publish_heard(&self, nodes: Vec<NodeId>, now: Mono) {
+        let before = self.0.heard.load();
+        let heard = heard::Heard::after(before.as_deref(), nodes, now);
+        self.0.heard.store(Some(Arc::new(heard)));
     }
 
     /// From now on the image has all that was committed before this start.
@@ -254,7 +257,13 @@ impl Broker {
     /// True unless the node is known to be silent.
     pub fn hears(&self, node: NodeId) -> bool {
         let heard = self.0.heard.load();
-        heard.as_ref().is_none_or(|nodes| nodes.contains(&node))
+        heard.as_ref().is_none_or(|heard| heard.hears(node))
+    }
+
+    /// True if clients are told of the node: it is heard, or was a moment ago.
+    pub fn shows(&self, node: NodeId, now: Mono) -> bool {
+        let heard = self.0.heard.load();
+        heard.as_ref().is_none_or(|heard| heard.shows(node, now))
     }
 
     /// Connections that clients may have at a time.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::Settings;
 use crate::tests::{World, meta, run};
-use base::{Term, Uuid};
+use base::{Mono, Term, Uuid};
 use group::command::{Heartbeat, JoinGroup};
 use meta::{NewTopic, Placement};
 use std::collections::BTreeMap;
@@ -105,7 +105,9 @@ fn the_coordinator_is_who_leads_and_is_heard() {
     let leads = |node| [(group, Term(3), Some(NodeId(node)))];
     world.broker.publish_leaders(&leads(2));
     assert_eq!(find(), Ok(NodeId(2)));
-    world.broker.publish_heard(vec![NodeId(1), NodeId(3)]);
+    world
+        .broker
+        .publish_heard(vec![NodeId(1), NodeId(3)], Mono(1));
     assert!(matches!(find(), Err(Refusal::CoordinatorNotAvailable(_))));
 }
 

@@ -153,7 +153,7 @@ fn answer(
     let brokers = image
         .nodes
         .iter()
-        .filter(|(node, _)| door.broker.hears(**node))
+        .filter(|(node, _)| door.broker.shows(**node, door.now.mono))
         .filter_map(|(node, info)| {
             let at = info.at(&door.listener)?;
             Some(MetadataResponseBroker {

@@ -105,7 +105,7 @@ impl Turns {
             ways.broker.publish_current();
         }
         if let Some(heard) = effects.heard.take() {
-            ways.broker.publish_heard(heard);
+            ways.broker.publish_heard(heard, os::clock::mono());
         }
         self.late.release();
         if let Some(turn) = effects.turn.take() {

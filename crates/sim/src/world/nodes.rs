@@ -202,6 +202,7 @@ impl World {
                 self.check_held(group.0, *part)?;
             }
         }
+        let clock = self.nodes[place].now(now);
         let process = self.nodes[place].process.as_mut().expect("it just ran");
         if let Some(image) = effects.image {
             process.broker.publish(image);
@@ -210,9 +211,8 @@ impl World {
             process.broker.publish_leaders(&effects.leaders);
         }
         process.broker.publish_behind(effects.behind);
-        if let Some(heard) = effects.heard {
-            process.broker.publish_heard(heard);
-        }
+        let heard = effects.heard.into_iter();
+        heard.for_each(|heard| process.broker.publish_heard(heard, clock.mono));
         if let Some(turn) = effects.turn {
             self.watch(place, &turn, |world, group| {
                 Some(world.status(place, group.0)?.end_offset.0)

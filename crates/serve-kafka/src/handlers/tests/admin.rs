@@ -1,6 +1,6 @@
 //! Topics made and deleted, producer ids, configuration, the cluster, coordinators.
 
-use crate::testing::{World, id_of};
+use crate::testing::{NOW, World, id_of};
 use base::{GroupId, NodeId, ProducerId, Refusal, Uuid};
 use meta::{Command as Meta, Placement, TopicCreated, TopicRef};
 use shard::{Command, Reply};
@@ -414,7 +414,7 @@ fn the_cluster_is_described() {
     }
     for (include_fenced_brokers, shown) in [(false, 1), (true, 2)] {
         let mut world = World::new();
-        world.broker.publish_heard(vec![NodeId(1)]);
+        world.broker.publish_heard(vec![NodeId(1)], NOW.mono);
         let answer = world.ask(
             2,
             &DescribeClusterRequest {

@@ -1,7 +1,7 @@
 //! Metadata: what is shown, what is made on the way.
 
 use crate::testing::{NOW, TERM, World, id_of, image_with};
-use base::{GroupId, Now, Refusal, Uuid};
+use base::{GroupId, Mono, Now, Refusal, Uuid};
 use meta::{Command as Meta, TopicCreated};
 use shard::{Command, Reply};
 use std::sync::Arc;
@@ -351,25 +351,25 @@ fn nothing_is_made_unless_both_sides_want_it() {
 }
 
 #[test]
-fn a_silent_node_is_no_broker_and_its_replicas_are_offline() {
+fn a_silent_node_is_a_broker_for_a_while_and_its_replicas_are_offline() {
     let mut world = World::new();
     let whole = world.ask(9, &by_name(&["orders"], false));
     let nodes: Vec<_> = whole.brokers.iter().map(|b| b.node_id).collect();
     let replicas = whole.topics[0].partitions[0].replica_nodes.clone();
     let lost = *replicas.last().expect("a partition has replicas");
-    let heard = nodes.iter().filter(|n| **n != lost);
     let image = world.broker.image();
     let group = image.topic("orders").expect("it is there").partitions[0].group;
     let led = [(group, base::Term(9), Some(base::NodeId(lost as u32)))];
     world.broker.publish_leaders(&led);
     let before = world.ask(9, &by_name(&["orders"], false));
     assert_eq!(before.topics[0].partitions[0].leader_id, lost);
-    world
-        .broker
-        .publish_heard(heard.map(|n| base::NodeId(*n as u32)).collect());
+    let all = nodes.iter().map(|n| base::NodeId(*n as u32));
+    let heard = all.clone().filter(|n| n.0 as i32 != lost).collect();
+    world.broker.publish_heard(all.collect(), Mono(0));
+    world.broker.publish_heard(heard, Mono(0));
     let answer = world.ask(9, &by_name(&["orders"], false));
     let part = &answer.topics[0].partitions[0];
-    assert!(answer.brokers.iter().all(|b| b.node_id != lost));
+    assert!(answer.brokers.iter().any(|b| b.node_id == lost));
     assert_eq!(part.replica_nodes, replicas);
     assert_eq!(part.offline_replicas, [lost]);
     assert!(!part.isr_nodes.contains(&lost));
