@@ -107,6 +107,14 @@ impl PeerLed {
         }
     }
 
+    /// Which nodes' replicas of a group that it leads aren't in sync, as the peer says.
+    pub(crate) fn behind(&self, group: GroupId) -> &[NodeId] {
+        match self.groups.get(&group) {
+            Some(Led::Leads { behind, .. }) => behind,
+            Some(Led::Gone) | None => &[],
+        }
+    }
+
     /// True if the peer promises quiet for a group in a term before this one.
     pub(crate) fn is_stale_promise(&self, group: GroupId, term: Term) -> bool {
         self.get(group)
@@ -115,8 +123,7 @@ impl PeerLed {
 
     /// True if the peer says that a node's replica of a group that it leads isn't in sync.
     pub(crate) fn lacks(&self, group: GroupId, node: NodeId) -> bool {
-        let says = self.groups.get(&group);
-        says.is_some_and(|led| matches!(led, Led::Leads { behind, .. } if behind.contains(&node)))
+        self.behind(group).contains(&node)
     }
 }
 

@@ -131,7 +131,7 @@ pub(crate) struct Replica {
     pub(crate) term_looked_at: Term,
     /// As of when each replica had everything, for leaders.
     pub(crate) caught_up: BTreeMap<Member, CaughtUp>,
-    /// Nodes whose copy is not in sync, as of the last beat, for leaders.
+    /// Nodes whose copy is not in sync: for leaders as of the last beat, for others as the leader said.
     pub(crate) behind: Vec<NodeId>,
     /// Replicas that said that they stand aside, and those on nodes with a new process of which they
     /// didn't answer yet, for leaders.

@@ -5,7 +5,7 @@ use crate::Shard;
 use crate::caught_up::CaughtUp;
 use crate::operation::elect::Cause;
 use crate::replica::Replica;
-use base::{Bug, GroupId, Mark, RaftIndex, Refusal, limits, mark, planted};
+use base::{Bug, GroupId, Mark, Member, RaftIndex, Refusal, limits, mark, planted};
 use consensus::{Body, Item, Led, Message, Ready};
 use log::HardState;
 
@@ -164,13 +164,19 @@ impl Shard {
         if planted(Bug::NewLeaderGuessesHighWatermark) {
             replica.high.1 = replica.log.end_offset();
         }
+        // Who lacked something when the leader before spoke of it last has yet to show that it has all. A
+        // lost node is looked at once it is heard.
+        let (last, me) = (replica.log.last_index(), replica.group.me());
+        replica.behind.retain(|node| *node != me.node);
+        let begins = |member: Member| match replica.behind.contains(&member.node) {
+            true => CaughtUp::with_nothing(last, self.beats),
+            false => CaughtUp::with_all(last, now, self.beats),
+        };
         let electors = replica.group.configuration().electors();
-        let all = CaughtUp::with_all(replica.log.last_index(), now, self.beats);
-        replica.caught_up = electors.map(|member| (member, all)).collect();
+        replica.caught_up = electors.map(|member| (member, begins(member))).collect();
         replica.elect_at = None;
         replica.sealed = None;
         replica.rest = crate::replica::Rest::Active(0);
-        replica.behind.clear();
         replica.aside.clear();
         self.say_led(group);
         self.stats.elections_won += 1;

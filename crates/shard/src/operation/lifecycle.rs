@@ -74,6 +74,14 @@ impl Shard {
         let node = self.settings.node;
         let mut replica = Replica::new(node, founders, policy, stored, self.now.mono);
         replica.made_in = made_in;
+        if let Some((.., peer)) = self.peer_that_leads(group, |_| true) {
+            replica.behind = peer.led.behind(group).to_vec();
+        } else if made_in == 0 {
+            // Nobody has said yet how it stood before this process began.
+            let electors = replica.group.configuration().electors();
+            let others = electors.filter(|m| m.node != node).map(|m| m.node);
+            replica.behind = others.collect();
+        }
         self.replicas.insert(group, Box::new(replica));
         if let Some(why) = self.lost.clone() {
             self.suspect(group, &why);

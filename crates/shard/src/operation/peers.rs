@@ -245,14 +245,17 @@ impl Shard {
                 continue;
             };
             self.effects.behind.push((*group, *term, behind.clone()));
-            if let Some(replica) = self.replicas.get_mut(group)
-                && replica.leader() == Some((from, *term))
-            {
-                // The word of the leader itself; its first heartbeat may come a beat later.
-                replica.contact = now;
-            }
-            if !self.replicas.contains_key(group) {
-                self.effects.leaders.push((*group, *term, Some(from)));
+            match self.replicas.get_mut(group) {
+                Some(replica) => {
+                    if replica.leader() == Some((from, *term)) {
+                        // The word of the leader itself; its first heartbeat may come a beat later.
+                        replica.contact = now;
+                    }
+                    if !replica.group.is_leader() && *term >= replica.group.term() {
+                        replica.behind.clone_from(behind);
+                    }
+                }
+                None => self.effects.leaders.push((*group, *term, Some(from))),
             }
             if *group == GroupId::META {
                 self.controller.led_changed = true;

@@ -102,6 +102,31 @@ fn a_snapshot_that_is_lost_is_sent_again() {
     }
 }
 
+/// Whoever stops one node after the other waits until no replica is behind: a new leader doesn't know by
+/// itself how far the others are, but the one before has said it.
+#[test]
+fn who_lacks_everything_is_behind_for_the_next_leader_too() {
+    let (mut c, leader, away, group) = behind_the_start();
+    let third = 6 - leader - away;
+    c.lose_snapshots = u32::MAX;
+    c.down = vec![];
+    c.run(Duration::from_secs(2));
+    assert_eq!(c.behind[&(third, group)], [NodeId(away)]);
+    c.down = vec![NodeId(leader)];
+    c.run(Duration::from_secs(2));
+    assert_eq!(c.leader(group), Some(third));
+    c.down = vec![];
+    c.run(Duration::from_secs(2));
+    assert_eq!(c.leader(group), Some(third));
+    for node in [leader, third] {
+        assert_eq!(c.behind[&(node, group)], [NodeId(away)]);
+    }
+    c.lose_snapshots = 0;
+    c.run(Duration::from_secs(15));
+    assert_eq!(c.installed(away), 1);
+    assert_eq!(c.behind[&(third, group)], []);
+}
+
 /// Nothing that the follower already has is sent again: what is left on the leader begins later.
 #[test]
 fn a_replica_that_lacks_less_than_is_kept_needs_no_snapshot() {
