@@ -32,6 +32,8 @@ pub struct Shard {
     pub(crate) dirty: Vec<GroupId>,
     /// Replicas that the next beat looks at.
     pub(crate) restless: Vec<GroupId>,
+    /// Groups that were retired and of which something may still be under way.
+    pub(crate) ended: BTreeSet<GroupId>,
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     /// The nodes that were published as heard.
     pub(crate) heard: Vec<NodeId>,
@@ -131,6 +133,7 @@ impl Shard {
             stored: stored.collect(),
             dirty: Vec::new(),
             restless: Vec::new(),
+            ended: BTreeSet::new(),
             peers,
             heard: Vec::new(),
             led: LedSet::default(),

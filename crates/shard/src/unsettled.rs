@@ -3,7 +3,7 @@
 //! (`operation/collect.rs`).
 
 use base::{GroupId, RaftIndex};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// The turns that aren't settled, and the one that is being made.
 #[derive(Debug, Default)]
@@ -58,10 +58,10 @@ impl Unsettled {
         }
     }
 
-    /// A replica ended. Its bytes are in memory until their turns are settled all the same.
-    pub(crate) fn forget(&mut self, group: GroupId) {
+    /// Replicas ended. Their bytes are in memory until their turns are settled all the same.
+    pub(crate) fn forget(&mut self, ended: &BTreeSet<GroupId>) {
         for written in self.turns.iter_mut().chain([&mut self.current]) {
-            written.last.retain(|(of, _)| *of != group);
+            written.last.retain(|(of, _)| !ended.contains(of));
         }
     }
 

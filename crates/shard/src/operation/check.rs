@@ -385,14 +385,12 @@ impl Shard {
         self.check_on();
     }
 
-    /// A replica ends here: what was found out about it is no news of the next one.
-    pub(crate) fn forget_check(&mut self, group: GroupId) {
+    /// Replicas end here: what was found out about them is no news of the next ones.
+    pub(crate) fn forget_checks(&mut self, ended: &BTreeSet<GroupId>) {
         let checks = &mut self.checks;
-        checks.lent.retain(|_, (_, of, _)| *of != group);
-        checks.spots.retain(|_, of| *of != group);
-        checks.differing.remove(&group);
-        if checks.running.as_ref().is_some_and(|r| r.group == group) {
-            checks.running = None;
-        }
+        checks.lent.retain(|_, (_, of, _)| !ended.contains(of));
+        checks.spots.retain(|_, of| !ended.contains(of));
+        checks.differing.retain(|of| !ended.contains(of));
+        checks.running.take_if(|r| ended.contains(&r.group));
     }
 }

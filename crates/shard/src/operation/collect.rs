@@ -8,6 +8,7 @@ use crate::replica::Replica;
 use base::{Bug, GroupId, Mark, Member, RaftIndex, Refusal, limits, mark, planted};
 use consensus::{Body, Item, Led, Message, Ready};
 use log::HardState;
+use std::collections::BTreeSet;
 
 /// A ready that isn't reported as durable yet, and the messages that wait for that.
 pub(crate) struct InFlight {
@@ -317,17 +318,21 @@ impl Shard {
         }
     }
 
-    /// Drops what is under way for a replica that ended.
-    pub(crate) fn forget_under_way(&mut self, group: GroupId) {
+    /// Drops what is under way for replicas that ended.
+    pub(crate) fn forget_under_way(&mut self, ended: &BTreeSet<GroupId>) {
         let readies = self.in_flight.iter_mut().map(|(_, readies)| readies);
         for readies in readies.chain([&mut self.opened]) {
-            readies.retain(|ready| ready.group != group);
+            readies.retain(|ready| !ended.contains(&ready.group));
         }
-        self.unsettled.forget(group);
-        self.cold.retain(|_, request| request.group() != group);
-        self.lent.retain(|_, lent| lent.group != group);
-        self.coordinators.jobs.retain(|_, of| *of != group);
-        self.compactions.forget(group);
+        self.unsettled.forget(ended);
+        self.cold
+            .retain(|_, request| !ended.contains(&request.group()));
+        self.lent.retain(|_, lent| !ended.contains(&lent.group));
+        self.coordinators.jobs.retain(|_, of| !ended.contains(of));
+        self.forget_checks(ended);
+        for group in ended {
+            self.compactions.forget(*group);
+        }
     }
 
     fn report_durable(&mut self, readies: Vec<InFlight>) {

@@ -55,6 +55,9 @@ impl Shard {
         settings: LogSettings,
         cause: Cause,
     ) {
+        if self.ended.contains(&group) {
+            self.forget_ended();
+        }
         let (stored, cause, made_in) = match self.stored.remove(&group) {
             Some(stored) => (stored, Cause::Lost, 0),
             None => {
@@ -106,6 +109,7 @@ impl Shard {
                 self.open_topic(topic);
             }
         }
+        self.forget_ended();
     }
 
     /// Forgets groups on disk whose topics were deleted while this node was down. Their ids were
@@ -120,6 +124,7 @@ impl Shard {
         for group in deleted {
             self.retire(group, &Refusal::UnknownTopic);
         }
+        self.forget_ended();
     }
 
     /// Before a group's data goes, it is made durable that the metadata which says so is committed:
@@ -197,10 +202,10 @@ impl Shard {
     /// taken for news of one that this node gets of the same group later.
     fn retire(&mut self, group: GroupId, refusal: &Refusal) {
         let stored = self.stored.remove(&group).is_some();
+        self.ended.insert(group);
         self.retire_coordinator(group);
         self.suspects.remove(&group);
         self.forget_damage(group);
-        self.forget_check(group);
         let Some(mut replica) = self.replicas.remove(&group) else {
             if stored {
                 self.turn.remove(group);
@@ -212,7 +217,15 @@ impl Shard {
         self.woken.extend(replica.parked.iter());
         self.led.set(group, consensus::Led::Gone);
         self.turn.remove(group);
-        self.forget_under_way(group);
+    }
+
+    /// Once for all that were retired, and before one of them begins anew: what is under way is gone
+    /// through from one end to the other.
+    fn forget_ended(&mut self) {
+        let ended = std::mem::take(&mut self.ended);
+        if !ended.is_empty() {
+            self.forget_under_way(&ended);
+        }
     }
 
     /// The process is about to stop: hands the leaderships over, and takes none any more.
