@@ -88,7 +88,12 @@ pub fn remove(args: &Remove) -> Result<(), Trouble> {
             && deadline.left().is_some()
         {
             sleep(VOTE_LOOK);
-            answer = cluster.call_controller(&request, deadline)?;
+            match cluster.call_controller(&request, deadline) {
+                Ok(next) => answer = next,
+                // Cut off by the deadline, it says less than the answer before.
+                Err(trouble) if trouble.is_retriable() => {}
+                Err(trouble) => return Err(trouble),
+            }
         }
         let code = Code(answer.error_code);
         if !code.is_ok() {

@@ -111,6 +111,10 @@ fn a_partition_that_lost_its_majority_is_named_and_the_others_move() {
         why.contains(reason) && why.contains("Lose a quorum"),
         "{why}"
     );
+    let why = tool
+        .run(&["cluster", "remove", "2", "--lost", "--timeout", "3"])
+        .failed(1);
+    assert!(why.contains("POLICY_VIOLATION"), "{why}");
     // With the node back nobody has to be asked again for what was begun.
     fleet.restart(2);
     tool.run(&["cluster", "drain", "2"]).ok();
