@@ -39,6 +39,16 @@ impl SmallDisk {
         while ballast.write_all(&piece).is_ok() {}
     }
 
+    /// Fills it but for so many bytes.
+    pub fn fill_but(&self, bytes: u64) {
+        self.fill();
+        let ballast = File::options().write(true).open(self.ballast());
+        let ballast = ballast.expect("it was filled");
+        let taken = ballast.metadata().expect("it is open").len();
+        let cut = ballast.set_len(taken.saturating_sub(bytes));
+        cut.expect("it can be shorter");
+    }
+
     /// Gives back what [`SmallDisk::fill`] took.
     pub fn relieve(&self) {
         fs::remove_file(self.ballast()).expect("it was filled");

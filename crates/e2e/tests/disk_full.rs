@@ -3,7 +3,8 @@
 //! a namespace.
 
 use e2e::disk::SmallDisk;
-use e2e::{Scratch, Setup, Tool, skip, wait};
+use e2e::{Fleet, Scratch, Setup, Tool, skip, wait};
+use serde_json::Value;
 
 /// Room for the log's files, the reserve and some data.
 const MEBIBYTES: u32 = 400;
@@ -46,4 +47,79 @@ fn a_full_disk_refuses_writes_and_recovers_by_itself() {
         "{read:?}"
     );
     assert_eq!(node.stop().code(), Some(0));
+}
+
+/// What the tool says in JSON.
+fn seen(tool: &Tool, args: &[&str]) -> Value {
+    let said = tool.run(&[args, &["--output", "json"]].concat()).ok();
+    serde_json::from_str(&said).expect("JSON")
+}
+
+/// The leader has room. It says at once that most others haven't, and what frees space is committed.
+#[test]
+fn with_two_of_three_disks_full_records_are_refused_and_retention_makes_room() {
+    const RESERVE: u64 = 32 << 20;
+    let scratch = Scratch::new("two_full");
+    let small = |id: i32| SmallDisk::mount(&scratch.join(&format!("disk{id}")), MEBIBYTES);
+    let (Some(second), Some(third)) = (small(2), small(3)) else {
+        return skip::where_mounts_are_mine(
+            "with_two_of_three_disks_full_records_are_refused_and_retention_makes_room",
+        );
+    };
+    let host = |_| "127.0.0.1".to_owned();
+    let reserve = format!("disk.reserve.bytes={RESERVE}");
+    let fleet = Fleet::start_arranged(1..=3, host, |id, setup| Setup {
+        data: match id {
+            1 => scratch.join("data"),
+            _ => scratch.join(&format!("disk{id}")).join("data"),
+        },
+        ..setup.with(&["--set", &reserve])
+    });
+    let tool = Tool::new(&fleet.bootstrap());
+    tool.create("t", &["--partitions", "3", "--replicas", "3"]);
+    let led_by_1 = wait::until("a partition that node 1 leads", || {
+        let topic = seen(&tool, &["topic", "describe", "t"]);
+        let partitions = topic["partitions"].as_array().expect("a list").clone();
+        let led = partitions.iter().find(|p| p["leader"] == 1)?;
+        Some(led["partition"].as_i64().expect("a number").to_string())
+    });
+    let write = |line: &str| {
+        let to = ["produce", "t", "--partition", &led_by_1, "--timeout", "2"];
+        tool.run_with(&format!("{line}\n"), &to)
+    };
+    write("before").ok();
+
+    second.fill_but(RESERVE / 2);
+    third.fill_but(RESERVE / 2);
+    wait::until("a refusal that says why", || {
+        let done = write("while full");
+        (done.code != Some(0) && done.stderr.contains("NOT_ENOUGH_REPLICAS")).then_some(())
+    });
+    wait::until("two full nodes", || {
+        let nodes = seen(&tool, &["cluster", "nodes"]);
+        let full = nodes.as_array().expect("a list").iter();
+        (full.filter(|node| node["state"] == "full").count() == 2).then_some(())
+    });
+    let problems = tool.run(&["cluster", "health"]);
+    assert_eq!(problems.code, Some(1), "{}", problems.stdout);
+    let named = problems.stdout.contains("node 2 has no room");
+    assert!(named, "{}", problems.stdout);
+
+    let keep = |ms: &str| {
+        let retention = format!("retention.ms={ms}");
+        tool.run(&["config", "set", "topic/t", &retention]).ok();
+    };
+    keep("1");
+    wait::until("an end of what is past its retention", || {
+        tool.consume("t").is_empty().then_some(())
+    });
+    keep("-1");
+
+    second.relieve();
+    third.relieve();
+    wait::until("writes again", || {
+        (write("after").code == Some(0)).then_some(())
+    });
+    assert!(tool.consume("t").contains(&"after".to_owned()));
+    fleet.stop().expect("all end in good order");
 }
