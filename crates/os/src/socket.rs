@@ -3,7 +3,7 @@
 use rustix::net::sockopt;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -16,11 +16,29 @@ pub const CLIENT_PROBE: Duration = Duration::from_secs(60);
 
 /// Binds and listens, not blocking. Port 0 picks a free one.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    listen_on(tcp(Domain::for_address(address))?, address)
+}
+
+/// The same at every address of this machine, of both families where it has both.
+pub fn listen_everywhere(port: u16) -> io::Result<TcpListener> {
+    let both = tcp(Domain::IPV6).and_then(|socket| {
+        socket.set_only_v6(false)?;
+        Ok(socket)
+    });
+    let outcome = both.and_then(|both| listen_on(both, (Ipv6Addr::UNSPECIFIED, port).into()));
+    match outcome {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+            listen((Ipv4Addr::UNSPECIFIED, port).into())
+        }
+        outcome => outcome,
+    }
+}
+
+fn tcp(family: Domain) -> io::Result<Socket> {
+    Socket::new(family, Type::STREAM, Some(Protocol::TCP))
+}
+
+fn listen_on(socket: Socket, address: SocketAddr) -> io::Result<TcpListener> {
     // A restarted node takes its port back although old connections linger in the kernel.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -76,6 +94,19 @@ mod tests {
         let first = listen(any_port()).expect("a free port");
         let address = first.local_addr().expect("bound");
         let refused = listen(address).expect_err("taken");
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn everywhere_is_both_families() {
+        let listener = listen_everywhere(0).expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("listening");
+        // Without IPv6 there is one family only.
+        if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+            TcpStream::connect((Ipv6Addr::LOCALHOST, port)).expect("listening");
+        }
+        let refused = listen_everywhere(port).expect_err("taken");
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
     }
 

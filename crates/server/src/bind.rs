@@ -5,7 +5,7 @@ use crate::start::StartError;
 use broker::Settings;
 use broker::settings::{HostPort, Listener};
 use meta::{Endpoint, NodeInfo};
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{TcpListener, ToSocketAddrs};
 
 /// The bound sockets.
 pub struct Sockets {
@@ -78,9 +78,8 @@ fn bind(at: &HostPort) -> Result<TcpListener, StartError> {
         address: at.to_string(),
         source,
     };
-    let any = SocketAddr::from(([0, 0, 0, 0], at.port));
     if at.host.is_empty() {
-        return os::socket::listen(any).map_err(wrong);
+        return os::socket::listen_everywhere(at.port).map_err(wrong);
     }
     let mut outcome = Err(std::io::ErrorKind::AddrNotAvailable.into());
     for address in (at.host.as_str(), at.port)
