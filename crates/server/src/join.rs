@@ -4,6 +4,7 @@
 //! cluster is found out and a new address is known; if nobody answers then it goes on.
 
 use crate::cluster::{Cluster, Identity};
+use crate::peers::connect;
 use crate::peers::hello::{self, Card, Message};
 use crate::start::StartError;
 use base::Disk;
@@ -19,8 +20,8 @@ const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// The same where this node was taken in before, and can do without an answer. After a power cut all start at
 /// once: those that are asked may be asking too, and answer nobody before they have gone on.
 const ANSWER_WAIT_AGAIN: Duration = Duration::from_millis(500);
-/// How long connecting may take.
-const DIAL_WAIT: Duration = Duration::from_secs(1);
+/// How long looking up a name and connecting may take.
+const REACH_WAIT: Duration = Duration::from_secs(20);
 /// Between two rounds over all addresses.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -99,11 +100,16 @@ fn take_in(
 }
 
 async fn ask(member: &str, identity: &Identity, address: &str) -> Answer {
-    let wait = match identity.cluster {
-        Some(_) => ANSWER_WAIT_AGAIN,
-        None => ANSWER_WAIT,
+    let (reach, wait) = match identity.cluster {
+        Some(_) => (ANSWER_WAIT_AGAIN, ANSWER_WAIT_AGAIN),
+        None => (REACH_WAIT, ANSWER_WAIT),
     };
-    match timeout(wait, talk(member, identity, address)).await {
+    let stream = match timeout(reach, connect(member)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Answer::Nothing(error),
+        Err(_) => return Answer::Nothing(io::ErrorKind::TimedOut.into()),
+    };
+    match timeout(wait, talk(stream, identity, address)).await {
         Ok(Ok(Message::Joined {
             cluster,
             generation,
@@ -116,8 +122,7 @@ async fn ask(member: &str, identity: &Identity, address: &str) -> Answer {
     }
 }
 
-async fn talk(member: &str, identity: &Identity, address: &str) -> io::Result<Message> {
-    let mut stream = timeout(DIAL_WAIT, TcpStream::connect(member)).await??;
+async fn talk(mut stream: TcpStream, identity: &Identity, address: &str) -> io::Result<Message> {
     let cluster = identity.cluster.as_ref().map(|cluster| cluster.id);
     let card = Card::new(identity.node, identity.incarnation, cluster);
     let join = Message::Join {

@@ -12,6 +12,7 @@ pub mod hello;
 mod outbox;
 mod standing;
 
+pub use dial::connect;
 pub use standing::Standing;
 
 use base::NodeId;
@@ -33,7 +34,9 @@ pub const OUTBOX_BYTES: usize = 256 * 1024 * 1024;
 pub const RECEIVED_BYTES: usize = 64 * 1024 * 1024;
 /// Connections whose hello is awaited at the same time.
 pub const HANDSHAKES_MAX: usize = 64;
-/// How long connecting may take.
+/// How long a name may take to be looked up: several times what a name server that is away costs.
+pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long connecting to one address may take.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the other end may take for its part of the hello.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,13 +1,15 @@
 //! The connection that this node dials to a peer: frames leave on it.
 
 use super::hello::{self, Message, Purpose};
-use super::{BACKOFF_MAX, BACKOFF_MIN, DIAL_TIMEOUT, HELLO_TIMEOUT, Link, Shared, frames};
+use super::{
+    BACKOFF_MAX, BACKOFF_MIN, DIAL_TIMEOUT, HELLO_TIMEOUT, LOOKUP_TIMEOUT, Link, Shared, frames,
+};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{sleep, timeout};
 
 /// What came of one attempt.
@@ -77,7 +79,7 @@ async fn dial(shared: &Shared, link: &Link) {
 }
 
 async fn attempt(shared: &Shared, link: &Link) -> io::Result<Outcome> {
-    let mut stream = within(DIAL_TIMEOUT, TcpStream::connect(link.address())).await?;
+    let mut stream = connect(&link.address()).await?;
     os::socket::tune_peer(&stream)?;
     let greeted = within(HELLO_TIMEOUT, greet(shared, link, &mut stream)).await?;
     shared.standing.reached(link.node);
@@ -86,6 +88,19 @@ async fn attempt(shared: &Shared, link: &Link) -> io::Result<Outcome> {
         Greeted::Told => within(HELLO_TIMEOUT, await_answer(shared, link, &mut stream)).await,
         Greeted::Together => Ok(Outcome::Broke(session(shared, link, stream).await)),
     }
+}
+
+/// Connects to the first of a name's addresses that answers. Each has its own time, and so has the look-up:
+/// a name server may be away, or one family of addresses lead nowhere.
+pub async fn connect(address: &str) -> io::Result<TcpStream> {
+    let mut outcome = Err(io::ErrorKind::AddrNotAvailable.into());
+    for address in within(LOOKUP_TIMEOUT, lookup_host(address)).await? {
+        outcome = within(DIAL_TIMEOUT, TcpStream::connect(address)).await;
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
 }
 
 async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
