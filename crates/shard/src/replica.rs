@@ -36,7 +36,8 @@ pub(crate) struct StartWait {
 pub(crate) enum Rest {
     /// It does. The number of beats since something last happened.
     Active(u32),
-    /// All replicas have everything; quiet as soon as all peers have this version of the led set.
+    /// All replicas that are heard have everything; quiet as soon as their nodes have this version of
+    /// the led set.
     Announced(u64),
     /// It doesn't.
     Quiet,
@@ -389,6 +390,12 @@ impl Replica {
         std::iter::once(&voters[..]).chain(before)
     }
 
+    /// True if those of whom `is` is true may commit; if voters change, by both electorates.
+    pub(crate) fn has_quorum(&self, is: impl Fn(&Member) -> bool) -> bool {
+        let has = |voters: &[Member]| voters.iter().filter(|m| is(m)).count() > voters.len() / 2;
+        self.electorates().all(has)
+    }
+
     /// As of when a replica had all that was there, if it ever did.
     pub(crate) fn caught_up_as_of(&self, member: Member) -> Option<Mono> {
         self.caught_up.get(&member).and_then(CaughtUp::as_of)
@@ -397,7 +404,8 @@ impl Replica {
     /// True if a replica had, at most `lag` ago, all that was there shortly before, and goes on.
     pub(crate) fn is_in_sync(&self, member: Member, now: Mono, lag: std::time::Duration) -> bool {
         let caught_up = self.caught_up_as_of(member);
-        let has_all = self.rest == Rest::Quiet || caught_up.is_some_and(|at| now.since(at) <= lag);
+        let rests = self.rest == Rest::Quiet && !self.behind.contains(&member.node);
+        let has_all = rests || caught_up.is_some_and(|at| now.since(at) <= lag);
         member == self.group.me() || (has_all && !self.aside.contains(&member))
     }
 

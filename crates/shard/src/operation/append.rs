@@ -223,10 +223,11 @@ impl Shard {
         };
         let announced = matches!(replica.rest, Rest::Announced(_) | Rest::Quiet);
         if replica.rest == Rest::Quiet {
-            // All had everything as long as it was quiet.
+            // Who isn't behind had everything as long as it was quiet.
             let members = replica.group.configuration().members();
+            let there = members.filter(|member| !replica.behind.contains(&member.node));
             let all = CaughtUp::with_all(replica.group.last_index(), self.now.mono, self.beats);
-            replica.caught_up = members.map(|member| (member, all)).collect();
+            replica.caught_up.extend(there.map(|member| (member, all)));
         }
         replica.rest = Rest::Active(0);
         replica.rouse(&mut self.restless);

@@ -3,6 +3,7 @@
 //! Liveness is by node: one frame at least every heartbeat speaks for all groups. A leader pings
 //! the followers of groups that are busy or behind; when all replicas of a group have everything
 //! and know it, the group becomes quiet: the led set says so, and nothing more is sent for it.
+//! Replicas of lost nodes keep no group awake whose others are a quorum; the led set names them.
 
 use crate::Shard;
 use crate::caught_up::CaughtUp;
@@ -11,7 +12,7 @@ use crate::operation::snapshot::{SnapshotKind, kind_of_snapshot};
 use crate::replica::{Replica, Rest};
 use base::{GroupId, Mark, Member, Mono, NodeId, Random, Term, limits, mark};
 use bytes::Bytes;
-use consensus::{Frame, Item, Led, LedDelta, Message, Seen};
+use consensus::{Frame, Item, Led, LedDelta, Message, PeerProgress, Seen};
 use meta::Image;
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ use std::time::Duration;
 const BEATS_TO_QUIET: u32 = 5;
 /// Heartbeats that a command for the controller may be on its way.
 const BEATS_TO_FORWARD: u64 = 20;
+/// Beats between two frames for a node that isn't heard and to which no connection stands, should it have
+/// one after all.
+const BEATS_TO_TRY: u64 = 10;
 /// Payload after which a turn's frame to a peer is closed and another one begun.
 const FRAME_PAYLOAD_BYTES: u64 = 8 * 1024 * 1024;
 /// A leader checks its quorum every so many beats.
@@ -436,33 +440,25 @@ impl Shard {
         let Some(replica) = self.replicas.get_mut(&group) else {
             return;
         };
-        let committed = replica.group.committed();
-        let whole = committed == last
-            && replica.group.may_propose()
-            && replica.group.committed_in_term()
-            && replica.behind.is_empty()
-            && progress.iter().all(|p| {
-                p.matched == last && (p.committed == last || p.member == replica.group.me())
-            });
-        let heard = |m: Member| self.peers.get(&m.node).is_none_or(|p| !p.lost);
-        let all_heard = replica.group.configuration().members().all(heard);
+        let heard = |node: NodeId| self.peers.get(&node).is_none_or(|p| !p.lost);
+        let content = is_content(replica, &progress, heard);
         replica.rest = match replica.rest {
-            Rest::Active(beats) if whole && all_heard && beats + 1 >= BEATS_TO_QUIET => {
+            Rest::Active(beats) if content && beats + 1 >= BEATS_TO_QUIET => {
                 mark(Mark::BecameQuiet);
                 let led = Led::Leads {
                     term: replica.group.term(),
                     quiet: true,
-                    behind: Vec::new(),
+                    behind: replica.behind.clone(),
                 };
                 self.led.set(group, led);
                 Rest::Announced(self.led.version())
             }
-            Rest::Active(beats) if whole => Rest::Active(beats + 1),
+            Rest::Active(beats) if content => Rest::Active(beats + 1),
             Rest::Active(_) => Rest::Active(0),
             Rest::Announced(version) => {
                 let has = |m: Member| {
                     let peer = self.peers.get(&m.node);
-                    peer.is_none_or(|p| p.acked >= version)
+                    peer.is_none_or(|p| p.lost || p.acked >= version)
                 };
                 if replica.group.configuration().members().all(has) {
                     Rest::Quiet
@@ -503,6 +499,12 @@ impl Shard {
             if peer.outbox.is_empty() && !peer.must_send && !news {
                 continue;
             }
+            // What goes to a node without a connection is lost.
+            if !peer.up && peer.lost && !self.beats.is_multiple_of(BEATS_TO_TRY) {
+                peer.outbox.clear();
+                peer.must_send = false;
+                continue;
+            }
             let tell = news || (peer.must_send && peer.acked < version);
             let led = tell.then(|| self.led.delta_since(peer.acked));
             peer.told = version;
@@ -534,4 +536,26 @@ impl Shard {
             self.effects.frames.push((*node, frame.encode()));
         }
     }
+}
+
+/// True if nothing is under way in a group: whoever is heard has everything and knows it, they are enough to
+/// go on with, and all others are known to be behind. Of a node that is lost or heard again all groups are
+/// woken.
+fn is_content(
+    replica: &Replica,
+    progress: &[PeerProgress],
+    heard: impl Fn(NodeId) -> bool,
+) -> bool {
+    let (group, last) = (&replica.group, replica.group.last_index());
+    let knows_all = |p: &PeerProgress| {
+        let knows = p.committed == last || p.member == group.me();
+        !heard(p.member.node) || (p.matched == last && knows)
+    };
+    group.committed() == last
+        && group.may_propose()
+        && group.committed_in_term()
+        && replica.snapshots.is_empty()
+        && !replica.behind.iter().any(|node| heard(*node))
+        && replica.has_quorum(|member| heard(member.node))
+        && progress.iter().all(knows_all)
 }

@@ -1,0 +1,114 @@
+//! Groups that rest, and what wakes them.
+
+use super::*;
+use consensus::{Frame, Item};
+
+impl Cluster {
+    pub(crate) fn count_messages(&mut self, bytes: &Bytes) {
+        if let Some(messages) = &mut self.messages {
+            let items = Frame::decode(bytes.clone()).unwrap().items;
+            let of_groups = items.iter().filter(|i| matches!(i, Item::Raft(..)));
+            *messages += of_groups.count() as u64;
+        }
+    }
+
+    /// How many messages groups send meanwhile.
+    fn messages_in(&mut self, time: Duration) -> u64 {
+        self.messages = Some(0);
+        self.run(time);
+        self.messages.take().unwrap()
+    }
+
+    fn connect(&mut self, node: u32, peer: u32) {
+        self.event(NodeId(node), Event::PeerUp(NodeId(peer)));
+    }
+}
+
+#[test]
+fn idle_groups_fall_quiet_and_stay_led() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let group = c.create_topic(1);
+    c.run(Duration::from_secs(3));
+    let before = c.leader(group).unwrap();
+    let campaigns: u64 = c.shards.values().map(|s| s.stats().campaigns).sum();
+    c.run(Duration::from_secs(20));
+    assert_eq!(c.leader(group), Some(before));
+    let after: u64 = c.shards.values().map(|s| s.stats().campaigns).sum();
+    assert_eq!(
+        campaigns, after,
+        "nobody campaigns while the leader's node is heard"
+    );
+    assert_eq!(c.append(before, group, batch(1, 0, "a")), Ok(Offset(0)));
+}
+
+/// Three nodes and a topic of which one follower's node has fallen silent: the cluster, the leader, who is
+/// away, and who is left.
+fn without_one(configs: &[(&str, &str)]) -> (Cluster, u32, u32, u32, GroupId) {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let group = c.create_topic_with(1, configs);
+    c.run(Duration::from_secs(3));
+    let leader = c.leader(group).unwrap();
+    assert_eq!(c.append(leader, group, batch(1, 0, "a")), Ok(Offset(0)));
+    let away = leader % 3 + 1;
+    c.down = vec![NodeId(away)];
+    c.run(Duration::from_secs(15));
+    (c, leader, away, 6 - leader - away, group)
+}
+
+#[test]
+fn a_node_that_is_away_keeps_no_group_awake_and_has_everything_soon_after_it_is_back() {
+    let (mut c, leader, away, other, group) = without_one(&[]);
+    assert_eq!(c.messages_in(Duration::from_secs(5)), 0);
+    for node in [leader, other] {
+        assert_eq!(c.behind[&(node, group)], [NodeId(away)]);
+    }
+    // Woken, and quiet again.
+    assert_eq!(c.append(leader, group, batch(1, 1, "b")), Ok(Offset(1)));
+    assert_eq!(c.behind[&(leader, group)], [NodeId(away)]);
+    c.run(Duration::from_secs(5));
+    assert_eq!(c.messages_in(Duration::from_secs(5)), 0);
+    c.down.clear();
+    for peer in [leader, other] {
+        c.connect(peer, away);
+        c.connect(away, peer);
+    }
+    c.run(Duration::from_secs(1));
+    let status = c.shards[&NodeId(away)].replica_status(group).unwrap();
+    assert_eq!(status.high_watermark, Offset(2));
+    for node in 1..=3 {
+        assert_eq!(c.behind[&(node, group)], [], "node {node}");
+    }
+    c.run(Duration::from_secs(3));
+    assert_eq!(c.messages_in(Duration::from_secs(5)), 0);
+}
+
+#[test]
+fn a_group_that_rests_without_one_loses_its_leader_and_finds_another_with_two_of_three() {
+    let (mut c, leader, away, other, group) = without_one(&[]);
+    c.down.push(NodeId(leader));
+    c.run(Duration::from_secs(5));
+    assert_eq!(c.leader(group), None, "one of three isn't enough");
+    c.down = vec![NodeId(leader)];
+    c.run(Duration::from_secs(3));
+    assert_eq!(c.leader(group).is_some(), true, "{away} or {other} leads");
+}
+
+#[test]
+fn a_leader_that_rests_without_one_steps_down_when_the_other_is_lost_too() {
+    let (mut c, leader, _, other, group) = without_one(&[]);
+    c.down.push(NodeId(other));
+    c.run(Duration::from_secs(5));
+    assert_eq!(c.leader(group), None, "node {leader} is alone");
+}
+
+/// A quiet group counts those as in sync that were heard when it fell quiet, and nobody else.
+#[test]
+fn a_group_that_rests_has_no_more_copies_than_there_are() {
+    let (mut c, leader, _, _, group) = without_one(&[("min.insync.replicas", "3")]);
+    assert_eq!(
+        c.append(leader, group, batch(1, 1, "b")),
+        Err(Refusal::NotEnoughReplicas { min: 3 })
+    );
+}
