@@ -203,13 +203,16 @@ impl Broker {
         if image.version < old.version {
             return;
         }
-        let gone: BTreeSet<GroupId> = old
-            .names
-            .iter()
-            .filter(|(id, _)| !image.names.contains_key(id))
-            .filter_map(|(_, name)| old.topics.get(name))
-            .flat_map(|topic| topic.partitions.iter().map(|partition| partition.group))
-            .collect();
+        let gone: BTreeSet<GroupId> = match image.has_topics_of(&old) {
+            true => BTreeSet::new(),
+            false => old
+                .names
+                .iter()
+                .filter(|(id, _)| !image.names.contains_key(id))
+                .filter_map(|(_, name)| old.topics.get(name))
+                .flat_map(|topic| topic.partitions.iter().map(|partition| partition.group))
+                .collect(),
+        };
         if !Arc::ptr_eq(&old.configs, &image.configs) {
             self.take_configs(&image);
         }

@@ -91,12 +91,12 @@ pub struct Image {
     pub level: Level,
     /// What nodes can read that said so.
     pub levels: BTreeMap<NodeId, Levels>,
-    /// Topics by name.
-    pub topics: BTreeMap<String, Arc<Topic>>,
+    /// Topics by name. The same three maps as in the image before, if no topic changed.
+    pub topics: Arc<BTreeMap<String, Arc<Topic>>>,
     /// Names by id.
-    pub names: BTreeMap<Uuid, String>,
+    pub names: Arc<BTreeMap<Uuid, String>>,
     /// Topic and partition of each group.
-    pub groups: BTreeMap<GroupId, (Arc<Topic>, Partition)>,
+    pub groups: Arc<BTreeMap<GroupId, (Arc<Topic>, Partition)>>,
     /// Configuration of everything but topics.
     pub configs: Arc<Configs>,
     /// Quotas.
@@ -112,6 +112,33 @@ impl Image {
     /// The topic with this id.
     pub fn topic_by_id(&self, id: &Uuid) -> Option<&Arc<Topic>> {
         self.topics.get(self.names.get(id)?)
+    }
+
+    /// One more topic, whose name and id are free.
+    pub fn add(&mut self, topic: Arc<Topic>) {
+        let groups = Arc::make_mut(&mut self.groups);
+        for (partition, at) in topic.partitions.iter().zip(0..) {
+            groups.insert(partition.group, (topic.clone(), Partition(at)));
+        }
+        Arc::make_mut(&mut self.names).insert(topic.id, topic.name.clone());
+        Arc::make_mut(&mut self.topics).insert(topic.name.clone(), topic);
+    }
+
+    /// One topic less: the one with this id, if there is one.
+    pub fn take(&mut self, id: &Uuid) -> Option<Arc<Topic>> {
+        self.names.get(id)?;
+        let name = Arc::make_mut(&mut self.names).remove(id)?;
+        let topic = Arc::make_mut(&mut self.topics).remove(&name)?;
+        let groups = Arc::make_mut(&mut self.groups);
+        for partition in &topic.partitions {
+            groups.remove(&partition.group);
+        }
+        Some(topic)
+    }
+
+    /// True if all topics are as they were in an image before this one, and nobody need go through them.
+    pub fn has_topics_of(&self, old: &Image) -> bool {
+        Arc::ptr_eq(&self.topics, &old.topics)
     }
 
     /// A group's replicas.

@@ -7,12 +7,11 @@ use crate::create::Draft;
 use crate::placement::Load;
 use crate::records::Record;
 use crate::{
-    Command, Image, NodeInfo, PartitionInfo, Reply, Resource, ResourceKind, Topic, TopicRef,
-    TopicSettings, names,
+    Command, Image, NodeInfo, Reply, Resource, ResourceKind, Topic, TopicRef, TopicSettings, names,
 };
 use base::{
-    Bug, Decision, GroupId, Machine, Mark, NodeId, Now, Partition, ProducerId, Refusal, Uuid,
-    WallMs, mark, planted,
+    Bug, Decision, GroupId, Machine, Mark, NodeId, Now, ProducerId, Refusal, Uuid, WallMs, mark,
+    planted,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -273,18 +272,10 @@ impl Meta {
         }
         self.remove(&topic.id);
         let topic = Arc::new(topic);
-        for (
-            at,
-            PartitionInfo {
-                group, replicas, ..
-            },
-        ) in topic.partitions.iter().enumerate()
-        {
-            self.next_group = self.next_group.max(GroupId(group.0.saturating_add(1)));
-            self.load.add(replicas);
-            self.image
-                .groups
-                .insert(*group, (topic.clone(), Partition(at as u32)));
+        for partition in &topic.partitions {
+            let next = GroupId(partition.group.0.saturating_add(1));
+            self.next_group = self.next_group.max(next);
+            self.load.add(&partition.replicas);
         }
         if let Some(form) = names::collision_form(&topic.name) {
             self.collisions
@@ -292,8 +283,7 @@ impl Meta {
                 .or_default()
                 .insert(topic.name.clone());
         }
-        self.image.names.insert(topic.id, topic.name.clone());
-        self.image.topics.insert(topic.name.clone(), topic);
+        self.image.add(topic);
     }
 
     /// A topic that is there takes another form.
@@ -303,20 +293,16 @@ impl Meta {
     }
 
     fn remove(&mut self, id: &Uuid) {
-        let Some(name) = self.image.names.remove(id) else {
-            return;
-        };
-        let Some(topic) = self.image.topics.remove(&name) else {
+        let Some(topic) = self.image.take(id) else {
             return;
         };
         for partition in &topic.partitions {
             self.load.subtract(&partition.replicas);
-            self.image.groups.remove(&partition.group);
         }
-        if let Some(form) = names::collision_form(&name)
+        if let Some(form) = names::collision_form(&topic.name)
             && let Some(same) = self.collisions.get_mut(&form)
         {
-            same.remove(&name);
+            same.remove(&topic.name);
             if same.is_empty() {
                 self.collisions.remove(&form);
             }

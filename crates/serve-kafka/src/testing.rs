@@ -7,7 +7,7 @@ pub(crate) use disk::MemoryDisk;
 
 use crate::{Connection, Out};
 use base::record::Builder;
-use base::{Batch, GroupId, Mono, NodeId, Now, Partition, Refusal, Term, Uuid, WallMs};
+use base::{Batch, GroupId, Mono, NodeId, Now, Refusal, Term, Uuid, WallMs};
 use broker::{Broker, Mailbox, Settings};
 use bytes::Bytes;
 use log::{GroupLog, Storage, StorageSettings, Turn};
@@ -295,14 +295,7 @@ pub(crate) fn image_with(name: &str, group: u64) -> Image {
 }
 
 fn add(image: &mut Image, topic: Topic) {
-    let topic = Arc::new(topic);
-    for (info, index) in topic.partitions.iter().zip(0..) {
-        image
-            .groups
-            .insert(info.group, (topic.clone(), Partition(index)));
-    }
-    image.names.insert(topic.id, topic.name.clone());
-    image.topics.insert(topic.name.clone(), topic);
+    image.add(Arc::new(topic));
 }
 
 /// "orders" has two partitions here and one of no leader; "far" is led and kept elsewhere.

@@ -3,6 +3,7 @@ use crate::{
     Amount, ConfigChange, Edit, Entity, MorePartitions, NewTopic, Placement, QuotaChange, Resource,
     ResourceKind, Whom,
 };
+use base::Partition;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -172,7 +173,7 @@ fn check(meta: &Meta) {
     assert_eq!(image.topics.len(), image.names.len());
     let mut load = Load::default();
     let mut groups = 0;
-    for (name, topic) in &image.topics {
+    for (name, topic) in image.topics.iter() {
         assert_eq!((name, &image.names[&topic.id]), (&topic.name, name));
         for (at, partition) in topic.partitions.iter().enumerate() {
             let (same, place) = &image.groups[&partition.group];
@@ -281,6 +282,24 @@ fn an_image_shares_what_did_not_change() {
     assert!(before.topic("b").is_some() && after.topic("b").is_none());
     assert_eq!((before.version, after.version), (3, 4));
     assert!(after.partition(GroupId(1)).is_some() && after.partition(GroupId(3)).is_none());
+    // What isn't of topics leaves all of them where they are.
+    let before = meta.image(9);
+    meta.obey(Command::AllocateProducerIds { count: 5 });
+    meta.obey(Command::RegisterNode {
+        node: NodeId(2),
+        info: NodeInfo::new("h", 2, None),
+    });
+    meta.obey(Command::DeleteTopics {
+        topics: vec![TopicRef::Name("nowhere".into())],
+    });
+    let after = meta.image(10);
+    assert!(after.has_topics_of(&before));
+    assert!(Arc::ptr_eq(&after.names, &before.names));
+    assert!(Arc::ptr_eq(&after.groups, &before.groups));
+    meta.obey(Command::DeleteTopics {
+        topics: vec![TopicRef::Name("a".into())],
+    });
+    assert!(!meta.image(11).has_topics_of(&after));
 }
 
 #[test]

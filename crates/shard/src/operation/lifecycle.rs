@@ -95,8 +95,11 @@ impl Shard {
 
     /// Makes this node's replicas those of the new image: opens what is new, retires what is gone.
     pub(crate) fn reconcile(&mut self, old: &Image, new: &Image) {
+        if new.has_topics_of(old) {
+            return;
+        }
         let mut gone = Vec::new();
-        for (name, topic) in &old.topics {
+        for (name, topic) in old.topics.iter() {
             if new.topics.get(name).is_none_or(|t| t.id != topic.id) {
                 self.retire_topic(topic);
                 self.remember_deleted(topic);
@@ -104,7 +107,7 @@ impl Shard {
             }
         }
         self.tell_coordinators_of(&gone);
-        for (name, topic) in &new.topics {
+        for (name, topic) in new.topics.iter() {
             if old.topics.get(name).is_none_or(|t| !Arc::ptr_eq(t, topic)) {
                 self.open_topic(topic);
             }

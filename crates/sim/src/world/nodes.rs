@@ -281,7 +281,7 @@ impl World {
     }
 
     pub(super) fn learn_parts(&mut self, image: &meta::Image) {
-        for (group, (topic, partition)) in &image.groups {
+        for (group, (topic, partition)) in image.groups.iter() {
             if let Some(topic) = topic_number(&topic.name) {
                 self.parts.insert(
                     group.0,
