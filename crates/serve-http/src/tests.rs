@@ -91,7 +91,7 @@ async fn silent_connections_end_and_make_room_for_a_health_check() {
     for mut stream in silent {
         let mut rest = Vec::new();
         // Ended by the node, with or without a word.
-        let _ = stream.read_to_end(&mut rest).await;
+        let _ = soon(stream.read_to_end(&mut rest)).await;
     }
 }
 
@@ -108,11 +108,21 @@ async fn a_request_that_comes_byte_by_byte_ends_as_well() {
         .expect("sent");
     let mut said = [0; 256];
     // Never silent for as long as that would take to be ended.
-    while let Err(_waits) = tokio::time::timeout(silence_max / 5, stream.read(&mut said)).await {
-        if stream.write_all(b"a").await.is_err() {
-            break;
+    let ended = async {
+        while let Err(_waits) = tokio::time::timeout(silence_max / 5, stream.read(&mut said)).await
+        {
+            if stream.write_all(b"a").await.is_err() {
+                break;
+            }
         }
-    }
+    };
+    soon(ended).await;
+}
+
+/// What would otherwise hang where the node doesn't do what is expected of it.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    let outcome = tokio::time::timeout(Duration::from_secs(60), what).await;
+    outcome.expect("it comes to an end")
 }
 
 #[tokio::test]
@@ -129,7 +139,7 @@ async fn a_health_check_takes_the_place_of_the_oldest_connection() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     // The oldest is ended; the other one is still served.
     let mut rest = Vec::new();
-    let _ = silent[0].read_to_end(&mut rest).await;
+    let _ = soon(silent[0].read_to_end(&mut rest)).await;
     let other = &mut silent[1];
     other.write_all(CHECK.as_bytes()).await.expect("sent");
     other.read_to_end(&mut rest).await.expect("an answer");

@@ -1,4 +1,5 @@
 use super::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A directory of its own for each test, gone afterwards.
 pub(crate) struct TempDir(PathBuf);
@@ -153,22 +154,28 @@ fn free_room_is_known() {
 #[test]
 fn many_files_are_synced_together() {
     let (_temp, disk) = disk("many");
-    let files: Vec<_> = (0..20)
-        .map(|n| {
-            let file = disk.open(&n.to_string(), Open::OrCreate).expect("made");
-            file.write_at(&[b"data"], 0).expect("written");
-            file
-        })
-        .collect();
+    let counted: Vec<Arc<OnlySyncs>> = (0..20).map(|_| Arc::default()).collect();
+    let files: Vec<Arc<dyn File>> = counted.iter().map(|f| Arc::clone(f) as _).collect();
+    let syncs = || -> Vec<usize> {
+        let each = counted.iter();
+        each.map(|file| file.syncs.load(Ordering::SeqCst)).collect()
+    };
     disk.sync_many(&[]).expect("nothing to do");
+    assert_eq!(syncs(), [0; 20]);
     disk.sync_many(&files[..1]).expect("one");
-    disk.sync_many(&files).expect("twenty");
+    assert_eq!((syncs()[0], syncs()[1..].iter().sum::<usize>()), (1, 0));
+    disk.sync_many(&files[1..]).expect("the others");
+    assert_eq!(syncs(), [1; 20]);
 }
 
-/// A file whose sync fails; nothing else of it is used.
-struct Broken;
+/// A file of which nothing but its sync is used, which may fail.
+#[derive(Default)]
+struct OnlySyncs {
+    syncs: AtomicUsize,
+    fails: bool,
+}
 
-impl File for Broken {
+impl File for OnlySyncs {
     fn len(&self) -> io::Result<u64> {
         Ok(0)
     }
@@ -188,7 +195,11 @@ impl File for Broken {
         Err(ErrorKind::Unsupported.into())
     }
     fn sync_data(&self) -> io::Result<()> {
-        Err(ErrorKind::Other.into())
+        self.syncs.fetch_add(1, Ordering::SeqCst);
+        match self.fails {
+            true => Err(ErrorKind::Other.into()),
+            false => Ok(()),
+        }
     }
 }
 
@@ -199,7 +210,15 @@ fn one_failed_sync_among_many_is_the_outcome_wherever_it_stands() {
         let mut files: Vec<Arc<dyn File>> = Vec::new();
         for n in 0..8 {
             let good = || disk.open(&n.to_string(), Open::OrCreate).expect("made");
-            files.push(if n == place { Arc::new(Broken) } else { good() });
+            let broken = || OnlySyncs {
+                fails: true,
+                ..OnlySyncs::default()
+            };
+            files.push(if n == place {
+                Arc::new(broken())
+            } else {
+                good()
+            });
         }
         let failed = disk.sync_many(&files).expect_err("one is broken");
         assert_eq!(failed.0, place);
