@@ -99,7 +99,8 @@ pub fn page(
     for (row, outcomes) in measured {
         page.push_str(&format!("\n## {}\n\n", row.name));
         let ceiling = outcomes.iter().any(|round| round.len() > CEILING);
-        page.push_str("| median | Flotilla | Kafka | ratio |");
+        let what = if rounds == 1 { "one round" } else { "median" };
+        page.push_str(&format!("| {what} | Flotilla | Kafka | ratio |"));
         page.push_str(if ceiling { " ceiling | share |" } else { "" });
         page.push_str("\n|---|---:|---:|---:|");
         page.push_str(if ceiling { "---:|---:|" } else { "" });

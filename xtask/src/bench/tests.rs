@@ -95,13 +95,19 @@ fn medians_and_ratios_are_shown() {
     };
     let pair = vec![outcome(2_000_000.0, Some(9.0)), outcome(1_000_000.0, None)];
     let three = [pair.clone(), vec![outcome(4_000_000.0, None)]].concat();
-    let page = |round| report::page(&[(&ROWS[0], vec![round])], 1, 1, 1.0, &["a machine".into()]);
+    let rounds = |rounds: Vec<Vec<Outcome>>| {
+        let count = rounds.len();
+        report::page(&[(&ROWS[0], rounds)], 1, count, 1.0, &["a machine".into()])
+    };
+    let page = |round| rounds(vec![round]);
+    assert!(rounds(vec![pair.clone(), pair.clone()]).contains("| median | Flotilla"));
     let with_ceiling = page(three);
     assert!(
         with_ceiling.contains("| records/s | 2,000,000 | 1,000,000 | 2.00 | 4,000,000 | 0.50 |"),
         "{with_ceiling}"
     );
     let page = page(pair);
+    assert!(page.contains("| one round | Flotilla"), "{page}");
     assert!(!page.contains("p50"), "no run has it: {page}");
     assert!(
         page.contains("| records/s | 2,000,000 | 1,000,000 | 2.00 |"),
