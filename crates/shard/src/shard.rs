@@ -15,7 +15,7 @@ use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
 use crate::unsettled::Unsettled;
 use base::{GroupId, Mono, NodeId, Now, Offset, RaftIndex, Random};
-use log::{Recovered, Turn};
+use log::{Recovered, RecoveredGroup, Turn};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// One core's replicas and what is under way on them. Pure: no clock, no IO, no chance of its own.
@@ -123,14 +123,13 @@ impl Shard {
         let others = settings.voters.iter().filter(|n| **n != settings.node);
         let known = |n: &NodeId| (*n, Peer::new(*n, now.mono, &mut random));
         let peers = others.map(known).collect();
-        let groups = recovered.groups.into_iter();
-        let stored = groups.map(|group| (group.log.group(), Stored::recovered(group)));
+        let stored = |group: RecoveredGroup| (group.log.group(), Stored::recovered(group));
         let mut shard = Shard {
             random,
             now,
             replicas: BTreeMap::new(),
             lost: recovered.lost,
-            stored: stored.collect(),
+            stored: recovered.groups.into_iter().map(stored).collect(),
             dirty: Vec::new(),
             restless: Vec::new(),
             ended: BTreeSet::new(),

@@ -92,7 +92,7 @@ fn a_group_that_rests_without_one_loses_its_leader_and_finds_another_with_two_of
     assert_eq!(c.leader(group), None, "one of three isn't enough");
     c.down = vec![NodeId(leader)];
     c.run(Duration::from_secs(3));
-    assert_eq!(c.leader(group).is_some(), true, "{away} or {other} leads");
+    assert!(c.leader(group).is_some(), "{away} or {other} leads");
 }
 
 #[test]
