@@ -1,5 +1,5 @@
 //! `cargo xtask interop frameworks`: applications of frameworks that stand on Kafka's clients, over a node or three: Kafka Streams and
-//! Spring Kafka, Flink, Spark and Debezium, Faust, Quix Streams and FastStream; Goka and Watermill; clients of the years of Kafka 0.8 to 2.0; and exporters of lag. Each is one file under
+//! Spring Kafka, Flink, Spark and Debezium, Pekko, Beam and SmallRye, Faust, Quix Streams, FastStream, Bytewax and Celery; Goka and Watermill; clients of the years of Kafka 0.8 to 2.0; and exporters of lag. Each is one file under
 //! `interop/frameworks` that checks for itself what came of it, and ends with an error if something didn't come.
 
 use crate::run::{self, checked, flag, only_flags, root};
@@ -8,15 +8,20 @@ use std::path::Path;
 use std::process::Command;
 
 /// The frameworks, and their programs: Java's in directories of their names, Python's all in one.
-const FRAMEWORKS: [(&str, &str); 11] = [
+const FRAMEWORKS: [(&str, &str); 16] = [
     ("streams", "Streams.java"),
     ("spring", "Spring.java"),
     ("flink", "Flink.java"),
     ("spark", "Spark.java"),
     ("debezium", "Debezium.java"),
+    ("pekko", "Pekko.java"),
+    ("beam", "Beam.java"),
+    ("smallrye", "SmallRye.java"),
     ("faust", "faust_words.py"),
     ("quix", "quix_counts.py"),
     ("faststream", "faststream_chain.py"),
+    ("bytewax", "bytewax_counts.py"),
+    ("celery", "celery_tasks.py"),
     ("go", "main.go"),
     ("old", "old_clients.py"),
     ("exporters", "lag_exporters.py"),
