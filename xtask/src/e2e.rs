@@ -107,9 +107,10 @@ fn build_commit(commit: &str) -> Result<PathBuf, String> {
     }
     std::fs::create_dir_all(&copy).map_err(failed)?;
     checked(git(&["archive", "--output"]).arg(&packed).arg(commit))?;
+    // The files are new, however old the commit is: what was built of another one lies beside them.
     checked(
         Command::new("tar")
-            .arg("-xf")
+            .arg("-xmf")
             .arg(&packed)
             .arg("-C")
             .arg(&copy),
