@@ -56,6 +56,8 @@ pub(crate) struct Seat {
     pub(crate) room: Room,
     /// Its node is heard.
     pub(crate) heard: bool,
+    /// It lacks nothing that others have committed without it.
+    pub(crate) in_sync: bool,
     pub(crate) matched: RaftIndex,
 }
 
@@ -73,9 +75,11 @@ impl Seats<'_> {
         self.all.iter().filter(|s| electorate.contains(&s.member))
     }
 
-    /// How many more replicas of an electorate would have to take records to commit any.
+    /// How many more replicas of an electorate would have to take records to commit any. One that still
+    /// catches up, or stands aside, commits nothing new.
     fn missing(&self, electorate: &[Member]) -> usize {
-        let takes = |s: &&Seat| s.member == self.me || (s.room == Room::Ample && s.heard);
+        let has_room = |s: &Seat| s.room == Room::Ample && s.heard && s.in_sync;
+        let takes = |s: &&Seat| s.member == self.me || has_room(s);
         let takers = self.of(electorate).filter(takes).count();
         (electorate.len() / 2 + 1).saturating_sub(takers)
     }

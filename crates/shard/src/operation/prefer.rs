@@ -80,8 +80,8 @@ impl Shard {
         if preferred != self.settings.node && self.peers.get(&preferred).is_none_or(|p| p.lost) {
             return unavailable();
         }
-        // It would have to catch up, or be admitted, before it can lead: that is not waited for.
-        if self.is_behind(group, leader, preferred) {
+        // It would have to catch up, be admitted or get room before it can lead: that is not waited for.
+        if self.is_behind(group, leader, preferred) || !self.has_room(preferred) {
             return unavailable();
         }
         if leader == self.settings.node {

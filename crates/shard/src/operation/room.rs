@@ -112,6 +112,7 @@ impl Shard {
             member: p.member,
             room: self.peers_room.of(p.member.node),
             heard: self.hears(p.member.node),
+            in_sync: !replica.behind.contains(&p.member.node),
             matched: p.matched,
         };
         Seats {

@@ -9,6 +9,7 @@ fn seat(node: u32, room: Room, matched: u64) -> Seat {
         member: member(node),
         room,
         heard: true,
+        in_sync: true,
         matched: RaftIndex(matched),
     }
 }
@@ -60,6 +61,17 @@ fn who_is_silent_takes_nothing_but_is_not_blamed() {
     assert_eq!(judge(&[&[1, 2, 3]], all), (vec![], None));
     let all = vec![seat(1, Ample, 9), silent(2, Scarce), seat(3, Ample, 8)];
     assert_eq!(judge(&[&[1, 2, 3]], all), (vec![2], None));
+}
+
+/// Until it has what others committed without it, nothing new is committed by its help.
+#[test]
+fn who_still_catches_up_doesnt_make_up_for_one_without_room() {
+    let behind = Seat {
+        in_sync: false,
+        ..seat(2, Ample, 1)
+    };
+    let all = vec![seat(1, Ample, 9), behind, seat(3, Scarce, 9)];
+    assert_eq!(judge(&[&[1, 2, 3]], all), (vec![], Some(vec![3])));
 }
 
 /// The leader refuses for itself, and has what it has.

@@ -69,7 +69,10 @@ impl Draft<'_> {
             let replicas = self.shares[*node].replicas;
             (self.crowd(at, **node, **node), replicas, Reverse(**node))
         };
-        let from = *self.placed[at].iter().max_by_key(weight)?;
+        // Nodes that keep what they have have no share.
+        let replicas = self.placed[at].iter();
+        let give = replicas.filter(|node| self.shares.contains_key(*node));
+        let from = *give.max_by_key(weight)?;
         let crowd = self.crowd(at, from, from);
         if crowd == 0 || self.open.len() <= self.placed[at].len() {
             return None;

@@ -215,3 +215,21 @@ fn a_node_that_keeps_what_it_has_is_given_nothing_and_counts_as_room_where_it_ha
     let refused = plan(&sites, &full, Goal::Evacuate).expect_err("no room");
     assert_eq!(refused.open, 4);
 }
+
+/// A full node keeps its replicas; the others are spread without it.
+#[test]
+fn a_node_that_keeps_what_it_has_is_in_nobodys_way_when_replicas_are_spread() {
+    let mut sites = sites(&[0; 4], &[false; 4]);
+    sites.get_mut(&1).expect("node 1").part = Part::Keeps;
+    let partition = |index| Partition {
+        topic: "t".to_owned(),
+        index,
+        replicas: vec![1, 2],
+        bytes: 1,
+    };
+    let partitions: Vec<_> = (0..6).map(partition).collect();
+    let moves = plan(&sites, &partitions, Goal::Rebalance).expect("room");
+    let then = after(&partitions, &moves);
+    let on = |node: i32| then.iter().filter(|p| p.replicas.contains(&node)).count();
+    assert_eq!([on(1), on(2), on(3), on(4)], [6, 2, 2, 2], "{moves:?}");
+}
