@@ -3,7 +3,7 @@
 //! 0: state, epochs, members, what each holds and is to hold. 1: which members speak the classic
 //! protocol.
 
-use super::groups::{self, Answer, Then, ask_each, misfit, operations};
+use super::groups::{self, Answer, Described, Known, Then, misfit};
 use super::{Api, Door, Request, Step};
 use crate::refusals;
 use base::{Now, Refusal};
@@ -21,59 +21,31 @@ pub(crate) const API: Api = Api {
     serve,
 };
 
-/// The groups, in the order of the request.
-pub(crate) struct Waiting {
-    request: Request,
-    names: Vec<String>,
-    operations: i32,
-}
-
 fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
     let body = ConsumerGroupDescribeRequest::decode(request.version, reader)?;
-    let call = |name: &String| {
-        let groups = vec![name.clone()];
-        (name.clone(), Command::ConsumerDescribe { groups })
-    };
-    let calls: Vec<_> = body.group_ids.iter().map(call).collect();
-    let waiting = Waiting {
-        request,
-        names: body.group_ids,
-        operations: operations(body.include_authorized_operations),
-    };
-    Ok(ask_each(
-        door,
-        now,
-        request,
-        calls,
-        Then::ConsumerDescribe(waiting),
-    ))
+    let asked = (body.group_ids, body.include_authorized_operations);
+    let about = |groups| Command::ConsumerDescribe { groups };
+    let then = Then::ConsumerDescribe;
+    Ok(Described::ask(door, now, request, asked, about, then))
 }
 
-impl Waiting {
-    /// Answers for each group.
-    pub(crate) fn finish(self, parts: Vec<Answer>) -> Step {
-        let mut groups = Vec::with_capacity(self.names.len());
-        for (group_id, answer) in self.names.into_iter().zip(parts) {
-            let outcome = match answer {
-                Ok(Reply::ConsumerDescribe(mut of)) => match of.pop() {
-                    Some((_, outcome)) => outcome,
-                    None => return misfit(),
-                },
-                Ok(_) => return misfit(),
-                Err(why) => Err(why),
-            };
-            groups.push(match outcome {
-                // No group of KIP-848 has the empty name, offsets without a group may.
-                _ if group_id.is_empty() => refused(group_id, &Refusal::InvalidGroupId),
-                Ok(described) => shown(group_id, described, self.operations),
-                Err(why) => refused(group_id, &why),
-            });
-        }
-        self.request.answer(&ConsumerGroupDescribeResponse {
-            groups,
-            ..Default::default()
-        })
-    }
+/// Answers for each group.
+pub(crate) fn finish(mut asked: Described, parts: Vec<Answer>) -> Step {
+    let known = asked.known(parts, |reply| match reply {
+        Reply::ConsumerDescribe(of) => Some(of),
+        _ => None,
+    });
+    let Some(known) = known else { return misfit() };
+    let group = |(group_id, outcome): Known<ConsumerDescribed>| match outcome {
+        // No group of KIP-848 has the empty name, offsets without a group may.
+        _ if group_id.is_empty() => refused(group_id, &Refusal::InvalidGroupId),
+        Ok(described) => shown(group_id, described, asked.operations),
+        Err(why) => refused(group_id, &why),
+    };
+    asked.request.answer(&ConsumerGroupDescribeResponse {
+        groups: known.into_iter().map(group).collect(),
+        ..Default::default()
+    })
 }
 
 fn refused(group_id: String, why: &Refusal) -> DescribedGroup {

@@ -4,11 +4,11 @@
 //! 4: static members. 5: flexible. 6: a group that isn't there is a refusal, with a message; in
 //! older versions it is a group in state Dead.
 
-use super::groups::{self, Answer, Then, ask_each, misfit, operations};
+use super::groups::{self, Answer, Described, Known, Then, misfit};
 use super::{Api, Door, Request, Step};
 use crate::refusals::codes;
 use base::{Now, Refusal};
-use group::reply::{Described, DescribedMember};
+use group::reply::{self, DescribedMember};
 use group::{Command, Reply};
 use wire_kafka::messages::describe_groups_request::DescribeGroupsRequest;
 use wire_kafka::messages::describe_groups_response::{
@@ -25,60 +25,32 @@ pub(crate) const API: Api = Api {
 /// The first version that says that a group isn't there.
 const NOT_FOUND: i16 = 6;
 
-/// The groups, in the order of the request.
-pub(crate) struct Waiting {
-    request: Request,
-    names: Vec<String>,
-    operations: i32,
-}
-
 fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
     let body = DescribeGroupsRequest::decode(request.version, reader)?;
-    let call = |name: &String| {
-        let groups = vec![name.clone()];
-        (name.clone(), Command::DescribeGroups { groups })
-    };
-    let calls: Vec<_> = body.groups.iter().map(call).collect();
-    let waiting = Waiting {
-        request,
-        names: body.groups,
-        operations: operations(body.include_authorized_operations),
-    };
-    Ok(ask_each(
-        door,
-        now,
-        request,
-        calls,
-        Then::DescribeGroups(waiting),
-    ))
+    let asked = (body.groups, body.include_authorized_operations);
+    let about = |groups| Command::DescribeGroups { groups };
+    let then = Then::DescribeGroups;
+    Ok(Described::ask(door, now, request, asked, about, then))
 }
 
-impl Waiting {
-    /// Answers for each group.
-    pub(crate) fn finish(self, parts: Vec<Answer>) -> Step {
-        let mut groups = Vec::with_capacity(self.names.len());
-        for (group_id, answer) in self.names.into_iter().zip(parts) {
-            let outcome = match answer {
-                Ok(Reply::DescribeGroups(mut of)) => match of.pop() {
-                    Some((_, outcome)) => outcome,
-                    None => return misfit(),
-                },
-                Ok(_) => return misfit(),
-                Err(why) => Err(why),
-            };
-            groups.push(match outcome {
-                Ok(described) => shown(group_id, described, self.operations),
-                Err(why) => refused(group_id, &why, self.request.version, self.operations),
-            });
-        }
-        self.request.answer(&DescribeGroupsResponse {
-            groups,
-            ..Default::default()
-        })
-    }
+/// Answers for each group.
+pub(crate) fn finish(mut asked: Described, parts: Vec<Answer>) -> Step {
+    let known = asked.known(parts, |reply| match reply {
+        Reply::DescribeGroups(of) => Some(of),
+        _ => None,
+    });
+    let Some(known) = known else { return misfit() };
+    let group = |(group_id, outcome): Known<reply::Described>| match outcome {
+        Ok(described) => shown(group_id, described, asked.operations),
+        Err(why) => refused(group_id, &why, asked.request.version, asked.operations),
+    };
+    asked.request.answer(&DescribeGroupsResponse {
+        groups: known.into_iter().map(group).collect(),
+        ..Default::default()
+    })
 }
 
-fn shown(group_id: String, group: Described, authorized_operations: i32) -> DescribedGroup {
+fn shown(group_id: String, group: reply::Described, authorized_operations: i32) -> DescribedGroup {
     let member = |m: DescribedMember| DescribedGroupMember {
         member_id: m.member,
         group_instance_id: m.instance,

@@ -78,9 +78,9 @@ pub(crate) struct Each {
 
 /// Who writes the answer once all parts are there.
 pub(crate) enum Then {
-    ConsumerDescribe(consumer_group_describe::Waiting),
+    ConsumerDescribe(Described),
     DeleteGroups(delete_groups::Waiting),
-    DescribeGroups(describe_groups::Waiting),
+    DescribeGroups(Described),
     OffsetFetch(offset_fetch::Waiting),
 }
 
@@ -103,9 +103,9 @@ impl Each {
             return ask(door, now, request, (&group, command), Waiting::Each(self));
         }
         match self.then {
-            Then::ConsumerDescribe(waiting) => waiting.finish(self.parts),
+            Then::ConsumerDescribe(waiting) => consumer_group_describe::finish(waiting, self.parts),
             Then::DeleteGroups(waiting) => waiting.finish(self.parts),
-            Then::DescribeGroups(waiting) => waiting.finish(self.parts),
+            Then::DescribeGroups(waiting) => describe_groups::finish(waiting, self.parts),
             Then::OffsetFetch(waiting) => waiting.finish(door, self.parts),
         }
     }
@@ -146,6 +146,50 @@ pub(crate) fn ask_each(
     };
     Box::new(each).go_on(door, now)
 }
+
+/// A request to describe groups, in its order.
+pub(crate) struct Described {
+    pub(crate) request: Request,
+    names: Vec<String>,
+    /// What the asker may do to each of them.
+    pub(crate) operations: i32,
+}
+
+impl Described {
+    /// Asks for each of these groups; `then` writes the answer.
+    pub(crate) fn ask(
+        door: &Door,
+        now: Now,
+        request: Request,
+        (names, with_operations): (Vec<String>, bool),
+        about: fn(Vec<String>) -> Command,
+        then: fn(Described) -> Then,
+    ) -> Step {
+        let call = |name: &String| (name.clone(), about(vec![name.clone()]));
+        let calls = names.iter().map(call).collect();
+        let described = Described {
+            request,
+            names,
+            operations: operations(with_operations),
+        };
+        ask_each(door, now, request, calls, then(described))
+    }
+
+    /// What is known of each group, with its name; none if an answer is one to another question.
+    pub(crate) fn known<T>(&mut self, parts: Vec<Answer>, of: Of<T>) -> Option<Vec<Known<T>>> {
+        let names = std::mem::take(&mut self.names);
+        let known = |(name, answer): (String, Answer)| match answer {
+            Ok(reply) => of(reply)?.pop().map(|(_, outcome)| (name, outcome)),
+            Err(why) => Some((name, Err(why))),
+        };
+        names.into_iter().zip(parts).map(known).collect()
+    }
+}
+
+/// A group's name and what its coordinator said of it.
+pub(crate) type Known<T> = (String, Result<T, Refusal>);
+/// What a reply says of groups, if it is of the kind that was asked for.
+type Of<T> = fn(Reply) -> Option<Vec<Known<T>>>;
 
 /// The code of a refusal in answers about groups. What a coordinator can't write now is told as
 /// one that isn't available, which makes every client look for it again.

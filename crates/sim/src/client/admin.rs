@@ -10,7 +10,7 @@ use super::producer::unexpected;
 use super::{Common, Reach, codes, decode};
 use crate::book::topic_name;
 use crate::checkers::starts::ANYWHERE;
-use crate::checkers::{Checked, Part, violation};
+use crate::checkers::{Checked, Part, Violation, violation};
 use crate::scheduler::Micros;
 use std::collections::BTreeSet;
 use wire_kafka::Reader;
@@ -402,10 +402,7 @@ impl Admin {
         answer: &CreateTopicsResponse,
     ) -> Checked {
         let [result] = answer.topics.as_slice() else {
-            return Err(violation(
-                "answers fit their requests",
-                format!("{answer:?}"),
-            ));
+            return Err(misfit(answer));
         };
         let code = result.error_code;
         reach.tell(|| format!("  creation of topic {topic}: code {code}"));
@@ -446,6 +443,11 @@ fn deleted(reach: &mut Reach<'_>, topic: u32, answer: &DeleteTopicsResponse) -> 
     }
 }
 
+/// An answer without what was asked for.
+fn misfit(answer: &impl std::fmt::Debug) -> Violation {
+    violation("answers fit their requests", format!("{answer:?}"))
+}
+
 fn offsets(
     common: &mut Common,
     reach: &mut Reach<'_>,
@@ -453,16 +455,9 @@ fn offsets(
     at: i64,
     answer: &ListOffsetsResponse,
 ) -> Checked {
-    let Some(result) = answer
-        .topics
-        .first()
-        .and_then(|topic| topic.partitions.first())
-    else {
-        return Err(violation(
-            "answers fit their requests",
-            format!("{answer:?}"),
-        ));
-    };
+    let topic = answer.topics.first();
+    let result = topic.and_then(|topic| topic.partitions.first());
+    let result = result.ok_or_else(|| misfit(answer))?;
     match result.error_code {
         codes::NONE => {}
         code if codes::retriable(code) => {
@@ -505,16 +500,9 @@ fn epoch_ends(
     asked: i32,
     answer: &OffsetForLeaderEpochResponse,
 ) -> Checked {
-    let Some(result) = answer
-        .topics
-        .first()
-        .and_then(|topic| topic.partitions.first())
-    else {
-        return Err(violation(
-            "answers fit their requests",
-            format!("{answer:?}"),
-        ));
-    };
+    let topic = answer.topics.first();
+    let result = topic.and_then(|topic| topic.partitions.first());
+    let result = result.ok_or_else(|| misfit(answer))?;
     match result.error_code {
         codes::NONE if result.leader_epoch > asked => {
             let what = format!(
