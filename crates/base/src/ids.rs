@@ -78,13 +78,6 @@ impl GroupId {
     pub const META: GroupId = GroupId(0);
 }
 
-impl Offset {
-    /// The offset `records` further on.
-    pub fn plus(self, records: u32) -> Offset {
-        Offset(self.0 + i64::from(records))
-    }
-}
-
 impl RaftIndex {
     /// The index of the next entry.
     pub fn next(self) -> RaftIndex {

@@ -207,12 +207,5 @@ impl Settings {
     }
 }
 
-/// The key that a variable of the environment stands for, known or not:
-/// `FLOTILLA_NUM_PARTITIONS` is `num.partitions`.
-pub fn key_of_env(variable: &str) -> Option<String> {
-    let name = variable.strip_prefix("FLOTILLA_")?;
-    Some(name.to_ascii_lowercase().replace('_', "."))
-}
-
 #[cfg(test)]
 mod tests;

@@ -201,12 +201,6 @@ impl RequestHead {
         }
         Ok(head)
     }
-
-    /// True if the request that follows has a definition.
-    pub fn is_defined(&self) -> bool {
-        self.api
-            .is_some_and(|api| api.versions().contains(&self.version))
-    }
 }
 
 /// A writer of the frame of a response, its header already written.

@@ -287,19 +287,6 @@ fn peers_name_every_node_once_and_this_one_too() {
 }
 
 #[test]
-fn variables_of_the_environment_stand_for_keys() {
-    assert_eq!(
-        key_of_env("FLOTILLA_NUM_PARTITIONS").as_deref(),
-        Some("num.partitions")
-    );
-    assert_eq!(key_of_env("KAFKA_NUM_PARTITIONS"), None);
-    for key in keys() {
-        let variable = format!("FLOTILLA_{}", key.name.to_uppercase().replace('.', "_"));
-        assert_eq!(key_of_env(&variable).as_deref(), Some(key.name));
-    }
-}
-
-#[test]
 fn the_reference_has_every_key() {
     let text = reference();
     for key in keys() {

@@ -83,7 +83,7 @@ impl Pair {
                 let batch = batch(self.end(), self.term, time, &vec![7; len]);
                 self.log
                     .append_batch(&mut self.turn, index, self.term, &batch);
-                let next = self.end().plus(1);
+                let next = Offset(self.end().0 + 1);
                 self.plain.push(Plain {
                     term: self.term,
                     next,

@@ -113,6 +113,17 @@ mod tests {
     }
 
     #[test]
+    fn every_key_is_found_by_its_variable() {
+        let names = || broker::settings::keys().iter().map(|key| key.name);
+        for name in names() {
+            let variable = format!("FLOTILLA_{}", name.to_uppercase().replace('.', "_"));
+            let given = read([(variable, "1".to_owned())].into_iter(), names());
+            assert_eq!(given.len(), 1, "{name}");
+            assert_eq!(given[0].key, name);
+        }
+    }
+
+    #[test]
     fn links_of_services_whose_names_begin_like_ours_are_not_keys() {
         let left = |variables: &[(&str, &str)]| -> Vec<String> {
             let variables = variables.iter();
