@@ -3,7 +3,6 @@
 use crate::args::Resource;
 use crate::args::{Alter, Create, Delete, Describe, List, Output, Target, TopicCommand};
 use crate::client::cluster::Missing;
-use crate::client::deadline::Pauses;
 use crate::client::reader::{Bound, TopicReader};
 use crate::client::{Cluster, Code, Deadline, Trouble};
 use crate::config;
@@ -73,7 +72,7 @@ fn create(args: &Create) -> Result<(), Trouble> {
         timeout_ms: timeout_ms(&args.target),
         ..CreateTopicsRequest::default()
     };
-    let made = ask_to_create(&mut cluster, &request, args, deadline)?;
+    let made = ask_to_create(&mut cluster, &request, args.if_not_exists, deadline)?;
     let topic = cluster.topic_led(&args.name, Missing::Wait, deadline)?;
     let partitions = topic.partitions.len();
     let replicas = topic
@@ -106,32 +105,23 @@ fn create(args: &Create) -> Result<(), Trouble> {
 fn ask_to_create(
     cluster: &mut Cluster,
     request: &CreateTopicsRequest,
-    args: &Create,
+    may_be_there: bool,
     deadline: Deadline,
 ) -> Result<bool, Trouble> {
-    let mut pauses = Pauses::until(deadline);
-    let mut may_be_made = false;
-    loop {
+    cluster.persist_once(deadline, |cluster, may_be_made| {
         let answer = cluster.call_controller(request, deadline)?;
         let result: CreatableTopicResult = answer.topics.into_iter().next().unwrap_or_default();
         let code = Code(result.error_code);
-        if code.is_ok() {
-            return Ok(true);
+        match code {
+            Code::TOPIC_ALREADY_EXISTS if may_be_made => Ok(true),
+            Code::TOPIC_ALREADY_EXISTS if may_be_there => Ok(false),
+            _ if code.is_ok() => Ok(true),
+            _ => {
+                let what = format!("creating topic {}", result.name);
+                Err(Trouble::refused(what, code, result.error_message))
+            }
         }
-        if code == Code::TOPIC_ALREADY_EXISTS && args.if_not_exists {
-            return Ok(false);
-        }
-        if code == Code::TOPIC_ALREADY_EXISTS && may_be_made {
-            // What wasn't done in time was done later.
-            return Ok(true);
-        }
-        may_be_made |= code == Code::REQUEST_TIMED_OUT;
-        let what = format!("creating topic {}", args.name);
-        let trouble = Trouble::refused(what, code, result.error_message);
-        if !trouble.is_retriable() || !pauses.wait() {
-            return Err(trouble);
-        }
-    }
+    })
 }
 
 fn list(args: &List) -> Result<(), Trouble> {
@@ -352,49 +342,62 @@ fn grow(
         timeout_ms: timeout_ms(&args.target),
         validate_only: args.dry_run,
     };
-    let answer = cluster.call_controller(&request, deadline)?;
-    for result in answer.results {
+    let what = || format!("adding partitions to {}", args.name);
+    let outcome = cluster.persist_once(deadline, |cluster, may_be_done| {
+        let answer = cluster.call_controller(&request, deadline)?;
+        let result = answer.results.into_iter().next().unwrap_or_default();
         let code = Code(result.error_code);
-        if !code.is_ok() {
-            let what = format!("adding partitions to {}", args.name);
-            return Err(Trouble::refused(what, code, result.error_message));
+        match code {
+            Code::INVALID_PARTITIONS if may_be_done => Ok(Some(result.error_message)),
+            _ if code.is_ok() => Ok(None),
+            _ => Err(Trouble::refused(what(), code, result.error_message)),
         }
+    })?;
+    let Some(message) = outcome else {
+        return Ok(());
+    };
+    // As many are there now as were asked for, or it was refused for another reason.
+    let there = cluster
+        .topic_as_known(&args.name, deadline)?
+        .partitions
+        .len();
+    match usize::try_from(count) == Ok(there) {
+        true => Ok(()),
+        false => Err(Trouble::refused(what(), Code::INVALID_PARTITIONS, message)),
     }
-    Ok(())
 }
 
 fn delete(args: &Delete) -> Result<(), Trouble> {
     let (mut cluster, deadline) = open(&args.target)?;
     let mut left: Vec<String> = args.names.clone();
     let mut deleted = Vec::new();
-    let mut pauses = Pauses::until(deadline);
-    while !left.is_empty() {
+    cluster.persist_once(deadline, |cluster, may_be_gone| {
         let request = DeleteTopicsRequest {
             topic_names: left.clone(),
             timeout_ms: timeout_ms(&args.target),
             ..DeleteTopicsRequest::default()
         };
         let answer = cluster.call_controller(&request, deadline)?;
-        let mut last = None;
+        let mut last: Result<(), Trouble> = Ok(());
         for result in answer.responses {
             let name = result.name.unwrap_or_default();
             let code = Code(result.error_code);
             let missing = code == Code::UNKNOWN_TOPIC_OR_PARTITION;
-            let trouble =
-                || Trouble::refused(format!("deleting topic {name}"), code, result.error_message);
-            if code.is_ok() || (missing && args.if_exists) {
+            let gone = code.is_ok() || (missing && may_be_gone);
+            if gone || (missing && args.if_exists) {
                 left.retain(|open| *open != name);
-                deleted.extend(code.is_ok().then_some(name));
-            } else if missing || !code.is_retriable() {
-                return Err(trouble());
-            } else {
-                last = Some(trouble());
+                deleted.extend(gone.then_some(name));
+                continue;
             }
+            let what = format!("deleting topic {name}");
+            let trouble = Trouble::refused(what, code, result.error_message);
+            if missing {
+                return Ok(Err(trouble));
+            }
+            last = Err(trouble);
         }
-        if let Some(trouble) = last.filter(|_| !pauses.wait()) {
-            return Err(trouble);
-        }
-    }
+        last.map(Ok)
+    })??;
     match args.target.output {
         Output::Json => output::json(&json!({ "deleted": deleted })),
         Output::Text => deleted
@@ -402,3 +405,6 @@ fn delete(args: &Delete) -> Result<(), Trouble> {
             .try_for_each(|n| output::text(&format!("deleted {n}\n"))),
     }
 }
+
+#[cfg(test)]
+mod tests;

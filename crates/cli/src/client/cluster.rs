@@ -127,7 +127,8 @@ impl Cluster {
         }
     }
 
-    /// Makes a call to the controller, where it is known, else to any node.
+    /// Makes a call to the controller, or to any node, which passes it on, where none is known or the
+    /// known one isn't there: who is named may have died since.
     pub fn call_controller<C: Call>(
         &mut self,
         call: &C,
@@ -136,10 +137,12 @@ impl Cluster {
         self.topics(Some(&[]), deadline)?;
         let controller = self.controller;
         if self.addresses.contains_key(&controller) {
-            self.call_node(controller, call, deadline)
-        } else {
-            self.call_any(call, deadline)
+            match self.call_node(controller, call, deadline) {
+                Err(Trouble::Unreachable { .. }) => {}
+                outcome => return outcome,
+            }
         }
+        self.call_any(call, deadline)
     }
 
     /// Asks again and again while the cluster can't answer now, or who is asked went away: it may be
@@ -149,9 +152,22 @@ impl Cluster {
         deadline: Deadline,
         mut ask: impl FnMut(&mut Cluster) -> Result<T, Trouble>,
     ) -> Result<T, Trouble> {
+        self.persist_once(deadline, |cluster, _| ask(cluster))
+    }
+
+    /// The same for what is refused the second time: `ask` hears whether an attempt before may have been
+    /// carried out, though nobody said so.
+    pub fn persist_once<T>(
+        &mut self,
+        deadline: Deadline,
+        mut ask: impl FnMut(&mut Cluster, bool) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
         let mut pauses = Pauses::until(deadline);
+        let mut may_be_done = false;
         loop {
-            match ask(self) {
+            let outcome = ask(self, may_be_done);
+            may_be_done |= outcome.as_ref().is_err_and(Trouble::leaves_open);
+            match outcome {
                 // Nobody there at all is worth telling at once.
                 Err(Trouble::Unreachable { address, source }) if self.any.is_none() => {
                     return Err(Trouble::Unreachable { address, source });

@@ -230,6 +230,8 @@ impl Code {
     pub const OFFSET_OUT_OF_RANGE: Code = Code(1);
     /// The topic or partition isn't there.
     pub const UNKNOWN_TOPIC_OR_PARTITION: Code = Code(3);
+    /// As many partitions as that can't be.
+    pub const INVALID_PARTITIONS: Code = Code(37);
     /// The coordinator is being made or looked for.
     pub const COORDINATOR_NOT_AVAILABLE: Code = Code(15);
     /// The member belongs to an older generation.

@@ -89,6 +89,15 @@ impl Trouble {
         }
     }
 
+    /// True if what was asked for may have been done, or may be done yet.
+    pub fn leaves_open(&self) -> bool {
+        match self {
+            Trouble::Broken { .. } => true,
+            Trouble::Refused { code, .. } => *code == Code::REQUEST_TIMED_OUT,
+            _ => false,
+        }
+    }
+
     /// True if the connection it happened on is of no use any more.
     pub fn breaks_connection(&self) -> bool {
         matches!(self, Trouble::Broken { .. } | Trouble::Garbled { .. })

@@ -10,6 +10,7 @@ use wire_kafka::messages::api_versions_response::{ApiVersion, ApiVersionsRespons
 use wire_kafka::messages::consumer_group_describe_response::ConsumerGroupDescribeResponse;
 use wire_kafka::messages::consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest;
 use wire_kafka::messages::consumer_group_heartbeat_response::ConsumerGroupHeartbeatResponse;
+use wire_kafka::messages::create_topics_response::CreateTopicsResponse;
 use wire_kafka::messages::describe_configs_response::DescribeConfigsResponse;
 use wire_kafka::messages::fetch_response::FetchResponse;
 use wire_kafka::messages::find_coordinator_response::FindCoordinatorResponse;
@@ -53,6 +54,10 @@ pub struct Script {
     pub offsets: Vec<ListOffsetsResponse>,
     /// What it answers to each Fetch, in order; nothing more, and it closes the connection.
     pub fetched: Vec<FetchResponse>,
+    /// What it answers to each CreateTopics, in order; nothing at `None`, where it closes the connection.
+    pub created: Vec<Option<CreateTopicsResponse>>,
+    /// Whom it calls the controller beside itself, node 1, and where that is.
+    pub controller: Option<(i32, u16)>,
     /// The heartbeats that it saw.
     pub heard: Vec<ConsumerGroupHeartbeatRequest>,
     /// The versions of the requests that it saw.
@@ -142,7 +147,7 @@ fn answer(
                 1 => script.topics[0].clone(),
                 _ => script.topics.remove(0),
             };
-            Some(reply(head, &metadata(port, topics)))
+            Some(reply(head, &metadata(port, script.controller, topics)))
         }
         ApiKey::DescribeConfigs => {
             let answer = DescribeConfigsResponse {
@@ -189,6 +194,7 @@ fn answer(
                 Act::Answer(code, offset) => Some(reply(head, &produced(code, offset))),
             }
         }
+        ApiKey::CreateTopics => Some(reply(head, &script.created.remove(0)?)),
         other => panic!("{other} is not expected"),
     }
 }
@@ -212,15 +218,21 @@ pub fn topic(leaders: &[i32]) -> MetadataResponseTopic {
     }
 }
 
-fn metadata(port: i32, topics: Vec<MetadataResponseTopic>) -> MetadataResponse {
+fn metadata(
+    port: i32,
+    controller: Option<(i32, u16)>,
+    topics: Vec<MetadataResponseTopic>,
+) -> MetadataResponse {
+    let broker = |node_id, port| MetadataResponseBroker {
+        node_id,
+        host: "127.0.0.1".into(),
+        port,
+        rack: None,
+    };
+    let other = controller.map(|(id, port)| broker(id, port.into()));
     MetadataResponse {
-        brokers: vec![MetadataResponseBroker {
-            node_id: 1,
-            host: "127.0.0.1".into(),
-            port,
-            rack: None,
-        }],
-        controller_id: 1,
+        brokers: [broker(1, port)].into_iter().chain(other).collect(),
+        controller_id: controller.map_or(1, |(id, _)| id),
         topics,
         ..Default::default()
     }
