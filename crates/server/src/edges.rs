@@ -1,4 +1,4 @@
-//! The threads that carry clients' bytes. Each is a runtime of its own, and a connection stays
+//! The threads that carry bytes of clients, and of who asks about health. Each is a runtime of its own, and a connection stays
 //! where it was put: a runtime whose threads take work from each other wakes another thread
 //! whenever one has something to do, to look whether there is more, and there seldom is.
 
@@ -18,7 +18,7 @@ impl Edges {
     pub fn start() -> io::Result<Edges> {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         (0..processors.min(EDGES_MAX))
-            .map(start)
+            .map(|number| start(&format!("edge-{number}")))
             .collect::<io::Result<_>>()
             .map(Edges)
     }
@@ -36,12 +36,13 @@ impl Edges {
     }
 }
 
-fn start(number: usize) -> io::Result<Handle> {
+/// A thread with a runtime, which lives as long as the process.
+pub fn start(name: &str) -> io::Result<Handle> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
     let work = move || runtime.block_on(std::future::pending::<()>());
     std::thread::Builder::new()
-        .name(format!("edge-{number}"))
+        .name(name.to_owned())
         .stack_size(STACK_BYTES)
         .spawn(work)?;
     Ok(handle)

@@ -3,15 +3,13 @@
 
 mod client;
 mod crowd;
-mod edges;
 mod idle;
 pub mod inbox;
 mod input;
 mod intake;
 mod output;
 
-pub use edges::Edges;
-
+use crate::edges::Edges;
 use crate::engine::readers::Readers;
 use base::limits;
 use broker::Broker;

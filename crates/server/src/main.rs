@@ -6,6 +6,7 @@ mod bind;
 mod cluster;
 mod config;
 mod descriptors;
+mod edges;
 mod engine;
 mod figures;
 mod formation;

@@ -3,6 +3,7 @@
 use crate::bind::Sockets;
 use crate::cluster::Identity;
 use crate::descriptors;
+use crate::edges;
 use crate::engine::mailbox::Mailbox;
 use crate::health::{Health, Running};
 use crate::join::join;
@@ -164,25 +165,15 @@ fn asked_by(http: Option<std::net::TcpListener>) -> Result<Arc<Health>, StartErr
     let health = Arc::new(Health::default());
     tokio::spawn(unready::tell(Arc::clone(&health)));
     if let Some(http) = http {
-        answer_apart(http, Arc::clone(&health)).map_err(|source| StartError::System {
+        // With many groups a scrape is a long text, and what nodes say to each other isn't to wait for it.
+        let apart = edges::start("http").map_err(|source| StartError::System {
             what: "the thread for health and metrics",
             source,
         })?;
+        let health = Arc::clone(&health);
+        apart.spawn(async move { serve_http::serve(TcpListener::from_std(http)?, health).await });
     }
     Ok(health)
-}
-
-/// Answers about health and metrics on a thread of its own: with many groups a scrape is a long text, and
-/// what nodes say to each other isn't to wait for it.
-fn answer_apart(http: std::net::TcpListener, health: Arc<Health>) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let answer = async move { serve_http::serve(TcpListener::from_std(http)?, health).await };
-    std::thread::Builder::new()
-        .name("http".to_owned())
-        .spawn(move || runtime.block_on(answer))?;
-    Ok(())
 }
 
 /// A line on standard output. Nobody there to read it is no reason to stop.

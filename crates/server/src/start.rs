@@ -2,13 +2,14 @@
 
 use crate::bind::node_info;
 use crate::cluster::{Cluster, Identity, IdentityError};
+use crate::edges::Edges;
 use crate::engine::mailbox::Mailbox;
 use crate::engine::queue::Queue;
 use crate::engine::readers::Readers;
 use crate::engine::storage::{self, Counters, Orders, Writer};
 use crate::engine::turns::{Turns, Ways};
 use crate::health::Running;
-use crate::kafka::{Door, Edges};
+use crate::kafka::Door;
 use crate::peers::{Peers, Standing};
 use base::{Disk, NodeId, Uuid};
 use broker::{Broker, Settings};
