@@ -55,7 +55,7 @@ pub(crate) struct Store {
     wanted: RefCell<Vec<ColdEntries>>,
     /// Where reads are under way: the crate asks again for each proposal, one read will do.
     asked: RefCell<BTreeSet<(u64, Member)>>,
-    /// Replicas that are sent no batches for now.
+    /// Replicas that are sent no batches: their disks are full.
     withheld: BTreeSet<Member>,
 }
 

@@ -260,7 +260,7 @@ impl Rewrite {
         let end = self.sources.last().map_or(self.clean, Source::end);
         let upto = upto.unwrap_or(end);
         self.sources.retain(|source| source.name.base < upto);
-        self.left = bytes_of(self.sources.iter().flat_map(|source| &source.blocks));
+        self.left = self.bytes_max();
         self.phase = Phase::Copy(upto);
         self.at = At::default();
     }

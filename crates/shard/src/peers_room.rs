@@ -42,6 +42,11 @@ impl PeersRoom {
         self.said.contains_key(&node)
     }
 
+    /// True if no node said that it has no room.
+    pub(crate) fn is_ample(&self) -> bool {
+        self.full().next().is_none()
+    }
+
     /// Nodes that have no room.
     pub(crate) fn full(&self) -> impl Iterator<Item = NodeId> + '_ {
         let full = |(node, room): (&NodeId, &Room)| (*room != Room::Ample).then_some(*node);
@@ -84,6 +89,12 @@ impl Seats<'_> {
         (electorate.len() / 2 + 1).saturating_sub(takers)
     }
 
+    /// Replicas of others that have no room.
+    fn full<'a>(&'a self, among: impl Iterator<Item = &'a Seat>) -> impl Iterator<Item = Member> {
+        let full = |s: &&Seat| s.room != Room::Ample && s.member != self.me;
+        among.filter(full).map(|s| s.member)
+    }
+
     /// Those that are sent no batches: all without room, but for those without which nothing that the
     /// leader has could be committed. Nothing is added to it then, and what frees space is an entry behind
     /// it. Of such as could do, those are taken that lack least.
@@ -96,20 +107,18 @@ impl Seats<'_> {
             let some = some.into_iter().take(self.missing(electorate));
             needed.extend(some.map(|s| s.member));
         }
-        let full = |s: &&Seat| s.room != Room::Ample && s.member != self.me;
-        let full = self.all.iter().filter(full).map(|s| s.member);
+        let full = self.full(self.all.iter());
         full.filter(|member| !needed.contains(member)).collect()
     }
 
     /// The nodes without room, if for that there are too few to commit more records.
     pub(crate) fn in_the_way(&self) -> Option<Vec<NodeId>> {
-        let full = |s: &&Seat| s.room != Room::Ample && s.member != self.me;
         let blocked = |electorate: &&&[Member]| {
-            self.missing(electorate) > 0 && self.of(electorate).any(|s| full(&s))
+            self.missing(electorate) > 0 && self.full(self.of(electorate)).next().is_some()
         };
         let electorate = self.electorates.iter().find(blocked)?;
-        let nodes = self.of(electorate).filter(full);
-        Some(nodes.map(|s| s.member.node).collect())
+        let full = self.full(self.of(electorate));
+        Some(full.map(|member| member.node).collect())
     }
 }
 

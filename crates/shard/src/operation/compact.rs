@@ -225,14 +225,14 @@ impl Shard {
         let Some((_, rewrite)) = due else {
             return;
         };
-        let (ticket, group) = (running.ticket, running.group);
+        let (ticket, group, bytes_max) = (running.ticket, running.group, running.bytes_max);
         if !self.replicas.contains_key(&group) {
             // Its directory is gone, and what was written there.
             self.compactions.running = None;
             return;
         }
         self.stats.compaction_bytes_left = rewrite.bytes_left();
-        let ahead = rewrite.bytes_left().min(rewrite.bytes_max());
+        let ahead = rewrite.bytes_left().min(bytes_max);
         let ahead = ahead.min(limits::COMPACTION_AHEAD_BYTES);
         let goes_on = self.disk_free >= self.settings.disk_reserve_bytes + ahead;
         self.effects.jobs.push(Job::Rewrite {

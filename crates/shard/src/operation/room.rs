@@ -74,7 +74,7 @@ impl Shard {
         let Some(replica) = self.replicas.get(&group) else {
             return;
         };
-        let all_have_room = self.peers_room.full().next().is_none();
+        let all_have_room = self.peers_room.is_ample();
         if all_have_room && replica.group.withheld().is_empty() {
             return;
         }
@@ -92,7 +92,7 @@ impl Shard {
 
     /// Refuses records that couldn't be committed.
     pub(crate) fn refuse_without_takers(&self, replica: &Replica) -> Result<(), Refusal> {
-        if self.peers_room.full().next().is_none() {
+        if self.peers_room.is_ample() {
             return Ok(());
         }
         let Some(full) = self.seats(replica).in_the_way() else {
@@ -158,7 +158,7 @@ impl Shard {
     /// How long after a look at what is past its retention the next one is. A full follower's room is
     /// made by its leaders.
     pub(crate) fn between_retentions(&self) -> Duration {
-        let somebody = self.is_disk_full() || self.peers_room.full().next().is_some();
+        let somebody = self.is_disk_full() || !self.peers_room.is_ample();
         between(self.settings.retention_check, somebody)
     }
 
