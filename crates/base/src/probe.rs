@@ -225,6 +225,10 @@ names! {
         BatchesWithheld,
         /// A leader refused records because others' disks are full.
         RefusedForOthersRoom,
+        /// A node was taken for alive for the bytes of a frame that wasn't whole.
+        HeardByBytes,
+        /// A leader went on without answers, for what it asks is long on its way.
+        QuorumCheckExcused,
         /// An election was lost or refused.
         VoteRefused,
         /// A produce was held while it wasn't known who leads.

@@ -107,6 +107,8 @@ pub enum Item {
     End(GroupId, Term, RaftIndex),
     /// What the sender's disk still takes, and how many bytes are free.
     Room(Room, u64),
+    /// "What you sent before your last beat is still on its way in: so many bytes came since I said so."
+    Coming(u64),
 }
 
 /// What a node has heard of another one: its start, the version of its led set, its heartbeats.
@@ -148,6 +150,7 @@ const ITEM_ASIDE: u8 = 52;
 const ITEM_ASK_END: u8 = 53;
 const ITEM_END: u8 = 54;
 const ITEM_ROOM: u8 = 55;
+const ITEM_COMING: u8 = 56;
 /// What a kind of item that isn't known comes to.
 const UNKNOWN_ITEM: FrameError = FrameError::Malformed("item kind");
 /// Bytes of one change of a led set.
@@ -178,6 +181,7 @@ impl Item {
             Item::Aside(..) => 2,
             Item::AskEnd(..) | Item::End(..) => 3,
             Item::Room(..) => 4,
+            Item::Coming(_) => 5,
             _ => 0,
         }
     }
@@ -327,9 +331,7 @@ fn encode_item(item: &Item, wide: bool, out: &mut Writer) {
             out.kind(ITEM_ASIDE, *group);
             out.u32(*incarnation);
         }
-        Item::AskEnd(group) => {
-            out.kind(ITEM_ASK_END, *group);
-        }
+        Item::AskEnd(group) => out.kind(ITEM_ASK_END, *group),
         Item::End(group, term, index) => {
             out.kind(ITEM_END, *group);
             out.u32(term.0);
@@ -339,6 +341,10 @@ fn encode_item(item: &Item, wide: bool, out: &mut Writer) {
             out.u8(ITEM_ROOM);
             room.encode(out);
             out.u64(*free);
+        }
+        Item::Coming(bytes) => {
+            out.u8(ITEM_COMING);
+            out.u64(*bytes);
         }
     }
 }
@@ -435,6 +441,7 @@ fn decode_item(r: &mut Reader, wide: bool) -> Result<Item, FrameError> {
         ITEM_ASK_END => Item::AskEnd(GroupId(r.u64()?)),
         ITEM_END => Item::End(GroupId(r.u64()?), Term(r.u32()?), RaftIndex(r.u64()?)),
         ITEM_ROOM => Item::Room(Room::decode(r)?, r.u64()?),
+        ITEM_COMING => Item::Coming(r.u64()?),
         _ => return Err(UNKNOWN_ITEM),
     })
 }

@@ -6,6 +6,7 @@
 //! [`Group::persisted`]. No group campaigns by itself: the crate's own timeouts are out of reach,
 //! so its random numbers have no effect.
 
+mod beat;
 mod campaign;
 mod members;
 mod snapshot;
@@ -307,27 +308,6 @@ impl Group {
     fn applied(&mut self, index: u64) {
         self.raw.advance_apply_to(index);
         self.begin_at(self.first);
-    }
-
-    /// A leader's check that a quorum still answers; sends heartbeats too.
-    pub fn tick(&mut self) {
-        self.raw.tick();
-    }
-
-    /// Sends heartbeats.
-    pub fn ping(&mut self) {
-        self.raw.ping();
-    }
-
-    /// What is on its way to this replica is lost: probe it again.
-    pub fn unreachable(&mut self, node: NodeId) {
-        if self.role() == Role::Leader {
-            let there: Vec<_> = self.configuration().members().collect();
-            for member in there.into_iter().filter(|member| member.node == node) {
-                self.raw.report_unreachable(id_of(member));
-                self.snapshot_failed(member);
-            }
-        }
     }
 
     /// Gives up the leadership, or the hope of it, to nobody in particular.

@@ -16,6 +16,7 @@ pub use dial::connect;
 pub use standing::Standing;
 
 use base::NodeId;
+use base::limits::NODE_HEARTBEAT;
 use bytes::Bytes;
 use meta::{Home, Image};
 use outbox::Outbox;
@@ -48,6 +49,10 @@ pub const BACKOFF_MAX: Duration = Duration::from_millis(500);
 /// counts as up again.
 pub const HALF_BREAK: Duration = Duration::from_millis(100);
 
+/// How often it is told that bytes of a frame come that isn't whole yet: a long one on a slow line takes
+/// longer than a node may be silent.
+pub const COMING_TOLD_EVERY: Duration = NODE_HEARTBEAT;
+
 /// Where news of peers goes. Must not block.
 pub trait PeerSink: Send + Sync {
     /// Frames can be sent to the peer.
@@ -56,6 +61,8 @@ pub trait PeerSink: Send + Sync {
     fn down(&self, node: NodeId);
     /// A frame came. The permit is given back when the frame was taken up.
     fn frame(&self, from: NodeId, bytes: Bytes, permit: OwnedSemaphorePermit);
+    /// Bytes of a frame came that isn't whole yet.
+    fn coming(&self, from: NodeId, bytes: u64);
     /// Asks the controller to take a node in. No answer comes if it can't be asked.
     fn introduce(&self, node: NodeId, home: Home, wait: Duration) -> oneshot::Receiver<Reply>;
 }

@@ -348,6 +348,13 @@ pub enum Event {
     PeerUp(NodeId),
     /// The connection to a peer broke.
     PeerDown(NodeId),
+    /// So many bytes of a peer's frame are there, which isn't whole yet.
+    Coming {
+        /// From whom, as with a whole frame.
+        from: NodeId,
+        /// Bytes since the last word of this kind.
+        bytes: u64,
+    },
     /// All turns up to this one are durable.
     Persisted {
         /// The turn's number.

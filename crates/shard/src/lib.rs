@@ -20,6 +20,7 @@ mod kept;
 mod led;
 mod note;
 mod operation;
+mod peer;
 mod peers_room;
 mod producers;
 mod recovery;

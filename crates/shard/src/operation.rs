@@ -51,7 +51,6 @@ pub(crate) use import::Imports;
 pub(crate) use lend::Lent;
 pub(crate) use namesakes::Namesakes;
 pub(crate) use offsets::Deferred;
-pub(crate) use peers::Peer;
 pub(crate) use prefer::Preference;
 pub(crate) use read::Park;
 pub(crate) use renew::Damage;

@@ -122,6 +122,8 @@ pub(crate) struct Replica {
     pub(crate) rest: Rest,
     /// When the leader was last heard, for followers.
     pub(crate) contact: Mono,
+    /// The leader's heartbeats by then: where its frames are long on their way, its time is what counts.
+    pub(crate) contact_beat: u64,
     /// When to campaign, if nobody leads by then.
     pub(crate) elect_at: Option<Mono>,
     /// Campaigns since there was a leader.
@@ -321,6 +323,7 @@ impl Replica {
             published: None,
             rest: Rest::Active(0),
             contact: now,
+            contact_beat: 0,
             elect_at: None,
             campaigns: 0,
             terms_in_vain: 0,

@@ -8,8 +8,9 @@ use crate::coordinator::Coordinators;
 use crate::led::LedSet;
 use crate::operation::{
     Balance, Checks, ColdRequest, Compactions, Damage, Deferred, Ends, Expiries, Imports, InFlight,
-    Lent, Namesakes, Park, Peer, Preference, Round, Throttles,
+    Lent, Namesakes, Park, Preference, Round, Throttles,
 };
+use crate::peer::Peer;
 use crate::peers_room::PeersRoom;
 use crate::replica::{Replica, Stored};
 use crate::stats::Stats;
@@ -197,6 +198,7 @@ impl Shard {
             Event::Frame { from, bytes } => self.on_frame(from, bytes),
             Event::PeerUp(node) => self.on_peer_up(node),
             Event::PeerDown(node) => self.on_peer_down(node),
+            Event::Coming { from, bytes } => self.on_coming(from, bytes),
             Event::Persisted { turn } => self.on_persisted(turn),
             Event::Settled { turn } => self.on_settled(turn),
             Event::CheckpointDue => self.checkpoint_due = true,

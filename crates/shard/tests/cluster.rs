@@ -13,6 +13,8 @@ mod damage;
 mod joined;
 #[path = "cluster/metadata.rs"]
 mod metadata;
+#[path = "cluster/narrow.rs"]
+mod narrow;
 #[path = "cluster/offsets.rs"]
 mod offsets;
 #[path = "cluster/operate.rs"]
@@ -49,6 +51,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// Between two looks at everything.
+const STEP: Duration = Duration::from_millis(5);
+
 #[derive(Default)]
 struct Inbox(Mutex<BTreeMap<u64, Reply>>, AtomicBool);
 
@@ -79,6 +84,8 @@ struct Cluster {
     stuck: BTreeMap<NodeId, Vec<u64>>,
     /// Snapshots that the network loses.
     lose_snapshots: u32,
+    /// Lines on which frames take their time.
+    line: Option<narrow::Line>,
     /// A group of which frames say nothing for a while.
     unsaid: Option<reassign::Unsaid>,
     /// Messages of groups that were delivered, while they are counted.
@@ -116,6 +123,7 @@ impl Cluster {
             checks: Vec::new(),
             stuck: BTreeMap::new(),
             lose_snapshots: 0,
+            line: None,
             unsaid: None,
             messages: None,
             behind: BTreeMap::new(),
@@ -219,7 +227,11 @@ impl Cluster {
             for node in nodes.copied().collect::<Vec<_>>() {
                 self.turn(node);
             }
+            self.let_through();
             while let Some((from, to, bytes)) = self.frames.pop_front() {
+                if self.holds_up(from, to, &bytes) {
+                    continue;
+                }
                 room::count(&mut self.frames_to, to, &bytes);
                 let there = self.shards.contains_key(&to);
                 let down = self.down.contains(&to) || self.down.contains(&from);
@@ -229,7 +241,7 @@ impl Cluster {
                     self.event(to, Event::Frame { from, bytes });
                 }
             }
-            self.now = self.now.after(Duration::from_millis(5));
+            self.now = self.now.after(STEP);
         }
     }
 

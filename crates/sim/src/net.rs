@@ -5,7 +5,8 @@
 //! from there on; of the lost ones some come late, after the break or after the next session
 //! stands (even to another process of the node), and some of the delivered ones come twice. A *blocked* direction holds what is sent
 //! (a partition looks like silence first); when it is opened again, the held frames go on, or the
-//! session breaks. Nodes whose processes don't run have no sessions.
+//! session breaks. On a *narrow* line frames take the longer the larger they are, and those behind them wait;
+//! bytes of what isn't whole are noticed. Nodes whose processes don't run have no sessions.
 //!
 //! The net owns no clock: it leaves in [`Net::take_out`] what is to happen after which wait.
 
@@ -66,6 +67,15 @@ enum Cargo {
     Frames(Vec<Bytes>),
 }
 
+impl Cargo {
+    fn bytes(&self) -> u64 {
+        match self {
+            Cargo::Up => 0,
+            Cargo::Frames(frames) => frames.iter().map(|frame| frame.len() as u64).sum(),
+        }
+    }
+}
+
 /// What is to happen on the net; the world hands it back when its time has come.
 #[derive(Debug)]
 pub(crate) enum Wire {
@@ -74,6 +84,13 @@ pub(crate) enum Wire {
         from: Place,
         to: Place,
         session: u64,
+    },
+    /// Bytes of a frame are there, but not all.
+    Coming {
+        from: Place,
+        to: Place,
+        session: u64,
+        bytes: u64,
     },
     /// Frames of a broken session, or copies, that still arrive.
     Late {
@@ -103,7 +120,15 @@ pub(crate) enum Arrival {
         to: Place,
         frames: Vec<Bytes>,
     },
+    Coming {
+        from: Place,
+        to: Place,
+        bytes: u64,
+    },
 }
+
+/// How often it is noticed that bytes come.
+const NOTICED_EVERY: Micros = 100_000;
 
 #[derive(Default)]
 struct Pair {
@@ -135,6 +160,8 @@ pub(crate) struct Net {
     blocked: BTreeSet<(Place, Place)>,
     /// Directions whose delays are multiplied.
     slow: BTreeMap<(Place, Place), u64>,
+    /// Bytes a second between two nodes.
+    narrow: BTreeMap<(Place, Place), u64>,
     running: BTreeSet<Place>,
     sessions: u64,
     out: Vec<(Micros, Wire)>,
@@ -159,6 +186,7 @@ impl Net {
             pairs,
             blocked: BTreeSet::new(),
             slow: BTreeMap::new(),
+            narrow: BTreeMap::new(),
             running: BTreeSet::new(),
             sessions: 0,
             out: Vec::new(),
@@ -212,16 +240,46 @@ impl Net {
         }
         let lane = usize::from(from > to);
         pair.last[lane] = frames.clone();
-        pair.lanes[lane].push(Cargo::Frames(frames));
+        let cargo = Cargo::Frames(frames);
+        let bytes = cargo.bytes();
+        let before: u64 = pair.lanes[lane].queue.iter().map(Cargo::bytes).sum();
+        pair.lanes[lane].push(cargo);
         let session = pair.session;
         let wait = self.delay(from, to);
-        self.out.push((wait, Wire::Due { from, to, session }));
+        let Some(rate) = self.narrow.get(&ordered(from, to)).copied() else {
+            return self.out.push((wait, Wire::Due { from, to, session }));
+        };
+        let begins = wait + before * 1_000_000 / rate;
+        let takes = bytes * 1_000_000 / rate;
+        let some = rate * NOTICED_EVERY / 1_000_000;
+        for part in 1..=takes / NOTICED_EVERY {
+            let coming = Wire::Coming {
+                from,
+                to,
+                session,
+                bytes: some,
+            };
+            self.out.push((begins + part * NOTICED_EVERY, coming));
+        }
+        self.out
+            .push((begins + takes, Wire::Due { from, to, session }));
     }
 
     /// Its time has come: what a node gets, if anything.
     pub(crate) fn step(&mut self, wire: Wire) -> Option<Arrival> {
         match wire {
             Wire::Due { from, to, session } => self.due(from, to, session),
+            Wire::Coming {
+                from,
+                to,
+                session,
+                bytes,
+            } => {
+                let free = !self.blocked.contains(&(from, to));
+                let pair = self.pairs.get(&ordered(from, to))?;
+                let stands = pair.session == session && pair.connected;
+                (stands && free).then_some(Arrival::Coming { from, to, bytes })
+            }
             Wire::Late { from, to, frames } => {
                 let free = !self.blocked.contains(&(from, to));
                 let reaches = self.running.contains(&to);
@@ -379,9 +437,11 @@ impl Net {
         }
     }
 
-    /// True if nothing is blocked or slow.
+    /// True if nothing is blocked, slow or narrow.
     pub(crate) fn is_free(&self) -> bool {
-        self.blocked.is_empty() && self.slow.values().all(|factor| *factor == 1)
+        self.blocked.is_empty()
+            && self.narrow.is_empty()
+            && self.slow.values().all(|factor| *factor == 1)
     }
 
     /// Multiplies the delays of one direction; 1 is normal.
@@ -389,9 +449,32 @@ impl Net {
         self.slow.insert((from, to), factor);
     }
 
+    /// Lets only so many bytes a second through between two nodes, each way.
+    pub(crate) fn narrow(&mut self, a: Place, b: Place, bytes_per_second: u64) {
+        self.narrow.insert(ordered(a, b), bytes_per_second);
+    }
+
+    /// A line is as wide as ever: what waited goes on.
+    pub(crate) fn widen(&mut self, a: Place, b: Place) {
+        self.narrow.remove(&ordered(a, b));
+        for (from, to) in [(a, b), (b, a)] {
+            let Some(pair) = self.pairs.get(&ordered(a, b)) else {
+                continue;
+            };
+            let (session, waiting) = (pair.session, pair.lanes[usize::from(from > to)].queue.len());
+            let wait = self.delay(from, to);
+            for _ in 0..waiting {
+                self.out.push((wait, Wire::Due { from, to, session }));
+            }
+        }
+    }
+
     /// Ends all partitions and slowness.
     pub(crate) fn heal(&mut self) {
         self.slow.clear();
+        for (a, b) in self.narrow.keys().copied().collect::<Vec<_>>() {
+            self.widen(a, b);
+        }
         for (from, to) in self.blocked.clone() {
             self.unblock(from, to);
         }

@@ -93,6 +93,10 @@ pub(crate) enum Over {
         from: Place,
         to: Place,
     },
+    Narrow {
+        a: Place,
+        b: Place,
+    },
     Pause {
         node: Place,
     },
@@ -357,6 +361,10 @@ impl World {
                     node,
                     vec![shard::Event::PeerDown(crate::node::process::node_id(peer))],
                 )
+            }
+            Arrival::Coming { from, to, bytes } => {
+                let from = crate::node::process::node_id(from);
+                (to, vec![shard::Event::Coming { from, bytes }])
             }
             Arrival::Frames { from, to, frames } => {
                 let from = crate::node::process::node_id(from);

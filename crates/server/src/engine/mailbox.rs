@@ -232,6 +232,10 @@ impl PeerSink for Mailbox {
         self.leave(Event::Frame { from, bytes }, Some(permit));
     }
 
+    fn coming(&self, from: NodeId, bytes: u64) {
+        self.report(Event::Coming { from, bytes });
+    }
+
     fn introduce(&self, node: NodeId, home: Home, wait: Duration) -> oneshot::Receiver<Reply> {
         let (once, answer) = Once::open();
         let command = Command::Meta {

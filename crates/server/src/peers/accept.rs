@@ -2,7 +2,9 @@
 
 use super::frames::Splitter;
 use super::hello::{self, Card, Message, Purpose};
-use super::{HALF_BREAK, HANDSHAKES_MAX, HELLO_TIMEOUT, Link, RECEIVED_BYTES, Shared};
+use super::{
+    COMING_TOLD_EVERY, HALF_BREAK, HANDSHAKES_MAX, HELLO_TIMEOUT, Link, RECEIVED_BYTES, Shared,
+};
 use crate::cluster::Cluster;
 use base::NodeId;
 use meta::Home;
@@ -221,10 +223,11 @@ async fn receive(shared: &Shared, link: &Link, mut stream: TcpStream) {
 
 async fn read_frames(shared: &Shared, link: &Link, stream: &mut TcpStream) -> io::Error {
     let mut splitter = Splitter::default();
+    let (mut told, mut coming) = (os::clock::mono(), 0);
     loop {
         match stream.read_buf(splitter.room()).await {
             Ok(0) => return io::ErrorKind::UnexpectedEof.into(),
-            Ok(_) => {}
+            Ok(bytes) => coming += bytes as u64,
             Err(error) => return error,
         }
         loop {
@@ -237,6 +240,11 @@ async fn read_frames(shared: &Shared, link: &Link, stream: &mut TcpStream) -> io
             let permit = Arc::clone(&shared.received).acquire_many_owned(cost).await;
             let permit = permit.expect("the semaphore stays open");
             shared.sink.frame(link.node, frame, permit);
+            (told, coming) = (os::clock::mono(), 0);
+        }
+        if coming > 0 && os::clock::mono().since(told) >= COMING_TOLD_EVERY {
+            shared.sink.coming(link.node, coming);
+            (told, coming) = (os::clock::mono(), 0);
         }
     }
 }

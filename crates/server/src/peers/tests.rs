@@ -14,6 +14,7 @@ enum News {
     Up(NodeId),
     Down(NodeId),
     Frame(NodeId, Bytes),
+    Coming(NodeId),
 }
 
 struct Ear(UnboundedSender<News>);
@@ -27,6 +28,9 @@ impl PeerSink for Ear {
     }
     fn down(&self, node: NodeId) {
         let _ = self.0.send(News::Down(node));
+    }
+    fn coming(&self, from: NodeId, _: u64) {
+        let _ = self.0.send(News::Coming(from));
     }
     fn frame(&self, from: NodeId, bytes: Bytes, _: OwnedSemaphorePermit) {
         let _ = self.0.send(News::Frame(from, bytes));
@@ -259,6 +263,27 @@ async fn a_node_that_was_unregistered_is_dialled_no_longer_and_what_it_dialled_i
         panic!("it is let in");
     };
     assert!(reason.contains("does not list node 4"), "{reason}");
+}
+
+#[tokio::test]
+async fn bytes_of_a_frame_that_is_long_on_its_way_are_told() {
+    let (listener_1, address) = listener();
+    let (_silent, address_2) = listener();
+    let addresses = BTreeMap::from([(NodeId(1), address), (NodeId(2), address_2)]);
+    let cluster = Some(formed(&[1, 2]));
+    let mut first = Node::start(1, Uuid([1; 16]), cluster, &addresses, listener_1);
+    let card = Card::new(NodeId(2), Uuid([2; 16]), Some(Uuid([9; 16])));
+    let mut to_1 = TcpStream::connect(address).await.expect("listening");
+    let hello = Message::Hello { card, to: 1 };
+    hello::write(&mut to_1, &hello).await.expect("sent");
+    hello::read(&mut to_1).await.expect("welcome");
+    let head = NODE_FRAME_BYTES_MAX.to_be_bytes();
+    to_1.write_all(&head).await.expect("sent");
+    // However slowly they come.
+    while first.news.try_recv() != Ok(News::Coming(NodeId(2))) {
+        to_1.write_all(b"x").await.expect("sent");
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn answer(stream: &mut TcpStream, id: u32) {

@@ -221,8 +221,9 @@ impl Shard {
         replica.published = Some(news);
         // A read that waits learns who leads now.
         self.woken.extend(replica.parked.iter());
-        if news.1.is_some() {
+        if let Some(leader) = news.1 {
             replica.contact = self.now.mono;
+            replica.contact_beat = self.peers.get(&leader).map_or(0, |peer| peer.beat);
             replica.campaigns = 0;
             replica.terms_in_vain = 0;
         }

@@ -3,7 +3,7 @@
 //! they don't split the vote.
 
 use crate::Shard;
-use crate::operation::Peer;
+use crate::peer::Peer;
 use crate::replica::Replica;
 use base::{GroupId, Mark, NodeId, limits, mark};
 use std::time::Duration;
@@ -136,7 +136,10 @@ impl Shard {
             Some((leader, _)) if leader == self.settings.node => replica.group.is_leader(),
             Some((leader, _)) => {
                 let peer = self.peers.get(&leader).filter(|p| !p.lost);
-                let fresh = |p: &Peer| self.now.mono.since(replica.contact) < p.patience;
+                let fresh = |p: &Peer| {
+                    self.now.mono.since(replica.contact) < p.patience
+                        || p.spoke_within(replica.contact_beat)
+                };
                 self.is_promised_quiet(replica) || peer.is_some_and(fresh)
             }
         }

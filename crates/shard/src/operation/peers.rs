@@ -9,12 +9,12 @@ use crate::Shard;
 use crate::caught_up::CaughtUp;
 use crate::led::PeerLed;
 use crate::operation::snapshot::{SnapshotKind, kind_of_snapshot};
+use crate::peer::{BEATS_A_CHECK, Peer};
 use crate::replica::{Replica, Rest};
-use base::{GroupId, Mark, Member, Mono, NodeId, Random, Term, limits, mark};
+use base::{GroupId, Mark, Member, NodeId, Term, limits, mark};
 use bytes::Bytes;
 use consensus::{Frame, Item, Led, LedDelta, Message, PeerProgress, Seen};
 use meta::Image;
-use std::time::Duration;
 
 /// Beats without news before a group becomes quiet.
 const BEATS_TO_QUIET: u32 = 5;
@@ -25,49 +25,6 @@ const BEATS_TO_FORWARD: u64 = 20;
 const BEATS_TO_TRY: u64 = 10;
 /// Payload after which a turn's frame to a peer is closed and another one begun.
 const FRAME_PAYLOAD_BYTES: u64 = 8 * 1024 * 1024;
-/// A leader checks its quorum every so many beats.
-const BEATS_A_CHECK: u64 =
-    (limits::QUORUM_CHECK.as_millis() / limits::NODE_HEARTBEAT.as_millis()) as u64;
-
-/// Another node as this one sees it.
-pub(crate) struct Peer {
-    pub(crate) up: bool,
-    /// It was not heard for longer than `patience`, or its connection broke.
-    pub(crate) lost: bool,
-    /// Silence after which it is taken for lost.
-    pub(crate) patience: Duration,
-    pub(crate) heard: Mono,
-    pub(crate) boot: u64,
-    /// Its heartbeats when it last spoke.
-    beat: u64,
-    /// What it says that it leads.
-    pub(crate) led: PeerLed,
-    /// The version of this node's led set that it has.
-    pub(crate) acked: u64,
-    /// The version that it was told last.
-    told: u64,
-    pub(crate) outbox: Vec<Item>,
-    must_send: bool,
-}
-
-impl Peer {
-    pub(crate) fn new(_node: NodeId, now: Mono, random: &mut Random) -> Peer {
-        let jitter = random.below(limits::ELECTION_JITTER.as_micros() as u64);
-        Peer {
-            up: false,
-            lost: false,
-            patience: limits::LEADER_SILENCE + Duration::from_micros(jitter),
-            heard: now,
-            boot: 0,
-            beat: 0,
-            led: PeerLed::default(),
-            acked: 0,
-            told: 0,
-            outbox: Vec::new(),
-            must_send: true,
-        }
-    }
-}
 
 impl Shard {
     /// Nodes of the cluster are peers from now on, those that were unregistered just now no longer.
@@ -155,15 +112,25 @@ impl Shard {
         }
     }
 
+    /// A peer sends, though what it sends is long on its way.
+    pub(crate) fn on_coming(&mut self, from: NodeId, bytes: u64) {
+        if let Some(peer) = self.peers.get_mut(&from).filter(|peer| !peer.lost) {
+            mark(Mark::HeardByBytes);
+            peer.heard = self.now.mono;
+            peer.coming += bytes;
+        }
+    }
+
     pub(crate) fn on_frame(&mut self, from: NodeId, bytes: Bytes) {
         if !self.peers.contains_key(&from) {
             return;
         }
+        let length = bytes.len() as u64;
         let frame = match Frame::decode(bytes) {
             Ok(frame) => frame,
             Err(e) => return self.note(format!("a frame of node {from} was dropped: {e}")),
         };
-        self.hear(from, &frame);
+        self.hear(from, &frame, length);
         if let Some(delta) = &frame.led {
             self.on_led(from, delta);
         }
@@ -191,21 +158,35 @@ impl Shard {
                 Item::AskEnd(group) => self.on_end_asked(from, group),
                 Item::End(group, term, index) => self.on_end(from, group, (term, index)),
                 Item::Room(room, free) => self.on_room(from, room, free),
+                Item::Coming(_) => self.on_slowly_reached(from),
             }
         }
     }
 
-    fn hear(&mut self, from: NodeId, frame: &Frame) {
+    /// What is sent to a peer goes on arriving there, if slowly.
+    fn on_slowly_reached(&mut self, node: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.reached.1 = self.now.mono;
+        }
+    }
+
+    fn hear(&mut self, from: NodeId, frame: &Frame, length: u64) {
         let (now, boot) = (self.now.mono, self.settings.boot);
         let Some(peer) = self.peers.get_mut(&from) else {
             return;
         };
         peer.heard = now;
-        peer.acked = if frame.seen.boot == boot {
-            frame.seen.led
-        } else {
+        // Where it stands is told by its beat; that it is still sending what it sent at the last one, by bytes.
+        peer.coming = if frame.beat > peer.beat {
             0
+        } else {
+            peer.coming + length
         };
+        let knows_this_start = frame.seen.boot == boot;
+        peer.acked = if knows_this_start { frame.seen.led } else { 0 };
+        if knows_this_start && frame.seen.beat > peer.reached.0 {
+            peer.reached = (frame.seen.beat, now);
+        }
         peer.beat = frame.beat;
         let returned = std::mem::replace(&mut peer.lost, false);
         if peer.boot != frame.boot {
@@ -240,6 +221,7 @@ impl Shard {
         if !peer.led.apply(delta) {
             return;
         }
+        let beat = peer.beat;
         if delta.from == 0 {
             self.rouse_all();
         }
@@ -253,7 +235,7 @@ impl Shard {
                 Some(replica) => {
                     if replica.leader() == Some((from, *term)) {
                         // The word of the leader itself; its first heartbeat may come a beat later.
-                        replica.contact = now;
+                        (replica.contact, replica.contact_beat) = (now, beat);
                     }
                     if !replica.group.is_leader() && *term >= replica.group.term() {
                         replica.behind.clone_from(behind);
@@ -286,7 +268,8 @@ impl Shard {
             mark(Mark::VoteRefused);
         }
         if message.is_from_leader() && message.term() >= u64::from(replica.group.term().0) {
-            replica.contact = now;
+            let beat = self.peers.get(&from).map_or(0, |peer| peer.beat);
+            (replica.contact, replica.contact_beat) = (now, beat);
         }
         let crammed =
             message.has_entries() && self.unsettled.bytes() > self.settings.unsettled_bytes_max;
@@ -470,7 +453,16 @@ impl Shard {
         };
         match replica.rest {
             Rest::Quiet => {}
-            _ if check => replica.group.tick(),
+            _ if check => {
+                for peer in &progress {
+                    let node = self.peers.get(&peer.member.node);
+                    if node.is_some_and(|p| p.is_slowly_reached(self.beats, now)) {
+                        mark(Mark::QuorumCheckExcused);
+                        replica.group.excuse(peer.member);
+                    }
+                }
+                replica.group.tick();
+            }
             _ => replica.group.ping(),
         }
         self.touch(group);
@@ -510,6 +502,9 @@ impl Shard {
             peer.told = version;
             if std::mem::take(&mut peer.must_send) {
                 peer.outbox.push(Item::Room(room, self.disk_free));
+                let coming = std::mem::take(&mut peer.coming);
+                peer.outbox
+                    .extend((coming > 0).then_some(Item::Coming(coming)));
             }
             let mut frame = Frame {
                 boot: self.settings.boot,

@@ -4,7 +4,7 @@
 
 use crate::Shard;
 use crate::api::{Reply, ReplyTo};
-use crate::operation::Peer;
+use crate::peer::Peer;
 use base::{GroupId, Mono, NodeId, Refusal, Term};
 use consensus::Item;
 

@@ -15,7 +15,7 @@
 //! group 0, which the controller doesn't place.
 
 use crate::Shard;
-use crate::operation::peers::Peer;
+use crate::peer::Peer;
 use crate::replica::Replica;
 use base::{Bug, GroupId, Mark, Member, Mono, Term, limits, mark, planted};
 use meta::Command;

@@ -76,6 +76,13 @@ pub(crate) enum Fault {
         factor: u64,
         time: Micros,
     },
+    /// Between two nodes only so many bytes a second go through.
+    Narrow {
+        a: Place,
+        b: Place,
+        bytes_per_second: u64,
+        time: Micros,
+    },
     /// Clients don't reach a node.
     Unreachable { node: Place, time: Micros },
     /// Clients' connections to a node break.
@@ -200,7 +207,13 @@ pub(super) fn add_full_disks(random: &mut Random, nodes: usize, faults: &mut Vec
 fn network(random: &mut Random, nodes: usize) -> Fault {
     let (a, b) = two(random, nodes);
     let time = some_time(random);
-    match random.below(12) {
+    match random.below(14) {
+        12.. => Fault::Narrow {
+            a,
+            b,
+            bytes_per_second: one_of(random, &[50_000, 200_000, 1_000_000]),
+            time,
+        },
         9.. => Fault::Ambush {
             time: random.between(SECOND, 3 * SECOND),
         },

@@ -102,7 +102,8 @@ impl World {
             | Fault::Isolate { .. }
             | Fault::Split { .. }
             | Fault::Flap { .. }
-            | Fault::Slow { .. } => self.begin_on_net(fault),
+            | Fault::Slow { .. }
+            | Fault::Narrow { .. } => self.begin_on_net(fault),
         }
         Ok(())
     }
@@ -144,6 +145,16 @@ impl World {
                     self.trace
                         .tell(self.scheduler.now(), || format!("  rot: {hit:?}"));
                 }
+            }
+            Fault::Narrow {
+                a,
+                b,
+                bytes_per_second,
+                time,
+            } => {
+                self.net.narrow(a, b, bytes_per_second);
+                self.scheduler
+                    .after(time, Event::Over(Over::Narrow { a, b }));
             }
             other => unreachable!("{other:?} is no fault of a disk"),
         }
@@ -249,6 +260,10 @@ impl World {
                 }
             }
             Over::Slow { from, to } => self.net.slow(from, to, 1),
+            Over::Narrow { a, b } => {
+                self.net.widen(a, b);
+                self.flush_net();
+            }
             Over::Pause { node } => {
                 if self.nodes[node]
                     .paused_until
