@@ -31,6 +31,7 @@ mod storage;
 mod testing;
 mod turn;
 mod wal;
+mod worker;
 
 pub use block::Block;
 pub use checkpoint::checkpoint;
@@ -48,3 +49,4 @@ pub use rewrite::{Codec, Counts, Kept, Rewrite, RewriteFault, Rewrote, Step};
 pub use shape::{Compact, Shape};
 pub use storage::{Storage, StorageSettings};
 pub use turn::{HardState, Place, Record, Settings, Turn};
+pub use worker::{Bounds, Did, Next, Work, Worker};

@@ -412,7 +412,7 @@ fn storage(running: &Running, families: &mut Vec<Family>) {
         Family::gauge(
             "flotilla_turns_waiting",
             "Turns that wait.",
-            running.orders.len(),
+            running.orders.len() + counters.held_up.load(Ordering::Relaxed),
         ),
         Family::gauge(
             "flotilla_reads_queued",

@@ -53,6 +53,8 @@ struct State {
     stopped: bool,
     /// Writes until the disk is full; none means there is room.
     full_after: Option<u64>,
+    /// There is no room for another file of the write-ahead log.
+    no_new_files: bool,
     fail_syncs: bool,
     /// It can sync everything below a directory.
     syncs_at_once: bool,
@@ -112,6 +114,11 @@ impl MemDisk {
     /// The disk is full after this many more writes; `None` makes room.
     pub(crate) fn full_after(&self, writes: Option<u64>) {
         self.state().full_after = writes;
+    }
+
+    /// From now on there is no room for another file of the write-ahead log.
+    pub(crate) fn no_new_files(&self, none: bool) {
+        self.state().no_new_files = none;
     }
 
     /// Syncs fail from now on, and forget what they had to write.
@@ -297,6 +304,9 @@ impl Disk for MemDisk {
             None => {
                 let (dir, name) = split(path);
                 state.dir(&dir)?;
+                if state.no_new_files && dir == "wal" {
+                    return Err(ErrorKind::StorageFull.into());
+                }
                 state.change()?;
                 state.take_room()?;
                 let node = state.nodes.len();

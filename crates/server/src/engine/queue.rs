@@ -72,6 +72,15 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// Adds an item, even after the close: whoever takes may wait for just this one.
+    pub fn push_after_all(&self, item: T) {
+        let mut state = self.lock();
+        state.items.push_back(item);
+        state.pressing = true;
+        drop(state);
+        self.filled.notify_one();
+    }
+
     /// The next item, waiting for it as long as it takes.
     pub fn pop(&self) -> Result<T, Closed> {
         let mut state = self.wait(None);

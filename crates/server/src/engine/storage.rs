@@ -7,25 +7,19 @@
 use super::mailbox::Mailbox;
 use super::queue::Queue;
 use base::{Histogram, Mono};
-use log::{Fault, Flush, Storage, Turn};
+use log::{Bounds, Did, Fault, Flush, Next, Storage, Turn, Work, Worker};
 use shard::Event;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Pause between two tries when the disk is full.
+/// Pause between two tries of a flush when the disk is full.
 const FULL_PAUSE: Duration = Duration::from_millis(250);
 
-/// Without work for this long, the log is told how far it is synced: a frame that is the last one
-/// and damaged is then told from one that was being written.
+/// Without work for this long, batches go to their segments, and the log is told how far it is synced:
+/// a frame that is the last one and damaged is then told from one that was being written.
 const IDLE: Duration = Duration::from_millis(2);
-
-/// Bytes written to the log that may wait for the way to their segments: so many batches of a
-/// partition go there in one write. They are in memory until then.
-const UNSETTLED_BYTES: u64 = 16 * 1024 * 1024;
-/// How long they may wait for that while there is always more to write.
-const UNSETTLED_FOR: Duration = Duration::from_millis(200);
 
 /// What the storage thread is asked.
 pub enum Order {
@@ -50,6 +44,8 @@ pub struct Counters {
     pub flushes: AtomicU64,
     /// The disk is full right now.
     pub full: Full,
+    /// Turns that were taken and wait for room.
+    pub held_up: AtomicUsize,
 }
 
 /// Who waits for room. Each tells for itself: that one of them got some says nothing of the others, which may
@@ -88,19 +84,17 @@ impl Full {
 /// The way to the thread.
 pub type Orders = Arc<Queue<Order>>;
 
-/// The thread's state.
+/// The thread's state. What is done and when is decided by the worker; the simulator has the same one.
 pub struct Writer {
-    storage: Storage,
+    worker: Worker,
     orders: Orders,
     flushes: Arc<Queue<Flush>>,
     mailbox: Arc<Mailbox>,
     counters: Arc<Counters>,
-    /// The last turn that is written and not settled, and when the first one was written.
-    unsettled: Option<(u64, Mono)>,
-    /// Settling found no room, at the last try at this time.
-    held_up: Option<Mono>,
-    /// A part of it is done.
-    partly: bool,
+    /// When the write began that isn't done yet.
+    began: Option<Mono>,
+    turns_held_up: bool,
+    settling_held_up: bool,
 }
 
 impl Writer {
@@ -113,92 +107,113 @@ impl Writer {
         counters: Arc<Counters>,
     ) -> Writer {
         Writer {
-            storage,
+            worker: Worker::new(storage, Bounds::default()),
             orders,
             flushes,
             mailbox,
             counters,
-            unsettled: None,
-            held_up: None,
-            partly: false,
+            began: None,
+            turns_held_up: false,
+            settling_held_up: false,
         }
     }
 
-    /// Works until the orders are closed and all are done.
+    /// Works until the orders are closed and all are done. The last frame is known as synced then.
     pub fn run(mut self) {
         let mut orders = VecDeque::new();
-        let mut asked = false;
-        let mut told = true;
         loop {
-            let wait = match self.held_up {
-                Some(_) => Some(FULL_PAUSE),
-                None if self.partly => Some(Duration::ZERO),
-                None => (!told).then_some(IDLE),
+            let next = self.worker.next(os::clock::mono());
+            let wait = match next {
+                Next::Now(_) => Some(Duration::ZERO),
+                Next::WhenQuiet => Some(IDLE),
+                Next::After(pause) => Some(pause),
+                Next::Nothing => None,
             };
-            if self.orders.take(&mut orders, usize::MAX, wait).is_err() {
-                break;
+            let closed = self.orders.take(&mut orders, usize::MAX, wait).is_err();
+            match next {
+                Next::Nothing if closed => break,
+                // The next start makes readable what is durable.
+                Next::After(_) if closed && self.worker.is_durable() => break,
+                // A flush that ends is told of even now.
+                Next::After(pause) if closed => std::thread::park_timeout(pause),
+                Next::WhenQuiet if orders.is_empty() => self.worker.quiet(),
+                _ => {}
             }
-            if orders.is_empty() && !self.partly {
-                self.settle();
-            }
-            if orders.is_empty() && !told && !self.partly {
-                told = true;
-                self.until_done(Storage::idle);
-            }
-            let mut turns = Vec::with_capacity(orders.len());
             for order in orders.drain(..) {
                 match order {
-                    Order::Turn(turn) => turns.push(turn),
-                    Order::Flushed(flush) => {
-                        asked = false;
-                        self.flushed(flush);
+                    Order::Turn(turn) => {
+                        self.counters.turns.fetch_add(1, Ordering::Relaxed);
+                        self.worker.turn(turn);
                     }
+                    Order::Flushed(flush) => self.flushed(flush),
                 }
             }
-            if let Some(last) = turns.last() {
-                let last = last.number;
-                self.write(turns, last);
-                told = false;
-            }
-            if self.is_settling_due() {
-                self.settle();
-            }
-            if let Some(flush) = self.storage.take_flush() {
-                self.flushes.push(flush);
-            } else if self.storage.wants_checkpoint() && !asked {
-                asked = true;
-                self.mailbox.report(Event::CheckpointDue);
-            }
+            self.step();
         }
-        self.settle();
-        while self.partly {
-            self.settle();
-        }
-        // The last frame too must be known as synced after an orderly stop.
-        self.until_done(Storage::idle);
         self.flushes.close();
     }
 
-    fn write(&mut self, turns: Vec<Turn>, last: u64) {
-        let counters = Arc::clone(&self.counters);
-        counters
-            .turns
-            .fetch_add(turns.len() as u64, Ordering::Relaxed);
-        let start = os::clock::mono();
-        let mut turns = Some(turns);
-        self.until_done(|storage| match turns.take() {
-            Some(turns) => storage.write(turns),
-            None => storage.retry(),
-        });
-        let took = os::clock::mono().since(start);
-        counters.writes.fetch_add(1, Ordering::Relaxed);
-        counters.write_times.count(took);
-        counters
+    /// Does what is next, if that is to be done now.
+    fn step(&mut self) {
+        let now = os::clock::mono();
+        let next = self.worker.next(now);
+        if matches!(next, Next::Now(Work::Write)) {
+            self.began = Some(now);
+        }
+        if matches!(next, Next::Now(_)) {
+            match self.worker.step(now) {
+                Ok(did) => self.did(did),
+                Err(fault) => crate::stop::on_fault(&fault),
+            }
+        }
+        let waits = self.worker.waiting();
+        self.counters.held_up.store(waits, Ordering::Relaxed);
+        if let Some(flush) = self.worker.take_flush() {
+            self.flushes.push(flush);
+        } else if self.worker.asks_for_checkpoint() {
+            self.mailbox.report(Event::CheckpointDue);
+        }
+    }
+
+    fn did(&mut self, did: Did) {
+        match did {
+            Did::Persisted(turn) => {
+                self.count_write();
+                self.report(Event::Persisted { turn });
+            }
+            Did::Settled(turn) => self.mailbox.report_quietly(Event::Settled { turn }),
+            Did::Full(fault) => self.held_up(Some(&fault)),
+            Did::Some => {}
+        }
+        self.held_up(None);
+    }
+
+    /// Tells who waits for room from now on, and who doesn't any more.
+    fn held_up(&mut self, fault: Option<&Fault>) {
+        let full = &self.counters.full;
+        let (turns, settling) = self.worker.held_up();
+        let waiters = [
+            (Waiter::Turns, turns, &mut self.turns_held_up),
+            (Waiter::Settling, settling, &mut self.settling_held_up),
+        ];
+        for (who, waits, waited) in waiters {
+            match (fault, waits) {
+                (Some(fault), true) if !*waited => full.begin(who, fault),
+                (None, false) if *waited => full.end(who),
+                _ => continue,
+            }
+            *waited = waits;
+        }
+    }
+
+    fn count_write(&mut self) {
+        let now = os::clock::mono();
+        let took = now.since(self.began.take().unwrap_or(now));
+        self.counters.writes.fetch_add(1, Ordering::Relaxed);
+        self.counters.write_times.count(took);
+        self.counters
             .write_micros_max
             .fetch_max(took.as_micros() as u64, Ordering::Relaxed);
-        self.report(Event::Persisted { turn: last });
-        let since = self.unsettled.map_or(start, |(_, since)| since);
-        self.unsettled = Some((last, since));
     }
 
     /// Reports, and makes the turn that it leads to; but the device isn't kept waiting for that.
@@ -210,60 +225,11 @@ impl Writer {
         }
     }
 
-    /// Settling is put off until there is nothing else to do, within bounds: it costs a write for
-    /// each partition, however little there is for it, and nobody waits for it.
-    fn is_settling_due(&self) -> bool {
-        let Some((_, since)) = self.unsettled else {
-            return false;
-        };
-        if let Some(tried) = self.held_up {
-            return os::clock::mono().since(tried) >= FULL_PAUSE;
-        }
-        self.partly
-            || self.storage.unsettled_bytes() >= UNSETTLED_BYTES
-            || self.storage.flush_waits()
-            || os::clock::mono().since(since) >= UNSETTLED_FOR
-    }
-
-    /// Writes the batches to their segments. While there is no room for them turns are written on: one
-    /// of them may remove a topic, which makes some.
-    fn settle(&mut self) {
-        let Some((turn, _)) = self.unsettled else {
-            return;
-        };
-        let settled = self.storage.settle_some();
-        self.partly = matches!(settled, Ok(false));
-        if settled.is_ok() && self.held_up.take().is_some() {
-            self.counters.full.end(Waiter::Settling);
-        }
-        match settled {
-            Ok(false) => {}
-            Ok(true) => {
-                self.unsettled = None;
-                self.mailbox.report_quietly(Event::Settled { turn });
-            }
-            Err(fault @ Fault::Full { .. }) => {
-                if self.held_up.replace(os::clock::mono()).is_none() {
-                    self.counters.full.begin(Waiter::Settling, &fault);
-                }
-            }
-            Err(fault) => crate::stop::on_fault(&fault),
-        }
-    }
-
     fn flushed(&mut self, flush: Flush) {
         self.counters.flushes.fetch_add(1, Ordering::Relaxed);
-        match self.storage.flushed(flush) {
-            // No room for a fresh file: the ones there are do.
-            Ok(()) | Err(Fault::Full { .. }) => {}
-            Err(fault) => crate::stop::on_fault(&fault),
+        if let Err(fault) = self.worker.flushed(flush) {
+            crate::stop::on_fault(&fault);
         }
-    }
-
-    /// Does something, again and again while the disk is full. Nothing is acknowledged meanwhile.
-    fn until_done(&mut self, work: impl FnMut(&mut Storage) -> Result<(), Fault>) {
-        let waiter = (&self.counters.full, Waiter::Turns);
-        until_done(&mut self.storage, waiter, work);
     }
 }
 
@@ -271,7 +237,8 @@ impl Writer {
 pub fn flush(flushes: &Queue<Flush>, orders: &Queue<Order>, counters: &Counters) {
     while let Ok(mut flush) = flushes.pop() {
         until_done(&mut flush, (&counters.full, Waiter::Flush), Flush::run);
-        orders.push(Order::Flushed(flush));
+        // Even after the close: a write may wait for the room that this makes.
+        orders.push_after_all(Order::Flushed(flush));
     }
 }
 
@@ -300,53 +267,4 @@ fn until_done<T>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scratch::Scratch;
-    use base::{Disk, GroupId, Open};
-    use log::StorageSettings;
-
-    #[test]
-    fn who_got_room_says_nothing_of_others_who_wait_for_it() {
-        let full = Full::default();
-        let path = "file".to_owned();
-        let fault = Fault::Full { path };
-        full.begin(Waiter::Flush, &fault);
-        full.begin(Waiter::Settling, &fault);
-        full.end(Waiter::Flush);
-        assert!(full.is_so());
-        full.begin(Waiter::Turns, &fault);
-        full.end(Waiter::Settling);
-        assert!(full.is_so());
-        full.end(Waiter::Turns);
-        assert!(!full.is_so());
-    }
-
-    #[test]
-    fn after_an_orderly_stop_damage_to_the_last_frame_is_not_taken_for_a_torn_one() {
-        let scratch = Scratch::new();
-        let disk = Arc::new(scratch.disk());
-        let settings = StorageSettings::default();
-        let (storage, recovered) = Storage::open(disk.clone(), settings).expect("empty");
-        let mut turn = Turn::new(recovered.next_turn);
-        turn.create(
-            GroupId(0),
-            log::Settings {
-                segment_bytes: 1 << 20,
-                incarnation: 0,
-            },
-        );
-        let orders = Orders::default();
-        orders.push(Order::Turn(turn));
-        orders.close();
-        let mailbox = Arc::new(Mailbox::new(1));
-        let writer = Writer::new(storage, orders, Arc::default(), mailbox, Arc::default());
-        writer.run();
-        // The first byte after the frame's header.
-        let path = "wal/00000001.wal";
-        let file = disk.open(path, Open::Existing).expect("it is there");
-        file.write_at(&[&[0xff]], 512 + 36).expect("room");
-        let refused = Storage::open(disk, settings).map(|_| ()).expect_err("bad");
-        assert!(matches!(refused, Fault::Corrupt { .. }), "{refused}");
-    }
-}
+mod tests;

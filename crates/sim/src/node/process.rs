@@ -1,5 +1,5 @@
-//! A process of a node: the server's parts without its threads. The storage thread is a small
-//! state machine here, whose steps are those between which a real one can be killed.
+//! A process of a node: the server's parts without its threads. The storage thread's work is the same
+//! [`log::Worker`]; between two of its steps, and within one, the process can be killed.
 
 use super::inbox::{Answers, Inbox, Mail};
 use crate::checkers::kept::Found;
@@ -10,25 +10,11 @@ use crate::plan::fleet::Change;
 use crate::scheduler::Micros;
 use base::{NodeId, Now, Random, Uuid};
 use broker::Broker;
-use log::{Fault, Files, Flush, Storage, StorageSettings, Turn};
-use shard::{Event, Shard};
+use log::{Bounds, Fault, Files, Flush, Storage, StorageSettings, Turn, Worker};
+use shard::Shard;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-
-/// What the storage thread does next.
-#[derive(Debug)]
-pub(crate) enum Step {
-    /// Nothing: it waits for turns.
-    Wait,
-    /// Write these turns.
-    Write(Vec<Turn>),
-    /// Write again what found no room.
-    Retry,
-    /// Make what was written readable.
-    Settle,
-    /// The queue is empty: leave the marker.
-    Idle,
-}
+use std::time::Duration;
 
 /// Bytes that may wait for the way to their segments while there is more to write.
 const UNSETTLED_BYTES: u64 = 16 * 1024;
@@ -38,24 +24,28 @@ const UNSETTLED_FOR_HOT: u64 = 4;
 /// A running process.
 pub(crate) struct Process {
     pub(crate) shard: Shard,
-    pub(crate) storage: Storage,
+    pub(crate) worker: Worker,
     pub(crate) files: Arc<Files>,
     pub(crate) broker: Broker,
     pub(crate) mail: Arc<Mail>,
     pub(crate) answers: Arc<Answers>,
     /// Turns that wait for the storage thread.
     pub(crate) turns: VecDeque<Turn>,
-    pub(crate) step: Step,
-    /// The storage thread's next step is on its way.
+    /// The storage thread is at a step, or waits for a moment.
     pub(crate) storage_runs: bool,
-    /// The newest turn handed to the current write.
-    pub(crate) writing: u64,
-    pub(crate) asked_for_checkpoint: bool,
     pub(crate) flush: Option<Flush>,
     /// A flush that was run and that storage doesn't know of yet.
     pub(crate) flushed: Option<Flush>,
     /// When the shard is to run next.
     pub(crate) wake_at: Option<Micros>,
+}
+
+fn bounds() -> Bounds {
+    Bounds {
+        unsettled_bytes: UNSETTLED_BYTES,
+        full_pause: Duration::from_millis(100),
+        ..Bounds::default()
+    }
 }
 
 /// Name of a node to its clients.
@@ -182,16 +172,13 @@ impl Process {
         );
         let process = Process {
             shard,
-            storage,
+            worker: Worker::new(storage, bounds()),
             files,
             broker,
             mail,
             answers: Arc::default(),
             turns: VecDeque::new(),
-            step: Step::Wait,
             storage_runs: false,
-            writing: 0,
-            asked_for_checkpoint: false,
             flush: None,
             flushed: None,
             wake_at: None,
@@ -201,8 +188,7 @@ impl Process {
 
     /// True if all turns are on the disk and readable.
     pub(crate) fn is_settled(&self) -> bool {
-        let done = matches!(self.step, Step::Wait | Step::Idle) && self.turns.is_empty();
-        done && self.mail.is_empty()
+        self.turns.is_empty() && self.worker.is_settled() && self.mail.is_empty()
     }
 
     /// A connection's way for answers.
@@ -213,85 +199,14 @@ impl Process {
         })
     }
 
-    /// One step of the storage thread, whose time has come. Says what the shard is to be told.
-    pub(crate) fn storage_step(&mut self) -> Result<Option<Event>, Fault> {
-        if let Some(flush) = self.flushed.take() {
-            self.asked_for_checkpoint = false;
-            match self.storage.flushed(flush) {
-                // No room for a fresh file: the ones there are do.
-                Ok(()) | Err(Fault::Full { .. }) => {}
-                Err(fault) => return Err(fault),
-            }
+    /// The storage thread takes what waits for it.
+    pub(crate) fn take_orders(&mut self) -> Result<(), Fault> {
+        for turn in self.turns.drain(..) {
+            self.worker.turn(turn);
         }
-        let turn = self.writing;
-        match std::mem::replace(&mut self.step, Step::Wait) {
-            Step::Wait => Ok(None),
-            Step::Write(turns) => {
-                let written = self.storage.write(turns);
-                self.written(written, turn)
-            }
-            Step::Retry => {
-                let written = self.storage.retry();
-                self.written(written, turn)
-            }
-            Step::Settle if self.may_settle_later() => Ok(None),
-            Step::Settle => match self.storage.settle_some() {
-                Ok(true) => {
-                    let empty = self.turns.is_empty();
-                    self.step = if empty { Step::Idle } else { Step::Wait };
-                    Ok(Some(Event::Settled { turn }))
-                }
-                // As the server's: turns that wait needn't wait for a large topic, and may make room.
-                Ok(false) | Err(Fault::Full { .. }) => {
-                    let empty = self.turns.is_empty();
-                    self.step = if empty { Step::Settle } else { Step::Wait };
-                    Ok(None)
-                }
-                Err(fault) => Err(fault),
-            },
-            Step::Idle => match self.storage.idle() {
-                Ok(()) => Ok(None),
-                Err(Fault::Full { .. }) => {
-                    self.step = Step::Idle;
-                    Ok(None)
-                }
-                Err(fault) => Err(fault),
-            },
+        match self.flushed.take() {
+            Some(flush) => self.worker.flushed(flush),
+            None => Ok(()),
         }
-    }
-
-    /// As the server's storage thread does: what waits to be written goes first, within a bound.
-    fn may_settle_later(&self) -> bool {
-        !self.turns.is_empty()
-            && !self.storage.flush_waits()
-            && self.storage.unsettled_bytes() < UNSETTLED_BYTES
-    }
-
-    fn written(&mut self, result: Result<(), Fault>, turn: u64) -> Result<Option<Event>, Fault> {
-        match result {
-            Ok(()) => {
-                self.step = Step::Settle;
-                Ok(Some(Event::Persisted { turn }))
-            }
-            Err(Fault::Full { .. }) => {
-                self.step = Step::Retry;
-                Ok(None)
-            }
-            Err(fault) => Err(fault),
-        }
-    }
-
-    /// Takes what waits if the storage thread is free; true if there is something to do.
-    pub(crate) fn take_turns(&mut self) -> bool {
-        if !matches!(self.step, Step::Wait) {
-            return true;
-        }
-        let turns: Vec<Turn> = self.turns.drain(..).collect();
-        let Some(last) = turns.last() else {
-            return false;
-        };
-        self.writing = last.number;
-        self.step = Step::Write(turns);
-        true
     }
 }

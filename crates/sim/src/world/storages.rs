@@ -3,86 +3,93 @@
 use super::{Event, World};
 use crate::checkers::{Checked, violation};
 use crate::net::Place;
-use crate::node::process::Step;
 use crate::plan::faults::Crash;
-use log::Fault;
+use crate::scheduler::Micros;
+use log::{Did, Fault, Next, Work};
 
 impl World {
     /// If turns wait and the storage thread is free, it begins.
     pub(super) fn start_storage(&mut self, place: Place) {
-        let now = self.scheduler.now();
-        let node = &mut self.nodes[place];
-        let takes = node.write_takes(&self.plan, now);
-        let life = node.life;
-        let Some(process) = &mut node.process else {
-            return;
-        };
-        if !process.storage_runs && process.take_turns() {
-            process.storage_runs = true;
-            self.scheduler
-                .after(takes, Event::Storage { node: place, life });
+        let life = self.nodes[place].life;
+        let process = self.nodes[place].process.as_ref();
+        if process.is_some_and(|process| !process.storage_runs && !process.turns.is_empty()) {
+            // Nothing is held up and nothing has come back, or it would run: this only takes turns.
+            let taken = self.next_step(place, life);
+            taken.expect("turns can be taken");
         }
     }
 
-    /// What the storage thread was at is done.
+    /// What the storage thread was at is done, or it has waited for long enough.
     pub(super) fn run_storage(&mut self, place: Place, life: u64) -> Checked {
         if !self.gets_time(place, life, || Event::Storage { node: place, life }) {
             return Ok(());
         }
         let syncs = self.damage(place).failed_syncs;
+        let mono = self.nodes[place].now(self.scheduler.now()).mono;
         let process = self.nodes[place].process.as_mut().expect("it gets time");
         process.storage_runs = false;
-        let result = process.storage_step();
+        let nothing_came = process.turns.is_empty() && process.flushed.is_none();
+        if nothing_came && process.worker.next(mono) == Next::WhenQuiet {
+            process.worker.quiet();
+        }
+        let result = process.worker.step(mono);
         self.trace.note(9, place as u64, self.scheduler.now());
         if self.nodes[place].disk.is_dead() {
             return self.burnt(place);
         }
-        match result {
-            Err(fault) => self.storage_failed(place, &fault),
-            Ok(_) if self.damage(place).failed_syncs > syncs => self.ignored_a_failed_sync(place),
-            Ok(told) => {
-                if let Some(shard::Event::Persisted { turn }) = &told {
-                    self.checkers.kept.durable(place as u32 + 1, *turn);
-                }
-                self.leave(place, told.into_iter().collect());
-                self.next_step(place, life);
-                Ok(())
+        let told = match result {
+            Err(fault) => return self.storage_failed(place, &fault),
+            Ok(_) if self.damage(place).failed_syncs > syncs => {
+                return self.ignored_a_failed_sync(place);
             }
+            Ok(Did::Persisted(turn)) => {
+                self.checkers.kept.durable(place as u32 + 1, turn);
+                Some(shard::Event::Persisted { turn })
+            }
+            Ok(Did::Settled(turn)) => Some(shard::Event::Settled { turn }),
+            Ok(Did::Some | Did::Full(_)) => None,
+        };
+        self.leave(place, told.into_iter().collect());
+        let done = self.next_step(place, life);
+        if self.nodes[place].disk.is_dead() {
+            return self.burnt(place);
+        }
+        match done {
+            Ok(()) => Ok(()),
+            Err(fault) => self.storage_failed(place, &fault),
         }
     }
 
-    fn next_step(&mut self, place: Place, life: u64) {
+    /// The storage thread takes what came, and goes on.
+    fn next_step(&mut self, place: Place, life: u64) -> Result<(), Fault> {
         let now = self.scheduler.now();
-        let write_takes = self.nodes[place].write_takes(&self.plan, now);
+        let node = &mut self.nodes[place];
+        let write_takes = node.write_takes(&self.plan, now);
+        let mono = node.now(now).mono;
         let small = self.random.between(10, 300);
-        let process = self.nodes[place].process.as_mut().expect("it just ran");
-        let wait = match process.step {
-            Step::Settle | Step::Idle => small,
-            Step::Retry => 100_000,
-            Step::Write(_) => unreachable!("turns are taken below"),
-            Step::Wait => {
-                if process.flush.is_none() && process.flushed.is_none() {
-                    if let Some(flush) = process.storage.take_flush() {
-                        process.flush = Some(flush);
-                        let takes = 1_000 + 5 * write_takes;
-                        self.scheduler
-                            .after(takes, Event::Flush { node: place, life });
-                    } else if process.storage.wants_checkpoint() && !process.asked_for_checkpoint {
-                        process.asked_for_checkpoint = true;
-                        process.mail.leave(shard::Event::CheckpointDue);
-                    }
-                }
-                if !process.take_turns() {
-                    self.kick(place);
-                    return;
-                }
-                write_takes
-            }
+        let process = node.process.as_mut().expect("it runs");
+        process.take_orders()?;
+        if let Some(flush) = process.worker.take_flush() {
+            process.flush = Some(flush);
+            let takes = 1_000 + 5 * write_takes;
+            self.scheduler
+                .after(takes, Event::Flush { node: place, life });
+        } else if process.worker.asks_for_checkpoint() {
+            process.mail.leave(shard::Event::CheckpointDue);
+        }
+        let wait = match process.worker.next(mono) {
+            Next::Now(Work::Write) => Some(write_takes),
+            Next::Now(_) | Next::WhenQuiet => Some(small),
+            Next::After(pause) => Some(pause.as_micros() as Micros),
+            Next::Nothing => None,
         };
-        process.storage_runs = true;
-        self.scheduler
-            .after(wait, Event::Storage { node: place, life });
+        if let Some(wait) = wait {
+            process.storage_runs = true;
+            self.scheduler
+                .after(wait, Event::Storage { node: place, life });
+        }
         self.kick(place);
+        Ok(())
     }
 
     /// The flusher is done.
