@@ -16,6 +16,7 @@ mod caught_up;
 mod controller;
 mod coordinator;
 mod inbox;
+mod inspect;
 mod kept;
 mod led;
 mod note;

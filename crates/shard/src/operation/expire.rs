@@ -66,9 +66,4 @@ impl Shard {
         let next = self.now.mono.after(between);
         self.expiries.next_round = self.expiries.next_round.min(next);
     }
-
-    /// How many idempotent producers this node's replica of a group remembers.
-    pub fn producers_remembered(&self, group: GroupId) -> Option<usize> {
-        Some(self.replicas.get(&group)?.producers.list().count())
-    }
 }

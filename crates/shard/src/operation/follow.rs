@@ -4,7 +4,7 @@
 use crate::Shard;
 use crate::coordinator::Coordinator;
 use crate::replica::Replica;
-use base::{Bug, GroupId, Mark, Mono, mark, planted};
+use base::{Bug, GroupId, Mark, mark, planted};
 
 impl Shard {
     /// A replica of `__consumer_offsets` is here: it hosts a coordinator.
@@ -124,18 +124,6 @@ impl Shard {
         mark(Mark::CoordinatorServes);
         coordinator.lead(term, self.now, &self.settings.groups);
         self.set_coordinator_timer(group);
-    }
-
-    /// Since when all coordinators that are this node's to lead have served; none if one still loads.
-    pub fn coordinates_since(&self) -> Option<Mono> {
-        let hosted = self.coordinators.hosted.iter();
-        let replicas = hosted.filter_map(|group| self.replicas.get(group));
-        let led = replicas.filter(|replica| replica.group.is_leader());
-        let since = led.map(|replica| {
-            let leading = replica.coordinator.as_ref()?.leading.as_ref()?;
-            (leading.term == replica.group.term()).then_some(leading.since)
-        });
-        since.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
     /// The topic was deleted, and its coordinators with it.

@@ -4,7 +4,7 @@
 
 use crate::Shard;
 use crate::api::Job;
-use base::{Batch, GroupId, Mark, Offset, limits, mark};
+use base::{Batch, GroupId, Mark, limits, mark};
 use bytes::Bytes;
 use log::ReadFault;
 
@@ -93,18 +93,6 @@ impl Shard {
                 self.touch(group);
             }
         }
-    }
-
-    /// How far a coordinator has replayed and whether it serves, for those who compare replicas.
-    pub fn coordinator_status(&self, group: GroupId) -> Option<(Offset, bool)> {
-        let coordinator = self.replicas.get(&group)?.coordinator.as_ref()?;
-        Some((coordinator.applied, coordinator.leading.is_some()))
-    }
-
-    /// What a coordinator knows, in text, for those who compare replicas.
-    pub fn coordinator_state(&self, group: GroupId) -> Option<String> {
-        let coordinator = self.replicas.get(&group)?.coordinator.as_ref()?;
-        Some(format!("{:?}", coordinator.groups))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::Shard;
 use crate::api::{EpochPart, OffsetAnswer, OffsetPart, OffsetQuery, ReplicaStatus, Reply, ReplyTo};
 use crate::replica::Replica;
-use base::{Configuration, GroupId, Mono, Offset, RaftIndex, Refusal, WallMs, limits};
+use base::{GroupId, Mono, Offset, Refusal, WallMs, limits};
 use log::TimeQuery;
 use std::time::Duration;
 
@@ -151,18 +151,6 @@ impl Shard {
         to.sink.reply(to.ticket, Reply::Producers(answers));
     }
 
-    /// What a replica remembers of producers whose batches are committed, as bytes, for those who
-    /// compare replicas.
-    pub fn producers_state(&self, group: GroupId) -> Option<Vec<u8>> {
-        Some(self.replicas.get(&group)?.producers.checkpoint())
-    }
-
-    /// Who belongs to a group as this node's replica knows it, and the entry that says so.
-    pub fn configuration(&self, group: GroupId) -> Option<(&Configuration, RaftIndex)> {
-        let group = &self.replicas.get(&group)?.group;
-        Some((group.configuration(), group.configured()))
-    }
-
     /// Where this node's replica of a group stands.
     pub fn replica_status(&self, group: GroupId) -> Option<ReplicaStatus> {
         let replica = self.replicas.get(&group)?;
@@ -179,19 +167,6 @@ impl Shard {
             last_index: replica.log.last_index(),
             suspect: replica.suspect.clone(),
         })
-    }
-
-    /// What to read for all that this node's replica of a group has committed from an offset on,
-    /// whoever leads; for those who compare replicas.
-    pub fn plan_replica(&self, group: GroupId, from: Offset) -> Option<log::ReadPlan> {
-        let replica = self.replicas.get(&group)?;
-        let upto = replica.high.1;
-        (from < upto).then(|| replica.log.plan_read(from, upto, u32::MAX))
-    }
-
-    /// The groups that this node has a replica of.
-    pub fn groups(&self) -> impl Iterator<Item = GroupId> {
-        self.replicas.keys().copied()
     }
 }
 
