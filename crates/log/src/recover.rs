@@ -165,6 +165,7 @@ fn opened(
         free_max: settings.wal_files_max,
         sealed,
         free,
+        begun: None,
         synced: active.at,
         told: active.at,
         next_generation: active.at.generation + 1,

@@ -70,6 +70,9 @@ pub(crate) struct Wal {
     pub(crate) active: Active,
     pub(crate) sealed: Vec<Sealed>,
     pub(crate) free: Vec<Free>,
+    /// The file that was to be next, and found no room. Its header may be there, so no other file may get
+    /// its generation.
+    pub(crate) begun: Option<Free>,
     /// Everything before this is known to be durable.
     pub(crate) synced: Position,
     /// The last synced position that a frame tells of.
@@ -124,8 +127,19 @@ impl Wal {
         // The new header says where this generation ends; that must be durable first.
         self.sync()?;
         let need = SECTOR + len;
-        let next = match self.free.iter().position(|free| free.len >= need) {
-            Some(at) => self.free.remove(at),
+        let found = match self.begun.take() {
+            // A frame is tried again as it is, so the room in there is enough.
+            Some(begun) => Some(begun),
+            None => {
+                let fits = |free: &Free| free.len >= need;
+                self.free
+                    .iter()
+                    .position(fits)
+                    .map(|at| self.free.remove(at))
+            }
+        };
+        let next = match found {
+            Some(next) => next,
             None => {
                 let len = need
                     .next_multiple_of(SECTOR)
@@ -150,8 +164,7 @@ impl Wal {
                 });
             }
             Err(fault) => {
-                // First in line for the next try: no other file may get this generation.
-                self.free.insert(0, next);
+                self.begun = Some(next);
                 return Err(fault);
             }
         }
@@ -163,6 +176,7 @@ impl Wal {
     pub(crate) fn wanted(&mut self) -> Option<Free> {
         let lens = self.free.iter().map(|free| free.len);
         let lens = lens.chain(self.sealed.iter().map(|sealed| sealed.len));
+        let lens = lens.chain(self.begun.iter().map(|begun| begun.len));
         let whole = |len: &u64| *len >= self.file_bytes;
         if lens.chain([self.active.len]).filter(whole).count() >= FILES_IN_TURN {
             return None;

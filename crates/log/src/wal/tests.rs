@@ -390,3 +390,35 @@ fn a_vote_for_node_0_is_a_vote() {
     let (_, recovered) = reopen(&disk).unwrap();
     assert_eq!(recovered.groups[0].state, state);
 }
+
+/// The header that found no room may have got there all the same.
+#[test]
+fn a_file_that_was_to_be_next_stays_so_when_others_go_free_meanwhile() {
+    let disk = MemDisk::new();
+    let (mut storage, _) = reopen(&disk).unwrap();
+    let wal = &mut storage.wal;
+    let len = wal.active.len;
+    let (next, larger) = (
+        Free { number: 7, len },
+        Free {
+            number: 8,
+            len: 2 * len,
+        },
+    );
+    for free in [next, larger] {
+        create(&disk, free).unwrap();
+    }
+    wal.free = vec![next];
+    while wal.active.at.pos + SECTOR <= len {
+        wal.write(&mut Frame::marker()).unwrap();
+    }
+    disk.full_after(Some(0));
+    let full = wal.write(&mut Frame::marker());
+    assert!(matches!(full, Err(Fault::Full { .. })), "{full:?}");
+    disk.full_after(None);
+    wal.free.push(larger);
+    wal.recycle(Position::default()).unwrap();
+    wal.write(&mut Frame::marker()).unwrap();
+    assert_eq!(wal.active.number, next.number);
+    assert_eq!(wal.free.len(), 1, "the other one");
+}

@@ -218,7 +218,7 @@ impl Writer {
 
     /// Reports, and makes the turn that it leads to; but the device isn't kept waiting for that.
     fn report(&self, event: Event) {
-        if self.orders.len() == 0 {
+        if self.orders.len() == 0 && self.worker.waiting() == 0 {
             self.mailbox.report(event);
         } else {
             self.mailbox.report_in_passing(event);
