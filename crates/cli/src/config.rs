@@ -217,25 +217,30 @@ pub(crate) fn alter(
         }],
         validate_only,
     };
-    let answer = match resource.node() {
-        Some(node) => {
-            cluster.topics(Some(&[]), deadline)?;
-            match cluster.call_node(node, &request, deadline) {
-                // What it is to be once it is back, or while it is gone, others can take down.
-                Err(trouble) if trouble.is_retriable() => cluster.call_any(&request, deadline)?,
-                outcome => outcome?,
+    // To set something twice is to set it once.
+    cluster.persist(deadline, |cluster| {
+        let answer = match resource.node() {
+            Some(node) => {
+                cluster.topics(Some(&[]), deadline)?;
+                match cluster.call_node(node, &request, deadline) {
+                    // What it is to be once it is back, or while it is gone, others can take down.
+                    Err(trouble) if trouble.is_retriable() => {
+                        cluster.call_any(&request, deadline)?
+                    }
+                    outcome => outcome?,
+                }
+            }
+            None => cluster.call_any(&request, deadline)?,
+        };
+        for result in answer.responses {
+            let code = Code(result.error_code);
+            if !code.is_ok() {
+                let what = format!("changing the configuration of {resource}");
+                return Err(Trouble::refused(what, code, result.error_message));
             }
         }
-        None => cluster.call_any(&request, deadline)?,
-    };
-    for result in answer.responses {
-        let code = Code(result.error_code);
-        if !code.is_ok() {
-            let what = format!("changing the configuration of {resource}");
-            return Err(Trouble::refused(what, code, result.error_message));
-        }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// What to set, and what to give its default again.

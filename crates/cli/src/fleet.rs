@@ -80,26 +80,7 @@ pub fn remove(args: &Remove) -> Result<(), Trouble> {
             cordon(&mut cluster, node, true, &args.target)?;
             await_successor(&mut cluster, node, deadline)?;
         }
-        let request = UnregisterBrokerRequest { broker_id: node };
-        let mut answer = cluster.call_controller(&request, deadline)?;
-        // One with replicas counts as lost only when it was silent for a while.
-        while args.lost
-            && Code(answer.error_code) == Code::POLICY_VIOLATION
-            && deadline.left().is_some()
-        {
-            sleep(VOTE_LOOK);
-            match cluster.call_controller(&request, deadline) {
-                Ok(next) => answer = next,
-                // Cut off by the deadline, it says less than the answer before.
-                Err(trouble) if trouble.is_retriable() => {}
-                Err(trouble) => return Err(trouble),
-            }
-        }
-        let code = Code(answer.error_code);
-        if !code.is_ok() {
-            let what = format!("removing node {node}");
-            return Err(Trouble::refused(what, code, answer.error_message));
-        }
+        unregister(&mut cluster, args, deadline)?;
     }
     if args.target.output == Output::Json {
         return output::json(&json!({ "node": node, "removed": !args.dry_run, "voted": votes }));
@@ -110,6 +91,37 @@ pub fn remove(args: &Remove) -> Result<(), Trouble> {
         false => "",
     };
     output::text(&format!("node {node} {verb} removed{vote}\n"))
+}
+
+fn unregister(cluster: &mut Cluster, args: &Remove, deadline: Deadline) -> Result<(), Trouble> {
+    let request = UnregisterBrokerRequest {
+        broker_id: args.node,
+    };
+    let mut held_against_it = None;
+    let outcome = cluster.persist_once(deadline, |cluster, may_be_done| {
+        loop {
+            let answer = cluster.call_controller(&request, deadline)?;
+            let code = Code(answer.error_code);
+            let gone = may_be_done && code == Code::BROKER_ID_NOT_REGISTERED;
+            if code.is_ok() || gone {
+                return Ok(());
+            }
+            let what = format!("removing node {}", args.node);
+            let trouble = || Trouble::refused(&what, code, answer.error_message.clone());
+            // One with replicas counts as lost only when it was silent for a while.
+            let waits = args.lost && code == Code::POLICY_VIOLATION;
+            if !waits || deadline.left().is_none() {
+                return Err(trouble());
+            }
+            held_against_it = Some(trouble());
+            sleep(VOTE_LOOK);
+        }
+    });
+    // Cut off by the deadline, the last attempt says less than the answer before.
+    outcome.map_err(|last| match last.is_retriable() {
+        true => held_against_it.unwrap_or(last),
+        false => last,
+    })
 }
 
 /// True if a node votes on metadata.

@@ -230,6 +230,8 @@ impl Code {
     pub const OFFSET_OUT_OF_RANGE: Code = Code(1);
     /// The topic or partition isn't there.
     pub const UNKNOWN_TOPIC_OR_PARTITION: Code = Code(3);
+    /// There is no such node.
+    pub const BROKER_ID_NOT_REGISTERED: Code = Code(102);
     /// As many partitions as that can't be.
     pub const INVALID_PARTITIONS: Code = Code(37);
     /// The coordinator is being made or looked for.

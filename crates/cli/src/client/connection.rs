@@ -50,7 +50,9 @@ impl Connection {
             next: 1,
             spoken: BTreeMap::new(),
         };
-        let answer = connection.ask_versions(deadline)?;
+        // Whoever takes connections and says nothing, frozen or just starting, isn't waited for for long: others
+        // may answer.
+        let answer = connection.ask_versions(deadline.within(CONNECT_MAX))?;
         let ranges = answer
             .api_keys
             .iter()

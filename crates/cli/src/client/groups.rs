@@ -8,6 +8,7 @@ use wire_kafka::messages::consumer_group_describe_request::ConsumerGroupDescribe
 use wire_kafka::messages::consumer_group_describe_response as modern;
 use wire_kafka::messages::consumer_protocol_assignment::ConsumerProtocolAssignment;
 use wire_kafka::messages::delete_groups_request::DeleteGroupsRequest;
+use wire_kafka::messages::describe_cluster_request::DescribeClusterRequest;
 use wire_kafka::messages::describe_groups_request::DescribeGroupsRequest;
 use wire_kafka::messages::describe_groups_response as classic;
 use wire_kafka::messages::list_groups_request::ListGroupsRequest;
@@ -78,22 +79,34 @@ impl Group {
     }
 }
 
-/// The groups of all nodes, by name.
+/// The groups of all nodes, by name. A node that is gone has none: others coordinate them
+/// soon, and those that still load them are waited for.
 pub fn list(cluster: &mut Cluster, deadline: Deadline) -> Result<Vec<ListedGroup>, Trouble> {
-    cluster.topics(Some(&[]), deadline)?;
-    let nodes: Vec<i32> = cluster.addresses().keys().copied().collect();
-    let mut groups = BTreeMap::new();
-    for node in nodes {
-        let answer = cluster.call_node(node, &ListGroupsRequest::default(), deadline)?;
-        let code = Code(answer.error_code);
-        if !code.is_ok() {
-            let what = format!("listing the groups of node {node}");
-            return Err(Trouble::refused(what, code, None));
+    cluster.persist(deadline, |cluster| {
+        cluster.topics(Some(&[]), deadline)?;
+        let nodes: Vec<i32> = cluster.addresses().keys().copied().collect();
+        let mut groups = BTreeMap::new();
+        for node in nodes {
+            let answer = match cluster.call_node(node, &ListGroupsRequest::default(), deadline) {
+                Err(Trouble::Unreachable { .. }) if is_silent(cluster, node, deadline)? => continue,
+                answer => answer?,
+            };
+            let code = Code(answer.error_code);
+            if !code.is_ok() {
+                let what = format!("listing the groups of node {node}");
+                return Err(Trouble::refused(what, code, None));
+            }
+            let named = answer.groups.into_iter().map(|g| (g.group_id.clone(), g));
+            groups.extend(named);
         }
-        let named = answer.groups.into_iter().map(|g| (g.group_id.clone(), g));
-        groups.extend(named);
-    }
-    Ok(groups.into_values().collect())
+        Ok(groups.into_values().collect())
+    })
+}
+
+/// True if the others don't hear a node either: it is a broker for a while longer, and coordinates nothing.
+fn is_silent(cluster: &mut Cluster, node: i32, deadline: Deadline) -> Result<bool, Trouble> {
+    let known = cluster.call_any(&DescribeClusterRequest::default(), deadline)?;
+    Ok(!known.brokers.iter().any(|broker| broker.broker_id == node))
 }
 
 /// A group in full. One that isn't there is in state Dead.
@@ -105,8 +118,10 @@ pub fn describe(cluster: &mut Cluster, name: &str, deadline: Deadline) -> Result
     let code = |a: &modern::ConsumerGroupDescribeResponse| {
         a.groups.first().map_or(Code::NONE, |g| Code(g.error_code))
     };
+    let answer = cluster.call_coordinator(name, &question, code, deadline);
+    // Who answered, unless that changed just now.
     let coordinator = cluster.coordinator(name, deadline)?;
-    match cluster.call_coordinator(name, &question, code, deadline) {
+    match answer {
         Ok(mut answer) => match answer.groups.pop() {
             Some(group) if group.error_code == 0 => return Ok(of_modern(group, coordinator)),
             Some(group) if Code(group.error_code) != Code::GROUP_ID_NOT_FOUND => {

@@ -211,10 +211,7 @@ fn an_answer_that_announces_too_much_is_refused_unread() {
 
 #[test]
 fn nobody_there_is_told_at_once() {
-    // A port that somebody has, so that nobody else takes it meanwhile, and doesn't listen on.
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let taken = TcpStream::connect(listener.local_addr().expect("bound")).expect("listening");
-    let port = taken.local_addr().expect("bound").port();
+    let (port, _held) = nobody_at();
     let mut cluster = Cluster::new(&format!("127.0.0.1:{port}")).expect("an address");
     let trouble = cluster.topics(None, soon()).expect_err("nobody listens");
     assert!(matches!(trouble, Trouble::Unreachable { .. }), "{trouble}");
@@ -258,6 +255,52 @@ fn who_may_go_anywhere_goes_where_somebody_leads() {
         .send(&mut cluster, &[batch(&["a"])], soon())
         .expect("partition 0 is led");
     assert_eq!(script.lock().expect("no panic").batches.len(), 1);
+}
+
+/// An address at which nobody listens, as long as what comes with it lives: nobody else takes it meanwhile.
+pub(crate) fn nobody_at() -> (u16, (TcpListener, TcpStream)) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = TcpStream::connect(listener.local_addr().expect("bound")).expect("listening");
+    let port = taken.local_addr().expect("bound").port();
+    (port, (listener, taken))
+}
+
+#[test]
+fn groups_are_listed_without_a_node_that_the_others_miss_too() {
+    let (port, _held) = nobody_at();
+    let (address, script) = node::start(Script {
+        spoken: vec![
+            (ApiKey::ApiVersions, 4),
+            (ApiKey::Metadata, 12),
+            (ApiKey::ListGroups, 5),
+            (ApiKey::DescribeCluster, 2),
+        ],
+        controller: Some((2, port)),
+        ..Script::default()
+    });
+    let mut cluster = Cluster::new(&address).expect("an address");
+    let listed = super::groups::list(&mut cluster, soon()).expect("one answers");
+    assert!(listed.is_empty());
+    let seen = script.lock().expect("no panic").seen.clone();
+    assert!(seen.iter().any(|(api, _)| *api == ApiKey::ListGroups));
+}
+
+#[test]
+fn a_change_that_a_dying_controller_did_not_answer_is_asked_for_again() {
+    let (address, script) = node::start(Script {
+        spoken: vec![
+            (ApiKey::ApiVersions, 4),
+            (ApiKey::Metadata, 12),
+            (ApiKey::IncrementalAlterConfigs, 1),
+        ],
+        altered: vec![7, 41, 0],
+        ..Script::default()
+    });
+    let mut cluster = Cluster::new(&address).expect("an address");
+    let topic = crate::args::Resource::topic("t");
+    let edits = crate::config::edits(&[], &["retention.ms".to_owned()]);
+    crate::config::alter(&mut cluster, &topic, edits, false, soon()).expect("the third takes it");
+    assert!(script.lock().expect("no panic").altered.is_empty());
 }
 
 #[test]

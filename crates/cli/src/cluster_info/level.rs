@@ -66,14 +66,13 @@ fn raise(
         }],
         validate_only,
     };
-    let answer = cluster.call_any(&request, deadline)?;
-    let code = Code(answer.error_code);
-    match code.is_ok() {
-        true => Ok(()),
-        false => Err(Trouble::refused(
-            "the new level",
-            code,
-            answer.error_message,
-        )),
-    }
+    // A level that is reached may be asked for again.
+    cluster.persist(deadline, |cluster| {
+        let answer = cluster.call_any(&request, deadline)?;
+        let (code, what) = (Code(answer.error_code), "the new level");
+        match code.is_ok() {
+            true => Ok(()),
+            false => Err(Trouble::refused(what, code, answer.error_message)),
+        }
+    })
 }

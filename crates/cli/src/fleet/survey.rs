@@ -13,6 +13,8 @@ use wire_kafka::messages::list_partition_reassignments_request::ListPartitionRea
 /// How long one node is waited for that is asked what it holds: one that doesn't say so within that is
 /// as good as silent.
 const HELD_WITHIN: Duration = Duration::from_secs(5);
+/// The same for one that the others don't hear.
+const SILENT_WITHIN: Duration = Duration::from_secs(1);
 
 /// Topic and number of a partition.
 pub type Name = (String, i32);
@@ -172,10 +174,12 @@ impl Survey {
             ..Survey::default()
         };
         for node in known.brokers {
-            let held = match node.is_fenced {
-                true => None,
-                false => held(cluster, node.broker_id, deadline.within(HELD_WITHIN)).ok(),
+            // Others may have missed a word of it for a moment: who answers isn't silent.
+            let within = match node.is_fenced {
+                true => SILENT_WITHIN,
+                false => HELD_WITHIN,
             };
+            let held = held(cluster, node.broker_id, deadline.within(within)).ok();
             let part = match &held {
                 None => Part::Keeps,
                 Some(held) if held.cordoned => Part::Leaves,

@@ -1,6 +1,6 @@
 use super::*;
+use crate::client::tests::nobody_at;
 use crate::client::tests::node::{self, Script};
-use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 use wire_kafka::ApiKey;
 use wire_kafka::messages::create_topics_response::CreateTopicsResponse;
@@ -34,11 +34,9 @@ fn make(script: Script) -> Result<bool, Trouble> {
 
 #[test]
 fn a_controller_that_just_died_is_in_nobodys_way() {
-    // A port that somebody has, so that nobody else takes it meanwhile, and doesn't listen on.
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let taken = TcpStream::connect(listener.local_addr().expect("bound")).expect("listening");
+    let (port, _held) = nobody_at();
     let made = make(Script {
-        controller: Some((2, taken.local_addr().expect("bound").port())),
+        controller: Some((2, port)),
         created: vec![told(0)],
         ..Script::default()
     });

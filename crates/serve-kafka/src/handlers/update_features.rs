@@ -7,7 +7,7 @@
 
 use super::api_versions::{CLUSTER_LEVEL, features};
 use super::{Api, Door, Request, Step};
-use crate::refusals::codes;
+use crate::refusals::{self, codes};
 use base::{Now, Refusal};
 use std::time::Duration;
 use wire_kafka::messages::update_features_request::{FeatureUpdateKey, UpdateFeaturesRequest};
@@ -42,7 +42,7 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
         .iter()
         .find_map(|update| check(update, level, request.version, &node.to_string()).err());
     if let Some(why) = wrong {
-        return Ok(refuse(request, &why));
+        return Ok(refuse(request, codes::INVALID_UPDATE_VERSION, &why));
     }
     let wanted = updates
         .iter()
@@ -76,15 +76,23 @@ impl Waiting {
         };
         match parts.into_iter().find_map(Result::err) {
             None => done(self.request, self.features),
-            Some(why) => refuse(self.request, &why.to_string()),
+            // Nobody looked at it: it may be asked again.
+            Some(why @ (Refusal::NoController | Refusal::Timeout)) => {
+                refuse(self.request, refusals::code(&why), &why.to_string())
+            }
+            Some(why) => refuse(
+                self.request,
+                codes::INVALID_UPDATE_VERSION,
+                &why.to_string(),
+            ),
         }
     }
 }
 
 /// One that is refused fails all, in every version; so it is in Kafka 4.
-fn refuse(request: Request, why: &str) -> Step {
+fn refuse(request: Request, error_code: i16, why: &str) -> Step {
     request.answer(&UpdateFeaturesResponse {
-        error_code: codes::INVALID_UPDATE_VERSION,
+        error_code,
         error_message: Some(format!(
             "The update failed for all features since the following feature had an error: {why}"
         )),

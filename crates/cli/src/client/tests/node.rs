@@ -11,10 +11,17 @@ use wire_kafka::messages::consumer_group_describe_response::ConsumerGroupDescrib
 use wire_kafka::messages::consumer_group_heartbeat_request::ConsumerGroupHeartbeatRequest;
 use wire_kafka::messages::consumer_group_heartbeat_response::ConsumerGroupHeartbeatResponse;
 use wire_kafka::messages::create_topics_response::CreateTopicsResponse;
+use wire_kafka::messages::describe_cluster_response::{
+    DescribeClusterBroker, DescribeClusterResponse,
+};
 use wire_kafka::messages::describe_configs_response::DescribeConfigsResponse;
 use wire_kafka::messages::fetch_response::FetchResponse;
 use wire_kafka::messages::find_coordinator_response::FindCoordinatorResponse;
+use wire_kafka::messages::incremental_alter_configs_response::{
+    AlterConfigsResourceResponse, IncrementalAlterConfigsResponse,
+};
 use wire_kafka::messages::init_producer_id_response::InitProducerIdResponse;
+use wire_kafka::messages::list_groups_response::ListGroupsResponse;
 use wire_kafka::messages::list_offsets_response::ListOffsetsResponse;
 use wire_kafka::messages::metadata_response::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
@@ -56,6 +63,8 @@ pub struct Script {
     pub fetched: Vec<FetchResponse>,
     /// What it answers to each CreateTopics, in order; nothing at `None`, where it closes the connection.
     pub created: Vec<Option<CreateTopicsResponse>>,
+    /// The codes of its answers to each IncrementalAlterConfigs, in order.
+    pub altered: Vec<i16>,
     /// Whom it calls the controller beside itself, node 1, and where that is.
     pub controller: Option<(i32, u16)>,
     /// The heartbeats that it saw.
@@ -193,6 +202,27 @@ fn answer(
                 }
                 Act::Answer(code, offset) => Some(reply(head, &produced(code, offset))),
             }
+        }
+        ApiKey::ListGroups => Some(reply(head, &ListGroupsResponse::default())),
+        ApiKey::DescribeCluster => {
+            let answer = DescribeClusterResponse {
+                brokers: vec![DescribeClusterBroker {
+                    broker_id: 1,
+                    ..Default::default()
+                }],
+                ..Default::default()
+            };
+            Some(reply(head, &answer))
+        }
+        ApiKey::IncrementalAlterConfigs => {
+            let answer = IncrementalAlterConfigsResponse {
+                responses: vec![AlterConfigsResourceResponse {
+                    error_code: script.altered.remove(0),
+                    ..Default::default()
+                }],
+                ..Default::default()
+            };
+            Some(reply(head, &answer))
         }
         ApiKey::CreateTopics => Some(reply(head, &script.created.remove(0)?)),
         other => panic!("{other} is not expected"),
