@@ -3,9 +3,10 @@
 use crate::node::{Node, Setup};
 use crate::{http, wait};
 use cli::client::{Cluster, Deadline};
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ const PORTS: std::ops::Range<u32> = 21_000..32_000;
 
 static NEXT_PORT: AtomicU32 = AtomicU32::new(0);
 
+/// What keeps other processes from taking the same ports before nodes listen there, and while they are down.
+static CLAIMS: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
+
 /// A port that nobody uses, another one each time.
 pub fn free_port() -> u16 {
     let width = PORTS.end - PORTS.start;
@@ -23,7 +27,12 @@ pub fn free_port() -> u16 {
     for _ in 0..width {
         let at = begin.wrapping_add(NEXT_PORT.fetch_add(1, Ordering::Relaxed)) % width;
         let port = u16::try_from(PORTS.start + at).expect("the range ends below 65536");
+        // Whoever has the same number for datagrams, which no node uses, has said that it takes it.
+        let Ok(claim) = UdpSocket::bind(("127.0.0.1", port)) else {
+            continue;
+        };
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            CLAIMS.lock().expect("no panic in between").push(claim);
             return port;
         }
     }

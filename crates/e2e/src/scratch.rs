@@ -1,5 +1,6 @@
 //! A directory for one test, gone at its end unless the test failed.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -15,11 +16,17 @@ pub struct Scratch {
 impl Scratch {
     /// Makes one; `name` shows whose it is.
     pub fn new(name: &str) -> Scratch {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path =
-            std::env::temp_dir().join(format!("flotilla-{name}-{}-{count}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("the temporary directory can be written");
-        Scratch { path, kept: false }
+        loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let own = format!("flotilla-{name}-{}-{count}", std::process::id());
+            let path = std::env::temp_dir().join(own);
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Scratch { path, kept: false },
+                // Left by a test that failed in a process of the same number.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("the temporary directory can be written: {error}"),
+            }
+        }
     }
 
     /// Where it is.

@@ -104,7 +104,7 @@ fn a_partition_that_lost_its_majority_is_named_and_the_others_move() {
     let ends = |index: usize| shown["partitions"][index]["end"].as_i64();
     assert_eq!([ends(0), ends(1), ends(2)], [None, Some(0), Some(0)]);
     let why = tool
-        .run(&["cluster", "drain", "2", "--timeout", "3"])
+        .run(&["cluster", "drain", "2", "--timeout", "10"])
         .failed(1);
     let reason = "waiting for pair-0 (nobody leads it: node 2 is silent), single-0 (nobody";
     assert!(
@@ -112,7 +112,7 @@ fn a_partition_that_lost_its_majority_is_named_and_the_others_move() {
         "{why}"
     );
     let why = tool
-        .run(&["cluster", "remove", "2", "--lost", "--timeout", "3"])
+        .run(&["cluster", "remove", "2", "--lost", "--timeout", "10"])
         .failed(1);
     assert!(why.contains("POLICY_VIOLATION"), "{why}");
     // With the node back nobody has to be asked again for what was begun.

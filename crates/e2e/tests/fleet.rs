@@ -60,6 +60,8 @@ fn a_node_joins_takes_its_share_and_others_are_emptied_under_load() {
     let data = newcomer.data.clone();
     fleet.join(newcomer);
     let tool = Tool::new(&fleet.bootstrap());
+    // Every node knows of it once all say that all is well.
+    tool.run(&["cluster", "health", "--wait"]).ok();
     let planned = json(&tool, &["cluster", "plan"]);
     assert!(planned["partitions"].as_array().expect("moves").len() > 50);
     let before = shares(&tool);

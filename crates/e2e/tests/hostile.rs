@@ -30,7 +30,7 @@ fn node(name: &str) -> (Scratch, Node) {
 fn connect(node: &Node) -> TcpStream {
     let stream = TcpStream::connect(&node.kafka).expect("the node accepts");
     stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
+        .set_read_timeout(Some(Duration::from_secs(60)))
         .expect("a timeout");
     stream
 }

@@ -163,7 +163,7 @@ fn a_throttle_binds_the_follower_that_it_is_for() {
         (set[0]["value"] == list.as_str()).then_some(())
     });
     let target = format!("t-0={leader},{free},{bound}");
-    tool.run(&["cluster", "reassign", &target, "--timeout", "1"])
+    tool.run(&["cluster", "reassign", &target, "--timeout", "5"])
         .failed(1);
     let mut records = |id: i64| {
         let has = "flotilla_partition_high_watermark{topic=\"t\"";

@@ -2,8 +2,7 @@
 
 use e2e::node::Refused;
 use e2e::{Scratch, Setup, Tool, binary};
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -110,8 +109,13 @@ fn limited(scratch: &Scratch, limit: &str) -> PathBuf {
         "#!/bin/sh\nulimit {limit}\nexec '{}' \"$@\"\n",
         node.display()
     );
-    fs::write(&path, script).expect("writable");
-    fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("ours");
+    // By a process of its own: what is open for writing here may be so in a child that another test has just
+    // forked, and can't be run then.
+    let wrote = Command::new("sh")
+        .args(["-c", "printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"", "sh"])
+        .args([script.as_ref(), path.as_os_str()])
+        .status();
+    assert!(wrote.expect("a shell").success());
     path
 }
 

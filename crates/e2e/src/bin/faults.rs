@@ -82,7 +82,8 @@ fn main() -> ExitCode {
 /// Runs a plan; what went wrong can be looked at afterwards.
 fn carry_out(plan: Plan) -> Report {
     let mut place = Scratch::new("faults");
-    let report = run(plan, place.path());
+    let mut report = run(plan, place.path());
+    report.problems.extend(plan.too_long(&report.gaps));
     if !report.problems.is_empty() {
         place.keep();
     }

@@ -14,9 +14,11 @@ fn within(bug: Bug) -> u64 {
         | Bug::CheckpointWithoutVotes
         | Bug::DamageLeftAlone
         | Bug::GroupIdsGivenAgain
+        | Bug::ImportCutShort
         | Bug::OthersThatAreLeftKeepTheirs
         | Bug::StartBeforeCommit
         | Bug::SurvivorKeepsItsTerm
+        | Bug::TombstoneTooEarly
         | Bug::VoteNotPersisted => 2_000,
         _ => 500,
     }
