@@ -5,6 +5,7 @@ use base::batch::Compression;
 use base::{Batch, Offset};
 use bytes::Bytes;
 use log::{Files, ReadFault, ReadPlan, TimePlan};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use wire_kafka::compress;
 
@@ -15,8 +16,12 @@ pub const UNPACK_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What one request waits for. Independent of the connection that it came from.
 pub struct ColdRead {
     files: Arc<Files>,
-    plans: Vec<(usize, Plan)>,
+    plans: VecDeque<(usize, Plan)>,
+    found: Vec<(usize, Result<Found, ReadFault>)>,
 }
+
+/// Plans that are carried out in one step: a request may have a hundred thousand, and others wait behind it.
+const PLANS_PER_STEP: usize = 32;
 
 impl std::fmt::Debug for ColdRead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -44,33 +49,45 @@ impl ColdRead {
     pub(crate) fn new(files: Arc<Files>) -> ColdRead {
         ColdRead {
             files,
-            plans: Vec::new(),
+            plans: VecDeque::new(),
+            found: Vec::new(),
         }
     }
 
     /// Adds a fetch; the answer's place is `at`.
     pub(crate) fn records(&mut self, at: usize, plan: ReadPlan) {
-        self.plans.push((at, Plan::Records(plan)));
+        self.plans.push_back((at, Plan::Records(plan)));
     }
 
     /// Adds a look-up; the answer's place is `at`.
     pub(crate) fn time(&mut self, at: usize, plan: TimePlan) {
-        self.plans.push((at, Plan::Time(plan)));
+        self.plans.push_back((at, Plan::Time(plan)));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.plans.is_empty()
     }
 
-    /// Reads, waiting for the device.
-    pub fn run(self) -> ColdOutcome {
-        let ColdRead { files, plans } = self;
-        ColdOutcome(
-            plans
-                .into_iter()
-                .map(|(at, plan)| (at, plan.run(&files)))
-                .collect(),
-        )
+    /// Reads some, waiting for the device: the outcome, or what is left to be read.
+    pub fn step(mut self) -> Result<ColdOutcome, ColdRead> {
+        let now = self.plans.len().min(PLANS_PER_STEP);
+        for (at, plan) in self.plans.drain(..now) {
+            self.found.push((at, plan.run(&self.files)));
+        }
+        match self.plans.is_empty() {
+            true => Ok(ColdOutcome(self.found)),
+            false => Err(self),
+        }
+    }
+
+    /// Reads all.
+    pub fn run(mut self) -> ColdOutcome {
+        loop {
+            match self.step() {
+                Ok(outcome) => return outcome,
+                Err(rest) => self = rest,
+            }
+        }
     }
 }
 

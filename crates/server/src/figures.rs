@@ -417,7 +417,7 @@ fn storage(running: &Running, families: &mut Vec<Family>) {
         Family::gauge(
             "flotilla_reads_queued",
             "Cold reads that wait.",
-            running.readers.waiting(),
+            running.readers.waiting() + running.jobs.waiting(),
         ),
         Family::gauge(
             "flotilla_disk_full",

@@ -50,6 +50,8 @@ pub struct Running {
     pub storage: Arc<Counters>,
     /// Cold reads.
     pub readers: Readers,
+    /// What reads for the shard.
+    pub jobs: Readers,
     /// The shard's figures.
     pub shard: Arc<Mutex<shard::Stats>>,
 }

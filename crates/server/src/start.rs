@@ -272,12 +272,12 @@ impl Parts {
         } = self;
         let info = node_info(&settings, kafka)?;
         let files = storage.files();
-        let readers = Readers::start(
-            settings.reader_threads,
-            Arc::clone(&files),
-            Arc::clone(&mailbox),
-        )
-        .map_err(system("the readers"))?;
+        let pool = |name| {
+            let (files, mailbox) = (Arc::clone(&files), Arc::clone(&mailbox));
+            Readers::start(name, settings.reader_threads, files, mailbox)
+                .map_err(system("the readers"))
+        };
+        let (jobs, readers) = (pool("job")?, pool("reader")?);
         let edges = Edges::start().map_err(system("the edges"))?;
         let to_shard: Arc<dyn broker::Mailbox> = mailbox.clone();
         let seed = os::entropy::bits();
@@ -298,7 +298,8 @@ impl Parts {
             mailbox: Arc::clone(&mailbox),
             orders: Arc::clone(&orders),
             storage: Arc::clone(&counters),
-            readers: readers.clone(),
+            readers,
+            jobs: jobs.clone(),
             shard: Arc::default(),
         };
         let stats = Arc::clone(&running.shard);
@@ -314,7 +315,7 @@ impl Parts {
         let ways = Ways {
             orders,
             peers,
-            readers,
+            jobs,
             broker,
             stats,
         };

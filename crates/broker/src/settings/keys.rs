@@ -467,7 +467,7 @@ const OWN: &[Key] = &[
         Kind::Int,
         Some("2"),
         Rule::Between(1, 256),
-        "Threads that read old records from files.",
+        "Threads that read old records from files for clients; as many do so for other nodes and compaction.",
     ),
     dynamic(
         "replica.catch.up.bytes.per.second",

@@ -174,7 +174,7 @@ impl Waiting {
         let mut cold = ColdRead::new(door.broker.files().clone());
         let places = std::mem::take(&mut self.asked);
         let mut known = vec![None; places.len()];
-        let mut lists = Vec::new();
+        let mut lists = BTreeMap::new();
         for (at, ((place, remote), part)) in places.iter().zip(parts).enumerate() {
             match part {
                 Ok(_) if *remote => {}
@@ -189,7 +189,9 @@ impl Waiting {
                     cold.time(*place, plan);
                     self.epochs.push((*place, leader_epoch));
                 }
-                Ok(OffsetAnswer::Segments(offsets)) => lists.push((*place, offsets)),
+                Ok(OffsetAnswer::Segments(offsets)) => {
+                    lists.insert(*place, offsets);
+                }
                 Err(why) => {
                     let code = code(self.request.version, &why);
                     known[at] = Some((code, Offset(-1), -1, -1));
@@ -197,11 +199,10 @@ impl Waiting {
             }
         }
         self.write(places.into_iter().map(|(place, _)| place).zip(known));
-        for (place, offsets) in lists {
-            let topics = self.response.topics.iter_mut();
-            let mut all = topics.flat_map(|topic| topic.partitions.iter_mut());
-            let answer = all.nth(place).expect("each place is a partition's");
-            answer.old_style_offsets = offsets.into_iter().map(|offset| offset.0).collect();
+        for (place, answer) in self.answers().enumerate() {
+            if let Some(offsets) = lists.remove(&place) {
+                answer.old_style_offsets = offsets.into_iter().map(|offset| offset.0).collect();
+            }
         }
         match cold.is_empty() {
             true => self.request.answer(&self.response),
@@ -209,14 +210,16 @@ impl Waiting {
         }
     }
 
+    /// One for each place.
+    fn answers(&mut self) -> impl Iterator<Item = &mut ListOffsetsPartitionResponse> {
+        let topics = self.response.topics.iter_mut();
+        topics.flat_map(|topic| topic.partitions.iter_mut())
+    }
+
     /// Writes codes, offsets, timestamps and epochs at their places, which ascend.
     fn write(&mut self, known: impl Iterator<Item = (usize, Option<(i16, Offset, i64, i32)>)>) {
         let mut known = known.peekable();
-        let topics = self.response.topics.iter_mut();
-        for (place, answer) in topics
-            .flat_map(|topic| topic.partitions.iter_mut())
-            .enumerate()
-        {
+        for (place, answer) in self.answers().enumerate() {
             let Some((_, known)) = known.next_if(|(at, _)| *at == place) else {
                 continue;
             };

@@ -1,5 +1,5 @@
-//! The reader pool: reads that may wait for the device, off the shard's thread and off the
-//! runtime's.
+//! A pool of readers: reads that may wait for the device, off the shard's thread and off the
+//! runtime's. The shard has one of its own, so that followers don't wait behind what clients look up.
 
 use super::mailbox::Mailbox;
 use super::queue::Queue;
@@ -12,7 +12,7 @@ const STACK_BYTES: usize = 1024 * 1024;
 
 type Chore = Box<dyn FnOnce() + Send>;
 
-/// The pool; clones share it.
+/// A pool; clones share it.
 #[derive(Clone)]
 pub struct Readers {
     chores: Arc<Queue<Chore>>,
@@ -23,6 +23,7 @@ pub struct Readers {
 impl Readers {
     /// Starts the threads.
     pub fn start(
+        name: &str,
         threads: usize,
         files: Arc<Files>,
         mailbox: Arc<Mailbox>,
@@ -39,9 +40,8 @@ impl Readers {
                     chore();
                 }
             };
-            let name = format!("reader-{n}");
             std::thread::Builder::new()
-                .name(name)
+                .name(format!("{name}-{n}"))
                 .stack_size(STACK_BYTES)
                 .spawn(work)?;
         }

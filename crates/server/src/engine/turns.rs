@@ -27,7 +27,7 @@ pub struct Ways {
     /// The way to other nodes.
     pub peers: Peers,
     /// Where cold reads are done.
-    pub readers: Readers,
+    pub jobs: Readers,
     /// Where metadata and leaders are published.
     pub broker: Broker,
     /// The shard's figures, copied now and then.
@@ -115,7 +115,7 @@ impl Turns {
             ways.peers.send(to, frame);
         }
         for job in effects.jobs.drain(..) {
-            ways.readers.job(job);
+            ways.jobs.job(job);
         }
         for note in effects.notes.drain(..) {
             match note {

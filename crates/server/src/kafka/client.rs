@@ -7,6 +7,7 @@ use super::input;
 use super::intake::Intake;
 use super::output::Output;
 use super::{Door, Stop};
+use crate::engine::readers::Readers;
 use base::Mono;
 use serve_kafka::{ColdRead, Connection};
 use std::io::{self, ErrorKind};
@@ -139,10 +140,12 @@ impl<'a> Client<'a> {
     }
 
     fn read_cold(&self, ticket: u64, read: ColdRead) {
-        let inbox = Arc::clone(&self.inbox);
-        self.door
-            .readers
-            .run(move || inbox.leave(Letter::Read(ticket, read.run())));
+        carry_on(
+            self.door.readers.clone(),
+            Arc::clone(&self.inbox),
+            ticket,
+            read,
+        );
     }
 
     async fn wait(&mut self) -> io::Result<Wake> {
@@ -288,4 +291,15 @@ impl<'a> Client<'a> {
             .await
             .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
     }
+}
+
+/// Reads step by step, behind others' steps. Once nobody else has the inbox the connection is gone, and with
+/// it whoever wanted to know.
+fn carry_on(readers: Readers, inbox: Arc<Inbox>, ticket: u64, read: ColdRead) {
+    let again = readers.clone();
+    readers.run(move || match read.step() {
+        Ok(outcome) => inbox.leave(Letter::Read(ticket, outcome)),
+        Err(_) if Arc::strong_count(&inbox) == 1 => {}
+        Err(rest) => carry_on(again, inbox, ticket, rest),
+    });
 }

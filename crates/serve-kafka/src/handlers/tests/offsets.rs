@@ -241,6 +241,27 @@ fn a_time_is_looked_up_off_the_loop_also_in_compressed_batches() {
     }
 }
 
+/// Others' reads wait behind each step, not behind the whole.
+#[test]
+fn many_look_ups_are_done_step_by_step() {
+    let mut world = World::new();
+    let log = world.store(GroupId(1), &[stamped(0, &[0, 10])]);
+    let mut read = crate::ColdRead::new(world.storage.files());
+    for at in 0..70 {
+        let late = TimeQuery::At(NOW.wall.0 + 10);
+        read.time(at, log.plan_time(late, Offset(2)));
+    }
+    let rest = read.step().expect_err("two steps more");
+    let rest = rest.step().expect_err("one step more");
+    let found = rest.step().expect("that was all").0;
+    assert!(found.iter().map(|(at, _)| *at).eq(0..70));
+    assert!(
+        found
+            .iter()
+            .all(|(_, found)| matches!(found, Ok(crate::cold::Found::Time(Some((Offset(1), _))))))
+    );
+}
+
 #[test]
 fn rot_under_a_look_up_is_told() {
     let mut world = World::new();
