@@ -272,12 +272,9 @@ impl Parts {
         } = self;
         let info = node_info(&settings, kafka)?;
         let files = storage.files();
-        let pool = |name| {
-            let (files, mailbox) = (Arc::clone(&files), Arc::clone(&mailbox));
-            Readers::start(name, settings.reader_threads, files, mailbox)
-                .map_err(system("the readers"))
-        };
-        let (jobs, readers) = (pool("job")?, pool("reader")?);
+        let pool = |name| Readers::start(name, settings.reader_threads, &files, &mailbox);
+        let jobs = pool("job").map_err(system("the readers"))?;
+        let readers = pool("reader").map_err(system("the readers"))?;
         let edges = Edges::start().map_err(system("the edges"))?;
         let to_shard: Arc<dyn broker::Mailbox> = mailbox.clone();
         let seed = os::entropy::bits();

@@ -25,13 +25,13 @@ impl Readers {
     pub fn start(
         name: &str,
         threads: usize,
-        files: Arc<Files>,
-        mailbox: Arc<Mailbox>,
+        files: &Arc<Files>,
+        mailbox: &Arc<Mailbox>,
     ) -> std::io::Result<Readers> {
         let readers = Readers {
             chores: Arc::default(),
-            files,
-            mailbox,
+            files: Arc::clone(files),
+            mailbox: Arc::clone(mailbox),
         };
         for n in 0..threads {
             let chores: Arc<Queue<Chore>> = Arc::clone(&readers.chores);

@@ -38,7 +38,7 @@ impl World {
             .expect("an empty directory");
         let (sender, calls) = unbounded_channel();
         let mailbox = Arc::new(mailbox::Mailbox::new(1));
-        let readers = Readers::start("reader", 1, storage.files(), mailbox).expect("a thread");
+        let readers = Readers::start("reader", 1, &storage.files(), &mailbox).expect("a thread");
         let to_shard = Arc::new(Calls(sender));
         let broker = Broker::new(
             NodeId(1),
