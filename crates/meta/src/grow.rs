@@ -58,11 +58,16 @@ impl Meta {
         }
     }
 
-    /// How many partitions more a topic is to have.
+    /// How many partitions more a topic is to have. Where replicas are given for another number it gets none, and is told
+    /// so: that comes before the bound on requests, as in Kafka.
     fn new_of(&self, wanted: &MorePartitions) -> usize {
         let topic = self.image.topic(&wanted.topic);
         let there = topic.map_or(0, |topic| topic.partitions.len());
-        usize::try_from(wanted.count).map_or(0, |count| count.saturating_sub(there))
+        let more = usize::try_from(wanted.count).map_or(0, |count| count.saturating_sub(there));
+        match check_number(wanted, more) {
+            Ok(()) => more,
+            Err(_) => 0,
+        }
     }
 
     pub(crate) fn apply_partitions(&mut self, id: &base::Uuid, added: Vec<PartitionInfo>) {
@@ -108,6 +113,7 @@ impl Growth<'_> {
                 wanted.topic
             )));
         }
+        check_number(wanted, more - there)?;
         if more > PARTITIONS_PER_TOPIC_MAX as usize {
             return Err(Refusal::InvalidPartitions(format!(
                 "A topic may have at most {PARTITIONS_PER_TOPIC_MAX} partitions."
@@ -144,19 +150,23 @@ impl Growth<'_> {
             Meta::check_room(replicas, sites.len() as u32)?;
             return Ok(self.load.clone().spread(&sites, more as u32, replicas));
         };
-        if by_hand.len() != more {
-            return Err(Refusal::InvalidReplicaAssignment(format!(
-                "Attempted to add {more} additional partition(s), but only {} assignment(s) were \
-                 specified.",
-                by_hand.len()
-            )));
-        }
         for nodes_of in by_hand {
             check_replicas(nodes, nodes_of, replicas).map_err(|why| {
                 Refusal::InvalidReplicaAssignment(format!("The manual partition assignment {why}"))
             })?;
         }
         Ok(by_hand.clone())
+    }
+}
+
+/// Replicas by hand are those of all new partitions.
+fn check_number(wanted: &MorePartitions, more: usize) -> Result<(), Refusal> {
+    match &wanted.assignment {
+        Some(by_hand) if by_hand.len() != more => Err(Refusal::InvalidReplicaAssignment(format!(
+            "Attempted to add {more} additional partition(s), but only {} assignment(s) were specified.",
+            by_hand.len()
+        ))),
+        _ => Ok(()),
     }
 }
 

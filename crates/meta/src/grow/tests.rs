@@ -94,6 +94,13 @@ fn what_cannot_be_is_refused_in_kafkas_words() {
         why(more("t", 4, Some(&[&[1, 2]]))),
         "Attempted to add 2 additional partition(s), but only 1 assignment(s) were specified."
     );
+    for count in [10_003, i32::MAX] {
+        let told = why(more("t", count, Some(&[&[1, 2]])));
+        assert!(
+            told.ends_with("but only 1 assignment(s) were specified."),
+            "{told}"
+        );
+    }
     assert!(why(more("t", 3, Some(&[&[1, 9]]))).contains("no such broker is registered"));
     assert!(why(more("t", 3, Some(&[&[1, 1]]))).contains("more than once"));
     assert!(why(more("t", 3, Some(&[&[1]]))).contains("not consistent"));

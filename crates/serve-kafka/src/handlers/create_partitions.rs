@@ -44,7 +44,9 @@ fn serve(
         // What is refused makes nothing, so it counts for nothing.
         let more = image.topic(&topic.name).map_or(0, |there| {
             let asked = countable(usize::try_from(topic.count).unwrap_or(0));
-            asked.saturating_sub(there.partitions.len())
+            let more = asked.saturating_sub(there.partitions.len());
+            let by_hand = topic.assignments.as_ref();
+            by_hand.map_or(more, |parts| if parts.len() == more { more } else { 0 })
         });
         request.mutate(door, now, more, strict)?;
         Ok(spec(topic))
