@@ -172,6 +172,10 @@ pub const OPEN_FILES_DEFAULT: usize = 4096;
 pub const CONFIGURED_RESOURCES_MAX: usize = 100_000;
 /// Most users, clients and addresses that have quotas.
 pub const QUOTA_ENTITIES_MAX: usize = 10_000;
+/// How long the first generation of an empty group waits for more members at least, whatever `group.initial.rebalance.delay.ms`
+/// says. Clients that start together look for their coordinator in steps, librdkafka's of 50 ms; joins are answered
+/// in a fraction of a millisecond, so without it who comes a step later waits until the first one's next heartbeat, 3 s.
+pub const FIRST_JOINS_WAIT: Duration = Duration::from_millis(60);
 /// How long the controller keeps a command of another node before it gives up.
 pub const FORWARD_WAIT: Duration = Duration::from_secs(30);
 /// Connections that are turned away a while after they came, at a time; those above it at once.

@@ -219,6 +219,17 @@ fn topic_defaults_come_from_the_keys_that_kafka_has_for_them() {
 }
 
 #[test]
+fn an_empty_group_waits_a_moment_for_more_members_in_any_case() {
+    let delay = |ms: &str| {
+        let settings = Settings::parse(&[("group.initial.rebalance.delay.ms", ms)]).unwrap();
+        settings.groups.config.initial_rebalance_delay_ms
+    };
+    assert_eq!([delay("0"), delay("60"), delay("61")], [60, 60, 61]);
+    let settings = Settings::parse::<&str, &str>(&[]).unwrap();
+    assert_eq!(settings.groups.config.initial_rebalance_delay_ms, 3_000);
+}
+
+#[test]
 fn listeners_have_names_addresses_and_a_protocol_that_is_served() {
     let pairs = [
         ("listeners", "INSIDE://0.0.0.0:9092,outside://[::1]:9094"),

@@ -92,7 +92,7 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Int,
         Some("3000"),
         Rule::AtLeast(0),
-        "How long an empty group waits for more members before it begins.",
+        "How long an empty group waits for more members before it begins; 60 ms at least, so that those who start together come together.",
     ),
     ms(
         "group.max.session.timeout.ms",

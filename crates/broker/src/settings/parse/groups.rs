@@ -2,6 +2,7 @@
 
 use super::Values;
 use crate::settings::{Groups, SettingsError};
+use base::limits::FIRST_JOINS_WAIT;
 use group::{Config, MigrationPolicy};
 use std::time::Duration;
 
@@ -54,10 +55,11 @@ impl Values {
     fn group_config(&self) -> Config {
         let listed = self.text("group.consumer.assignors").split(',');
         let policy = self.text("group.consumer.migration.policy");
+        let delay_ms: i32 = self.count("group.initial.rebalance.delay.ms");
         Config {
             session_timeout_min_ms: self.count("group.min.session.timeout.ms"),
             session_timeout_max_ms: self.count("group.max.session.timeout.ms"),
-            initial_rebalance_delay_ms: self.count("group.initial.rebalance.delay.ms"),
+            initial_rebalance_delay_ms: delay_ms.max(FIRST_JOINS_WAIT.as_millis() as i32),
             size_max: self.count("group.max.size"),
             offset_metadata_bytes_max: self.count("offset.metadata.max.bytes"),
             offsets_retention_minutes: self.count("offsets.retention.minutes"),
