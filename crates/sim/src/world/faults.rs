@@ -146,16 +146,6 @@ impl World {
                         .tell(self.scheduler.now(), || format!("  rot: {hit:?}"));
                 }
             }
-            Fault::Narrow {
-                a,
-                b,
-                bytes_per_second,
-                time,
-            } => {
-                self.net.narrow(a, b, bytes_per_second);
-                self.scheduler
-                    .after(time, Event::Over(Over::Narrow { a, b }));
-            }
             other => unreachable!("{other:?} is no fault of a disk"),
         }
     }
@@ -231,6 +221,16 @@ impl World {
                 self.net.slow(from, to, factor);
                 self.scheduler
                     .after(time, Event::Over(Over::Slow { from, to }));
+            }
+            Fault::Narrow {
+                a,
+                b,
+                bytes_per_second,
+                time,
+            } => {
+                self.net.narrow(a, b, bytes_per_second);
+                self.scheduler
+                    .after(time, Event::Over(Over::Narrow { a, b }));
             }
             other => unreachable!("{other:?} is no fault of the network"),
         }
