@@ -215,6 +215,8 @@ names! {
         HotRead,
         /// A command was forwarded to the controller.
         Forwarded,
+        /// A command was sent to the next controller, for the one that was asked didn't lead any more.
+        ControllerAskedAgain,
         /// A topic was created.
         TopicCreated,
         /// A topic was deleted.

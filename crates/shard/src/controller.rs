@@ -4,15 +4,18 @@
 //! Decisions are made one at a time, on committed state: the next command waits until the facts
 //! of the one before are applied. So nothing is speculative and nothing is rolled back.
 
+mod forward;
+
 use crate::Shard;
 use crate::api::{Reply, ReplyTo, Settings};
 use crate::operation::ColdRequest;
 use base::{
-    Batch, Decision, GroupId, Machine, Mark, Mono, NodeId, RaftIndex, Refusal, Term, WallMs,
-    limits, mark, record,
+    Batch, Decision, GroupId, Machine, Mono, NodeId, RaftIndex, Refusal, Term, WallMs, limits,
+    record,
 };
 use bytes::Bytes;
-use consensus::{Body, Item};
+use consensus::Body;
+use forward::Asked;
 use meta::{Command, Image, Meta};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -32,13 +35,8 @@ struct Ask {
     command: Command,
     asker: Asker,
     deadline: Mono,
-}
-
-/// A command sent to the controller.
-struct Asked {
-    to: ReplyTo,
-    node: NodeId,
-    deadline: Mono,
+    /// When it is sent: whoever was asked before didn't lead, and may not have heard yet who does.
+    after: Mono,
 }
 
 /// An answer that is given once its facts are applied here.
@@ -152,10 +150,7 @@ impl Controller {
             .collect();
         for ticket in lost {
             let asked = self.asked.remove(&ticket).expect("looked at just now");
-            asked
-                .to
-                .sink
-                .reply(asked.to.ticket, Reply::Meta(Err(Refusal::Timeout)));
+            asked.give_up();
         }
     }
 }
@@ -181,6 +176,7 @@ impl Shard {
             command,
             asker: Asker::Local(to),
             deadline,
+            after: self.now.mono,
         });
     }
 
@@ -221,14 +217,8 @@ impl Shard {
             .map(|(t, _)| *t)
             .collect();
         for ticket in late {
-            let asked = controller
-                .asked
-                .remove(&ticket)
-                .expect("looked at just now");
-            asked
-                .to
-                .sink
-                .reply(asked.to.ticket, Reply::Meta(Err(Refusal::Timeout)));
+            let asked = controller.asked.remove(&ticket);
+            asked.expect("looked at just now").give_up();
         }
     }
 
@@ -276,6 +266,7 @@ impl Shard {
                 command,
                 asker: Asker::Nobody,
                 deadline,
+                after: self.now.mono,
             });
         }
     }
@@ -395,98 +386,6 @@ impl Shard {
             committed: replica.high.0,
             voters: voters.collect(),
         }
-    }
-
-    /// Sends the first command to the node that leads group 0. False if nobody does.
-    fn forward_next(&mut self) -> bool {
-        let leader = self.replicas[&GroupId::META].group.leader();
-        let Some(leader) = leader.filter(|node| self.hears(*node)) else {
-            return false;
-        };
-        let Some(ask) = self.controller.asks.pop_front() else {
-            return false;
-        };
-        let ticket = self.controller.next_ticket;
-        self.controller.next_ticket = ticket.wrapping_add(1);
-        let command = Bytes::from(ask.command.encode());
-        match ask.asker {
-            Asker::Local(to) => {
-                let asked = Asked {
-                    to,
-                    node: leader,
-                    deadline: ask.deadline,
-                };
-                self.controller.asked.insert(ticket, asked);
-            }
-            Asker::Nobody => {}
-            // One node forwards to the next only while it believes that it leads; tell it.
-            Asker::Peer(node, theirs) => {
-                self.answer_peer(node, theirs, RaftIndex(0), None);
-                return true;
-            }
-        }
-        mark(Mark::Forwarded);
-        if let Some(peer) = self.peers.get_mut(&leader) {
-            peer.outbox.push(Item::Forward { ticket, command });
-        }
-        true
-    }
-
-    fn answer_peer(&mut self, node: NodeId, ticket: u64, index: RaftIndex, reply: Option<Bytes>) {
-        if let Some(peer) = self.peers.get_mut(&node) {
-            peer.outbox.push(Item::Answer {
-                ticket,
-                index,
-                reply,
-            });
-        }
-    }
-
-    fn answer_ask(&mut self, asker: Asker, index: RaftIndex, reply: Result<meta::Reply, Refusal>) {
-        match asker {
-            Asker::Nobody => {}
-            Asker::Local(to) => to.sink.reply(to.ticket, Reply::Meta(reply)),
-            Asker::Peer(node, ticket) => {
-                let reply = reply.ok().map(|r| Bytes::from(r.encode()));
-                self.answer_peer(node, ticket, index, reply);
-            }
-        }
-    }
-
-    pub(crate) fn on_forwarded(&mut self, from: NodeId, ticket: u64, command: &[u8]) {
-        let leads = self.replicas[&GroupId::META].group.is_leader();
-        let asker = Asker::Peer(from, ticket);
-        match Command::decode(command) {
-            Ok(command) if leads && self.controller.waiting() < ASKS_MAX => {
-                let deadline = self.now.mono.after(base::limits::FORWARD_WAIT);
-                self.controller.asks.push_back(Ask {
-                    command,
-                    asker,
-                    deadline,
-                });
-            }
-            _ => self.answer_peer(from, ticket, RaftIndex(0), None),
-        }
-    }
-
-    pub(crate) fn on_answer(&mut self, ticket: u64, index: RaftIndex, reply: Option<Bytes>) {
-        let Some(asked) = self.controller.asked.remove(&ticket) else {
-            return;
-        };
-        let Some(reply) = reply.and_then(|bytes| meta::Reply::decode(&bytes).ok()) else {
-            return asked
-                .to
-                .sink
-                .reply(asked.to.ticket, Reply::Meta(Err(Refusal::NoController)));
-        };
-        self.controller.answers.push_back(Answer {
-            index,
-            term: None,
-            reply,
-            asker: Asker::Local(asked.to),
-            deadline: asked.deadline,
-        });
-        self.answer_applied();
     }
 
     /// Gives the answers whose facts are applied here, and word of those that were cut off.

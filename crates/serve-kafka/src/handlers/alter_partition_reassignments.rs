@@ -61,9 +61,10 @@ impl Waiting {
         let Some(parts) = super::each(reply, count) else {
             return super::other_question();
         };
-        // No part runs out of time by itself: Kafka says beside them too that all of it did.
-        let is_late = |part: &&Result<(), Refusal>| matches!(part, Err(Refusal::Timeout));
-        let late = parts.iter().find(is_late).and_then(|p| p.clone().err());
+        // No part runs out of time by itself, or finds no controller: clients look for that beside them.
+        let of_all = |why: &&Refusal| matches!(why, Refusal::Timeout | Refusal::NoController);
+        let mut refused = parts.iter().filter_map(|part| part.as_ref().err());
+        let late = refused.find(of_all).cloned();
         let image = door.broker.image();
         let mut parts = parts.into_iter();
         let responses = self.topics.iter().map(|(name, indexes)| {

@@ -85,3 +85,65 @@ fn a_node_that_takes_no_snapshot_does_not_make_the_metadata_grow_for_ever() {
     assert_eq!(images[0], images[1]);
     assert!(c.metadata_begins_at(away) > lent);
 }
+
+/// As a node does that leads no more when a command reaches it: it says that it has done nothing.
+#[test]
+fn a_command_that_reaches_nobody_who_leads_is_sent_to_whoever_leads_then() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let leader = NodeId(c.leader(GroupId::META).unwrap());
+    let asker = NodeId(leader.0 % 3 + 1);
+    c.frames.clear();
+    let topic = meta::NewTopic {
+        name: "t".into(),
+        id: Uuid::from_random(1, 2),
+        placement: meta::Placement::Spread {
+            partitions: Some(1),
+            replicas: None,
+        },
+        configs: std::collections::BTreeMap::new(),
+    };
+    let command = meta::Command::CreateTopics {
+        topics: vec![topic],
+        validate_only: false,
+    };
+    let to = ReplyTo {
+        sink: c.inbox.clone(),
+        ticket: 77,
+    };
+    let deadline = c.now.after(Duration::from_secs(5));
+    let command = Command::Meta { command, deadline };
+    c.event(asker, Event::Command(command, Some(to)));
+    let sent = std::mem::take(&mut c.frames);
+    let forwarded = sent.iter().find_map(|(_, to, bytes)| {
+        let frame = consensus::Frame::decode(bytes.clone()).unwrap();
+        let ticket = frame.items.iter().find_map(|item| match item {
+            consensus::Item::Forward { ticket, .. } => Some(*ticket),
+            _ => None,
+        })?;
+        (*to == leader).then_some((frame, ticket))
+    });
+    let (theirs, ticket) = forwarded.expect("it is forwarded");
+    let answer = consensus::Frame {
+        boot: theirs.seen.boot,
+        seen: consensus::Seen {
+            boot: theirs.boot,
+            ..Default::default()
+        },
+        items: vec![consensus::Item::Answer {
+            ticket,
+            index: base::RaftIndex(0),
+            reply: None,
+        }],
+        ..Default::default()
+    };
+    let bytes = answer.encode().concat().into();
+    let from = leader;
+    c.event(asker, Event::Frame { from, bytes });
+    assert!(c.inbox.0.lock().unwrap().is_empty(), "it isn't given up");
+    c.run(Duration::from_millis(500));
+    match c.inbox.0.lock().unwrap().remove(&77) {
+        Some(Reply::Meta(Ok(meta::Reply::TopicsCreated(made)))) => assert!(made[0].is_ok()),
+        other => panic!("{other:?}"),
+    }
+}
