@@ -345,9 +345,12 @@ fn given_none(survey: &Survey) -> String {
         .iter()
         .filter(|(_, site)| site.part == Part::Keeps);
     let closed = closed.map(|(node, _)| *node);
-    let (silent, cordoned): (Vec<i32>, Vec<i32>) =
+    let (silent, heard): (Vec<i32>, Vec<i32>) =
         closed.partition(|node| survey.silent.contains(node));
-    let told = [("silent", silent), ("cordoned", cordoned)].into_iter();
+    let (full, cordoned): (Vec<i32>, Vec<i32>) = heard
+        .into_iter()
+        .partition(|node| survey.full.contains(node));
+    let told = [("silent", silent), ("full", full), ("cordoned", cordoned)].into_iter();
     let told = told.filter(|(_, nodes)| !nodes.is_empty());
     let told: Vec<String> = told
         .map(|(what, nodes)| format!("{what}: {}", output::list(&nodes)))

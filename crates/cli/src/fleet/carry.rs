@@ -9,7 +9,8 @@ use super::survey::{self, Name};
 use crate::args::Pace;
 use crate::client::deadline::sleep;
 use crate::client::{Cluster, Code, Deadline, Trouble};
-use std::collections::BTreeMap;
+use crate::cluster_info::room;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 use wire_kafka::messages::alter_partition_reassignments_request::{
@@ -21,6 +22,8 @@ use wire_kafka::messages::elect_leaders_request::{ElectLeadersRequest, TopicPart
 const LOOK: Duration = Duration::from_millis(250);
 /// How long one node is waited for that is asked what it holds: that is only for show.
 const SHOWN_WITHIN: Duration = Duration::from_secs(2);
+/// Between two looks which nodes are full.
+const FULL_LOOK: Duration = Duration::from_secs(1);
 /// The least time for one round of questions.
 const ROUND_LEAST: Duration = Duration::from_secs(5);
 /// Characters of a bar.
@@ -31,13 +34,16 @@ const BAR: usize = 20;
 pub fn carry(cluster: &mut Cluster, pace: &Pace, mut convoy: Convoy) -> Result<Report, Trouble> {
     let patience = pace.target.timeout;
     let mut shown = Shown::default();
+    let mut rooms = Rooms::default();
     let mut last = convoy.ahead();
     let mut deadline = Deadline::after(patience);
     let quiet = convoy.told().1 == 0;
     while !convoy.is_over() {
         // An answer may come after there was no progress for too long: then it is said what waits.
         let soon = Deadline::after(deadline.left().unwrap_or_default().max(ROUND_LEAST));
-        let seen = survey::placed(cluster, soon)?;
+        let mut seen = survey::placed(cluster, soon)?;
+        rooms.look(cluster, &convoy.in_question(&seen), soon);
+        survey::mark_full(&mut seen, &rooms.full);
         convoy.land(&seen);
         launch(cluster, &mut convoy, &seen, soon)?;
         prefer(cluster, &convoy.unled(&seen), soon)?;
@@ -59,13 +65,36 @@ pub fn carry(cluster: &mut Cluster, pace: &Pace, mut convoy: Convoy) -> Result<R
     Ok(convoy.report())
 }
 
+/// Which nodes are full, as known for a moment.
+#[derive(Default)]
+struct Rooms {
+    asked: BTreeMap<i32, Deadline>,
+    full: BTreeSet<i32>,
+}
+
+impl Rooms {
+    fn look(&mut self, cluster: &mut Cluster, nodes: &BTreeSet<i32>, deadline: Deadline) {
+        self.asked.retain(|_, fresh| fresh.left().is_some());
+        for node in nodes {
+            if self.asked.contains_key(node) {
+                continue;
+            }
+            match room::is_full(cluster, *node, deadline.within(SHOWN_WITHIN)) {
+                true => self.full.insert(*node),
+                false => self.full.remove(node),
+            };
+            self.asked.insert(*node, Deadline::after(FULL_LOOK));
+        }
+    }
+}
+
 fn stuck(convoy: &Convoy, seen: &Seen) -> Trouble {
     match convoy.stuck(seen) {
         // More time is of no use.
         (what, true) => Trouble::Unhealthy {
             what: format!(
-                "gave up: {what}; start what is silent and run the command again, or, if it is lost, look \
-                 at \"Lose a quorum\" in docs/operations.md"
+                "gave up: {what}; start what is silent, make room where there is none and run the command \
+                 again, or, if it is lost, look at \"Lose a quorum\" in docs/operations.md"
             ),
         },
         (what, false) => Trouble::TimedOut {

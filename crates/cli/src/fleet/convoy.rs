@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const LOOKS_IN_VAIN_MAX: u32 = 20;
 /// How often a partition isn't found that was there when its move was asked for, before it is gone.
 const LOOKS_FOR_GONE_MAX: u32 = 2;
-/// How often a move is looked at that waits for a silent node before it is to go elsewhere.
+/// How often a move is looked at that waits for a silent or full node before it is to go elsewhere.
 const LOOKS_AT_SILENCE_MAX: u32 = 40;
 /// Partitions named at most when it is said what waits.
 pub const NAMED_MAX: usize = 5;
@@ -51,7 +51,7 @@ pub struct Convoy {
     at_once: usize,
     /// What is to be asked for, whatever replicas a partition has by then.
     absolute: bool,
-    /// What waits for a silent node isn't waited for.
+    /// What waits for a silent or full node isn't waited for.
     elsewhere: bool,
     waiting: Vec<Move>,
     flying: BTreeMap<Name, Flight>,
@@ -94,7 +94,8 @@ impl Convoy {
         self
     }
 
-    /// Whoever carries it out plans anew what was to go to a node that fell silent: that counts as changed.
+    /// Whoever carries it out plans anew what was to go to a node that fell silent or filled
+    /// up: that counts as changed.
     pub fn elsewhere(mut self) -> Convoy {
         self.elsewhere = true;
         self
@@ -159,7 +160,7 @@ impl Convoy {
     }
 
     /// Which moves to ask for next. What others move counts too, as far as it gets on: what waits for
-    /// a node that is silent keeps nobody else waiting. A partition without a leader can't move.
+    /// a node that is silent or full keeps nobody else waiting. A partition without a leader can't move.
     pub fn next(&mut self, seen: &Seen) -> Vec<Move> {
         let busy = |p: &&Placed| p.moving && p.leader >= 0 && p.awaited().is_empty();
         let others = seen
@@ -214,14 +215,26 @@ impl Convoy {
     }
 
     /// The partitions that should be led by their first replicas and aren't, a few of them. A first
-    /// replica that isn't there leads when it is back and in sync; that isn't waited for.
+    /// replica that isn't there, or has no room, leads when it is back and in sync; that isn't waited for.
     pub fn unled(&mut self, seen: &Seen) -> Vec<Name> {
         let waits = |name: &Name, first: i32| {
             let placed = seen.get(name);
-            placed.is_some_and(|p| p.leader != first && !p.offline.contains(&first))
+            placed.is_some_and(|p| p.leader != first && p.takes(first))
         };
         self.to_lead.retain(|name, first| waits(name, *first));
         self.to_lead.keys().take(self.at_once).cloned().collect()
+    }
+
+    /// Nodes on whose room it depends what goes on: those that get replicas, for whomever, and those that
+    /// are to lead.
+    pub fn in_question(&self, seen: &Seen) -> BTreeSet<i32> {
+        let silent = |node: &i32| seen.values().any(|placed| placed.offline.contains(node));
+        let adding = seen.values().flat_map(|placed| &placed.adding);
+        let landed = self.flying.values().filter_map(|f| f.change.target.first());
+        let all = adding.chain(self.to_lead.values()).chain(landed);
+        let mut nodes: BTreeSet<i32> = all.copied().collect();
+        nodes.retain(|node| !silent(node));
+        nodes
     }
 
     /// Nodes that get replicas now.
@@ -306,18 +319,22 @@ fn planned_from(change: &Move, placed: &Placed) -> bool {
 }
 
 fn because(change: &Move, bytes: u64, placed: Option<&Placed>) -> String {
-    let silent = |nodes: &[i32]| match nodes {
+    let are = |nodes: &[i32], what: &str| match nodes {
         [] => String::new(),
-        [one] => format!(": node {one} is silent"),
-        _ => format!(": nodes {} are silent", output::list(nodes)),
+        [one] => format!(": node {one} is {what}"),
+        _ => format!(": nodes {} are {what}", output::list(nodes)),
     };
     match placed {
         Some(placed) if placed.leader < 0 => {
             let offline: Vec<i32> = placed.offline.iter().copied().collect();
-            format!("nobody leads it{}", silent(&offline))
+            format!("nobody leads it{}", are(&offline, "silent"))
         }
         Some(placed) if !placed.awaited().is_empty() => {
-            format!("it lacks a replica{}", silent(&placed.awaited()))
+            let is_silent = |node: &i32| placed.offline.contains(node);
+            let (silent, full): (Vec<i32>, Vec<i32>) =
+                placed.awaited().into_iter().partition(is_silent);
+            let (silent, full) = (are(&silent, "silent"), are(&full, "full"));
+            format!("it lacks a replica{silent}{full}")
         }
         _ => format!(
             "node {} has {} of {}",

@@ -29,9 +29,8 @@ pub fn drain(args: &Drain) -> Result<(), Trouble> {
         };
     }
     // What can't be done is refused before anything changes.
-    let takes =
-        |survey: &Survey| survey.sites.get(&node).map(|site| site.part) == Some(Part::Takes);
-    let was_open = takes(&survey);
+    let takes = survey.sites.get(&node).map(|site| site.part) == Some(Part::Takes);
+    let was_open = takes || survey.full.contains(&node);
     let moves = decide(&without(survey, &[node]), Goal::Evacuate)?;
     if args.pace.dry_run {
         return super::show(target, &moves);

@@ -41,6 +41,8 @@ pub struct Placed {
     pub leader: i32,
     /// Replicas on nodes that aren't heard.
     pub offline: BTreeSet<i32>,
+    /// Replicas on nodes that take no records for want of room, as far as those were asked.
+    pub full: BTreeSet<i32>,
 }
 
 impl Placed {
@@ -53,13 +55,18 @@ impl Placed {
         stay.chain(&self.removing).copied().collect()
     }
 
-    /// Nodes that are to get a replica, and aren't heard.
+    /// Nodes that are to get a replica, and aren't heard or have no room for it.
     pub fn awaited(&self) -> Vec<i32> {
-        let silent = |node: &&i32| self.offline.contains(*node);
-        self.adding.iter().filter(silent).copied().collect()
+        let waits = |node: &&i32| !self.takes(**node);
+        self.adding.iter().filter(waits).copied().collect()
     }
 
-    /// A move of it doesn't wait for any node to come back.
+    /// A node is there and has room. Only then it is given records, and leadership.
+    pub fn takes(&self, node: i32) -> bool {
+        !self.offline.contains(&node) && !self.full.contains(&node)
+    }
+
+    /// A move of it doesn't wait for any node to come back, or to get room.
     pub fn can_go_on(&self) -> bool {
         self.leader >= 0 && self.awaited().is_empty()
     }
@@ -113,6 +120,14 @@ pub fn placed(
     Ok(all)
 }
 
+/// Takes note of the nodes that have no room.
+pub fn mark_full(all: &mut BTreeMap<Name, Placed>, full: &BTreeSet<i32>) {
+    for placed in all.values_mut() {
+        let replicas = placed.replicas.iter().filter(|node| full.contains(node));
+        placed.full = replicas.copied().collect();
+    }
+}
+
 /// What a node's directory holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
@@ -159,6 +174,8 @@ pub struct Survey {
     pub sites: BTreeMap<i32, Site>,
     /// Those that don't answer.
     pub silent: BTreeSet<i32>,
+    /// Those that take no records for want of room, and aren't cordoned.
+    pub full: BTreeSet<i32>,
     /// All partitions.
     pub placed: BTreeMap<Name, Placed>,
     /// Bytes of the largest replica of each.
@@ -185,9 +202,11 @@ impl Survey {
                 Some(held) if held.cordoned => Part::Leaves,
                 Some(_) => {
                     let within = deadline.within(HELD_WITHIN);
-                    match room::is_full(cluster, node.broker_id, within) {
-                        true => Part::Keeps,
-                        false => Part::Takes,
+                    if room::is_full(cluster, node.broker_id, within) {
+                        survey.full.insert(node.broker_id);
+                        Part::Keeps
+                    } else {
+                        Part::Takes
                     }
                 }
             };
@@ -205,6 +224,7 @@ impl Survey {
             };
             survey.sites.insert(node.broker_id, site);
         }
+        mark_full(&mut survey.placed, &survey.full);
         Ok(survey)
     }
 
@@ -219,9 +239,14 @@ impl Survey {
         self.placed.iter().map(partition).collect()
     }
 
-    /// Partitions that stay where they are and aren't led by their first replica, with that one.
+    /// Partitions that stay where they are and aren't led by their first replica, with that one. To one
+    /// without room nobody hands over.
     pub fn led_by_others(&self) -> BTreeMap<Name, i32> {
-        let first = |placed: &Placed| placed.replicas.first().copied();
+        let has_room = |placed: &Placed, node: &i32| !placed.full.contains(node);
+        let first = |placed: &Placed| {
+            let first = placed.replicas.first().copied();
+            first.filter(|node| has_room(placed, node))
+        };
         let other = |placed: &&Placed| !placed.moving && first(placed) != Some(placed.leader);
         let all = self.placed.iter().filter(|(_, placed)| other(placed));
         all.filter_map(|(name, placed)| Some((name.clone(), first(placed)?)))

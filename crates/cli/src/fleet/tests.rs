@@ -116,6 +116,25 @@ fn a_refusal_names_the_nodes_that_get_nothing() {
 }
 
 #[test]
+fn a_node_without_room_is_named_as_such_and_is_to_lead_nothing() {
+    let mut survey = survey();
+    survey.placed.clear();
+    put(&mut survey, 0, &[3, 1]);
+    put(&mut survey, 1, &[2, 1]);
+    for placed in survey.placed.values_mut() {
+        placed.leader = 1;
+    }
+    survey.full.insert(3);
+    survey.sites.get_mut(&3).expect("a node").part = Part::Keeps;
+    super::survey::mark_full(&mut survey.placed, &survey.full);
+    let leads = BTreeMap::from([(("u".to_owned(), 1), 2)]);
+    assert_eq!(survey.led_by_others(), leads);
+    put(&mut survey, 2, &[1, 2]);
+    let refused = decide(&without(survey, &[1]), Goal::Evacuate).expect_err("no room");
+    assert!(refused.to_string().ends_with("(full: 3)"), "{refused}");
+}
+
+#[test]
 fn two_dead_nodes_are_emptied_one_after_the_other() {
     let mut survey = survey();
     survey.placed.clear();

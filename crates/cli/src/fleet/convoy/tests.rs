@@ -127,6 +127,37 @@ fn what_waits_for_silent_nodes_keeps_nobody_else_waiting() {
 }
 
 #[test]
+fn what_waits_for_full_nodes_keeps_nobody_else_waiting() {
+    let mut convoy = convoy(1, (0..2).map(|i| change(i, &[1, 2], &[1, 3])).collect());
+    let mut seen = Seen::from([(name(0), at(&[1, 2])), (name(1), at(&[1, 2]))]);
+    assert_eq!(launch(&mut convoy, &seen), [name(0)]);
+    let moves = |full: &[i32]| Placed {
+        moving: true,
+        adding: vec![3],
+        full: full.iter().copied().collect(),
+        ..at(&[1, 3])
+    };
+    seen.insert(name(0), moves(&[]));
+    assert_eq!(convoy.in_question(&seen), [1, 3].into());
+    assert_eq!(launch(&mut convoy, &seen), []);
+    seen.insert(name(0), moves(&[3]));
+    assert_eq!(launch(&mut convoy, &seen), [name(1)]);
+    seen.insert(name(1), at(&[1, 3]));
+    convoy.land(&seen);
+    let (what, for_nodes) = convoy.stuck(&seen);
+    assert_eq!(what, "waiting for t-0 (it lacks a replica: node 3 is full)");
+    assert!(for_nodes);
+    let others = Seen::from([(name(9), moves(&[3]))]);
+    let mut next = super::tests::convoy(1, vec![change(1, &[1, 2], &[1, 3])]);
+    let others: Seen = others.into_iter().chain([(name(1), at(&[1, 2]))]).collect();
+    assert_eq!(
+        launch(&mut next, &others),
+        [name(1)],
+        "nor do others' moves"
+    );
+}
+
+#[test]
 fn a_plan_is_not_carried_out_where_somebody_else_was_faster_unless_it_says_all() {
     let all = || vec![change(0, &[1, 2], &[1, 3]), change(1, &[1, 2], &[1, 3])];
     let seen = Seen::from([(name(0), at(&[4, 1])), (name(1), at(&[2, 1]))]);
@@ -152,6 +183,34 @@ fn a_first_replica_that_is_silent_is_not_waited_for() {
     let seen = Seen::from([(name(0), silent), (name(1), at(&[1, 3]))]);
     assert_eq!(convoy.unled(&seen), [name(1)], "and the third one is gone");
     assert_eq!(convoy.unled(&Seen::from([(name(1), at(&[3, 1]))])), []);
+    assert!(convoy.is_over());
+}
+
+/// The cluster refuses to have it lead.
+#[test]
+fn a_first_replica_without_room_is_not_waited_for() {
+    let to_lead = BTreeMap::from([(name(0), 3), (name(1), 3)]);
+    let mut convoy = Convoy::new(9, Vec::new(), Vec::new(), to_lead);
+    let mut seen = Seen::from([
+        (name(0), at(&[1, 3])),
+        (
+            name(1),
+            Placed {
+                offline: [3].into(),
+                ..at(&[1, 3])
+            },
+        ),
+    ]);
+    assert_eq!(
+        convoy.in_question(&seen),
+        [].into(),
+        "who is silent isn't asked"
+    );
+    seen.remove(&name(1));
+    assert_eq!(convoy.in_question(&seen), [3].into());
+    survey::mark_full(&mut seen, &[3, 4].into());
+    assert_eq!(seen[&name(0)].full, [3].into());
+    assert_eq!(convoy.unled(&seen), []);
     assert!(convoy.is_over());
 }
 
