@@ -9,6 +9,8 @@ mod balance;
 mod compact;
 #[path = "cluster/damage.rs"]
 mod damage;
+#[path = "cluster/ends.rs"]
+mod ends;
 #[path = "cluster/joined.rs"]
 mod joined;
 #[path = "cluster/metadata.rs"]

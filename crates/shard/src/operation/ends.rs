@@ -96,9 +96,11 @@ impl Shard {
     }
 
     /// Zeros if there is no log, nothing while it isn't durable or if it is damaged: who can't vote for
-    /// itself can't lead alone, and others may come back that have everything.
+    /// itself can't lead alone, and others may come back that have everything. Nothing either of a log that
+    /// is on disk and not open yet, for the metadata that tells of it hasn't come since the start.
     fn end_here(&self, group: GroupId) -> Option<(Term, RaftIndex)> {
         match self.replicas.get(&group) {
+            None if self.stored.contains_key(&group) => None,
             None => Some((Term(0), RaftIndex(0))),
             Some(replica) if replica.suspect.is_some() => None,
             Some(replica) => {
