@@ -111,14 +111,15 @@ impl Seats<'_> {
         full.filter(|member| !needed.contains(member)).collect()
     }
 
-    /// The nodes without room, if for that there are too few to commit more records.
+    /// The nodes without room, if for that there are too few to commit more records. One that is silent
+    /// wouldn't commit any with room either.
     pub(crate) fn in_the_way(&self) -> Option<Vec<NodeId>> {
-        let blocked = |electorate: &&&[Member]| {
-            self.missing(electorate) > 0 && self.full(self.of(electorate)).next().is_some()
+        let of_those_that_block = |electorate: &&[Member]| {
+            let heard = self.of(electorate).filter(|s| s.heard);
+            let full: Vec<NodeId> = self.full(heard).map(|member| member.node).collect();
+            (self.missing(electorate) > 0 && !full.is_empty()).then_some(full)
         };
-        let electorate = self.electorates.iter().find(blocked)?;
-        let full = self.full(self.of(electorate));
-        Some(full.map(|member| member.node).collect())
+        self.electorates.iter().find_map(of_those_that_block)
     }
 }
 

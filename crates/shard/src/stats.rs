@@ -103,7 +103,7 @@ impl Shard {
             leaderless += u64::from(replica.leader().is_none());
         }
         Stats {
-            nodes_full: self.peers_room.full().count() as u64 + u64::from(self.is_disk_full()),
+            nodes_full: self.full_others().count() as u64 + u64::from(self.is_disk_full()),
             replicas: self.replicas.len() as u64,
             led,
             to_hand_over,

@@ -69,6 +69,12 @@ impl Shard {
         }
     }
 
+    /// The other nodes without room, as far as they are heard: what a lost one said last is kept for when it
+    /// is back, and counts for nothing until then.
+    pub(crate) fn full_others(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.peers_room.full().filter(|node| self.hears(*node))
+    }
+
     /// At each beat of a group that this node leads: who is sent no batches.
     pub(crate) fn withhold(&mut self, group: GroupId) {
         let Some(replica) = self.replicas.get(&group) else {
@@ -92,7 +98,7 @@ impl Shard {
 
     /// Refuses records that couldn't be committed.
     pub(crate) fn refuse_without_takers(&self, replica: &Replica) -> Result<(), Refusal> {
-        if self.peers_room.is_ample() {
+        if self.full_others().next().is_none() {
             return Ok(());
         }
         let Some(full) = self.seats(replica).in_the_way() else {
@@ -158,7 +164,7 @@ impl Shard {
     /// How long after a look at what is past its retention the next one is. A full follower's room is
     /// made by its leaders.
     pub(crate) fn between_retentions(&self) -> Duration {
-        let somebody = self.is_disk_full() || !self.peers_room.is_ample();
+        let somebody = self.is_disk_full() || self.full_others().next().is_some();
         between(self.settings.retention_check, somebody)
     }
 

@@ -59,6 +59,8 @@ fn who_is_silent_takes_nothing_but_is_not_blamed() {
     assert_eq!(judge(&[&[1, 2, 3]], all), (vec![], Some(vec![3])));
     let all = vec![seat(1, Ample, 9), silent(2, Ample), silent(3, Ample)];
     assert_eq!(judge(&[&[1, 2, 3]], all), (vec![], None));
+    let all = vec![seat(1, Ample, 9), silent(2, Scarce), silent(3, Ample)];
+    assert_eq!(judge(&[&[1, 2, 3]], all), (vec![2], None));
     let all = vec![seat(1, Ample, 9), silent(2, Scarce), seat(3, Ample, 8)];
     assert_eq!(judge(&[&[1, 2, 3]], all), (vec![2], None));
 }

@@ -195,3 +195,22 @@ fn a_full_follower_is_sent_nothing_until_it_has_room() {
     assert_eq!(status.high_watermark, Offset(6));
     assert!(c.behind[&(leader, group)].is_empty());
 }
+
+/// Nothing waits for it, and when it is back it is spared as before.
+#[test]
+fn what_a_lost_node_said_of_its_disk_counts_for_nothing_until_it_is_back() {
+    let (mut c, leader, group) = five_segments(&[]);
+    let full = c.others(leader)[0];
+    c.measure(&[full], 900);
+    let nodes_full = |c: &Cluster| c.shards[&NodeId(leader)].stats().nodes_full;
+    assert_eq!(nodes_full(&c), 1);
+    c.down = vec![full];
+    c.run(Duration::from_secs(5));
+    assert_eq!(nodes_full(&c), 0);
+    assert_eq!(c.append(leader, group, batch(1, 5, "v")), Ok(Offset(5)));
+    c.down.clear();
+    c.run(Duration::from_secs(3));
+    assert_eq!(nodes_full(&c), 1);
+    let status = c.shards[&full].replica_status(group).unwrap();
+    assert_eq!(status.end_offset, Offset(5), "it is full still");
+}
