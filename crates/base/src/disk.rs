@@ -24,6 +24,10 @@ pub trait Disk: Send + Sync {
     }
     /// Removes a file; a missing one is an error of kind `NotFound`.
     fn remove(&self, path: &str) -> io::Result<()>;
+    /// As [`Disk::remove`], for files that may be large; the room may come back later.
+    fn discard(&self, path: &str) -> io::Result<()> {
+        self.remove(path)
+    }
     /// Renames a file over another, atomically.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// The names in a directory, sorted.

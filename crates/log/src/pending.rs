@@ -329,7 +329,7 @@ pub(crate) fn unlink_segment(
             kind,
         };
         files.close(key);
-        match disk.remove(&key.path()) {
+        match disk.discard(&key.path()) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
                 return Err(Fault::from_io(&key.path(), "remove", e));
             }

@@ -320,14 +320,25 @@ impl Storage {
         Ok(())
     }
 
-    /// True if a checkpoint would let the write-ahead log be recycled (it has filled a file since
-    /// the last checkpoint) or files of dropped segments be removed, and none is under way. Not
-    /// more often: each syncs every segment that was written to.
+    /// True if a checkpoint would do something, and none is under way.
     pub fn wants_checkpoint(&self) -> bool {
-        let under_way =
-            self.flushing || self.checkpoint.is_some() || self.outgoing.checkpoint.is_some();
+        self.log_wants_checkpoint() || self.drops_want_checkpoint()
+    }
+
+    /// It would let the write-ahead log be recycled, which has filled a file since the last checkpoint.
+    /// Not more often: each syncs every segment that was written to.
+    pub(crate) fn log_wants_checkpoint(&self) -> bool {
         let full = !self.wal.sealed.is_empty() || self.wal.used >= self.wal.active.len;
-        !under_way && (full || !self.dirty.dropped.is_empty())
+        full && !self.is_checkpoint_under_way()
+    }
+
+    /// It would let files of dropped segments be removed.
+    pub(crate) fn drops_want_checkpoint(&self) -> bool {
+        !self.dirty.dropped.is_empty() && !self.is_checkpoint_under_way()
+    }
+
+    fn is_checkpoint_under_way(&self) -> bool {
+        self.flushing || self.checkpoint.is_some() || self.outgoing.checkpoint.is_some()
     }
 
     /// After a turn with a checkpoint was written and settled: the flush to run.

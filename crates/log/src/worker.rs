@@ -16,6 +16,9 @@ pub struct Bounds {
     pub unsettled_for: Duration,
     /// Pause between two tries when the disk is full.
     pub full_pause: Duration,
+    /// How long segments that were dropped keep their files after a flush, if nothing else asks for the next
+    /// one and there is room: each is work for the whole node, and who deletes goes on deleting.
+    pub drops_wait: Duration,
 }
 
 impl Default for Bounds {
@@ -24,6 +27,7 @@ impl Default for Bounds {
             unsettled_bytes: 16 * 1024 * 1024,
             unsettled_for: Duration::from_millis(200),
             full_pause: Duration::from_millis(250),
+            drops_wait: Duration::from_secs(5),
         }
     }
 }
@@ -48,7 +52,7 @@ pub enum Next {
     Now(Work),
     /// Something, if nothing comes for a moment: then [`Worker::quiet`].
     WhenQuiet,
-    /// The disk is full: another try after this pause, unless something comes before.
+    /// Another try where there was no room, or a checkpoint, after this pause, unless something comes before.
     After(Duration),
     /// Nothing, until something comes.
     Nothing,
@@ -90,6 +94,8 @@ pub struct Worker {
     told: bool,
     /// A checkpoint was asked for, and its flush hasn't come back.
     asked: bool,
+    /// Until then files of dropped segments are no reason for a checkpoint.
+    drops_wait_until: Mono,
 }
 
 impl Worker {
@@ -108,6 +114,7 @@ impl Worker {
             quiet: false,
             told: true,
             asked: false,
+            drops_wait_until: Mono::default(),
         }
     }
 
@@ -118,8 +125,9 @@ impl Worker {
     }
 
     /// Takes back a flush that was run. That may have made room: what is held up is tried again at once.
-    pub fn flushed(&mut self, flush: Flush) -> Result<(), Fault> {
+    pub fn flushed(&mut self, flush: Flush, now: Mono) -> Result<(), Fault> {
         self.asked = false;
+        self.drops_wait_until = now.after(self.bounds.drops_wait);
         let at_once = |_| Mono::default();
         self.write_held_up = self.write_held_up.map(at_once);
         self.settle_held_up = self.settle_held_up.map(at_once);
@@ -174,7 +182,11 @@ impl Worker {
             (None, Some(_)) => Next::WhenQuiet,
             _ if !self.told => Next::WhenQuiet,
             (Some(at), _) => again(at, now, Work::Settle),
-            (None, None) => Next::Nothing,
+            (None, None) => match self.drops_wait_until.since(now) {
+                Duration::ZERO => Next::Nothing,
+                left if self.storage.drops_want_checkpoint() => Next::After(left),
+                _ => Next::Nothing,
+            },
         }
     }
 
@@ -268,9 +280,14 @@ impl Worker {
         self.storage.take_flush()
     }
 
-    /// True if a turn with a checkpoint is to be made; once until its flush has come back.
-    pub fn asks_for_checkpoint(&mut self) -> bool {
-        let asks = self.storage.wants_checkpoint() && !self.asked;
+    /// True if a turn with a checkpoint is to be made; once until its flush has come back. To be looked for
+    /// as flushes are.
+    pub fn asks_for_checkpoint(&mut self, now: Mono) -> bool {
+        let full = self.write_held_up.is_some() || self.settle_held_up.is_some();
+        let drops = full || now >= self.drops_wait_until;
+        let asks =
+            self.storage.log_wants_checkpoint() || drops && self.storage.drops_want_checkpoint();
+        let asks = asks && !self.asked;
         self.asked |= asks;
         asks
     }
@@ -376,7 +393,7 @@ mod tests {
             worker.quiet();
             work(&mut worker, now);
             flush = worker.take_flush();
-            if flush.is_none() && worker.asks_for_checkpoint() {
+            if flush.is_none() && worker.asks_for_checkpoint(now) {
                 number += 1;
                 let mut turn = Turn::new(number);
                 shard.checkpoint(&mut turn);
@@ -396,9 +413,60 @@ mod tests {
         worker.turn(Turn::new(number + 1));
         assert!(matches!(worker.next(now), Next::After(_)), "not each turn");
         flush.run().expect("what it needs is there");
-        worker.flushed(flush).expect("the disk works");
+        worker.flushed(flush, now).expect("the disk works");
         let did = worker.step(now).expect("the disk works");
         assert!(matches!(did, Did::Persisted(_)), "{did:?}");
         assert_eq!(worker.held_up(), (false, false));
+    }
+
+    /// Who deletes goes on deleting: not a checkpoint for each time.
+    #[test]
+    fn what_was_dropped_waits_for_a_while_after_a_flush_unless_the_disk_is_full() {
+        let disk = MemDisk::new();
+        let mut shard = Shard::new(1);
+        let (storage, _) = reopen(&disk).expect("empty");
+        let mut worker = Worker::new(storage, bounds());
+        let id = base::GroupId(0);
+        let mut now = Mono(0);
+        let mut number = 0;
+        let mut write = |worker: &mut Worker, now: Mono, steps: &mut dyn FnMut(&mut Turn)| {
+            number += 1;
+            let mut turn = Turn::new(number);
+            steps(&mut turn);
+            worker.turn(turn);
+            work(worker, now);
+            worker.quiet();
+            work(worker, now);
+        };
+        write(&mut worker, now, &mut |turn| shard.create(turn));
+        for (nth, full) in [false, false, true].into_iter().enumerate() {
+            write(&mut worker, now, &mut |turn| {
+                shard.append_bytes(turn, id, 1, b"value");
+                shard.clear(turn, id);
+            });
+            if nth > 0 {
+                assert!(!worker.asks_for_checkpoint(now), "{nth}");
+                assert_eq!(worker.next(now), Next::After(bounds().drops_wait));
+            }
+            if full {
+                disk.full_after(Some(0));
+                write(&mut worker, now, &mut |turn| {
+                    shard.append_bytes(turn, id, 1, b"value")
+                });
+                assert!(worker.held_up().0);
+            } else if nth > 0 {
+                now = now.after(bounds().drops_wait);
+            }
+            assert!(worker.asks_for_checkpoint(now), "{nth}");
+            assert!(!worker.asks_for_checkpoint(now), "once");
+            disk.full_after(None);
+            now = now.after(bounds().full_pause);
+            work(&mut worker, now);
+            write(&mut worker, now, &mut |turn| shard.checkpoint(turn));
+            let mut flush = worker.take_flush().expect("there is a checkpoint");
+            flush.run().expect("the disk works");
+            worker.flushed(flush, now).expect("the disk works");
+            assert_eq!(worker.next(now), Next::Nothing);
+        }
     }
 }

@@ -90,6 +90,14 @@ impl Disk for DataDir {
         fs::remove_file(self.path(path)?)
     }
 
+    fn discard(&self, path: &str) -> io::Result<()> {
+        let path = self.path(path)?;
+        match self.trash.throw(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => fs::remove_file(path),
+            thrown => thrown,
+        }
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         fs::rename(self.path(from)?, self.path(to)?)
     }

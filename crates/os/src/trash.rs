@@ -1,6 +1,6 @@
-//! Directories that are gone for everybody else: they are renamed to where nobody looks, and a thread of
-//! its own removes their files. A directory of large files takes a filesystem seconds, which whoever
-//! removes it hasn't.
+//! Files, and directories of them, that are gone for everybody else: they are renamed to where nobody looks,
+//! and a thread of its own removes them. Large files take a filesystem seconds, which whoever removes them
+//! hasn't.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -47,12 +47,12 @@ impl Trash {
         Ok(())
     }
 
-    /// A directory is gone when this returns, as far as anybody can tell by its name.
-    pub(crate) fn throw(&self, dir: &Path) -> io::Result<()> {
+    /// A file or a directory is gone when this returns, as far as anybody can tell by its name.
+    pub(crate) fn throw(&self, path: &Path) -> io::Result<()> {
         fs::create_dir_all(&self.dir)?;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let there = self.dir.join(number.to_string());
-        fs::rename(dir, &there)?;
+        fs::rename(path, &there)?;
         self.hand_over(there);
         Ok(())
     }
@@ -70,7 +70,7 @@ fn start() -> Sender<PathBuf> {
     let (sender, thrown) = channel::<PathBuf>();
     let sweep = move || {
         for path in thrown {
-            let _ = fs::remove_dir_all(path);
+            let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
         }
     };
     thread::Builder::new()
@@ -102,6 +102,10 @@ mod tests {
             fs::write(dir.join("a"), b"a").expect("written");
             trash.throw(&dir).expect("thrown");
             assert!(!dir.exists());
+            let file = temp.path().join("groups/8.log");
+            fs::write(&file, b"b").expect("written");
+            trash.throw(&file).expect("thrown");
+            assert!(!file.exists());
         }
         let missing = trash.throw(&dir).map_err(|error| error.kind());
         assert_eq!(missing, Err(ErrorKind::NotFound));

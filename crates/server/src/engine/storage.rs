@@ -170,7 +170,7 @@ impl Writer {
         self.counters.held_up.store(waits, Ordering::Relaxed);
         if let Some(flush) = self.worker.take_flush() {
             self.flushes.push(flush);
-        } else if self.worker.asks_for_checkpoint() {
+        } else if self.worker.asks_for_checkpoint(now) {
             self.mailbox.report(Event::CheckpointDue);
         }
     }
@@ -227,7 +227,7 @@ impl Writer {
 
     fn flushed(&mut self, flush: Flush) {
         self.counters.flushes.fetch_add(1, Ordering::Relaxed);
-        if let Err(fault) = self.worker.flushed(flush) {
+        if let Err(fault) = self.worker.flushed(flush, os::clock::mono()) {
             crate::stop::on_fault(&fault);
         }
     }

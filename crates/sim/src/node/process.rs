@@ -8,7 +8,7 @@ use crate::net::Place;
 use crate::plan::Plan;
 use crate::plan::fleet::Change;
 use crate::scheduler::Micros;
-use base::{NodeId, Now, Random, Uuid};
+use base::{Mono, NodeId, Now, Random, Uuid};
 use broker::Broker;
 use log::{Bounds, Fault, Files, Flush, Storage, StorageSettings, Turn, Worker};
 use shard::Shard;
@@ -44,6 +44,7 @@ fn bounds() -> Bounds {
     Bounds {
         unsettled_bytes: UNSETTLED_BYTES,
         full_pause: Duration::from_millis(100),
+        drops_wait: Duration::from_millis(500),
         ..Bounds::default()
     }
 }
@@ -200,12 +201,12 @@ impl Process {
     }
 
     /// The storage thread takes what waits for it.
-    pub(crate) fn take_orders(&mut self) -> Result<(), Fault> {
+    pub(crate) fn take_orders(&mut self, mono: Mono) -> Result<(), Fault> {
         for turn in self.turns.drain(..) {
             self.worker.turn(turn);
         }
         match self.flushed.take() {
-            Some(flush) => self.worker.flushed(flush),
+            Some(flush) => self.worker.flushed(flush, mono),
             None => Ok(()),
         }
     }

@@ -68,13 +68,13 @@ impl World {
         let mono = node.now(now).mono;
         let small = self.random.between(10, 300);
         let process = node.process.as_mut().expect("it runs");
-        process.take_orders()?;
+        process.take_orders(mono)?;
         if let Some(flush) = process.worker.take_flush() {
             process.flush = Some(flush);
             let takes = 1_000 + 5 * write_takes;
             self.scheduler
                 .after(takes, Event::Flush { node: place, life });
-        } else if process.worker.asks_for_checkpoint() {
+        } else if process.worker.asks_for_checkpoint(mono) {
             process.mail.leave(shard::Event::CheckpointDue);
         }
         let wait = match process.worker.next(mono) {
