@@ -37,6 +37,8 @@ pub const RECEIVED_BYTES: usize = 64 * 1024 * 1024;
 pub const HANDSHAKES_MAX: usize = 64;
 /// How long a name may take to be looked up: several times what a name server that is away costs.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(15);
+/// After how long without an answer it is looked up a second time beside the first.
+pub const LOOKUP_AGAIN: Duration = Duration::from_secs(1);
 /// How long connecting to one address may take.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the other end may take for its part of the hello.

@@ -2,9 +2,11 @@
 
 use super::hello::{self, Message, Purpose};
 use super::{
-    BACKOFF_MAX, BACKOFF_MIN, DIAL_TIMEOUT, HELLO_TIMEOUT, LOOKUP_TIMEOUT, Link, Shared, frames,
+    BACKOFF_MAX, BACKOFF_MIN, DIAL_TIMEOUT, HELLO_TIMEOUT, LOOKUP_AGAIN, LOOKUP_TIMEOUT, Link,
+    Shared, frames,
 };
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -23,7 +25,8 @@ enum Outcome {
 }
 
 /// How a hello went.
-enum Greeted {
+#[derive(Debug)]
+pub(super) enum Greeted {
     /// Both belong to the cluster.
     Together,
     /// The other end was told that it belongs to our cluster and is to answer.
@@ -79,9 +82,7 @@ async fn dial(shared: &Shared, link: &Link) {
 }
 
 async fn attempt(shared: &Shared, link: &Link) -> io::Result<Outcome> {
-    let mut stream = connect(&link.address()).await?;
-    os::socket::tune_peer(&stream)?;
-    let greeted = within(HELLO_TIMEOUT, greet(shared, link, &mut stream)).await?;
+    let (mut stream, greeted) = reach(shared, link, look_up(&link.address()).await?).await?;
     shared.standing.reached(link.node);
     match greeted {
         Greeted::Strange => Ok(Outcome::Forming),
@@ -90,17 +91,64 @@ async fn attempt(shared: &Shared, link: &Link) -> io::Result<Outcome> {
     }
 }
 
+/// Connects to the first of a name's addresses at which the peer itself answers: at others there may be
+/// somebody else.
+pub(super) async fn reach(
+    shared: &Shared,
+    link: &Link,
+    addresses: impl IntoIterator<Item = SocketAddr>,
+) -> io::Result<(TcpStream, Greeted)> {
+    let mut outcome = Err(io::ErrorKind::AddrNotAvailable.into());
+    for address in addresses {
+        outcome = reach_at(shared, link, address).await;
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+async fn reach_at(
+    shared: &Shared,
+    link: &Link,
+    address: SocketAddr,
+) -> io::Result<(TcpStream, Greeted)> {
+    let mut stream = within(DIAL_TIMEOUT, TcpStream::connect(address)).await?;
+    os::socket::tune_peer(&stream)?;
+    let greeted = within(HELLO_TIMEOUT, greet(shared, link, &mut stream)).await?;
+    Ok((stream, greeted))
+}
+
 /// Connects to the first of a name's addresses that answers. Each has its own time, and so has the look-up:
 /// a name server may be away, or one family of addresses lead nowhere.
 pub async fn connect(address: &str) -> io::Result<TcpStream> {
     let mut outcome = Err(io::ErrorKind::AddrNotAvailable.into());
-    for address in within(LOOKUP_TIMEOUT, lookup_host(address)).await? {
+    for address in look_up(address).await? {
         outcome = within(DIAL_TIMEOUT, TcpStream::connect(address)).await;
         if outcome.is_ok() {
             break;
         }
     }
     outcome
+}
+
+/// A name's addresses. A question or an answer that is lost costs seconds before it is asked again: it is
+/// asked a second time meanwhile.
+async fn look_up(address: &str) -> io::Result<Vec<SocketAddr>> {
+    let ask = || async { Ok(lookup_host(address).await?.collect()) };
+    within(LOOKUP_TIMEOUT, twice(LOOKUP_AGAIN, ask)).await
+}
+
+/// What comes first of asking now, and once more after `wait`.
+async fn twice<T, F: Future<Output = T>>(wait: Duration, ask: impl Fn() -> F) -> T {
+    let again = async {
+        sleep(wait).await;
+        ask().await
+    };
+    tokio::select! {
+        answer = ask() => answer,
+        answer = again => answer,
+    }
 }
 
 async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
@@ -182,4 +230,27 @@ async fn session(shared: &Shared, link: &Link, stream: TcpStream) -> io::Error {
     link.outbox.clear();
     shared.sink.down(link.node);
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_up_whose_answer_is_lost_is_answered_by_the_second_one() {
+        let asked = std::cell::Cell::new(0);
+        let ask = || {
+            asked.set(asked.get() + 1);
+            let lost = asked.get() == 1;
+            async move {
+                match lost {
+                    true => std::future::pending().await,
+                    false => "answer",
+                }
+            }
+        };
+        assert_eq!(twice(Duration::ZERO, ask).await, "answer");
+        let once = twice(Duration::MAX, || std::future::ready("at once"));
+        assert_eq!(once.await, "at once");
+    }
 }

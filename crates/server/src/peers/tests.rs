@@ -286,6 +286,37 @@ async fn bytes_of_a_frame_that_is_long_on_its_way_are_told() {
     }
 }
 
+/// A name may have an address at which there is another node, in front of the right one.
+#[tokio::test]
+async fn who_answers_at_one_address_of_a_name_does_not_hide_the_peer_behind_it() {
+    let (listener_1, address) = listener();
+    let (wrong, wrong_address) = listener();
+    let (right, right_address) = listener();
+    let (_silent, address_2) = listener();
+    let addresses = BTreeMap::from([(NodeId(1), address), (NodeId(2), address_2)]);
+    let first = Node::start(
+        1,
+        Uuid([1; 16]),
+        Some(formed(&[1, 2])),
+        &addresses,
+        listener_1,
+    );
+    let shared = &first.peers.shared;
+    let link = shared.known(NodeId(2)).expect("a peer");
+    let at = |listener: TcpListener, id: u32| async move {
+        let (mut stream, _) = listener.accept().await.expect("node 1 dials");
+        hello::read(&mut stream).await.expect("a hello");
+        let card = Card::new(NodeId(id), Uuid([id as u8; 16]), Some(Uuid([9; 16])));
+        let welcome = Message::Welcome { card };
+        hello::write(&mut stream, &welcome).await.expect("sent");
+    };
+    let addresses = [wrong_address, right_address];
+    let reached = dial::reach(shared, &link, addresses);
+    let (reached, ..) = tokio::join!(reached, at(wrong, 3), at(right, 2));
+    let (stream, _) = reached.expect("the second one is it");
+    assert_eq!(stream.peer_addr().expect("connected"), right_address);
+}
+
 async fn answer(stream: &mut TcpStream, id: u32) {
     let hello = hello::read(stream).await.expect("a hello");
     assert!(
