@@ -1,6 +1,7 @@
 //! `cargo xtask interop diff`: the same requests, valid and broken, in every version that both serve, to a node and to Apache
 //! Kafka, compared by the kind of answer and the error codes in it. The requests stand in `interop/diff/requests.json`; `Diff.java`
-//! builds them with Kafka's own message classes. What differs on purpose stands in `reasons.txt`, with why; anything else is an error.
+//! builds them with Kafka's own message classes. What differs on purpose stands in `reasons.txt`, with why; anything else is an error,
+//! and so is a reason that nothing needs any more.
 
 use crate::run::{self, checked, flag, only_flags, read, root};
 use crate::server::Target;
@@ -21,6 +22,8 @@ const NODE: [&str; 6] = [
 #[derive(Debug, PartialEq, Eq)]
 struct Reason {
     why: String,
+    /// It depends on how fast the two are: a run may do without it.
+    may_rest: bool,
     /// Parts of words, in this order, that the disagreement has when written as one line.
     marks: Vec<String>,
 }
@@ -58,7 +61,10 @@ pub fn run(args: &[String]) -> Result<(), String> {
     );
     target.release()?;
     let reasons = reasons(&read(&here.join("reasons.txt"))?);
-    judge(&told?, &reasons)
+    let (told, whole) = (told?, only.is_none());
+    let kept = cache.join("told.txt");
+    std::fs::write(&kept, &told).map_err(|e| format!("{}: {e}", kept.display()))?;
+    judge(&told, &reasons, whole)
 }
 
 fn tools_cache() -> Result<PathBuf, String> {
@@ -101,15 +107,19 @@ fn said(
     }
 }
 
-/// `# why` and below it lines of marks; a line's marks are separated by ` .. `.
+/// `# why` and below it lines of marks; a line's marks are separated by ` .. `. Under `#? why` a run may need none of them.
 fn reasons(text: &str) -> Vec<Reason> {
-    let mut why = String::new();
+    let (mut why, mut may_rest) = (String::new(), false);
     let mut reasons = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         match line.strip_prefix('#') {
-            Some(new) => new.trim().clone_into(&mut why),
+            Some(new) => {
+                may_rest = new.starts_with('?');
+                new.trim_start_matches('?').trim().clone_into(&mut why);
+            }
             None => reasons.push(Reason {
                 why: why.clone(),
+                may_rest,
                 marks: line.split(" .. ").map(str::to_owned).collect(),
             }),
         }
@@ -151,7 +161,9 @@ fn is_meant(reason: &Reason, disagreement: &Disagreement) -> bool {
         })
 }
 
-fn judge(told: &str, reasons: &[Reason]) -> Result<(), String> {
+/// Says what there is a reason for, and fails for the rest. After a whole run reasons that were for nothing fail, too: they
+/// would hide the next fault that looks like them.
+fn judge(told: &str, reasons: &[Reason], whole: bool) -> Result<(), String> {
     let all = disagreements(told);
     let mut counts = vec![0; reasons.len()];
     let mut unexplained = Vec::new();
@@ -164,17 +176,7 @@ fn judge(told: &str, reasons: &[Reason]) -> Result<(), String> {
             )),
         }
     }
-    let mut whys: Vec<&str> = reasons.iter().map(|reason| reason.why.as_str()).collect();
-    whys.dedup();
-    for why in whys {
-        let count: usize = reasons
-            .iter()
-            .zip(&counts)
-            .filter(|(r, _)| r.why == why)
-            .map(|(_, c)| c)
-            .sum();
-        println!("{count:5} {why}");
-    }
+    report(reasons, &counts);
     for line in told.lines().filter(|line| line.starts_with(['=', '#'])) {
         println!("diff: {}", line[1..].trim());
     }
@@ -183,9 +185,32 @@ fn judge(told: &str, reasons: &[Reason]) -> Result<(), String> {
         all.len(),
         unexplained.len()
     );
-    match unexplained.is_empty() {
+    let unused = reasons.iter().zip(&counts);
+    let unused = unused.filter(|(reason, count)| whole && **count == 0 && !reason.may_rest);
+    let unused: Vec<String> = unused.map(|(r, _)| r.marks.join(" .. ")).collect();
+    let mut wrong = Vec::new();
+    for (what, kinds) in [
+        ("no reason for", unexplained),
+        ("reasons for nothing:", unused),
+    ] {
+        if !kinds.is_empty() {
+            wrong.push(format!("{what}\n{}", kinds.join("\n")));
+        }
+    }
+    match wrong.is_empty() {
         true => Ok(()),
-        false => Err(format!("no reason for\n{}", unexplained.join("\n"))),
+        false => Err(wrong.join("\n")),
+    }
+}
+
+/// How many kinds each reason explains, whatever number of lines it has.
+fn report(reasons: &[Reason], counts: &[usize]) {
+    let mut whys: Vec<&str> = reasons.iter().map(|reason| reason.why.as_str()).collect();
+    whys.dedup();
+    for why in whys {
+        let of_it = reasons.iter().zip(counts).filter(|(r, _)| r.why == why);
+        let count: usize = of_it.map(|(_, c)| c).sum();
+        println!("{count:5} {why}");
     }
 }
 
