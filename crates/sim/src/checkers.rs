@@ -1,6 +1,8 @@
-//! What must hold, whatever happens. A checker sees what clients were answered, what shards
-//! announce and what lies on the disks; it never reaches into the code under test. Each lives
-//! in a file of its own, with a test that feeds it a bad history.
+//! What must hold, whatever happens. A checker sees what clients were answered, what shards announce, and
+//! what lies on the disks. Part of that is told by the code under test: where replicas stand
+//! (`Shard::replica_status`, `producers_state` and their like), what storage calls durable, and the final logs, which
+//! come through the product's own index and reader, though their bytes are then looked for in the files
+//! without either ([`raw`]). Each lives in a file of its own, with a test that feeds it a bad history.
 
 pub(crate) mod acked;
 pub(crate) mod answers;
@@ -15,9 +17,12 @@ pub(crate) mod idle;
 pub(crate) mod kept;
 pub(crate) mod monotone;
 pub(crate) mod one_value;
+pub(crate) mod order;
 pub(crate) mod owners;
 pub(crate) mod producer_ids;
+pub(crate) mod raw;
 pub(crate) mod replicas;
+pub(crate) mod settled;
 pub(crate) mod starts;
 pub(crate) mod topics;
 pub(crate) mod twice;
@@ -172,6 +177,7 @@ pub(crate) struct Checkers {
     pub(crate) kept: kept::Kept,
     pub(crate) monotone: monotone::Monotone,
     pub(crate) one_value: one_value::OneValue,
+    pub(crate) order: order::Order,
     pub(crate) owners: owners::Owners,
     pub(crate) producer_ids: producer_ids::ProducerIds,
     pub(crate) starts: starts::Starts,

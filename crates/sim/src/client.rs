@@ -7,6 +7,7 @@ pub(crate) mod consumer;
 pub(crate) mod links;
 pub(crate) mod member;
 pub(crate) mod producer;
+mod sessions;
 pub(crate) mod view;
 
 use crate::book::Book;

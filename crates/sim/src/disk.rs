@@ -43,7 +43,7 @@ mod tests;
 use base::{Disk, File, Open, Random};
 use file::{Inode, SimFile};
 use names::Names;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -217,6 +217,20 @@ impl SimDisk {
     /// What happened to it.
     pub(crate) fn damage(&self) -> Damage {
         self.lock().damage.clone()
+    }
+
+    /// The segments that were appended to of a group, by the offset in their name, past all faults.
+    pub(crate) fn segments(&self, group: u64) -> BTreeMap<i64, Vec<u8>> {
+        let (state, dir) = (self.lock(), format!("groups/{group}/"));
+        let name = |path: &str| {
+            let name = path.strip_prefix(&dir)?.strip_suffix(".log")?;
+            name.parse::<i64>().ok()
+        };
+        let files = state.names.files();
+        let files = files.filter_map(|(path, inode)| Some((name(path)?, inode)));
+        files
+            .map(|(base, inode)| (base, state.inodes[inode].bytes.clone()))
+            .collect()
     }
 
     /// The bytes of a file as a process would read them, past all faults.

@@ -5,8 +5,9 @@
 //! from there on; of the lost ones some come late, after the break or after the next session
 //! stands (even to another process of the node), and some of the delivered ones come twice. A *blocked* direction holds what is sent
 //! (a partition looks like silence first); when it is opened again, the held frames go on, or the
-//! session breaks. On a *narrow* line frames take the longer the larger they are, and those behind them wait;
-//! bytes of what isn't whole are noticed. Nodes whose processes don't run have no sessions.
+//! session breaks. In some runs only so many bytes may wait in a direction: what is sent while they do is
+//! lost, and what comes later isn't. On a *narrow* line frames take the longer the larger they are, and those
+//! behind them wait; bytes of what isn't whole are noticed. Nodes whose processes don't run have no sessions.
 //!
 //! The net owns no clock: it leaves in [`Net::take_out`] what is to happen after which wait.
 
@@ -150,6 +151,8 @@ pub(crate) struct Weather {
     pub(crate) late_percent: u64,
     /// Percent of breaks after which the last frames come again.
     pub(crate) twice_percent: u64,
+    /// While so many bytes wait in a direction, what comes is dropped, and the session stands.
+    pub(crate) waiting_max: u64,
 }
 
 /// The network between nodes.
@@ -239,10 +242,14 @@ impl Net {
             return;
         }
         let lane = usize::from(from > to);
+        let before: u64 = pair.lanes[lane].queue.iter().map(Cargo::bytes).sum();
+        // Any frame gets through when little waits: a real node has room for the largest one.
+        if before >= self.weather.waiting_max {
+            return;
+        }
         pair.last[lane] = frames.clone();
         let cargo = Cargo::Frames(frames);
         let bytes = cargo.bytes();
-        let before: u64 = pair.lanes[lane].queue.iter().map(Cargo::bytes).sum();
         pair.lanes[lane].push(cargo);
         let session = pair.session;
         let wait = self.delay(from, to);

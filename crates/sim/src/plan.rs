@@ -117,11 +117,14 @@ impl Plan {
             hot_tail_bytes: one_of(random, &[2_000, 20_000, 200_000]),
             calls_max: one_of(random, &[2, 1_000, 1_000]),
             requests_in_flight_bytes: one_of(random, &[30_000, 1 << 28, 1 << 28]),
-            weather: weather(random),
+            weather: Weather {
+                waiting_max: waiting_max(&mut Random::new(seed.rotate_left(48))),
+                ..weather(random)
+            },
             device: device(random),
             admin: admin_habits(random, nodes),
             producers: producers(random, direct_batch_bytes),
-            consumers: consumers(random),
+            consumers: consumers(random, &mut Random::new(seed.rotate_left(24))),
             groups: groups::draw(random, nodes),
             damaged: None,
             faults: Vec::new(),
@@ -295,7 +298,13 @@ fn weather(random: &mut Random) -> Weather {
         delay_max: delay_min + one_of(random, &[100, 500, 3_000]),
         late_percent: one_of(random, &[0, 10, 40]),
         twice_percent: one_of(random, &[0, 20]),
+        waiting_max: u64::MAX,
     }
+}
+
+/// Drawn apart.
+fn waiting_max(random: &mut Random) -> u64 {
+    one_of(random, &[1_000_000, u64::MAX, u64::MAX, u64::MAX])
 }
 
 fn device(random: &mut Random) -> Device {
@@ -374,7 +383,8 @@ fn producers(random: &mut Random, direct_batch_bytes: u32) -> Vec<producer::Habi
     (0..count).map(habits).collect()
 }
 
-fn consumers(random: &mut Random) -> Vec<consumer::Habits> {
+/// Which of them have sessions is drawn apart.
+fn consumers(random: &mut Random, apart: &mut Random) -> Vec<consumer::Habits> {
     let count = random.between(1, 3);
     let habits = |_| consumer::Habits {
         pause: one_of(random, &[200_000, 600_000]),
@@ -382,6 +392,7 @@ fn consumers(random: &mut Random) -> Vec<consumer::Habits> {
         min_bytes: one_of(random, &[0, 1, 1, 10_000]),
         max_bytes: one_of(random, &[200, 5_000, 100_000]),
         back_percent: one_of(random, &[0, 5, 30]),
+        sessions: apart.percent(50),
     };
     (0..count).map(habits).collect()
 }

@@ -1,6 +1,7 @@
 //! Runs ranges of seeds: on several threads, with progress, a checkpoint to go on from, and a
 //! report that names each failing seed with the command that shows it again.
 
+mod breaks;
 mod options;
 mod planted;
 mod progress;

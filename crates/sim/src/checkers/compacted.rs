@@ -19,8 +19,8 @@ struct Known {
 #[derive(Default)]
 pub(crate) struct Compacted {
     parts: BTreeMap<Part, BTreeMap<i64, Known>>,
-    /// Markers that were written, whatever became of them.
-    markers: BTreeMap<Part, BTreeSet<Ident>>,
+    /// Markers that clients wrote and when, whatever became of them.
+    markers: BTreeMap<Part, BTreeMap<Ident, Micros>>,
 }
 
 const NAME: &str = "compaction keeps the last of each key";
@@ -38,17 +38,21 @@ pub(crate) fn answer(part: Part, from: i64, batches: &[Seen]) -> Checked {
 
 impl Compacted {
     /// A client writes a marker. Nobody may ever hear what became of it.
-    pub(crate) fn wrote_marker(&mut self, part: Part, ident: Ident) {
-        self.markers.entry(part).or_default().insert(ident);
+    pub(crate) fn wrote_marker(&mut self, part: Part, ident: Ident, now: Micros) {
+        self.markers.entry(part).or_default().insert(ident, now);
     }
 
-    /// Keys of markers that were written and that nobody saw: they may have come and gone.
-    fn unseen(&self, part: Part) -> BTreeSet<u64> {
+    /// Markers that are old enough to go, and keys of those among them that nobody saw: they may have
+    /// come and gone.
+    fn old_markers(&self, part: Part, upto: Micros) -> (BTreeSet<Ident>, BTreeSet<u64>) {
         let known = self.parts.get(&part).into_iter().flatten();
         let known: BTreeSet<Ident> = known.map(|(_, known)| known.ident).collect();
         let markers = self.markers.get(&part).into_iter().flatten();
-        let unseen = markers.filter(|ident| !known.contains(ident));
-        unseen.map(|ident| payload::key_of(*ident)).collect()
+        let old = markers.filter(|(_, wrote)| **wrote <= upto);
+        let old: BTreeSet<Ident> = old.map(|(ident, _)| *ident).collect();
+        let unseen = old.difference(&known).map(|ident| payload::key_of(*ident));
+        let unseen = unseen.collect();
+        (old, unseen)
     }
 
     /// Somebody saw committed records, or was told where they are.
@@ -77,8 +81,9 @@ impl Compacted {
         Err(violation("an offset has one value", what))
     }
 
-    /// The log of a replica when everything has converged, and where it starts. Markers stay if
-    /// less than their `retention` can have gone by on any clock until `now`.
+    /// The log of a replica when everything has converged, and where it starts. A marker stays if
+    /// less than its `retention` can have gone by on any clock until `now` since it was written. That a
+    /// compaction finds it, from when on it counts in fact, comes later still.
     pub(crate) fn verify(
         &mut self,
         part: Part,
@@ -101,17 +106,18 @@ impl Compacted {
                     .zip(batch.idents.iter().copied()),
             );
         }
-        let unseen = self.unseen(part);
+        let latest = now.checked_sub(retention);
+        let (old, unseen) = latest
+            .map(|upto| self.old_markers(part, upto))
+            .unwrap_or_default();
         let mut last: BTreeMap<u64, (i64, &Known)> = BTreeMap::new();
         for (offset, known) in self.parts.entry(part).or_default() {
             last.insert(payload::key_of(known.ident), (*offset, known));
         }
         for (key, (offset, known)) in last {
             let gone = there.get(&offset) != Some(&known.ident);
-            // How old it is isn't known that well.
-            let old = retention <= now;
-            let deleted = payload::is_marker(known.ident) || unseen.contains(&key);
-            let may_go = offset < start || (deleted && old);
+            let deleted = old.contains(&known.ident) || unseen.contains(&key);
+            let may_go = offset < start || deleted;
             if gone && !may_go {
                 let what = format!(
                     "{part}: the last record of key {key}, {} at {offset} (seen by {} at {} us), \
@@ -160,10 +166,27 @@ mod tests {
         let mut compacted = Compacted::default();
         let acked = Acked::default();
         let one = seen(0, marker..marker + 1);
-        compacted.seen(PART, &one, 5, "a").unwrap();
+        compacted.wrote_marker(PART, Ident(marker), 50);
+        compacted.seen(PART, &one, 55, "a").unwrap();
         let mut check = |now| compacted.verify(PART, (0, &[]), &acked, (now, 100), "b");
-        assert!(check(99).is_err());
-        assert_eq!(check(100), Ok(()));
+        assert!(check(100).is_err(), "the run is that old, it isn't");
+        assert!(check(149).is_err());
+        assert_eq!(check(150), Ok(()));
+    }
+
+    #[test]
+    fn a_record_may_go_for_a_marker_that_nobody_saw_once_that_is_old_enough() {
+        let marker = (0..1000).find(|n| payload::is_marker(Ident(*n))).unwrap();
+        let same_key = marker + payload::KEYS;
+        assert!(!payload::is_marker(Ident(same_key)));
+        let mut compacted = Compacted::default();
+        let one = seen(0, same_key..same_key + 1);
+        compacted.seen(PART, &one, 5, "a").unwrap();
+        compacted.wrote_marker(PART, Ident(marker), 50);
+        let acked = Acked::default();
+        let mut check = |now| compacted.verify(PART, (0, &[]), &acked, (now, 100), "b");
+        assert!(check(149).is_err());
+        assert_eq!(check(150), Ok(()));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! One owner per partition and generation; and while an owner may believe in its session, nobody
-//! else is given its partitions by the same coordinator.
+//! One owner per partition and generation, or epoch of a group of KIP-848; and while an owner may believe
+//! in its session, nobody else is given its partitions by the same coordinator.
 //!
 //! A coordinator that doesn't know of its successor may answer a heartbeat for a while, in Kafka
 //! too. So two owners at a time are told apart only where one node told both.
@@ -21,7 +21,7 @@ struct Held {
 /// The checker.
 #[derive(Default)]
 pub(crate) struct Owners {
-    /// Member ids by group, generation and partition.
+    /// Member ids by group, generation or epoch, and partition.
     given: BTreeMap<(u32, i32, Part), String>,
     /// The newest generation of a group that any member was told.
     newest: BTreeMap<u32, i32>,
@@ -50,6 +50,26 @@ impl Owners {
         }
         let known = self.newest.entry(group).or_insert(generation);
         *known = generation.max(*known);
+        self.one_owner(group, generation, member, parts)
+    }
+
+    /// A member of KIP-848 was told its epoch, and what it is to have if that was said; its epoch was `before`
+    /// unless it has just joined. Who was put out, or left, joins anew, with epoch 0.
+    pub(crate) fn told(
+        &mut self,
+        group: u32,
+        (epoch, before): (i32, Option<i32>),
+        member: &str,
+        parts: &[Part],
+    ) -> Checked {
+        if let Some(before) = before.filter(|before| epoch < *before) {
+            let what = format!("group {group}: {member} is told epoch {epoch} after {before}");
+            return Err(violation("a member's epoch doesn't go back", what));
+        }
+        self.one_owner(group, epoch, member, parts)
+    }
+
+    fn one_owner(&mut self, group: u32, generation: i32, member: &str, parts: &[Part]) -> Checked {
         for part in parts {
             let owner = self.given.entry((group, generation, *part));
             let owner = owner.or_insert_with(|| member.to_string());
@@ -127,6 +147,22 @@ mod tests {
         let two = owners.synced(1, (4, 4), "a", &[PART]).unwrap_err();
         assert_eq!(two.checker, OWNER);
         assert!(owners.synced(1, (3, 4), "a", &[]).is_err(), "a step back");
+    }
+
+    #[test]
+    fn two_owners_in_an_epoch_and_epochs_that_go_back_are_caught() {
+        let mut owners = Owners::default();
+        owners.told(1, (3, None), "a", &[PART]).unwrap();
+        owners.told(1, (3, Some(3)), "a", &[PART]).unwrap();
+        owners.told(1, (4, Some(3)), "a", &[]).unwrap();
+        owners.told(1, (4, None), "b", &[PART]).unwrap();
+        let two = owners.told(1, (4, Some(4)), "a", &[PART]).unwrap_err();
+        assert_eq!(two.checker, OWNER);
+        assert!(
+            owners.told(1, (3, Some(4)), "a", &[]).is_err(),
+            "a step back"
+        );
+        owners.told(1, (3, None), "a", &[]).unwrap();
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! has converged.
 
 use super::{Checked, Part, Seen, violation};
+use crate::payload;
+use std::collections::BTreeMap;
 
 /// A replica's log and how far it is committed.
 pub(crate) struct Replica<'a> {
@@ -45,6 +47,32 @@ pub(crate) fn equal(part: Part, replicas: &[Replica<'_>], converged: bool) -> Ch
     Ok(())
 }
 
+/// Compares replicas of a compacted partition: batches that no compaction touched, which are those that
+/// have a record at each of their offsets and no marker, are the same wherever they are.
+pub(crate) fn alike(part: Part, replicas: &[Replica<'_>]) -> Checked {
+    let untouched = |batch: &&Seen| {
+        batch.is_whole() && !batch.idents.iter().any(|ident| payload::is_marker(*ident))
+    };
+    let mut known: BTreeMap<i64, (u32, &Seen)> = BTreeMap::new();
+    for replica in replicas {
+        for batch in replica.batches.iter().filter(untouched) {
+            let first = known.entry(batch.base).or_insert((replica.node, batch));
+            let (node, other) = *first;
+            // One of which the end went has another end.
+            if other.next == batch.next && other != batch {
+                let what = format!(
+                    "{part}, nodes {node} and {}: {} and {}",
+                    replica.node,
+                    describe(Some(other)),
+                    describe(Some(batch))
+                );
+                return Err(violation("replicas are equal", what));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn describe(batch: Option<&Seen>) -> String {
     match batch {
         None => "nothing".to_string(),
@@ -66,6 +94,18 @@ mod tests {
             batches,
             high_watermark,
         }
+    }
+
+    #[test]
+    fn compacted_replicas_may_lack_what_others_have_and_agree_on_what_is_whole() {
+        let (a, b) = ([seen(0, 0..3), seen(3, 3..5)], [seen(3, 3..5)]);
+        let check = |b: &[Seen]| alike(PART, &[replica(1, &a, 5), replica(2, b, 5)]);
+        assert_eq!(check(&b), Ok(()));
+        let other = [Seen {
+            fingerprint: 7,
+            ..b[0].clone()
+        }];
+        assert!(check(&other).is_err());
     }
 
     #[test]

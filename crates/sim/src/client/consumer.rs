@@ -3,6 +3,7 @@
 
 use super::links::Ask;
 use super::producer::unexpected;
+use super::sessions::{Says, Sessions};
 use super::{Common, Reach, codes, decode};
 use crate::book::{topic_name, topic_number};
 use crate::checkers::{
@@ -24,6 +25,8 @@ pub(crate) struct Habits {
     pub(crate) max_bytes: i32,
     /// Percent of fetches before which it goes back to an older place.
     pub(crate) back_percent: u64,
+    /// It fetches in sessions, as all real clients do.
+    pub(crate) sessions: bool,
 }
 
 /// The consumer.
@@ -35,6 +38,7 @@ pub(crate) struct Consumer {
     busy: BTreeSet<Place>,
     asked: BTreeMap<Part, Place>,
     not_before: Micros,
+    sessions: Sessions,
 }
 
 impl Consumer {
@@ -45,6 +49,7 @@ impl Consumer {
             busy: BTreeSet::new(),
             asked: BTreeMap::new(),
             not_before: 0,
+            sessions: Sessions::default(),
         }
     }
 
@@ -74,49 +79,29 @@ impl Consumer {
     fn fetch(&mut self, common: &mut Common, reach: &mut Reach<'_>, leader: Place, parts: &[Part]) {
         let named: Vec<u32> = parts.iter().map(|part| part.topic).collect();
         let version = common.version_for::<FetchRequest>(13, &named);
-        let mut topics: BTreeMap<u32, FetchTopic> = BTreeMap::new();
+        let mut named = BTreeMap::new();
         let mut asked = Vec::new();
         for part in parts {
-            if common.random.percent(self.habits.back_percent) {
-                let back = common.random.below(self.position(*part) as u64 + 1);
-                self.positions.insert(*part, (back as i64, -1));
-            }
-            let known = common
-                .view
-                .leaders
-                .get(part)
-                .map_or(-1, |(_, epoch)| *epoch);
-            // Versions before 9 have no field for it.
-            let epoch = if version >= 9 && common.random.percent(80) {
-                known
-            } else {
-                -1
-            };
-            let (from, read) = self.positions.get(part).copied().unwrap_or((0, -1));
-            // Sometimes a wrong one, as a client has whose log parted from ours.
-            let wrong = version >= 12 && read > 0 && common.random.percent(3);
-            let last = if wrong { read - 1 } else { read };
+            let (partition, fenced) = self.place(common, version, *part);
+            asked.push((*part, partition.fetch_offset, fenced));
+            named.insert(*part, partition);
+            self.asked.insert(*part, leader);
+        }
+        let ids = common.view.ids.clone();
+        let id_of = |topic: u32| ids.get(&topic).copied().unwrap_or_default();
+        let way = (leader, common.links.connection(leader));
+        let said = match self.habits.sessions {
+            true => self.sessions.shorten(way, version, &mut named, id_of),
+            false => Says::default(),
+        };
+        let mut topics: BTreeMap<u32, FetchTopic> = BTreeMap::new();
+        for (part, partition) in &named {
             let topic = topics.entry(part.topic).or_insert_with(|| FetchTopic {
                 topic: topic_name(part.topic),
-                topic_id: common
-                    .view
-                    .ids
-                    .get(&part.topic)
-                    .copied()
-                    .unwrap_or_default(),
+                topic_id: id_of(part.topic),
                 partitions: Vec::new(),
             });
-            topic.partitions.push(FetchPartition {
-                partition: part.partition as i32,
-                current_leader_epoch: epoch,
-                fetch_offset: from,
-                last_fetched_epoch: last,
-                log_start_offset: -1,
-                partition_max_bytes: self.habits.max_bytes,
-                ..FetchPartition::default()
-            });
-            asked.push((*part, from, epoch >= 0 && !wrong));
-            self.asked.insert(*part, leader);
+            topic.partitions.push(partition.clone());
         }
         let body = FetchRequest {
             replica_id: -1,
@@ -124,13 +109,44 @@ impl Consumer {
             min_bytes: self.habits.min_bytes,
             max_bytes: self.habits.max_bytes.saturating_mul(2),
             isolation_level: common.random.below(2) as i8,
-            session_id: 0,
-            session_epoch: -1,
+            session_id: said.id,
+            session_epoch: said.epoch,
             topics: topics.into_values().collect(),
+            forgotten_topics_data: said.forgotten,
             ..FetchRequest::default()
         };
         self.busy.insert(leader);
         common.ask(reach, leader, version, &body, Ask::Fetch(asked));
+        let connection = common.links.connection(leader).filter(|_| said.epoch == 0);
+        if let Some(connection) = connection {
+            self.sessions.opened(leader, connection, version, named);
+        }
+    }
+
+    /// From where a partition is asked for, and whether in a way that a leader which is out of date refuses.
+    fn place(&mut self, common: &mut Common, version: i16, part: Part) -> (FetchPartition, bool) {
+        if common.random.percent(self.habits.back_percent) {
+            let back = common.random.below(self.position(part) as u64 + 1);
+            self.positions.insert(part, (back as i64, -1));
+        }
+        let leaders = &common.view.leaders;
+        let known = leaders.get(&part).map_or(-1, |(_, epoch)| *epoch);
+        // Versions before 9 have no field for it. In a session it stays what it is.
+        let says = version >= 9 && (self.habits.sessions || common.random.percent(80));
+        let epoch = if says { known } else { -1 };
+        let (from, read) = self.positions.get(&part).copied().unwrap_or((0, -1));
+        // Sometimes a wrong one, as a client has whose log parted from ours.
+        let wrong = version >= 12 && read > 0 && common.random.percent(3);
+        let partition = FetchPartition {
+            partition: part.partition as i32,
+            current_leader_epoch: epoch,
+            fetch_offset: from,
+            last_fetched_epoch: if wrong { read - 1 } else { read },
+            log_start_offset: -1,
+            partition_max_bytes: self.habits.max_bytes,
+            ..FetchPartition::default()
+        };
+        (partition, epoch >= 0 && !wrong)
     }
 
     fn free(&mut self, asked: &[(Part, i64, bool)]) {
@@ -143,6 +159,9 @@ impl Consumer {
 
     pub(crate) fn lost(&mut self, ask: Ask) {
         if let Ask::Fetch(asked) = ask {
+            if let Some(node) = asked.first().and_then(|(part, ..)| self.asked.get(part)) {
+                self.sessions.ended(*node);
+            }
             self.free(&asked);
         }
     }
@@ -158,8 +177,16 @@ impl Consumer {
         let Ask::Fetch(asked) = ask else {
             unreachable!("a consumer only fetches")
         };
+        let node = asked.first().and_then(|(part, ..)| self.asked.get(part));
+        let node = node.copied().expect("it was asked");
         self.free(&asked);
         let answer: FetchResponse = decode(version, &mut reader)?;
+        if answer.error_code != codes::NONE {
+            self.sessions.ended(node);
+        } else if self.habits.sessions && !self.sessions.answered(node, answer.session_id) {
+            let what = format!("client {}: session {}", common.id, answer.session_id);
+            return Err(violation("answers fit their requests", what));
+        }
         if answer.error_code != codes::NONE && !codes::retriable(answer.error_code) {
             return Err(unexpected("Fetch", answer.error_code));
         }

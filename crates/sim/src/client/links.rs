@@ -82,6 +82,11 @@ impl Links {
         self.links.get(&node).map_or(0, |link| link.waiting.len())
     }
 
+    /// The connection to a node, if there is one.
+    pub(crate) fn connection(&self, node: Place) -> Option<u64> {
+        Some(self.links.get(&node)?.connection)
+    }
+
     pub(crate) fn ask<R: Request>(
         &mut self,
         reach: &mut Reach<'_>,

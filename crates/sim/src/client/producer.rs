@@ -121,7 +121,8 @@ impl Producer {
             let key = payload::key_of(ident).to_be_bytes();
             let value = payload::value(ident, len);
             if reach.book.compacted(part).is_some() && payload::is_marker(ident) {
-                reach.checkers.compacted.wrote_marker(part, ident);
+                let markers = &mut reach.checkers.compacted;
+                markers.wrote_marker(part, ident, reach.now);
                 builder.push(stamp, Some(&key), None, &[(b"ident", Some(&value))]);
             } else {
                 builder.push(stamp, Some(&key), Some(&value), &[]);
@@ -260,6 +261,10 @@ impl Producer {
                 .push(PartitionProduceData { index, records });
             asked.push((part, number));
         }
+        let sent: Vec<(Part, Ident)> = asked
+            .iter()
+            .filter_map(|(part, number)| Some((*part, self.first_of(*part, *number)?)))
+            .collect();
         let body = ProduceRequest {
             transactional_id: None,
             acks: self.habits.acks,
@@ -267,12 +272,27 @@ impl Producer {
             topic_data: topics.into_values().collect(),
         };
         common.ask(reach, leader, version, &body, Ask::Produce(asked.clone()));
+        if let Some(connection) = common
+            .links
+            .connection(leader)
+            .filter(|_| !self.habits.idempotent)
+        {
+            for (part, first) in sent {
+                reach.checkers.order.sent(connection, part, first);
+            }
+        }
         if self.habits.acks == 0 {
             common.links.expects_nothing(reach, leader);
             for (part, number) in asked {
                 self.drop_op(part, number);
             }
         }
+    }
+
+    /// The first record of a batch that waits.
+    fn first_of(&self, part: Part, number: u64) -> Option<Ident> {
+        let ops = &self.streams.get(&part)?.ops;
+        Some(ops.iter().find(|op| op.number == number)?.first)
     }
 
     fn drop_op(&mut self, part: Part, number: u64) -> Option<Op> {

@@ -8,6 +8,7 @@ const CALM: Weather = Weather {
     delay_max: 500,
     late_percent: 0,
     twice_percent: 0,
+    waiting_max: u64::MAX,
 };
 
 struct Run {
@@ -111,6 +112,21 @@ fn stormy_weather_brings_late_and_double_frames() {
         twice += u32::from((0..20).any(|n| numbers.iter().filter(|m| **m == n).count() > 1));
     }
     assert!(out_of_order > 5 && twice > 5);
+}
+
+#[test]
+fn what_finds_no_room_is_lost_and_the_session_stands() {
+    let narrow = Weather {
+        waiting_max: 3,
+        ..CALM
+    };
+    let mut run = Run::new(1, narrow);
+    run.send(0..5);
+    run.settle();
+    run.send(7..8);
+    run.settle();
+    assert_eq!(run.numbers(), [0, 1, 2, 7]);
+    assert!(!run.got.iter().any(|it| matches!(it, Arrival::Down { .. })));
 }
 
 #[test]

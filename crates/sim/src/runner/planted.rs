@@ -1,6 +1,8 @@
 //! Plants each bug and runs seeds until a checker catches it: the proof that the simulator sees.
-//! A seed that fails without the bug proves nothing and is passed over.
+//! A seed that fails without the bug, or for another reason than the bug has, proves nothing and is passed
+//! over.
 
+use super::breaks::is_expected;
 use super::progress::Limit;
 use super::{Options, each};
 use crate::run;
@@ -69,6 +71,7 @@ fn look(bug: Bug, options: &Options, in_time: impl Fn() -> bool) -> Option<bool>
     each(0..allowed, options.jobs, which, |seed| {
         runs += 1;
         if let Some(violation) = seed.run.outcome.violation
+            && is_expected(bug, violation.checker)
             && run::run(seed.seed, None, false).outcome.violation.is_none()
         {
             caught = Some((seed.seed, violation));

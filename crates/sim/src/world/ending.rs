@@ -7,6 +7,7 @@ mod groups;
 mod verify;
 
 use super::World;
+use crate::checkers::settled::{self, Stands};
 use crate::checkers::{Checked, Part, committed, violation};
 use crate::client::Role;
 use crate::client::producer::{Habits, Producer};
@@ -479,41 +480,12 @@ impl World {
         if let Some(why) = self.led_elsewhere(group, &places) {
             return Some(format!("{part}: {why}"));
         }
-        let mut first: Option<ReplicaStatus> = None;
-        for place in places {
-            if self.is_given_up(place) {
-                continue;
-            }
-            let Some(status) = self.status(place, group) else {
-                return Some(format!("{part}: node {} has no replica", place + 1));
-            };
-            if let Some(why) = status.suspect {
-                return Some(format!("{part}: node {} is damaged: {why}", place + 1));
-            }
-            if status.leader.is_none() {
-                return Some(format!("{part}: node {} knows no leader", place + 1));
-            }
-            if status.high_watermark != status.end_offset {
-                return Some(format!("{part}: node {}: {status:?}", place + 1));
-            }
-            if let Some(behind) = self.shown_behind(place, group) {
-                return Some(format!(
-                    "{part}: node {} shows {behind} as behind",
-                    place + 1
-                ));
-            }
-            let first = first.get_or_insert_with(|| status.clone());
-            let same = first.leader == status.leader
-                && first.last_index == status.last_index
-                && first.start_offset == status.start_offset
-                && first.end_offset == status.end_offset;
-            if !same {
-                return Some(format!(
-                    "{part}: {first:?} and {status:?} on node {}",
-                    place + 1
-                ));
-            }
-        }
-        None
+        let bound = places.into_iter().filter(|place| !self.is_given_up(*place));
+        let stands = bound.map(|place| Stands {
+            place,
+            status: self.status(place, group),
+            behind: self.shown_behind(place, group),
+        });
+        settled::unwell_part(part, &stands.collect::<Vec<_>>())
     }
 }

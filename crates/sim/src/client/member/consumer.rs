@@ -181,6 +181,7 @@ impl Member {
         answer: &ConsumerGroupHeartbeatResponse,
     ) -> Checked {
         let consumer = self.modern();
+        let before = consumer.joined.then_some(consumer.epoch);
         consumer.joined = true;
         consumer.epoch = answer.member_epoch;
         for (topic, id) in &common.view.ids {
@@ -201,7 +202,12 @@ impl Member {
             Some(Part { topic, partition })
         });
         let parts: BTreeSet<Part> = known.collect();
-        let epoch = consumer.epoch;
+        let (epoch, id) = (consumer.epoch, consumer.id.clone());
+        let lasting = parts.iter().filter(|part| !reach.book.doomed(**part));
+        let lasting = lasting.filter(|_| answer.assignment.is_some()).copied();
+        let told: Vec<Part> = lasting.collect();
+        let owners = &mut reach.checkers.owners;
+        owners.told(self.habits.group, (epoch, before), &id, &told)?;
         if parts != self.owned {
             reach.tell(|| format!("  client {} owns {parts:?} in epoch {epoch}", common.id));
         }

@@ -3,9 +3,10 @@
 
 use super::World;
 use crate::checkers::Part;
+use crate::checkers::settled::{self, Membership};
 use crate::client::Role;
 use crate::client::member::{Member, TOPICS};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 impl World {
     fn members(&self) -> impl Iterator<Item = (usize, &Member)> {
@@ -62,36 +63,13 @@ impl World {
             .into_iter()
             .filter(|part| TOPICS.contains(&part.topic))
             .collect();
-        let mut owned: BTreeMap<u32, BTreeMap<Part, usize>> = BTreeMap::new();
-        let mut generations: BTreeMap<u32, i32> = BTreeMap::new();
-        for (number, member) in self.members() {
-            let group = member.habits.group;
-            let Some((generation, parts)) = member.stands() else {
-                return Some(format!("client {number} isn't a member of group {group}"));
-            };
-            if let Some(generation) = generation {
-                let common = generations.entry(group).or_insert(generation);
-                if *common != generation {
-                    return Some(format!("group {group} is in two generations"));
-                }
-            }
-            let owners = owned.entry(group).or_default();
-            for part in parts {
-                if let Some(other) = owners.insert(*part, number) {
-                    let what = format!("group {group}: {part} has owners {other} and {number}");
-                    return Some(what);
-                }
-            }
-            if !member.reviewed {
-                return Some(format!("client {number} can't ask for its offsets"));
-            }
-        }
-        for (group, owners) in owned {
-            if let Some(part) = all.iter().find(|part| !owners.contains_key(part)) {
-                return Some(format!("group {group}: nobody owns {part}"));
-            }
-        }
-        None
+        let members = self.members().map(|(client, member)| Membership {
+            client,
+            group: member.habits.group,
+            stands: member.stands(),
+            reviewed: member.reviewed,
+        });
+        settled::unwell_groups(&members.collect::<Vec<_>>(), &all)
     }
 
     /// Members keep calm from now on, and ask for all offsets once more.
