@@ -1,6 +1,6 @@
 //! What must hold, whatever happens. A checker sees what clients were answered, what shards announce, and
 //! what lies on the disks. Part of that is told by the code under test: where replicas stand
-//! (`Shard::replica_status`, `producers_state` and their like), what storage calls durable, and the final logs, which
+//! (`Shard::replica_status` and `shard/inspect.rs`), what storage calls durable, and the final logs, which
 //! come through the product's own index and reader, though their bytes are then looked for in the files
 //! without either ([`raw`]). Each lives in a file of its own, with a test that feeds it a bad history.
 
