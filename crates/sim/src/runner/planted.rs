@@ -18,6 +18,7 @@ fn within(bug: Bug) -> u64 {
         | Bug::GroupIdsGivenAgain
         | Bug::ImportCutShort
         | Bug::OthersThatAreLeftKeepTheirs
+        | Bug::SessionForgotten
         | Bug::StartBeforeCommit
         | Bug::SurvivorKeepsItsTerm
         | Bug::TombstoneTooEarly
