@@ -14,6 +14,7 @@ fn within(bug: Bug) -> u64 {
         // Needs a rare meeting of faults.
         Bug::UnseededChecksum
         | Bug::CheckpointWithoutVotes
+        | Bug::ConfigurationForgottenAtRestart
         | Bug::DamageLeftAlone
         | Bug::GroupIdsGivenAgain
         | Bug::ImportCutShort
