@@ -119,7 +119,8 @@ impl Consumer {
         common.ask(reach, leader, version, &body, Ask::Fetch(asked));
         let connection = common.links.connection(leader).filter(|_| said.epoch == 0);
         if let Some(connection) = connection {
-            self.sessions.opened(leader, connection, version, named);
+            self.sessions
+                .opened(leader, connection, version, named, id_of);
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Says {
 struct Session {
     connection: u64,
     by_id: bool,
+    /// What its topics were called by when they were named.
+    ids: BTreeMap<u32, Uuid>,
     /// 0 until the node has said it.
     id: i32,
     /// Of the next request.
@@ -49,8 +51,11 @@ impl Sessions {
             self.0.remove(&node);
             return says(0, -1, none);
         }
+        // A topic that has another id by now is another one: whoever remembers it would go on with the old one.
+        let same = |session: &Session| session.ids.iter().all(|(topic, id)| id_of(*topic) == *id);
         let fits = |session: &&mut Session| {
-            session.id != 0 && Some(session.connection) == connection && session.by_id == by_id
+            let stands = session.id != 0 && Some(session.connection) == connection;
+            stands && session.by_id == by_id && (!by_id || same(session))
         };
         let Some(session) = self.0.get_mut(&node).filter(fits) else {
             self.0.remove(&node);
@@ -66,6 +71,8 @@ impl Sessions {
             partitions.push(part.partition as i32);
         }
         session.parts.retain(|part, _| parts.contains_key(part));
+        let ids = parts.keys().map(|part| (part.topic, id_of(part.topic)));
+        session.ids = ids.collect();
         parts.retain(|part, asked| session.parts.get(part) != Some(asked));
         let known = parts.iter().map(|(part, asked)| (*part, asked.clone()));
         session.parts.extend(known);
@@ -86,10 +93,13 @@ impl Sessions {
         connection: u64,
         version: i16,
         parts: BTreeMap<Part, FetchPartition>,
+        id_of: impl Fn(u32) -> Uuid,
     ) {
+        let ids = parts.keys().map(|part| (part.topic, id_of(part.topic)));
         let session = Session {
             connection,
             by_id: version >= BY_ID,
+            ids: ids.collect(),
             id: 0,
             epoch: 0,
             parts,

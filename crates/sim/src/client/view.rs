@@ -15,6 +15,9 @@ pub(crate) struct View {
     pub(crate) leaders: BTreeMap<Part, (Place, i32)>,
     /// Ids of topics.
     pub(crate) ids: BTreeMap<u32, Uuid>,
+    /// Topics of all ids that it was ever told: what was asked by an earlier one may be answered after the
+    /// next was learned.
+    named: BTreeMap<Uuid, u32>,
     /// It is out of date.
     pub(crate) wanted: bool,
     /// It is being asked for.
@@ -26,6 +29,7 @@ impl Default for View {
         View {
             leaders: BTreeMap::new(),
             ids: BTreeMap::new(),
+            named: BTreeMap::new(),
             wanted: true,
             asked: false,
         }
@@ -48,10 +52,7 @@ impl View {
 
     /// The topic of an id.
     pub(crate) fn topic_of(&self, id: &Uuid) -> Option<u32> {
-        self.ids
-            .iter()
-            .find(|(_, known)| *known == id)
-            .map(|(topic, _)| *topic)
+        self.named.get(id).copied()
     }
 
     /// Takes over an answer; of leaders only newer ones, as real clients do.
@@ -71,6 +72,7 @@ impl View {
                 let name = topic.name.as_deref().unwrap_or_default();
                 reach.checkers.topics.has_id(name, topic.topic_id)?;
                 self.ids.insert(number, topic.topic_id);
+                self.named.insert(topic.topic_id, number);
             }
             for partition in &topic.partitions {
                 let part = Part {
