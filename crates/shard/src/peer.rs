@@ -10,6 +10,15 @@ use std::time::Duration;
 pub(crate) const BEATS_A_CHECK: u64 =
     (limits::QUORUM_CHECK.as_millis() / limits::NODE_HEARTBEAT.as_millis()) as u64;
 
+/// When something of a peer was heard: by this node's clock, and by the peer's own beats, which count where its
+/// frames are long on their way. Says nothing of the process that the peer starts next.
+#[derive(Clone, Copy)]
+pub(crate) struct Contact {
+    at: Mono,
+    boot: u64,
+    beat: u64,
+}
+
 /// Another node as this one sees it.
 pub(crate) struct Peer {
     pub(crate) up: bool,
@@ -56,10 +65,22 @@ impl Peer {
         }
     }
 
-    /// True if it has hardly beaten since `beat`: what else it has to say may be behind what it sends.
-    pub(crate) fn spoke_within(&self, beat: u64) -> bool {
-        let beats = self.beat.saturating_sub(beat);
-        limits::NODE_HEARTBEAT * u32::try_from(beats).unwrap_or(u32::MAX) < self.patience
+    /// It is heard now.
+    pub(crate) fn contact(&self, now: Mono) -> Contact {
+        Contact {
+            at: now,
+            boot: self.boot,
+            beat: self.beat,
+        }
+    }
+
+    /// True if that was not long ago, or if it has hardly beaten since: what else it has to say may be behind
+    /// what it sends.
+    pub(crate) fn spoke_within(&self, contact: Contact, now: Mono) -> bool {
+        let beats = self.beat.saturating_sub(contact.beat);
+        let hardly =
+            limits::NODE_HEARTBEAT * u32::try_from(beats).unwrap_or(u32::MAX) < self.patience;
+        contact.boot == self.boot && (hardly || now.since(contact.at) < self.patience)
     }
 
     /// True if it is heard and takes in what it is sent, but hasn't come to what was sent since the last

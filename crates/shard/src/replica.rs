@@ -5,6 +5,7 @@ use crate::caught_up::CaughtUp;
 use crate::coordinator::Coordinator;
 use crate::kept::Kept;
 use crate::operation::Held;
+use crate::peer::Contact;
 use crate::producers::Producers;
 use base::{
     Bug, Configuration, GroupId, Member, Mono, NodeId, Offset, RaftIndex, Refusal, Term, limits,
@@ -121,9 +122,7 @@ pub(crate) struct Replica {
     pub(crate) published: Option<(Term, Option<NodeId>)>,
     pub(crate) rest: Rest,
     /// When the leader was last heard, for followers.
-    pub(crate) contact: Mono,
-    /// The leader's heartbeats by then: where its frames are long on their way, its time is what counts.
-    pub(crate) contact_beat: u64,
+    pub(crate) contact: Option<Contact>,
     /// When to campaign, if nobody leads by then.
     pub(crate) elect_at: Option<Mono>,
     /// Campaigns since there was a leader.
@@ -287,7 +286,6 @@ impl Replica {
         founders: &[NodeId],
         policy: Policy,
         mut stored: Stored,
-        now: Mono,
     ) -> Replica {
         let me = stored.member(node);
         let first = || (Configuration::of_founders(founders), RaftIndex(0));
@@ -322,8 +320,7 @@ impl Replica {
             was_leader: false,
             published: None,
             rest: Rest::Active(0),
-            contact: now,
-            contact_beat: 0,
+            contact: None,
             elect_at: None,
             campaigns: 0,
             terms_in_vain: 0,

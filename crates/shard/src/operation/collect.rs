@@ -199,7 +199,6 @@ impl Shard {
         };
         let lost = self.give_up_appends(&mut replica);
         self.refuse_deletions(&mut replica, &refusal);
-        replica.contact = self.now.mono;
         replica.snapshots.clear();
         replica.untaken.clear();
         self.woken.extend(replica.parked.iter());
@@ -222,8 +221,8 @@ impl Shard {
         // A read that waits learns who leads now.
         self.woken.extend(replica.parked.iter());
         if let Some(leader) = news.1 {
-            replica.contact = self.now.mono;
-            replica.contact_beat = self.peers.get(&leader).map_or(0, |peer| peer.beat);
+            let peer = self.peers.get(&leader);
+            replica.contact = peer.map(|peer| peer.contact(self.now.mono));
             replica.campaigns = 0;
             replica.terms_in_vain = 0;
         }

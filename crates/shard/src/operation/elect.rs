@@ -136,11 +136,8 @@ impl Shard {
             Some((leader, _)) if leader == self.settings.node => replica.group.is_leader(),
             Some((leader, _)) => {
                 let peer = self.peers.get(&leader).filter(|p| !p.lost);
-                let fresh = |p: &Peer| {
-                    self.now.mono.since(replica.contact) < p.patience
-                        || p.spoke_within(replica.contact_beat)
-                };
-                self.is_promised_quiet(replica) || peer.is_some_and(fresh)
+                let fresh = |(peer, contact): (&Peer, _)| peer.spoke_within(contact, self.now.mono);
+                self.is_promised_quiet(replica) || peer.zip(replica.contact).is_some_and(fresh)
             }
         }
     }

@@ -75,7 +75,7 @@ impl Shard {
             self.damage.insert(group);
         }
         let node = self.settings.node;
-        let mut replica = Replica::new(node, founders, policy, stored, self.now.mono);
+        let mut replica = Replica::new(node, founders, policy, stored);
         replica.made_in = made_in;
         if let Some((.., peer)) = self.peer_that_leads(group, |_| true) {
             replica.behind = peer.led.behind(group).to_vec();

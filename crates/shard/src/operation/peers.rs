@@ -221,7 +221,7 @@ impl Shard {
         if !peer.led.apply(delta) {
             return;
         }
-        let beat = peer.beat;
+        let contact = peer.contact(now);
         if delta.from == 0 {
             self.rouse_all();
         }
@@ -235,7 +235,7 @@ impl Shard {
                 Some(replica) => {
                     if replica.leader() == Some((from, *term)) {
                         // The word of the leader itself; its first heartbeat may come a beat later.
-                        (replica.contact, replica.contact_beat) = (now, beat);
+                        replica.contact = Some(contact);
                     }
                     if !replica.group.is_leader() && *term >= replica.group.term() {
                         replica.behind.clone_from(behind);
@@ -268,8 +268,7 @@ impl Shard {
             mark(Mark::VoteRefused);
         }
         if message.is_from_leader() && message.term() >= u64::from(replica.group.term().0) {
-            let beat = self.peers.get(&from).map_or(0, |peer| peer.beat);
-            (replica.contact, replica.contact_beat) = (now, beat);
+            replica.contact = self.peers.get(&from).map(|peer| peer.contact(now));
         }
         let crammed =
             message.has_entries() && self.unsettled.bytes() > self.settings.unsettled_bytes_max;

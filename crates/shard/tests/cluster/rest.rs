@@ -95,6 +95,22 @@ fn a_group_that_rests_without_one_loses_its_leader_and_finds_another_with_two_of
     assert!(c.leader(group).is_some(), "{away} or {other} leads");
 }
 
+/// What a process says counts from its start: that it is at its first beat doesn't make what the one before
+/// said at its hundredth recent.
+#[test]
+fn a_leader_that_begins_anew_at_once_leads_no_longer() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let group = c.create_topic(1);
+    c.run(Duration::from_secs(20));
+    let leader = c.leader(group).unwrap();
+    c.start_empty(NodeId(leader), 3, 200, None);
+    c.run(Duration::from_millis(1500));
+    let next = c.leader(group).expect("the others are a majority");
+    assert_ne!(next, leader);
+    assert_eq!(c.append(next, group, batch(1, 0, "a")), Ok(Offset(0)));
+}
+
 #[test]
 fn a_leader_that_rests_without_one_steps_down_when_the_other_is_lost_too() {
     let (mut c, leader, _, other, group) = without_one(&[]);
