@@ -12,7 +12,8 @@
 //! 3. An answer that shows what is kept, and waits for no commit of its own, waits until a quorum
 //!    has said that this node still leads: a leader that doesn't know of its successor would show
 //!    what is out of date. The commit of something earlier doesn't say so: it may have been
-//!    acknowledged before the question came. Heartbeats of members are answered at once.
+//!    acknowledged before the question came. Heartbeats that are well are answered at once; one that is
+//!    refused waits too, for its member gives up what it owns, or itself.
 
 mod topics;
 
@@ -313,7 +314,7 @@ impl Leading {
 fn shows(reply: &Reply) -> bool {
     !matches!(
         reply,
-        Reply::Heartbeat(_) | Reply::ConsumerHeartbeat(_) | Reply::Done
+        Reply::Heartbeat(Ok(())) | Reply::ConsumerHeartbeat(Ok(_)) | Reply::Done
     )
 }
 

@@ -81,10 +81,14 @@ fn a_leader_that_does_not_know_of_its_successor_shows_nothing() {
     assert!(c.serves(first));
     let ticket = c.fetch(first);
     assert!(c.fetched(ticket).is_none());
+    // It would tell a member that joined meanwhile that there is no such group.
+    let beat = c.group(first, beat("somebody", 1));
+    assert!(c.group_answer(beat).is_none());
     c.cut.clear();
     c.paused.clear();
     c.run(1_000);
     assert_eq!(c.fetched(ticket), Some(Err(Refusal::NotCoordinator)));
+    assert_eq!(c.group_answer(beat), Some(Err(Refusal::NotCoordinator)));
     assert_eq!(c.fetches(next), Some(9));
 }
 
@@ -184,13 +188,7 @@ fn a_join_waits_for_its_sync_and_ends_with_the_leadership() {
     assert_eq!(c.group_answer(ticket), Some(Err(Refusal::NotCoordinator)));
     // The next leader knows the generation and its member.
     let next = c.leader();
-    let beat = Heartbeat {
-        group: "classic".into(),
-        generation: joined.generation,
-        member: told.member.clone(),
-        instance: None,
-    };
-    let ticket = c.group(next, group::Command::Heartbeat(beat));
+    let ticket = c.group(next, beat(&told.member, joined.generation));
     c.run(100);
     assert!(matches!(
         c.group_answer(ticket),
@@ -239,13 +237,7 @@ fn while_copies_are_missing_nothing_is_written_and_heartbeats_go_on() {
     c.run(200);
     assert!(matches!(c.group_answer(ticket), Some(Ok(_))));
     let beats = |c: &mut Cluster| {
-        let beat = Heartbeat {
-            group: "classic".into(),
-            generation,
-            member: told.member.clone(),
-            instance: None,
-        };
-        let ticket = c.group(leader, group::Command::Heartbeat(beat));
+        let ticket = c.group(leader, beat(&told.member, generation));
         c.run(200);
         let answer = c.group_answer(ticket);
         assert!(
@@ -357,6 +349,15 @@ fn join(member: &str) -> group::Command {
         reason: None,
         requires_known_id: true,
         can_skip_assignment: true,
+    })
+}
+
+fn beat(member: &str, generation: i32) -> group::Command {
+    group::Command::Heartbeat(Heartbeat {
+        group: "classic".into(),
+        generation,
+        member: member.into(),
+        instance: None,
     })
 }
 
