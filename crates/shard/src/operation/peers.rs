@@ -3,7 +3,8 @@
 //! Liveness is by node: one frame at least every heartbeat speaks for all groups. A leader pings
 //! the followers of groups that are busy or behind; when all replicas of a group have everything
 //! and know it, the group becomes quiet: the led set says so, and nothing more is sent for it.
-//! Replicas of lost nodes keep no group awake whose others are a quorum; the led set names them.
+//! Replicas of lost nodes, and of full ones that lack records, keep no group awake whose others are a
+//! quorum; the led set names them.
 
 use crate::Shard;
 use crate::caught_up::CaughtUp;
@@ -98,7 +99,7 @@ impl Shard {
     }
 
     /// What was on its way to `node` may be lost: ask it again where it stands.
-    fn probe(&mut self, node: NodeId) {
+    pub(crate) fn probe(&mut self, node: NodeId) {
         self.wake_groups_with(node);
         let with = |r: &&mut Box<Replica>| r.was_leader && r.group.configuration().has_node(node);
         let mut groups = Vec::new();
@@ -532,24 +533,36 @@ impl Shard {
     }
 }
 
-/// True if nothing is under way in a group: whoever is heard has everything and knows it, they are enough to
-/// go on with, and all others are known to be behind. Of a node that is lost or heard again all groups are
-/// woken.
+/// True if nothing is under way in a group: whoever takes part has everything and knows it, they are enough to
+/// go on with, and all others are known to be behind. Who is silent doesn't take part, nor does who is sent no
+/// records for want of room, as long as nothing else could be sent to it. Of a node that is lost or heard
+/// again, or whose room changes, all groups are woken.
 fn is_content(
     replica: &Replica,
     progress: &[PeerProgress],
     heard: impl Fn(NodeId) -> bool,
 ) -> bool {
     let (group, last) = (&replica.group, replica.group.last_index());
+    let waits = |p: &&PeerProgress| {
+        let withheld = group.withheld().contains(&p.member);
+        // Else a snapshot is due, if it brings no records.
+        let in_log = p.matched.next() >= replica.log.first_index();
+        withheld
+            && (in_log || replica.log.prefix().is_some())
+            && replica.behind.contains(&p.member.node)
+    };
+    let waiting: Vec<Member> = progress.iter().filter(waits).map(|p| p.member).collect();
+    let takes_part = |member: &Member| heard(member.node) && !waiting.contains(member);
     let knows_all = |p: &PeerProgress| {
         let knows = p.committed == last || p.member == group.me();
-        !heard(p.member.node) || (p.matched == last && knows)
+        !takes_part(&p.member) || (p.matched == last && knows)
     };
+    let mut members = group.configuration().members();
     group.committed() == last
         && group.may_propose()
         && group.committed_in_term()
         && replica.snapshots.is_empty()
-        && !replica.behind.iter().any(|node| heard(*node))
-        && replica.has_quorum(|member| heard(member.node))
+        && !members.any(|m| takes_part(&m) && replica.behind.contains(&m.node))
+        && replica.has_quorum(takes_part)
         && progress.iter().all(knows_all)
 }

@@ -67,6 +67,10 @@ impl Shard {
             )),
             _ => {}
         }
+        // Groups rest though one without room lacks something. What it takes now may be all that they wait for.
+        if before != room && before != Room::Ample {
+            self.probe(from);
+        }
     }
 
     /// The other nodes without room, as far as they are heard: what a lost one said last is kept for when it

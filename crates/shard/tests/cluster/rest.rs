@@ -128,3 +128,57 @@ fn a_group_that_rests_has_no_more_copies_than_there_are() {
         Err(Refusal::NotEnoughReplicas { min: 3 })
     );
 }
+
+/// It lacks records, and nothing but records could be sent to it.
+#[test]
+fn a_full_node_keeps_no_group_awake_and_has_everything_soon_after_it_has_room() {
+    let (mut c, leader, group) = five_segments(&[]);
+    let full = leader % 3 + 1;
+    let other = 6 - leader - full;
+    c.event(NodeId(full), Event::DiskFree(900));
+    c.run(Duration::from_millis(500));
+    for at in 5..8 {
+        let appended = c.append(leader, group, batch(1, at, "v"));
+        assert_eq!(appended, Ok(Offset(i64::from(at))));
+    }
+    c.run(Duration::from_secs(15));
+    assert_eq!(c.messages_in(Duration::from_secs(5)), 0);
+    for node in [leader, other] {
+        assert_eq!(c.behind[&(node, group)], [NodeId(full)]);
+    }
+    // Woken by what is past its retention, all that the full one has, and quiet again.
+    let status = |c: &Cluster| c.shards[&NodeId(full)].replica_status(group).unwrap();
+    assert_eq!(c.delete(leader, group, Some(7)), Ok(7));
+    c.run(Duration::from_secs(2));
+    assert_eq!(
+        (status(&c).start_offset, status(&c).log_bytes),
+        (Offset(7), 0)
+    );
+    c.run(Duration::from_secs(15));
+    assert_eq!(c.messages_in(Duration::from_secs(5)), 0);
+    assert_eq!(status(&c).end_offset, Offset(7));
+    c.event(NodeId(full), Event::DiskFree(5000));
+    c.run(Duration::from_millis(500));
+    assert_eq!(status(&c).high_watermark, Offset(8));
+    assert_eq!(c.behind[&(leader, group)], []);
+    c.run(Duration::from_secs(3));
+    assert_eq!(c.messages_in(Duration::from_secs(5)), 0);
+}
+
+/// Without the other one it is needed: it gets what was on its way.
+#[test]
+fn a_group_that_rests_without_a_full_node_wakes_when_another_one_is_lost() {
+    let (mut c, leader, group) = five_segments(&[]);
+    let full = leader % 3 + 1;
+    c.event(NodeId(full), Event::DiskFree(900));
+    c.run(Duration::from_millis(500));
+    assert_eq!(c.append(leader, group, batch(1, 5, "v")), Ok(Offset(5)));
+    c.run(Duration::from_secs(15));
+    assert_eq!(c.messages_in(Duration::from_secs(5)), 0);
+    c.down = vec![NodeId(6 - leader - full)];
+    c.run(Duration::from_secs(3));
+    assert_eq!(c.leader(group), Some(leader));
+    let status = c.shards[&NodeId(full)].replica_status(group).unwrap();
+    assert_eq!(status.high_watermark, Offset(6));
+    assert_eq!(c.delete(leader, group, None), Ok(6));
+}
