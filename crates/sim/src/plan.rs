@@ -140,6 +140,9 @@ impl Plan {
             plan.damaged = Some(random.below(nodes as u64) as usize);
         }
         plan.faults = faults::draw(random, nodes, plan.damaged);
+        // Where replicas come anew, all of it has to be there within the time for converging, perhaps from
+        // one node.
+        let slow = if kinds.is_plain() { 500_000 } else { 5_000_000 };
         plan.allow(kinds);
         if nodes >= 3 && plan.metadata_segment_bytes < 1_000 {
             faults::add_absence(shortening, nodes, &mut plan.faults);
@@ -148,8 +151,6 @@ impl Plan {
         if nodes > 1 && filling.percent(FULL_PERCENT) {
             faults::add_full_disks(filling, nodes, &mut plan.faults);
         }
-        // All that was lost has to come anew, perhaps from one node.
-        let slow = plan.ruin.map_or(500_000, |_| 5_000_000);
         plan.catch_up_bytes_per_second = one_of(random, &[slow, 5_000_000, 1 << 30]);
         plan.removal_held_bytes = one_of(random, &[0, 0, 0, 20_000, 1 << 30]);
         plan

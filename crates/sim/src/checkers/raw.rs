@@ -4,7 +4,7 @@
 
 use super::{Checked, Part, Seen, violation};
 use base::checksum::crc32c;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The files of segments by the offset in their name.
 pub(crate) type Files = BTreeMap<i64, Vec<u8>>;
@@ -14,7 +14,6 @@ type Lies = (i64, u32);
 
 struct Found<'a> {
     next: i64,
-    epoch: i32,
     bytes: &'a [u8],
 }
 
@@ -34,25 +33,22 @@ fn batch(file: &[u8], at: usize, base: i64) -> Option<Found<'_>> {
     let last = i32::from_be_bytes(number(bytes, 23)?);
     whole.then_some(Found {
         next: base + i64::from(last) + 1,
-        epoch: i32::from_be_bytes(number(bytes, 12)?),
         bytes,
     })
 }
 
 /// The batches from one on that begins at `from`, in a file, up to `end`. What was cut off may still lie
-/// there, or in a file of its own: it is of an earlier epoch than what came into its place.
-fn walk(files: &Files, mut file: i64, (from, end): (i64, i64)) -> Vec<(i64, i64, u32)> {
-    let (mut at, mut next) = (0, from);
+/// there, or in a file of its own, and be of a later epoch than what came into its place: where two lie, the
+/// one that was read counts.
+fn walk(files: &Files, from: i64, end: i64, read: &BTreeSet<Lies>) -> Vec<(i64, i64, u32)> {
+    let (mut file, mut at, mut next) = (from, 0, from);
     let mut all = Vec::new();
     while next < end {
         let here = files.get(&file).and_then(|bytes| batch(bytes, at, next));
         let other = (file != next).then(|| files.get(&next)).flatten();
         let there = other.and_then(|bytes| batch(bytes, 0, next));
-        let moves = match (&here, &there) {
-            (Some(here), Some(there)) => there.epoch > here.epoch,
-            (None, Some(_)) => true,
-            _ => false,
-        };
+        let was_read = |found: &Found<'_>| read.contains(&(next, crc32c(found.bytes)));
+        let moves = there.is_some() && !here.as_ref().is_some_and(was_read);
         if moves {
             (file, at) = (next, 0);
         }
@@ -67,9 +63,10 @@ fn walk(files: &Files, mut file: i64, (from, end): (i64, i64)) -> Vec<(i64, i64,
 }
 
 /// The batches between two offsets; those that reach over the first one as well.
-fn read(files: &Files, (start, end): (i64, i64)) -> Vec<Lies> {
+fn lying(files: &Files, (start, end): (i64, i64), read: &[Lies]) -> Vec<Lies> {
+    let read = read.iter().copied().collect();
     let begins = files.range(..=start).rev().map(|(base, _)| *base);
-    let logs = begins.map(|base| walk(files, base, (base, end)));
+    let logs = begins.map(|base| walk(files, base, end, &read));
     // A file in front may be left over from what was cut off.
     let mut logs = logs.filter(|log| log.iter().any(|(_, next, _)| *next > start));
     let log = logs.find(|log| log.last().is_some_and(|(_, next, _)| *next == end));
@@ -85,11 +82,9 @@ pub(crate) fn same(part: Part, node: u32, files: &Files, log: &[Seen]) -> Checke
     let (Some(first), Some(last)) = (log.first(), log.last()) else {
         return Ok(());
     };
-    let lies = read(files, (first.base, last.next));
-    let read: Vec<Lies> = log
-        .iter()
-        .map(|seen| (seen.base, seen.fingerprint))
-        .collect();
+    let read = log.iter().map(|seen| (seen.base, seen.fingerprint));
+    let read: Vec<Lies> = read.collect();
+    let lies = lying(files, (first.base, last.next), &read);
     if lies == read {
         return Ok(());
     }
@@ -136,7 +131,7 @@ mod tests {
         let mut files = Files::new();
         files.insert(0, [&batches[0][..], &batches[1], &stored(2, 2, 9)].concat());
         files.insert(2, [&batches[2][..], &batches[3]].concat());
-        files.insert(3, stored(3, 2, 8));
+        files.insert(3, stored(3, 4, 8));
         assert_eq!(same(PART, 1, &files, &log(&batches)), Ok(()));
         assert_eq!(
             same(PART, 1, &files, &log(&batches[1..])),

@@ -29,11 +29,29 @@ pub(crate) struct Habits {
     pub(crate) sessions: bool,
 }
 
+/// How it reads in the end of a run, so that it gets all there is: often, and much at a time.
+const IN_THE_END: (Micros, i32) = (100_000, 1 << 20);
+
+/// Where it stands in a partition.
+#[derive(Clone, Copy)]
+struct Position {
+    next: i64,
+    /// The epoch of the record before it; -1 if that isn't known.
+    read: i32,
+    /// No answer led here: it may be ahead of what a leader has that is out of date.
+    guessed: bool,
+}
+
+const FIRST: Position = Position {
+    next: 0,
+    read: -1,
+    guessed: false,
+};
+
 /// The consumer.
 pub(crate) struct Consumer {
     habits: Habits,
-    /// The next offset, and the epoch of the record before it if that is known.
-    positions: BTreeMap<Part, (i64, i32)>,
+    positions: BTreeMap<Part, Position>,
     /// Nodes that a fetch waits at.
     busy: BTreeSet<Place>,
     asked: BTreeMap<Part, Place>,
@@ -55,7 +73,13 @@ impl Consumer {
 
     /// Where it stands in a partition.
     pub(crate) fn position(&self, part: Part) -> i64 {
-        self.positions.get(&part).map_or(0, |(offset, _)| *offset)
+        self.positions.get(&part).map_or(0, |at| at.next)
+    }
+
+    /// From now on it goes nowhere back, and reads all there is.
+    pub(crate) fn drain(&mut self) {
+        (self.habits.pause, self.habits.max_bytes) = IN_THE_END;
+        self.habits.back_percent = 0;
     }
 
     pub(crate) fn act(&mut self, common: &mut Common, reach: &mut Reach<'_>) -> Micros {
@@ -127,15 +151,22 @@ impl Consumer {
     /// From where a partition is asked for, and whether in a way that a leader which is out of date refuses.
     fn place(&mut self, common: &mut Common, version: i16, part: Part) -> (FetchPartition, bool) {
         if common.random.percent(self.habits.back_percent) {
-            let back = common.random.below(self.position(part) as u64 + 1);
-            self.positions.insert(part, (back as i64, -1));
+            let at = self.positions.get(&part).copied().unwrap_or(FIRST);
+            let back = common.random.below(at.next as u64 + 1) as i64;
+            let back = Position {
+                next: back,
+                read: -1,
+                ..at
+            };
+            self.positions.insert(part, back);
         }
         let leaders = &common.view.leaders;
         let known = leaders.get(&part).map_or(-1, |(_, epoch)| *epoch);
         // Versions before 9 have no field for it. In a session it stays what it is.
         let says = version >= 9 && (self.habits.sessions || common.random.percent(80));
         let epoch = if says { known } else { -1 };
-        let (from, read) = self.positions.get(&part).copied().unwrap_or((0, -1));
+        let at = self.positions.get(&part).copied().unwrap_or(FIRST);
+        let (from, read) = (at.next, at.read);
         // Sometimes a wrong one, as a client has whose log parted from ours.
         let wrong = version >= 12 && read > 0 && common.random.percent(3);
         let partition = FetchPartition {
@@ -147,7 +178,7 @@ impl Consumer {
             partition_max_bytes: self.habits.max_bytes,
             ..FetchPartition::default()
         };
-        (partition, epoch >= 0 && !wrong)
+        (partition, epoch >= 0 && !wrong && !at.guessed)
     }
 
     fn free(&mut self, asked: &[(Part, i64, bool)]) {
@@ -298,7 +329,12 @@ impl Consumer {
             reach.book.consumed += batch.idents.len() as u64;
         }
         if let Some(last) = batches.last() {
-            self.positions.insert(part, (last.next, last.epoch));
+            let at = Position {
+                next: last.next,
+                read: last.epoch,
+                guessed: false,
+            };
+            self.positions.insert(part, at);
         }
         Ok(())
     }
@@ -322,7 +358,12 @@ impl Consumer {
             // It doesn't ask where the log starts, and finds it by and by.
             let start = reach.checkers.starts.told_of(part).max(from + 1).min(high);
             let next = common.random.between(start as u64, high as u64);
-            self.positions.insert(part, (next as i64, -1));
+            let at = Position {
+                next: next as i64,
+                read: -1,
+                guessed: true,
+            };
+            self.positions.insert(part, at);
             return Ok(());
         }
         if fenced && from <= high && !reach.book.doomed(part) {

@@ -159,8 +159,9 @@ impl World {
         }
         self.probe();
         self.lift_cordons();
-        let unwell = self.busy().or_else(|| self.unwell());
-        let unwell = unwell.or_else(|| self.unchecked());
+        // Each time, because rounds are counted from the first.
+        let unchecked = self.unchecked();
+        let unwell = self.busy().or_else(|| self.unwell()).or(unchecked);
         let unwell = unwell.or_else(|| self.remembered());
         match unwell.or_else(|| self.stirs()) {
             None if self.plan.last_power_loss && !self.ending.power_lost => {
@@ -205,7 +206,8 @@ impl World {
             match &mut client.role {
                 Role::Producer(producer) => producer.draining = true,
                 Role::Admin(admin) => admin.draining = true,
-                Role::Consumer(_) | Role::Member(_) => {}
+                Role::Consumer(consumer) => consumer.drain(),
+                Role::Member(_) => {}
             }
         }
         let habits = Habits {
@@ -344,7 +346,29 @@ impl World {
         self.nodes_differ()
             .or_else(|| self.odd_controllers())
             .or_else(unwell)
+            .or_else(|| self.unread())
             .or_else(|| self.unwell_groups())
+    }
+
+    /// Somebody who reads and hasn't got everything.
+    fn unread(&self) -> Option<String> {
+        let parts = self.expected_parts().into_iter();
+        let ends = parts.filter_map(|part| {
+            let (group, _) = self.placed(part)?;
+            let led = self.leader_of(GroupId(group))?;
+            Some((part, self.status(led, group)?.high_watermark.0))
+        });
+        let ends: Vec<(Part, i64)> = ends.collect();
+        let mut clients = self.clients.iter().enumerate();
+        clients.find_map(|(number, client)| {
+            let Role::Consumer(consumer) = &client.role else {
+                return None;
+            };
+            let behind = |(part, end): &&(Part, i64)| consumer.position(*part) < *end;
+            let (part, end) = ends.iter().find(behind)?;
+            let at = consumer.position(*part);
+            Some(format!("client {number} has read {part} to {at} of {end}"))
+        })
     }
 
     /// A node of which bits flipped has to find that by itself, wherever it is.

@@ -63,7 +63,13 @@ impl World {
         use Step::{Cordon, Empty, Erase, Join, Unregister};
         let (_, place, change) = self.plan.fleet[nth];
         let now = self.scheduler.now();
-        if change != Change::Join && now > CHAOS - 5 * SECOND {
+        let latest = match change {
+            Change::Join => Micros::MAX,
+            Change::Replace => CHAOS - 5 * SECOND,
+            // Everything on it moves, twice.
+            Change::Leave => CHAOS - 15 * SECOND,
+        };
+        if now > latest {
             return Ok(());
         }
         if self.changing().is_some() {

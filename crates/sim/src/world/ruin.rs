@@ -124,6 +124,8 @@ impl World {
         let ruin = self.plan.ruin.expect("it was planned");
         let interrupted = ruin.interrupted.filter(|_| first);
         let fuse = interrupted.map(|(_, operations)| operations);
+        // It has room, whatever fills disks meanwhile.
+        self.nodes[chosen].disk.set_capacity(None);
         if let Some(image) = self.run_recovery(chosen, &lost, fuse)? {
             return self.recovered(chosen, &image);
         }

@@ -31,7 +31,12 @@ impl World {
                 let Some(process) = process.filter(|_| !self.is_excused(place)) else {
                     continue;
                 };
-                let status = process.shard.replica_status(partition.group)?;
+                let Some(status) = process.shard.replica_status(partition.group) else {
+                    return Some(format!(
+                        "coordinator {} isn't on node {node}",
+                        partition.group
+                    ));
+                };
                 let applied = process.shard.coordinator_status(partition.group);
                 let high = status.high_watermark;
                 let replayed = applied.is_some_and(|(upto, _)| upto == high);
@@ -41,8 +46,8 @@ impl World {
                         "coordinator {group} of node {node}: {applied:?}, {status:?}"
                     ));
                 }
-                let known = process.shard.coordinator_state(partition.group)?;
-                if *state.get_or_insert_with(|| known.clone()) != known {
+                let known = process.shard.coordinator_state(partition.group);
+                if known.is_none() || state.get_or_insert_with(|| known.clone()) != &known {
                     let group = partition.group;
                     return Some(format!(
                         "coordinator {group} of node {node} knows other groups"
