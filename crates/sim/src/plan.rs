@@ -29,6 +29,9 @@ const FLEET_PERCENT: u64 = 15;
 const FULL_PERCENT: u64 = 25;
 /// Percent of the rest of runs of several nodes in which most of those who vote on metadata are lost.
 const RUIN_PERCENT: u64 = 3;
+/// How many times as long those who write and read rest, in runs in which little else is to be seen but
+/// groups that fall quiet and wake: most runs are as busy as can be.
+const RESTS: [Micros; 5] = [1, 1, 1, 4, 12];
 /// How long faults come.
 pub(crate) const CHAOS: Micros = 60 * SECOND;
 /// How long a cluster without faults may take to converge.
@@ -153,6 +156,7 @@ impl Plan {
         }
         plan.catch_up_bytes_per_second = one_of(random, &[slow, 5_000_000, 1 << 30]);
         plan.removal_held_bytes = one_of(random, &[0, 0, 0, 20_000, 1 << 30]);
+        plan.rest(one_of(&mut Random::new(seed.rotate_left(36)), &RESTS));
         plan
     }
 }
@@ -210,6 +214,12 @@ fn more_nodes(random: &mut Random, nodes: usize, wanted: bool, choices: &[usize]
 }
 
 impl Plan {
+    fn rest(&mut self, times: Micros) {
+        let producers = self.producers.iter_mut().map(|habits| &mut habits.pause);
+        let consumers = self.consumers.iter_mut().map(|habits| &mut habits.pause);
+        producers.chain(consumers).for_each(|pause| *pause *= times);
+    }
+
     fn allow(&mut self, kinds: Kinds) {
         let moving = kinds.moving.is_some();
         if let Some(mut random) = kinds.moving {
