@@ -161,6 +161,8 @@ names! {
         GroupIdsGivenAgain,
         /// A recovery ends before it is on record who is lost.
         RecoveredBeforeOnRecord,
+        /// A fetch session leaves out records of a partition of which nothing else is news.
+        SessionLeavesOutRecords,
     }
 }
 

@@ -29,8 +29,8 @@ pub(crate) struct Habits {
     pub(crate) sessions: bool,
 }
 
-/// How it reads in the end of a run, so that it gets all there is: often, and much at a time.
-const IN_THE_END: (Micros, i32) = (100_000, 1 << 20);
+/// How it reads in the end of a run, so that it gets all there is: often, and much at a time, but not all at once.
+const IN_THE_END: (Micros, i32) = (50_000, 1 << 15);
 
 /// Where it stands in a partition.
 #[derive(Clone, Copy)]

@@ -112,6 +112,7 @@ fn breaks(bug: Bug) -> Vec<&'static [&'static str]> {
         | Bug::FullForEver
         | Bug::BalanceTakesTheLast
         | Bug::JoinsAsFounder
+        | Bug::SessionLeavesOutRecords
         | Bug::LostKeepTheirPlaces
         | Bug::RecoveredBeforeOnRecord => vec![RESTS, ALONE, COMPACTED],
         Bug::MetadataForgottenAtRestart => vec![RESTS, ALONE, LEADS],
