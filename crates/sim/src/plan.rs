@@ -31,7 +31,7 @@ const FULL_PERCENT: u64 = 25;
 const RUIN_PERCENT: u64 = 3;
 /// How many times as long those who write and read rest, in runs in which little else is to be seen but
 /// groups that fall quiet and wake: most runs are as busy as can be.
-const RESTS: [Micros; 5] = [1, 1, 1, 4, 12];
+const RESTS: [Micros; 5] = [1, 1, 1, 1, 12];
 /// How long faults come.
 pub(crate) const CHAOS: Micros = 60 * SECOND;
 /// How long a cluster without faults may take to converge.
