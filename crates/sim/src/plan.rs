@@ -403,6 +403,7 @@ fn consumers(random: &mut Random, apart: &mut Random) -> Vec<consumer::Habits> {
         min_bytes: one_of(random, &[0, 1, 1, 10_000]),
         max_bytes: one_of(random, &[200, 5_000, 100_000]),
         back_percent: one_of(random, &[0, 5, 30]),
+        wrong_percent: 3,
         sessions: apart.percent(50),
     };
     (0..count).map(habits).collect()

@@ -25,6 +25,8 @@ pub(crate) struct Habits {
     pub(crate) max_bytes: i32,
     /// Percent of fetches before which it goes back to an older place.
     pub(crate) back_percent: u64,
+    /// Percent of fetches that name a wrong epoch, as a client does whose log parted from ours.
+    pub(crate) wrong_percent: u64,
     /// It fetches in sessions, as all real clients do.
     pub(crate) sessions: bool,
 }
@@ -79,7 +81,7 @@ impl Consumer {
     /// From now on it goes nowhere back, and reads all there is.
     pub(crate) fn drain(&mut self) {
         (self.habits.pause, self.habits.max_bytes) = IN_THE_END;
-        self.habits.back_percent = 0;
+        (self.habits.back_percent, self.habits.wrong_percent) = (0, 0);
     }
 
     pub(crate) fn act(&mut self, common: &mut Common, reach: &mut Reach<'_>) -> Micros {
@@ -167,8 +169,7 @@ impl Consumer {
         let epoch = if says { known } else { -1 };
         let at = self.positions.get(&part).copied().unwrap_or(FIRST);
         let (from, read) = (at.next, at.read);
-        // Sometimes a wrong one, as a client has whose log parted from ours.
-        let wrong = version >= 12 && read > 0 && common.random.percent(3);
+        let wrong = common.random.percent(self.habits.wrong_percent) && version >= 12 && read > 0;
         let partition = FetchPartition {
             partition: part.partition as i32,
             current_leader_epoch: epoch,
