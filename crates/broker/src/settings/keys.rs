@@ -483,7 +483,7 @@ const OWN: &[Key] = &[
         Some("8388608"),
         Rule::AtLeast(0),
         "Bytes a second at most that are read to see that replicas are whole and what their leaders \
-         have; 0: none are.",
+         have; 0: none are, but where a client could not read.",
     ),
     row(
         "replica.check.interval.ms",

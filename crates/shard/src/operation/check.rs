@@ -142,14 +142,14 @@ impl Shard {
         self.stats.check_left = self.checks.left.len() as u64;
     }
 
-    /// Somebody could not read there: just that is looked at now. Whoever asks again gets no second
-    /// look as long as one is under way.
+    /// Somebody could not read there: just that is looked at now, also on a node that looks at nothing of
+    /// itself. Whoever asks again gets no second look as long as one is under way.
     pub(crate) fn check_now(&mut self, group: GroupId, from: Offset) {
         let under_way = self.checks.spots.values().any(|of| *of == group);
         let replica = self.replicas.get(&group);
         let replica = replica.filter(|r| r.suspect.is_none() && from < r.high.1);
         let busy = under_way || self.checks.spots.len() >= SPOTS_MAX;
-        let Some(replica) = replica.filter(|_| !busy && self.settings.checking.is_some()) else {
+        let Some(replica) = replica.filter(|_| !busy) else {
             return;
         };
         let plan = replica.log.plan_read(from, replica.high.1, PIECE_BYTES);

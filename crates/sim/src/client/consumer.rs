@@ -253,9 +253,11 @@ impl Consumer {
     ) -> Checked {
         let code = data.error_code;
         if code == codes::OFFSET_OUT_OF_RANGE {
+            reach.tell(|| format!("  client {}: {part} has no {from}", common.id));
             return self.out_of_range(common, reach, part, from, fenced);
         }
         if code != codes::NONE {
+            reach.tell(|| format!("  client {} fetches {part}: code {code}", common.id));
             let leader = &data.current_leader;
             common
                 .view
