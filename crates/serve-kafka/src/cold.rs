@@ -1,6 +1,7 @@
 //! Reads that would have to wait for a device: handed out of the connection, run by whoever may
 //! block, and given back as an outcome.
 
+use crate::handlers::Door;
 use base::batch::Compression;
 use base::{Batch, Offset};
 use bytes::Bytes;
@@ -43,6 +44,13 @@ pub struct ColdOutcome(pub(crate) Vec<(usize, Result<Found, ReadFault>)>);
 pub(crate) enum Found {
     Records(Vec<Bytes>),
     Time(Option<(Offset, i64)>),
+}
+
+/// Somebody met damage: the shard looks at it.
+pub(crate) fn report(door: &Door, fault: &ReadFault) {
+    if let ReadFault::Corrupt { group, record, .. } = fault {
+        door.broker.check_soon(*group, *record);
+    }
 }
 
 impl ColdRead {

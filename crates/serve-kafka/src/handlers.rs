@@ -377,7 +377,7 @@ impl Waiting {
     ) -> Step {
         match self {
             Waiting::Fetch(waiting) => waiting.on_read(door, outcome, notes),
-            Waiting::ListOffsets(waiting) => waiting.on_read(outcome, notes),
+            Waiting::ListOffsets(waiting) => waiting.on_read(door, outcome, notes),
             _ => Step::Close("a read came back that was not asked for".to_owned()),
         }
     }

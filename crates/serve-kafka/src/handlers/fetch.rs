@@ -12,7 +12,7 @@ mod sets;
 use super::doubles::{self, Named};
 use super::{Api, Door, Request, Step, known_epoch, patience, too_many};
 use crate::answers::Held;
-use crate::cold::{ColdOutcome, ColdRead, Found};
+use crate::cold::{self, ColdOutcome, ColdRead, Found};
 use crate::hints::{Hints, Reached, leader_of};
 use crate::refusals;
 use base::{Now, Offset, Refusal, limits};
@@ -358,11 +358,10 @@ fn failed(
     fault: &ReadFault,
     notes: &mut Vec<String>,
 ) {
-    match fault {
-        ReadFault::Gone => return,
-        ReadFault::Corrupt { group, record, .. } => door.broker.check_soon(*group, *record),
-        ReadFault::Io { .. } => {}
+    if matches!(fault, ReadFault::Gone) {
+        return;
     }
+    cold::report(door, fault);
     notes.push(format!("a fetch was refused: {fault}"));
     answer.error_code = refusals::fetch_code(&Refusal::Storage(fault.to_string()), version);
     answer.high_watermark = -1;

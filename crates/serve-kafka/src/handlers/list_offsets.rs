@@ -7,7 +7,7 @@
 
 use super::doubles::{self, Named};
 use super::{Api, Door, Request, Step, known_epoch, too_many};
-use crate::cold::{ColdOutcome, ColdRead, Found};
+use crate::cold::{self, ColdOutcome, ColdRead, Found};
 use crate::refusals::{self, codes};
 use base::{Now, Offset, Refusal, Uuid};
 use broker::TopicKey;
@@ -236,13 +236,18 @@ impl Waiting {
     }
 
     /// Writes what was looked up.
-    pub(crate) fn on_read(mut self, outcome: ColdOutcome, notes: &mut Vec<String>) -> Step {
+    pub(crate) fn on_read(
+        mut self,
+        door: &Door,
+        outcome: ColdOutcome,
+        notes: &mut Vec<String>,
+    ) -> Step {
         let epochs = std::mem::take(&mut self.epochs);
         let found = outcome
             .0
             .into_iter()
             .zip(epochs)
-            .map(|((place, found), (_, epoch))| (place, found_at(found, epoch, notes)));
+            .map(|((place, found), (_, epoch))| (place, found_at(door, found, epoch, notes)));
         let found: Vec<_> = found.collect();
         self.write(found.into_iter());
         self.request.answer(&self.response)
@@ -259,6 +264,7 @@ fn code(version: i16, why: &Refusal) -> i16 {
 }
 
 fn found_at(
+    door: &Door,
     found: Result<Found, ReadFault>,
     epoch: i32,
     notes: &mut Vec<String>,
@@ -269,6 +275,7 @@ fn found_at(
         // What was planned was cut off or deleted meanwhile: the client is to ask again.
         Err(ReadFault::Gone) => Some((codes::NOT_LEADER_OR_FOLLOWER, Offset(-1), -1, -1)),
         Err(fault) => {
+            cold::report(door, &fault);
             notes.push(format!("an offset could not be looked up: {fault}"));
             Some((codes::KAFKA_STORAGE_ERROR, Offset(-1), -1, -1))
         }

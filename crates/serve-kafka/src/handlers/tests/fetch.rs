@@ -362,6 +362,8 @@ fn rotten_bytes_are_never_served() {
                 note.contains("groups/1/") && note.contains("corrupt at byte"),
                 "{note}"
             );
+            let (looks, _) = world.command().expect("the shard is told");
+            assert!(matches!(looks, Command::Check { group, .. } if group == GroupId(1)));
         }
     }
 }

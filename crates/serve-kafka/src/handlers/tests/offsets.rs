@@ -280,6 +280,8 @@ fn rot_under_a_look_up_is_told() {
         (56, -1)
     );
     assert!(world.out.notes.concat().contains("corrupt at byte"));
+    let (looks, _) = world.command().expect("the shard is told");
+    assert!(matches!(looks, Command::Check { group, .. } if group == GroupId(1)));
 }
 
 #[test]
