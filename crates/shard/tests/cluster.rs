@@ -94,6 +94,8 @@ struct Cluster {
     messages: Option<u64>,
     /// Whose replicas are behind, as each node was told last.
     behind: BTreeMap<(u32, GroupId), Vec<NodeId>>,
+    /// Who leads, as each node was told last.
+    led: BTreeMap<(u32, GroupId), Option<NodeId>>,
     /// Counts the bytes that a node is sent.
     frames_to: Option<(NodeId, usize)>,
     /// What the nodes said for people.
@@ -129,6 +131,7 @@ impl Cluster {
             unsaid: None,
             messages: None,
             behind: BTreeMap::new(),
+            led: BTreeMap::new(),
             frames_to: None,
             notes: Vec::new(),
             lost: None,
@@ -215,6 +218,9 @@ impl Cluster {
             }
             for (group, _, nodes) in effects.behind {
                 self.behind.insert((node.0, group), nodes);
+            }
+            for (group, _, leader) in effects.leaders {
+                self.led.insert((node.0, group), leader);
             }
             let Some(turn) = effects.turn else { break };
             self.lost = turn.lost.or(self.lost.take());

@@ -43,8 +43,12 @@ impl Shard {
         }
         if !replica.group.is_elector() {
             // It may have got a say in an entry that the others know to be committed: then they can't
-            // elect anybody without it.
-            return replica.group.forget_leader();
+            // elect anybody without it. If it has none, nobody tells it that its leader stepped down.
+            if replica.group.leader().is_some() {
+                replica.group.resign();
+                self.touch(group);
+            }
+            return;
         }
         let replica = &self.replicas[&group];
         let delay = election_delay(replica, self.settings.node, cause);

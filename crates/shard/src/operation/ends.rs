@@ -44,6 +44,8 @@ impl Shard {
             }
         }
         for (group, node) in &chosen {
+            // Should it lose its majority once more, all are asked anew.
+            self.ends.asked.remove(group);
             mark(Mark::UncleanElection);
             self.alarm(format!(
                 "group {group} has no majority among the nodes that are heard: the replica of node {node} \

@@ -196,9 +196,18 @@ impl Shard {
             mark(Mark::ReplicaRemoved);
             self.record_metadata_commit();
             self.retire(group, &Refusal::NotLeader { leader: None });
+            self.publish_leader_elsewhere(group);
             return wanted;
         }
         wanted.filter(|wanted| there.is_none_or(|there| there == *wanted))
+    }
+
+    /// Who leads a group that this node has no replica of any more. Its leader may have said so while there
+    /// was one, and says it once.
+    fn publish_leader_elsewhere(&mut self, group: GroupId) {
+        if let Some((term, node, _)) = self.peer_that_leads(group, |peer| !peer.lost) {
+            self.effects.leaders.push((group, term, Some(node)));
+        }
     }
 
     /// A replica ends here, and what waits for it. Nothing of it that is still under way may be

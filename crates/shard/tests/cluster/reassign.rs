@@ -239,6 +239,53 @@ fn a_replica_that_comes_is_in_sync_once_it_votes() {
     assert_eq!(in_sync(&cluster), nodes(&[1, 4, 5]));
 }
 
+/// A learner isn't asked for its vote, so nobody tells it. As long as it believed in that leader, nobody
+/// could be elected without a majority by a controller on its node.
+#[test]
+fn a_replica_that_comes_believes_in_no_leader_that_stepped_down() {
+    let mut cluster = Cluster::new(5);
+    cluster.run(Duration::from_secs(2));
+    let group = cluster.create_on(&[1, 2, 3]);
+    cluster.write(group, 3);
+    cluster.down.push(NodeId(5));
+    cluster.reassign(Some(&[1, 4, 5])).unwrap();
+    cluster.run(Duration::from_secs(3));
+    assert_eq!(cluster.leader(group), Some(1));
+    let believes = |cluster: &Cluster| {
+        let learner = &cluster.shards[&NodeId(4)];
+        learner.replica_status(group).unwrap().leader.is_some()
+    };
+    assert!(believes(&cluster));
+    cluster.down.extend([NodeId(2), NodeId(3)]);
+    cluster.run(Duration::from_secs(3));
+    assert_eq!(cluster.leader(group), None, "it has no majority");
+    assert!(!believes(&cluster));
+    assert_eq!(cluster.led[&(4, group)], None);
+    cluster.down.clear();
+    cluster.run(Duration::from_secs(3));
+    assert_eq!(cluster.replicas(group), (nodes(&[1, 4, 5]), false));
+}
+
+/// Its leader says so once, while the replica is still there.
+#[test]
+fn a_node_whose_replica_is_over_knows_who_leads() {
+    let mut cluster = Cluster::new(4);
+    cluster.run(Duration::from_secs(2));
+    let group = cluster.create_on(&[2, 1, 3]);
+    cluster.write(group, 3);
+    cluster.down.push(NodeId(2));
+    cluster.run(Duration::from_secs(2));
+    cluster.reassign_by(1, Some(&[1, 3, 4])).unwrap();
+    cluster.run(Duration::from_secs(5));
+    assert_eq!(cluster.replicas(group), (nodes(&[1, 3, 4]), false));
+    cluster.down.clear();
+    cluster.run(Duration::from_secs(5));
+    assert!(cluster.shards[&NodeId(2)].replica_status(group).is_none());
+    let leader = cluster.leader(group).map(NodeId);
+    assert!(leader.is_some());
+    assert_eq!(cluster.led[&(2, group)], leader);
+}
+
 /// The word that the group is where the last aim wants it may still be on its way: then those who go
 /// lose their data, so nobody may have led the group back to them.
 #[test]
