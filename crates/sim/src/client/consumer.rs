@@ -257,17 +257,7 @@ impl Consumer {
             return self.out_of_range(common, reach, part, from, fenced);
         }
         if code != codes::NONE {
-            reach.tell(|| format!("  client {} fetches {part}: code {code}", common.id));
-            let leader = &data.current_leader;
-            common
-                .view
-                .learn_leader(part, leader.leader_id, leader.leader_epoch);
-            common.view.wanted = true;
-            return if codes::retriable(code) {
-                Ok(())
-            } else {
-                Err(unexpected("Fetch", code))
-            };
+            return refused(common, reach, part, data);
         }
         let parted = &data.diverging_epoch;
         if parted.epoch >= 0 || parted.end_offset >= 0 {
@@ -375,4 +365,24 @@ impl Consumer {
         }
         Ok(())
     }
+}
+
+/// A partition can't be read now; who leads it may be said, and is looked for.
+fn refused(
+    common: &mut Common,
+    reach: &mut Reach<'_>,
+    part: Part,
+    data: &PartitionData,
+) -> Checked {
+    let code = data.error_code;
+    reach.tell(|| format!("  client {} fetches {part}: code {code}", common.id));
+    let leader = &data.current_leader;
+    common
+        .view
+        .learn_leader(part, leader.leader_id, leader.leader_epoch);
+    common.view.wanted = true;
+    if codes::retriable(code) {
+        return Ok(());
+    }
+    Err(unexpected("Fetch", code))
 }
