@@ -45,7 +45,7 @@ pub async fn run(shared: Arc<Shared>, listener: TcpListener) {
             let greeted = timeout(HELLO_TIMEOUT, greet(&shared, &mut stream)).await;
             drop(permit);
             match greeted {
-                Ok(Ok(Some(link))) => receive(&shared, &link, stream).await,
+                Ok(Ok(Some((link, card)))) => receive(&shared, &link, &card, stream).await,
                 Ok(Ok(None)) => {}
                 Ok(Err(error)) => tracing::debug!("a peer's connection was left: {error}"),
                 Err(_) => tracing::debug!("a peer's connection was left: no hello"),
@@ -54,8 +54,11 @@ pub async fn run(shared: Arc<Shared>, listener: TcpListener) {
     }
 }
 
-/// Says hello; a link if frames are to come.
-async fn greet(shared: &Arc<Shared>, stream: &mut TcpStream) -> io::Result<Option<Arc<Link>>> {
+/// Says hello; if frames are to come, a link and who sends them.
+async fn greet(
+    shared: &Arc<Shared>,
+    stream: &mut TcpStream,
+) -> io::Result<Option<(Arc<Link>, Card)>> {
     os::socket::tune_peer(&*stream)?;
     let card = match hello::read(stream).await? {
         Message::Join {
@@ -92,7 +95,7 @@ async fn greet(shared: &Arc<Shared>, stream: &mut TcpStream) -> io::Result<Optio
     };
     hello::write(stream, &Message::Welcome { card: own }).await?;
     if purpose == Purpose::Frames {
-        return Ok(Some(link));
+        return Ok(Some((link, card)));
     }
     if let Message::Form { cluster } = hello::read(stream).await? {
         match shared.standing.told(card.node(), cluster) {
@@ -196,8 +199,9 @@ async fn refuse<T>(stream: &mut TcpStream, reason: String) -> io::Result<Option<
     Ok(None)
 }
 
-/// Hands frames on until the connection breaks or a newer one of the same peer takes over.
-async fn receive(shared: &Shared, link: &Link, mut stream: TcpStream) {
+/// Hands frames on until the connection breaks, a newer one of the same peer takes over, or who sends is a
+/// peer no more.
+async fn receive(shared: &Shared, link: &Link, card: &Card, mut stream: TcpStream) {
     let mut number = 0;
     link.accepted.send_modify(|newest| {
         *newest += 1;
@@ -208,6 +212,7 @@ async fn receive(shared: &Shared, link: &Link, mut stream: TcpStream) {
         error = read_frames(shared, link, &mut stream) => error,
         _ = newest.wait_for(|newest| *newest != number) => return,
         () = link.ends() => return,
+        reason = shared.standing.parts_from(card) => io::Error::other(reason),
     };
     tracing::debug!("the connection from node {} broke: {error}", link.node);
     drop(stream);

@@ -1,6 +1,6 @@
 //! The connection that this node dials to a peer: frames leave on it.
 
-use super::hello::{self, Message, Purpose};
+use super::hello::{self, Card, Message, Purpose};
 use super::{
     BACKOFF_MAX, BACKOFF_MIN, DIAL_TIMEOUT, HELLO_TIMEOUT, LOOKUP_AGAIN, LOOKUP_TIMEOUT, Link,
     Shared, frames,
@@ -27,8 +27,8 @@ enum Outcome {
 /// How a hello went.
 #[derive(Debug)]
 pub(super) enum Greeted {
-    /// Both belong to the cluster.
-    Together,
+    /// Both belong to the cluster; this is who the other one is.
+    Together(Card),
     /// The other end was told that it belongs to our cluster and is to answer.
     Told,
     /// One is without a cluster, and there is nothing to tell.
@@ -87,7 +87,7 @@ async fn attempt(shared: &Shared, link: &Link) -> io::Result<Outcome> {
     match greeted {
         Greeted::Strange => Ok(Outcome::Forming),
         Greeted::Told => within(HELLO_TIMEOUT, await_answer(shared, link, &mut stream)).await,
-        Greeted::Together => Ok(Outcome::Broke(session(shared, link, stream).await)),
+        Greeted::Together(card) => Ok(Outcome::Broke(session(shared, link, stream, &card).await)),
     }
 }
 
@@ -178,7 +178,7 @@ async fn greet(shared: &Shared, link: &Link, stream: &mut TcpStream) -> io::Resu
     };
     let image = shared.standing.image();
     match hello::judge(mine.as_deref(), &card, &image).map_err(io::Error::other)? {
-        Purpose::Frames => Ok(Greeted::Together),
+        Purpose::Frames => Ok(Greeted::Together(card)),
         Purpose::Forming => match shared.standing.heard(&card) {
             Some(cluster) => {
                 hello::write(stream, &Message::Form { cluster }).await?;
@@ -200,8 +200,8 @@ async fn await_answer(shared: &Shared, link: &Link, stream: &mut TcpStream) -> i
     }
 }
 
-/// Sends frames until the connection breaks, and tells why it did.
-async fn session(shared: &Shared, link: &Link, stream: TcpStream) -> io::Error {
+/// Sends frames until the connection breaks, or its other end is a peer no more, and tells why.
+async fn session(shared: &Shared, link: &Link, stream: TcpStream, card: &Card) -> io::Error {
     let (mut reader, mut writer) = stream.into_split();
     link.outbox.clear();
     link.up.store(true, Ordering::Release);
@@ -225,6 +225,7 @@ async fn session(shared: &Shared, link: &Link, stream: TcpStream) -> io::Error {
     let error = tokio::select! {
         error = send => error,
         error = closed => error,
+        reason = shared.standing.parts_from(card) => io::Error::other(reason),
     };
     link.up.store(false, Ordering::Release);
     link.outbox.clear();

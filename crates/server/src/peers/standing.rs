@@ -2,7 +2,7 @@
 //! What the machine wants durable is written here; what it wants said is told to the connection
 //! that asked.
 
-use super::hello::Card;
+use super::hello::{self, Card};
 use crate::cluster::{Cluster, Identity};
 use crate::formation::{Action, Event, Formation};
 use base::{Disk, NodeId, Uuid};
@@ -27,7 +27,7 @@ pub struct Standing {
     machine: Mutex<Formation>,
     formed: watch::Sender<Option<Arc<Cluster>>>,
     /// The metadata as it is known here.
-    image: Mutex<Arc<Image>>,
+    image: watch::Sender<Arc<Image>>,
     /// Peers that can't be dialled, and why not.
     unreached: Mutex<BTreeMap<NodeId, String>>,
 }
@@ -61,7 +61,7 @@ impl Standing {
             disk,
             machine: Mutex::new(machine),
             formed,
-            image: Mutex::default(),
+            image: watch::Sender::default(),
             unreached: Mutex::default(),
         };
         let actions = standing.lock().start();
@@ -76,18 +76,27 @@ impl Standing {
 
     /// Takes up what is known of the cluster.
     pub fn publish(&self, image: &Arc<Image>) {
-        *self.lock_image() = Arc::clone(image);
+        self.image.send_replace(Arc::clone(image));
     }
 
     /// What is known of the cluster.
     pub fn image(&self) -> Arc<Image> {
-        Arc::clone(&self.lock_image())
+        Arc::clone(&self.image.borrow())
     }
 
-    fn lock_image(&self) -> std::sync::MutexGuard<'_, Arc<Image>> {
-        self.image
-            .lock()
-            .expect("nobody panics while holding the image")
+    /// Ends, with the reason, once what is known of the cluster has no place for who was spoken with: its
+    /// number was given to another directory, or taken away.
+    pub async fn parts_from(&self, card: &Card) -> String {
+        let mut images = self.image.subscribe();
+        loop {
+            let mine = self.formed.borrow().clone();
+            let judged = hello::judge(mine.as_deref(), card, &images.borrow_and_update());
+            if let Err(reason) = judged {
+                return reason;
+            }
+            // The sender lives as long as this standing.
+            let _ = images.changed().await;
+        }
     }
 
     /// Who this node says it is.
