@@ -1,16 +1,22 @@
 //! Groups: which partition of `__consumer_offsets` keeps a group, who coordinates it, and
 //! commands for its coordinator. The topic is made when somebody first asks for a coordinator.
 
-use crate::{Action, Broker, Principal, Resource, TopicSpec, Verb, authorise};
+use crate::{Action, Broker, Principal, Resource, TopicSpec, Verb, authorise, lock};
 use base::{GroupId, Mono, NodeId, Now, Refusal};
 use group::Command;
 use group::command::ListGroups;
 use meta::names::CONSUMER_OFFSETS;
 use meta::{Image, PartitionInfo};
 use shard::{Event, Reply, ReplySink, ReplyTo};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+/// How long the topic that keeps groups may take to be made.
+const CREATION_WAIT: Duration = Duration::from_secs(5);
+/// How long its partitions may take to elect their first leaders, before who asks has to come again.
+const FIRST_LEADER_WAIT: Duration = Duration::from_secs(1);
+/// Most callers that wait for its creation.
+const CREATION_CALLERS_MAX: usize = 1_000;
 
 impl Broker {
     /// A command for the coordinator of a group, answered with `Reply::Group`; refused as a whole
@@ -66,24 +72,34 @@ impl Broker {
     }
 
     /// Who coordinates a group, answered with `Reply::Coordinator`; during the call where that is
-    /// known. Where there is no `__consumer_offsets` yet it is made, and the caller comes again.
-    pub fn coordinator(
-        &self,
-        now: Now,
-        principal: &Principal,
-        group: &str,
-        timeout: Duration,
-        to: ReplyTo,
-    ) {
+    /// known. What keeps groups may have to be made first, or have been made so lately that nobody leads
+    /// it yet: then `Reply::Led` says that it is time to ask again, or that there is no use.
+    pub fn coordinator(&self, now: Now, principal: &Principal, group: &str, to: ReplyTo) {
         self.stats().called(Verb::Coordinator);
         let known = authorise(principal, Action::Describe, Resource::Group(group))
             .and_then(|()| self.coordinator_of(group));
-        if matches!(known, Err(Refusal::CoordinatorNotAvailable(_)))
-            && self.image().topic(CONSUMER_OFFSETS).is_none()
-        {
-            return self.make_offsets(now, timeout, to);
+        if matches!(known, Err(Refusal::CoordinatorNotAvailable(_))) {
+            let image = self.image();
+            match partition_of(&image, group) {
+                None => return self.make_offsets(now, to),
+                Some(partition) if self.leader_epoch(partition.group).is_none() => {
+                    return self.await_first_leader(now, partition.group, to);
+                }
+                Some(_) => {}
+            }
         }
         to.sink.reply(to.ticket, Reply::Coordinator(known));
+    }
+
+    fn await_first_leader(&self, now: Now, group: GroupId, to: ReplyTo) {
+        let command = shard::Command::AwaitLeader {
+            group,
+            deadline: now.mono.after(FIRST_LEADER_WAIT),
+        };
+        let event = Event::Command(command, Some(to.clone()));
+        if let Err(why) = self.0.mailbox.post(event) {
+            to.sink.reply(to.ticket, Reply::Led(Err(why)));
+        }
     }
 
     /// Who coordinates a group, if that is known now.
@@ -114,22 +130,24 @@ impl Broker {
         }
     }
 
-    /// Makes `__consumer_offsets`, for one caller at a time.
-    fn make_offsets(&self, now: Now, timeout: Duration, to: ReplyTo) {
+    /// Makes `__consumer_offsets`, once for all who ask meanwhile.
+    fn make_offsets(&self, now: Now, to: ReplyTo) {
         let making = &self.0.making_offsets;
-        if making.swap(true, Ordering::Relaxed) {
+        if let Some(callers) = &mut *lock(making) {
+            if callers.len() < CREATION_CALLERS_MAX {
+                return callers.push(to);
+            }
             let why = nobody("what keeps groups is being made");
-            return to.sink.reply(to.ticket, Reply::Coordinator(Err(why)));
+            return to.sink.reply(to.ticket, Reply::Led(Err(why)));
         }
+        *lock(making) = Some(vec![to]);
         let made = ReplyTo {
-            sink: Arc::new(Made {
-                to,
-                making: making.clone(),
-            }),
+            sink: Arc::new(Made(making.clone())),
             ticket: 0,
         };
         let specs = vec![self.offsets_spec(&self.image())];
-        self.create_topics(now, &Principal::ANONYMOUS, specs, false, timeout, made);
+        let nobody = &Principal::ANONYMOUS;
+        self.create_topics(now, nobody, specs, false, CREATION_WAIT, made);
     }
 
     /// As the configuration says. Nobody having said how many replicas, a cluster of fewer than
@@ -157,20 +175,27 @@ impl Broker {
     }
 }
 
-/// The flag and the caller of a creation under way.
-struct Made {
-    to: ReplyTo,
-    making: Arc<AtomicBool>,
-}
+/// Who waits for the topic that keeps groups; none if nobody makes it.
+pub(crate) type Making = Arc<Mutex<Option<Vec<ReplyTo>>>>;
+
+/// Hears what comes of a creation.
+struct Made(Making);
 
 impl ReplySink for Made {
-    fn reply(&self, _ticket: u64, _reply: Reply) {
-        self.making.store(false, Ordering::Relaxed);
-        // Made or not: leaders are elected only now, so the caller comes again.
-        let why = nobody("what keeps groups was made just now");
-        self.to
-            .sink
-            .reply(self.to.ticket, Reply::Coordinator(Err(why)));
+    fn reply(&self, _ticket: u64, reply: Reply) {
+        let made = match &reply {
+            Reply::Meta(Ok(meta::Reply::TopicsCreated(topics))) => topics.iter().all(Result::is_ok),
+            _ => false,
+        };
+        // By itself, so that nobody is answered while it is held.
+        let callers = lock(&self.0).take();
+        for to in callers.into_iter().flatten() {
+            let outcome = match made {
+                true => Ok(()),
+                false => Err(nobody("what keeps groups could not be made")),
+            };
+            to.sink.reply(to.ticket, Reply::Led(outcome));
+        }
     }
 }
 

@@ -79,7 +79,7 @@ struct Inner {
     producers: Arc<producers::Pool>,
     chance: Mutex<Random>,
     /// Somebody makes the topic that keeps groups.
-    making_offsets: Arc<AtomicBool>,
+    making_offsets: groups::Making,
     budget: Arc<Budget>,
     answers: Arc<Budget>,
     buckets: quotas::Buckets,

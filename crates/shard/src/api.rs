@@ -91,6 +91,13 @@ pub enum Command {
         /// When to give up waiting.
         deadline: Mono,
     },
+    /// Wait until somebody who is heard leads a group; answered with [`Reply::Led`].
+    AwaitLeader {
+        /// Which.
+        group: GroupId,
+        /// When to give up waiting.
+        deadline: Mono,
+    },
     /// Somebody could not read what a replica here has: it is looked at now. Not answered.
     Check {
         /// Which.
@@ -321,6 +328,8 @@ pub enum Reply {
     Producers(Vec<Result<Vec<ProducerStatus>, Refusal>>),
     /// To [`Command::Prefer`].
     Preferred(Vec<Result<(), Refusal>>),
+    /// To [`Command::AwaitLeader`]. The broker also says so of a group whose topic was made on the way.
+    Led(Result<(), Refusal>),
     /// To [`Command::Replicas`]; groups that this node has no replica of are left out.
     Replicas(Vec<ReplicaStatus>),
     /// To [`Command::Stamps`]; none where nothing is committed from there on, or no replica is here.

@@ -2,6 +2,7 @@
 
 mod alone;
 mod append;
+mod await_leader;
 mod balance;
 mod catch_up;
 mod check;
@@ -37,6 +38,7 @@ mod suspect;
 mod throttle;
 mod unclean;
 
+pub(crate) use await_leader::Awaited;
 pub(crate) use balance::Balance;
 pub use balance::Balancing;
 pub(crate) use catch_up::ColdRequest;

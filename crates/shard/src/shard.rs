@@ -7,8 +7,8 @@ use crate::controller::Controller;
 use crate::coordinator::Coordinators;
 use crate::led::LedSet;
 use crate::operation::{
-    Balance, Checks, ColdRequest, Compactions, Damage, Deferred, Ends, Expiries, Imports, InFlight,
-    Lent, Namesakes, Park, Preference, Round, Throttles,
+    Awaited, Balance, Checks, ColdRequest, Compactions, Damage, Deferred, Ends, Expiries, Imports,
+    InFlight, Lent, Namesakes, Park, Preference, Round, Throttles,
 };
 use crate::peer::Peer;
 use crate::peers_room::PeersRoom;
@@ -90,6 +90,7 @@ pub struct Shard {
     pub(crate) leaving: bool,
     /// Calls that wait for their preferred leaders.
     pub(crate) preferences: Vec<Preference>,
+    pub(crate) awaited: Vec<Awaited>,
     /// Where logs of groups without their majority end.
     pub(crate) ends: Ends,
     /// The slow look at everything on disk.
@@ -171,6 +172,7 @@ impl Shard {
             holding: BTreeSet::new(),
             leaving: false,
             preferences: Vec::new(),
+            awaited: Vec::new(),
             ends: Ends::default(),
             checks: Checks::default(),
             suspects: BTreeSet::new(),
@@ -255,6 +257,9 @@ impl Shard {
                 true => self.elect_unclean(&groups, deadline, to),
                 false => self.prefer(&groups, deadline, to),
             },
+            (Command::AwaitLeader { group, deadline }, Some(to)) => {
+                self.await_leader(group, deadline, to);
+            }
             (Command::Check { group, from }, _) => self.check_now(group, from),
             (Command::DeleteRecords { deadline, parts }, Some(to)) => {
                 self.delete_records(deadline, parts, to);
@@ -329,6 +334,7 @@ impl Shard {
         self.collect();
         self.load_coordinators();
         self.answer_preferences();
+        self.answer_awaited();
         self.answer_woken_reads();
         self.evict_hot();
         self.close_turn();
@@ -353,6 +359,7 @@ impl Shard {
             Some(self.next_beat),
             self.calls.deadline(),
             self.preferences_deadline(),
+            self.awaited_deadline(),
             self.deletions.deadline(),
             Some(retention),
             Some(self.compactions.deadline(self.now.mono)),

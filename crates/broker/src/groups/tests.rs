@@ -111,24 +111,42 @@ fn the_coordinator_is_who_leads_and_is_heard() {
     assert!(matches!(find(), Err(Refusal::CoordinatorNotAvailable(_))));
 }
 
+fn ask(world: &World, ticket: u64, group: &str) {
+    let (now, to) = (Now::default(), world.to(ticket));
+    world
+        .broker
+        .coordinator(now, &Principal::ANONYMOUS, group, to);
+}
+
+/// A group that was never led is about to be; one that was led may be without a leader for long.
 #[test]
-fn the_first_who_asks_has_the_topic_made_and_others_come_again() {
-    let world = World::with_topics();
-    let ask = |ticket| {
-        let (now, wait) = (Now::default(), Duration::from_secs(1));
-        let to = world.to(ticket);
-        world
-            .broker
-            .coordinator(now, &Principal::ANONYMOUS, "g", wait, to);
-    };
-    let come_again = |ticket| {
-        let (told, reply) = world.inbox.one();
-        assert_eq!(told, ticket);
-        assert!(matches!(
+fn the_first_leader_is_waited_for_and_no_later_one() {
+    let world = world();
+    let group = partition_of(&world.broker.image(), "abc").unwrap().group;
+    ask(&world, 1, "abc");
+    let (command, to) = world.post.one();
+    assert!(
+        matches!(command, shard::Command::AwaitLeader { group: asked, .. } if asked == group),
+        "{command:?}"
+    );
+    assert_eq!(to.unwrap().ticket, 1);
+    world.broker.publish_leaders(&[(group, Term(3), None)]);
+    ask(&world, 2, "abc");
+    let (ticket, reply) = world.inbox.one();
+    assert_eq!(ticket, 2);
+    assert!(
+        matches!(
             reply,
             Reply::Coordinator(Err(Refusal::CoordinatorNotAvailable(_)))
-        ));
-    };
+        ),
+        "{reply:?}"
+    );
+}
+
+#[test]
+fn the_first_who_asks_has_the_topic_made_and_others_wait_for_it() {
+    let world = World::with_topics();
+    let ask = |ticket| ask(&world, ticket, "g");
     ask(1);
     let (command, to) = world.post.one();
     let shard::Command::Meta {
@@ -147,14 +165,31 @@ fn the_first_who_asks_has_the_topic_made_and_others_come_again() {
         }
     );
     ask(2);
-    come_again(2);
     assert!(world.post.take().is_empty());
     let to = to.unwrap();
     to.sink
         .reply(to.ticket, Reply::Meta(Err(Refusal::NoController)));
-    come_again(1);
+    let told = world.inbox.take();
+    assert_eq!(told.iter().map(|(t, _)| *t).collect::<Vec<_>>(), [1, 2]);
+    let refused =
+        |reply: &Reply| matches!(reply, Reply::Led(Err(Refusal::CoordinatorNotAvailable(_))));
+    assert!(told.iter().all(|(_, reply)| refused(reply)), "{told:?}");
     ask(3);
-    assert_eq!(world.post.take().len(), 1, "it is tried again");
+    let (_, to) = world.post.one();
+    let made = meta::Reply::TopicsCreated(vec![Ok(meta::TopicCreated {
+        name: CONSUMER_OFFSETS.to_owned(),
+        id: Uuid([9; 16]),
+        partitions: 1,
+        replicas: 1,
+        groups: vec![GroupId(7)],
+    })]);
+    let to = to.unwrap();
+    to.sink.reply(to.ticket, Reply::Meta(Ok(made)));
+    let (ticket, reply) = world.inbox.one();
+    assert!(
+        ticket == 3 && matches!(reply, Reply::Led(Ok(()))),
+        "{reply:?}"
+    );
 }
 
 #[test]

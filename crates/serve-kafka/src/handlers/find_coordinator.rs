@@ -11,7 +11,6 @@ use super::{Api, Door, Request, Step};
 use crate::hints::node_id;
 use crate::refusals::{self, codes};
 use base::{NodeId, Now, Refusal};
-use std::time::Duration;
 use wire_kafka::messages::find_coordinator_request::FindCoordinatorRequest;
 use wire_kafka::messages::find_coordinator_response::{Coordinator, FindCoordinatorResponse};
 use wire_kafka::{ApiKey, Reader, WireError};
@@ -22,8 +21,8 @@ pub(crate) const API: Api = Api {
     serve,
 };
 
-/// How long the topic of the coordinators may take to be made on the way.
-const CREATION_WAIT: Duration = Duration::from_secs(5);
+/// How often one coordinator is waited for: until its topic is made, and until it is elected.
+const WAITS_MAX: u32 = 2;
 /// The first version that asks for several.
 const SEVERAL: i16 = 4;
 /// The first version with messages.
@@ -40,6 +39,8 @@ pub(crate) struct Waiting {
     /// The key that is being looked for.
     key: String,
     found: Vec<Coordinator>,
+    /// How often it was waited for.
+    waits: u32,
 }
 
 fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result<Step, WireError> {
@@ -71,6 +72,7 @@ fn serve(door: &Door, now: Now, request: Request, reader: &mut Reader) -> Result
     let waiting = Waiting {
         request,
         found: Vec::with_capacity(keys.len()),
+        waits: 0,
         left: keys.into_iter(),
         key: String::new(),
     };
@@ -86,13 +88,33 @@ impl Waiting {
         let Some(key) = self.left.next() else {
             return answer(self.request, self.found);
         };
+        (self.key, self.waits) = (key, 0);
+        self.look_for(door, now)
+    }
+
+    fn look_for(self, door: &Door, now: Now) -> Step {
         let to = self.request.reply_to(door);
-        door.broker
-            .coordinator(now, &door.principal, &key, CREATION_WAIT, to);
-        self.key = key;
+        let (broker, who) = (&door.broker, &door.principal);
+        broker.coordinator(now, who, &self.key, to);
         Step::Wait(super::Waiting::Group(groups::Waiting::FindCoordinator(
             self,
         )))
+    }
+
+    /// Somebody may be found by now: the topic is made, or somebody leads its partition.
+    pub(crate) fn on_led(mut self, door: &Door, now: Now, outcome: Result<(), Refusal>) -> Step {
+        self.waits += 1;
+        match outcome {
+            Ok(()) if self.waits < WAITS_MAX => self.look_for(door, now),
+            Ok(()) => {
+                let found = door.broker.coordinator_of(&self.key);
+                self.on_found(door, now, found)
+            }
+            Err(why) => {
+                let why = Refusal::CoordinatorNotAvailable(why.to_string());
+                self.on_found(door, now, Err(why))
+            }
+        }
     }
 
     /// Takes up where one coordinator is.

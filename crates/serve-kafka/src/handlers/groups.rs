@@ -36,11 +36,14 @@ pub(crate) type Answer = Result<Reply, Refusal>;
 impl Waiting {
     /// Goes on with the broker's reply.
     pub(crate) fn on_reply(self, door: &Door, reply: shard::Reply) -> Step {
-        use shard::Reply::{Coordinator, Group, Groups};
+        use shard::Reply::{Coordinator, Group, Groups, Led};
         match (self, reply) {
             (Waiting::Each(each), Group(answer)) => each.on_answer(door, door.now, answer),
             (Waiting::FindCoordinator(waiting), Coordinator(found)) => {
                 waiting.on_found(door, door.now, found)
+            }
+            (Waiting::FindCoordinator(waiting), Led(outcome)) => {
+                waiting.on_led(door, door.now, outcome)
             }
             (Waiting::ListGroups(request), Groups(listed)) => {
                 list_groups::finish(door, request, listed)

@@ -1,5 +1,5 @@
-//! Answers to changes of the metadata, held back until the turn's image is published: whoever
-//! hears that a topic was made must find it, and answers otherwise leave in the middle of a turn.
+//! Answers about metadata and leaders, held back until those of the turn are published: whoever hears
+//! that a topic was made, or is led, must find it so, and answers otherwise leave in the middle of a turn.
 
 use shard::{Command, Event, Reply, ReplySink, ReplyTo};
 use std::sync::{Arc, Mutex};
@@ -17,10 +17,14 @@ struct Holder {
 }
 
 impl Late {
-    /// The event, its answer led through here if it promises something of the image.
+    /// The event, its answer led through here if it promises something of what is published.
     pub fn hold(&self, event: Event) -> Event {
+        use Command::{AwaitLeader, Meta, Prefer};
         match event {
-            Event::Command(command @ Command::Meta { .. }, Some(asked)) => {
+            Event::Command(
+                command @ (Meta { .. } | Prefer { .. } | AwaitLeader { .. }),
+                Some(asked),
+            ) => {
                 let ticket = asked.ticket;
                 let sink = Arc::new(Holder {
                     asked,

@@ -158,7 +158,8 @@ impl Shard {
         self.preferences = waiting;
     }
 
-    fn is_led(&self, group: GroupId) -> bool {
+    /// True if somebody leads a group who is heard.
+    pub(super) fn is_led(&self, group: GroupId) -> bool {
         let heard = |node| node == self.settings.node || self.hears(node);
         self.leader_heard(group)
             .is_some_and(|(node, _)| heard(node))

@@ -293,3 +293,26 @@ fn a_topic_of_one_replica_is_written_to_whatever_number_of_copies_it_wants() {
     let leader = c.leader(group).expect("its one replica leads");
     assert_eq!(c.append(leader, group, batch(1, 0, "a")), Ok(Offset(0)));
 }
+
+/// Whoever is asked, with a replica or without: the answer comes with the first leader, or says that there is
+/// none in time.
+#[test]
+fn the_first_leader_of_a_group_is_waited_for() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let placement = meta::Placement::Manual(vec![vec![NodeId(1)]]);
+    let group = c.create_placed(1, placement);
+    for node in 1..=3 {
+        let deadline = c.now.after(Duration::from_millis(150));
+        let told = c.call(node, Command::AwaitLeader { group, deadline });
+        assert!(matches!(told, Reply::Led(Ok(()))), "{node}: {told:?}");
+    }
+    let (deadline, unknown) = (c.now.after(Duration::from_millis(150)), GroupId(999));
+    let command = Command::AwaitLeader {
+        group: unknown,
+        deadline,
+    };
+    let told = c.call(2, command);
+    let late = matches!(told, Reply::Led(Err(Refusal::Timeout)));
+    assert!(late, "{told:?}");
+}

@@ -39,16 +39,22 @@ fn batch(file: &[u8], at: usize, base: i64) -> Option<Found<'_>> {
 
 /// The batches from one on that begins at `from`, in a file, up to `end`. What was cut off may still lie
 /// there, or in a file of its own, and be of a later epoch than what came into its place: where two lie, the
-/// one that was read counts.
-fn walk(files: &Files, from: i64, end: i64, read: &BTreeSet<Lies>) -> Vec<(i64, i64, u32)> {
+/// one that was read counts. Before `start` nothing was read: there a file is followed as long as it goes.
+fn walk(
+    files: &Files,
+    from: i64,
+    (start, end): (i64, i64),
+    read: &BTreeSet<Lies>,
+) -> Vec<(i64, i64, u32)> {
     let (mut file, mut at, mut next) = (from, 0, from);
     let mut all = Vec::new();
     while next < end {
         let here = files.get(&file).and_then(|bytes| batch(bytes, at, next));
         let other = (file != next).then(|| files.get(&next)).flatten();
         let there = other.and_then(|bytes| batch(bytes, 0, next));
-        let was_read = |found: &Found<'_>| read.contains(&(next, crc32c(found.bytes)));
-        let moves = there.is_some() && !here.as_ref().is_some_and(was_read);
+        let counts =
+            |found: &Found<'_>| next < start || read.contains(&(next, crc32c(found.bytes)));
+        let moves = there.is_some() && !here.as_ref().is_some_and(counts);
         if moves {
             (file, at) = (next, 0);
         }
@@ -66,7 +72,7 @@ fn walk(files: &Files, from: i64, end: i64, read: &BTreeSet<Lies>) -> Vec<(i64, 
 fn lying(files: &Files, (start, end): (i64, i64), read: &[Lies]) -> Vec<Lies> {
     let read = read.iter().copied().collect();
     let begins = files.range(..=start).rev().map(|(base, _)| *base);
-    let logs = begins.map(|base| walk(files, base, end, &read));
+    let logs = begins.map(|base| walk(files, base, (start, end), &read));
     // A file in front may be left over from what was cut off.
     let mut logs = logs.filter(|log| log.iter().any(|(_, next, _)| *next > start));
     let log = logs.find(|log| log.last().is_some_and(|(_, next, _)| *next == end));
@@ -139,6 +145,10 @@ mod tests {
             "from there on"
         );
         assert_eq!(same(PART, 1, &files, &[]), Ok(()));
+        files.insert(1, stored(1, 0, 6));
+        let later = same(PART, 1, &files, &log(&batches[2..]));
+        assert_eq!(later, Ok(()), "what was cut off before that doesn't count");
+        files.remove(&1);
         let mut other = batches.clone();
         other[1] = stored(1, 1, 7);
         assert!(same(PART, 1, &files, &log(&other)).is_err());

@@ -184,6 +184,42 @@ fn the_topic_of_the_coordinators_is_made_for_the_first_who_asks() {
     assert_eq!(answer.coordinators[0].error_code, 15);
 }
 
+/// Who asks on a fresh cluster is answered once the topic is made and led: a client that is told to come
+/// again may take a second to do so.
+#[test]
+fn who_asks_first_gets_a_coordinator() {
+    let mut world = World::new();
+    let request = FindCoordinatorRequest {
+        coordinator_keys: vec!["g".into()],
+        ..Default::default()
+    };
+    world.send(4, &request);
+    let (command, to) = world.command().expect("the topic is made");
+    assert!(matches!(command, Sent::Meta { .. }), "{command:?}");
+    let image = Arc::new(image_with("__consumer_offsets", KEEPER.0));
+    world.broker.publish(image);
+    let made = meta::TopicCreated {
+        name: "__consumer_offsets".into(),
+        id: id_of("__consumer_offsets"),
+        partitions: 1,
+        replicas: 1,
+        groups: vec![KEEPER],
+    };
+    let made = meta::Reply::TopicsCreated(vec![Ok(made)]);
+    world.reply(to, shard::Reply::Meta(Ok(made)));
+    let (command, to) = world.command().expect("its leader is waited for");
+    assert!(
+        matches!(command, Sent::AwaitLeader { group: KEEPER, .. }),
+        "{command:?}"
+    );
+    world.broker.publish_leaders(&[(KEEPER, TERM, Some(HERE))]);
+    world.reply(to, shard::Reply::Led(Ok(())));
+    let answer: m::find_coordinator_response::FindCoordinatorResponse =
+        world.answer(wire_kafka::ApiKey::FindCoordinator, 4);
+    let found = &answer.coordinators[0];
+    assert_eq!((found.error_code, found.node_id), (0, 1));
+}
+
 fn join() -> JoinGroupRequest {
     JoinGroupRequest {
         group_id: "g".into(),

@@ -150,6 +150,7 @@ fn empty_reply(command: &Command) -> Reply {
         Command::Stamps { .. } => Reply::Stamps(Vec::new()),
         Command::Producers { .. } => Reply::Producers(Vec::new()),
         Command::Prefer { .. } => Reply::Preferred(Vec::new()),
+        Command::AwaitLeader { .. } => Reply::Led(Err(Refusal::Timeout)),
         Command::Check { .. } => unreachable!("no request leads to it"),
         Command::Group { .. } => Reply::Group(Err(Refusal::NotCoordinator)),
         Command::Groups { .. } => Reply::Groups(Ok(Vec::new())),
