@@ -74,8 +74,7 @@ pub enum Command {
         /// In the order of the request.
         parts: Vec<DeletePart>,
     },
-    /// The idempotent producers that this node's replicas remember; answered with
-    /// [`Reply::Producers`], in the order of `groups`.
+    /// The idempotent producers that replicas here know; answered with [`Reply::Producers`], in order.
     Producers {
         /// Which.
         groups: Vec<GroupId>,
@@ -110,8 +109,7 @@ pub enum Command {
         /// Which.
         groups: Vec<GroupId>,
     },
-    /// When batches were written, on whatever replica is here; answered with
-    /// [`Reply::Stamps`], in the order of `places`.
+    /// When batches were written, on replicas here; answered with [`Reply::Stamps`], in order.
     Stamps {
         /// Each the batch that holds this offset, or the next one.
         places: Vec<(GroupId, Offset)>,
@@ -328,7 +326,7 @@ pub enum Reply {
     Producers(Vec<Result<Vec<ProducerStatus>, Refusal>>),
     /// To [`Command::Prefer`].
     Preferred(Vec<Result<(), Refusal>>),
-    /// To [`Command::AwaitLeader`]. The broker also says so of a group whose topic was made on the way.
+    /// To [`Command::AwaitLeader`]; from the broker, where the topic was to be made first.
     Led(Result<(), Refusal>),
     /// To [`Command::Replicas`]; groups that this node has no replica of are left out.
     Replicas(Vec<ReplicaStatus>),

@@ -38,7 +38,7 @@ mod suspect;
 mod throttle;
 mod unclean;
 
-pub(crate) use await_leader::Awaited;
+pub(crate) use await_leader::Awaiting;
 pub(crate) use balance::Balance;
 pub use balance::Balancing;
 pub(crate) use catch_up::ColdRequest;
@@ -53,7 +53,6 @@ pub(crate) use import::Imports;
 pub(crate) use lend::Lent;
 pub(crate) use namesakes::Namesakes;
 pub(crate) use offsets::Deferred;
-pub(crate) use prefer::Preference;
 pub(crate) use read::Park;
 pub(crate) use renew::Damage;
 pub(crate) use retain::Round;

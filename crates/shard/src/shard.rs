@@ -7,8 +7,8 @@ use crate::controller::Controller;
 use crate::coordinator::Coordinators;
 use crate::led::LedSet;
 use crate::operation::{
-    Awaited, Balance, Checks, ColdRequest, Compactions, Damage, Deferred, Ends, Expiries, Imports,
-    InFlight, Lent, Namesakes, Park, Preference, Round, Throttles,
+    Awaiting, Balance, Checks, ColdRequest, Compactions, Damage, Deferred, Ends, Expiries, Imports,
+    InFlight, Lent, Namesakes, Park, Round, Throttles,
 };
 use crate::peer::Peer;
 use crate::peers_room::PeersRoom;
@@ -89,8 +89,7 @@ pub struct Shard {
     /// The process is about to stop: leaderships go to others.
     pub(crate) leaving: bool,
     /// Calls that wait for their preferred leaders.
-    pub(crate) preferences: Vec<Preference>,
-    pub(crate) awaited: Vec<Awaited>,
+    pub(crate) awaiting: Awaiting,
     /// Where logs of groups without their majority end.
     pub(crate) ends: Ends,
     /// The slow look at everything on disk.
@@ -171,8 +170,7 @@ impl Shard {
             peers_room: PeersRoom::default(),
             holding: BTreeSet::new(),
             leaving: false,
-            preferences: Vec::new(),
-            awaited: Vec::new(),
+            awaiting: Awaiting::default(),
             ends: Ends::default(),
             checks: Checks::default(),
             suspects: BTreeSet::new(),
@@ -333,8 +331,7 @@ impl Shard {
         self.run_controller();
         self.collect();
         self.load_coordinators();
-        self.answer_preferences();
-        self.answer_awaited();
+        self.answer_awaiting();
         self.answer_woken_reads();
         self.evict_hot();
         self.close_turn();
@@ -358,8 +355,7 @@ impl Shard {
         let all = [
             Some(self.next_beat),
             self.calls.deadline(),
-            self.preferences_deadline(),
-            self.awaited_deadline(),
+            self.awaiting.deadline(),
             self.deletions.deadline(),
             Some(retention),
             Some(self.compactions.deadline(self.now.mono)),

@@ -1,6 +1,7 @@
 //! Each API behind a real broker and a shard that answers by script.
 
 mod admin;
+mod coordinators;
 mod delete_records;
 mod described;
 mod fetch;

@@ -14,7 +14,7 @@ const ELECTIONS_MAX: usize = 1_000;
 /// A call that waits for leaders.
 pub(crate) struct Preference {
     to: ReplyTo,
-    deadline: Mono,
+    pub(super) deadline: Mono,
     parts: Vec<Part>,
 }
 
@@ -39,7 +39,7 @@ impl Shard {
 
     /// Refuses a call for elections if there are too many.
     pub(super) fn may_elect(&self, groups: usize, to: ReplyTo) -> Option<ReplyTo> {
-        if self.preferences.len() < ELECTIONS_MAX {
+        if self.awaiting.preferences.len() < ELECTIONS_MAX {
             return Some(to);
         }
         let busy = Refusal::Busy("too many elections are under way".into());
@@ -50,7 +50,7 @@ impl Shard {
 
     /// The call is answered when all are done.
     pub(super) fn await_leaders(&mut self, parts: Vec<Part>, deadline: Mono, to: ReplyTo) {
-        self.preferences.push(Preference {
+        self.awaiting.preferences.push(Preference {
             to,
             deadline,
             parts,
@@ -126,10 +126,10 @@ impl Shard {
     }
 
     /// Answers the calls whose groups are led as they should be, or whose time is up.
-    pub(crate) fn answer_preferences(&mut self) {
+    pub(super) fn answer_preferences(&mut self) {
         let now = self.now.mono;
         let mut waiting = Vec::new();
-        for mut call in std::mem::take(&mut self.preferences) {
+        for mut call in std::mem::take(&mut self.awaiting.preferences) {
             for part in &mut call.parts {
                 let led = match part {
                     Part::Done(_) => continue,
@@ -155,7 +155,7 @@ impl Shard {
                 waiting.push(call);
             }
         }
-        self.preferences = waiting;
+        self.awaiting.preferences = waiting;
     }
 
     /// True if somebody leads a group who is heard.
@@ -167,16 +167,15 @@ impl Shard {
 
     /// The groups that are to be led in any case.
     pub(super) fn elections_that_wait(&self) -> Vec<GroupId> {
-        let parts = self.preferences.iter().flat_map(|call| &call.parts);
+        let parts = self
+            .awaiting
+            .preferences
+            .iter()
+            .flat_map(|call| &call.parts);
         let waits = |part: &Part| match part {
             Part::UntilLed(group) => Some(*group),
             _ => None,
         };
         parts.filter_map(waits).collect()
-    }
-
-    /// When a call that waits for leaders gives up.
-    pub(crate) fn preferences_deadline(&self) -> Option<Mono> {
-        self.preferences.iter().map(|call| call.deadline).min()
     }
 }

@@ -410,6 +410,13 @@ impl World {
         let balancing = self.plan.balancing.filter(|it| it.percent == 0)?;
         let first = *places.first()?;
         let led = self.leader_of(GroupId(group))?;
+        // A move, or a new replica in the place of a damaged one, doesn't end on a node that can't read its
+        // metadata any more; as long as it is under way no leader goes back.
+        let image = self.nodes[led].process.as_ref()?.broker.image();
+        let moving = image.partition(GroupId(group))?.is_moving();
+        if moving && places.iter().any(|place| self.is_given_up(*place)) {
+            return None;
+        }
         let what = || {
             format!(
                 "node {} leads, for {} s",
