@@ -133,14 +133,17 @@ impl Broker {
     /// Makes `__consumer_offsets`, once for all who ask meanwhile.
     fn make_offsets(&self, now: Now, to: ReplyTo) {
         let making = &self.0.making_offsets;
-        if let Some(callers) = &mut *lock(making) {
-            if callers.len() < CREATION_CALLERS_MAX {
-                return callers.push(to);
+        let mut callers = lock(making);
+        match &mut *callers {
+            Some(callers) if callers.len() < CREATION_CALLERS_MAX => return callers.push(to),
+            Some(_) => {
+                drop(callers);
+                let why = nobody("what keeps groups is being made");
+                return to.sink.reply(to.ticket, Reply::Led(Err(why)));
             }
-            let why = nobody("what keeps groups is being made");
-            return to.sink.reply(to.ticket, Reply::Led(Err(why)));
+            None => *callers = Some(vec![to]),
         }
-        *lock(making) = Some(vec![to]);
+        drop(callers);
         let made = ReplyTo {
             sink: Arc::new(Made(making.clone())),
             ticket: 0,
