@@ -71,11 +71,20 @@ fn remedy(source: &io::Error) -> &'static str {
 
 /// What an operator does about a corrupt file that the whole node depends on.
 pub(crate) const RESTORE: &str = "this is a lost disk, and an old copy of it can't be used: give the node up (flotilla cluster remove \
-     <node> --lost), empty this data directory and start the node with --join";
+     <node> --lost), empty this data directory and start the node with --join; if it has always been alone, only a \
+     backup has what it lost";
 
 /// The same of a file of one group.
-pub(crate) const RENEW: &str = "its replica is made again from the others, as long as most of them are in sync; else bring those \
+const RENEW: &str = "its replica is made again from the others, as long as most of them are in sync; else bring those \
      back, or move the partition to other nodes";
+
+/// What an operator does about a corrupt file of a group.
+pub(crate) fn remedy_of(group: GroupId) -> &'static str {
+    match group {
+        GroupId::META => RESTORE,
+        _ => RENEW,
+    }
+}
 
 impl Fault {
     /// Sorts an error of the system: out of room is one thing, the rest another.

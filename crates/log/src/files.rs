@@ -203,7 +203,7 @@ impl Files {
                     offset: 0,
                     record: segment.base,
                     what: "the file is missing".to_string(),
-                    remedy: crate::fault::RENEW.to_string(),
+                    remedy: crate::fault::remedy_of(group).to_string(),
                 },
                 _ => ReadFault::Io {
                     path: key.path(),

@@ -235,7 +235,7 @@ pub(crate) fn corrupt(files: &Files, group: GroupId, located: &Located, what: &s
         offset: u64::from(located.block.pos),
         record: located.block.base_offset,
         what: what.to_string(),
-        remedy: crate::fault::RENEW.to_string(),
+        remedy: crate::fault::remedy_of(group).to_string(),
     }
 }
 

@@ -86,10 +86,10 @@ async fn replicas(broker: &Broker) -> (BTreeMap<GroupId, ReplicaStatus>, bool) {
     let image = broker.image();
     let (me, mut round) = (broker.node(), Round::new());
     let partitions = image.topics.values().flat_map(|topic| &topic.partitions);
-    let here: Vec<GroupId> = partitions
-        .filter(|partition| partition.replicas.contains(&me))
-        .map(|partition| partition.group)
-        .collect();
+    let here = partitions.filter(|partition| partition.replicas.contains(&me));
+    let here = here.map(|partition| partition.group);
+    // The metadata may be damaged, too.
+    let here: Vec<GroupId> = std::iter::once(GroupId::META).chain(here).collect();
     for some in here.chunks(PARTITIONS_PER_CALL) {
         broker.replicas(some.to_vec(), round.ask());
     }

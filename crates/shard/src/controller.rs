@@ -411,12 +411,13 @@ impl Shard {
 
     /// Replays what group 0 has committed, as far as it is in memory; the rest is read by a job.
     pub(crate) fn apply_metadata(&mut self) {
-        loop {
+        let cut_short = loop {
             let replica = &self.replicas[&GroupId::META];
             let next = self.controller.applied.next();
             let unreadable = replica.suspect.is_some();
-            if self.controller.reading || unreadable || next > replica.high.0 {
-                break;
+            let done = next > replica.high.0;
+            if self.controller.reading || unreadable || done {
+                break unreadable && !done;
             }
             match replica.group.body(next) {
                 Some(Body::Batch(batch)) => self.replay(next, Some(&batch)),
@@ -427,9 +428,11 @@ impl Shard {
                     self.read_cold(GroupId::META, next, ColdRequest::Metadata);
                 }
             }
-        }
-        // While older entries are read, the image would show what is long gone.
-        if !self.controller.reading && self.controller.applied.0 > self.controller.image.version {
+        };
+        // While older entries are read, or if what came after them can't be, the image would show what is
+        // long gone: topics that were deleted would be led again.
+        let old = self.controller.reading || cut_short;
+        if !old && self.controller.applied.0 > self.controller.image.version {
             self.publish_image();
         }
     }

@@ -6,7 +6,7 @@
 use super::replay::{Group, Replay};
 use crate::block::{Block, SIDECAR_ENTRY_BYTES};
 use crate::checkpoint::{Checkpoint, GroupPart};
-use crate::fault::{Fault, RENEW};
+use crate::fault::{Fault, remedy_of};
 use crate::files::{Key, Kind};
 use crate::group::{GroupImage, GroupLog, SegmentImage};
 use crate::pending::{Dirty, make_group_dir};
@@ -181,8 +181,9 @@ fn mend(
         return Ok(blocks);
     }
     let what = format!(
-        "{path} is corrupt at byte {at}, and {} is damaged too; {RENEW}",
-        data.path()
+        "{path} is corrupt at byte {at}, and {} is damaged too; {}",
+        data.path(),
+        remedy_of(group)
     );
     replay.report.push(what.clone());
     *suspect = Some(what);

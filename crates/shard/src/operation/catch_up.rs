@@ -84,7 +84,12 @@ impl Shard {
             return;
         };
         let batches = result.unwrap_or_else(|fault| {
-            self.on_unreadable(request.group(), &fault);
+            match (&request, &fault) {
+                (ColdRequest::Metadata, ReadFault::Corrupt { .. }) => {
+                    self.lose_metadata(&fault.to_string());
+                }
+                _ => self.on_unreadable(request.group(), &fault),
+            }
             Vec::new()
         });
         match request {

@@ -68,8 +68,12 @@ impl Shard {
         };
         if let Some(why) = &stored.suspect {
             self.suspects.insert(group);
-            let note = format!("group {group} does not vote until it is repaired: {why}");
-            self.alarm(note);
+            self.alarm(match group {
+                GroupId::META => format!(
+                    "the metadata on this node is damaged, and it hears of no change any more: {why}"
+                ),
+                _ => format!("group {group} does not vote until it is repaired: {why}"),
+            });
         }
         if stored.damaged {
             self.damage.insert(group);

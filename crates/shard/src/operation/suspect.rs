@@ -57,7 +57,8 @@ impl Shard {
         let node = self.settings.node;
         format!(
             "This is a lost disk, and an old copy of it can't be used: stop the node, give it up (flotilla \
-             cluster remove {node} --lost), empty its data directory and start it with --join"
+             cluster remove {node} --lost), empty its data directory and start it with --join; if it has \
+             always been alone, only a backup has what it lost"
         )
     }
 
@@ -70,6 +71,22 @@ impl Shard {
             replica.group.resign();
             self.suspects.insert(group);
             self.touch(group);
+        }
+    }
+
+    /// A node can't read the metadata up to what was committed: what it knows is of long ago. It goes on with
+    /// none of it, even if nobody else knows better.
+    pub(crate) fn lose_metadata(&mut self, why: &str) {
+        self.alarm(format!(
+            "the metadata on this node can't be read to its end, so it takes part in nothing: {why}. {}",
+            self.as_a_lost_disk()
+        ));
+        if let Some(replica) = self.replicas.get_mut(&GroupId::META) {
+            replica.suspect.get_or_insert_with(|| why.to_string());
+            replica.group.resign();
+            self.suspects.insert(GroupId::META);
+            self.damage.insert(GroupId::META);
+            self.touch(GroupId::META);
         }
     }
 
