@@ -63,6 +63,10 @@ fn of_three_nodes_two_are_lost_with_their_disks_and_the_third_goes_on() {
     let (code, _, said) = recover(&left, &["--lost", "1,7"]);
     assert_eq!(code, Some(2));
     assert!(said.contains("node 7 isn't in this cluster"), "{said}");
+    // Two of three are a majority: it would lose what it has if one of them went on alone.
+    let (code, _, said) = recover(&left, &["--lost", "1", "--accept-data-loss"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("nodes 2, 3 are left of the 3"), "{said}");
 
     let (code, told, said) = recover(&left, &["--accept-data-loss", "--output", "json"]);
     assert_eq!(code, Some(0), "{said}");

@@ -4,6 +4,7 @@
 //! has written that it goes on ([`shard::Recovery`]).
 
 use crate::args::Recover;
+use crate::cluster::Cluster;
 use crate::inspect::{self, Found, LookError};
 use crate::start::shard_settings;
 use base::{GroupId, NodeId, Offset};
@@ -91,9 +92,31 @@ fn lost(args: &Recover, found: &Found) -> Result<Vec<NodeId>, LookError> {
     if let Some(node) = lost.iter().find(|node| !known.contains(node)) {
         return refuse(format!("node {node} isn't in this cluster"));
     }
-    match lost.is_empty() {
-        true => refuse("the cluster has no other node that could be lost".into()),
-        false => Ok(lost),
+    if lost.is_empty() {
+        return refuse("the cluster has no other node that could be lost".into());
+    }
+    let voters = voters(cluster, found);
+    let left = voters.iter().filter(|node| !lost.contains(node));
+    let left: Vec<String> = left.map(ToString::to_string).collect();
+    // A node that votes alone has gone on already, and may be made to finish that.
+    if voters.len() > 1 && left.len() * 2 > voters.len() {
+        return refuse(format!(
+            "nodes {} are left of the {} that vote on metadata: a majority, which goes on by itself and would \
+             lose what it has if one of them went on alone. Start them, then give the others up: flotilla \
+             cluster remove <node> --lost. Partitions that lost their majority: flotilla cluster \
+             reassign, or kafka-leader-election --election-type unclean",
+            left.join(", "),
+            voters.len()
+        ));
+    }
+    Ok(lost)
+}
+
+/// The nodes that vote on metadata.
+fn voters(cluster: &Cluster, found: &Found) -> Vec<NodeId> {
+    match shard::metadata_configuration(&found.recovered) {
+        Some(known) => known.electors().map(|member| member.node).collect(),
+        None => cluster.voters.iter().map(|voter| voter.node).collect(),
     }
 }
 

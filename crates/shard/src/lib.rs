@@ -34,6 +34,6 @@ pub use api::*;
 pub use kept::kept_metadata;
 pub use note::Note;
 pub use operation::{Balancing, Checking};
-pub use recovery::{Recovery, metadata_end};
+pub use recovery::{Recovery, metadata_configuration, metadata_end};
 pub use shard::Shard;
 pub use stats::Stats;

@@ -6,11 +6,12 @@
 //! Which of the nodes that are left is to do so is the asker's choice ([`metadata_end`]), as are time and
 //! patience: whoever drives this takes turns until it is done.
 
+use crate::replica::recovered_configuration;
 use crate::{
     Command, Effects, Event, Job, JobResult, ReplicaStatus, Reply, ReplySink, ReplyTo, Settings,
     Shard,
 };
-use base::{Bug, GroupId, Mono, NodeId, Now, RaftIndex, Refusal, Term, planted};
+use base::{Bug, Configuration, GroupId, Mono, NodeId, Now, RaftIndex, Refusal, Term, planted};
 use log::{Fault, Recovered, Storage};
 use meta::Image;
 use std::sync::{Arc, Mutex};
@@ -23,6 +24,14 @@ pub fn metadata_end(found: &Recovered) -> (Term, RaftIndex) {
     metadata.map_or((Term(0), RaftIndex(0)), |group| {
         (group.log.last_term(), group.log.last_index())
     })
+}
+
+/// The nodes that vote on the metadata, as a start would find it; none if nobody joined or left those that
+/// formed the cluster.
+pub fn metadata_configuration(found: &Recovered) -> Option<Configuration> {
+    let mut groups = found.groups.iter();
+    let metadata = groups.find(|group| group.log.group() == GroupId::META)?;
+    recovered_configuration(metadata).map(|(configuration, _)| configuration)
 }
 
 /// How far it has come.

@@ -215,6 +215,7 @@ impl Stored {
             mut configuration,
             metadata,
         } = restored.unwrap_or_default();
+        configuration = latest(configuration, &found.entries, found.state.commit);
         let mut tail = Vec::new();
         for entry in found.entries {
             let (index, term) = (entry.index, entry.term);
@@ -225,13 +226,6 @@ impl Stored {
                 }
                 log::EntryBody::Internal(data) => Err(data),
             };
-            if let (Err(data), true) = (&body, index <= found.state.commit)
-                && let Some(next) = Configuration::decode(data)
-                && configuration.as_ref().is_none_or(|(_, by)| *by < index)
-                && !planted(Bug::ConfigurationForgottenAtRestart)
-            {
-                configuration = Some((next, index));
-            }
             if index > found.state.commit {
                 tail.push(RestoredEntry { index, term, body });
             }
@@ -248,6 +242,36 @@ impl Stored {
             damaged,
         }
     }
+}
+
+/// The members of a group as of what it is known to have committed, and the entry that says so; none if they
+/// are those that it began with.
+pub(crate) fn recovered_configuration(
+    found: &log::RecoveredGroup,
+) -> Option<(Configuration, RaftIndex)> {
+    let kept = Kept::restore(&found.app, found.app_index)?;
+    latest(kept.configuration, &found.entries, found.state.commit)
+}
+
+/// The last configuration: `kept`, or what committed entries after it say.
+fn latest(
+    kept: Option<(Configuration, RaftIndex)>,
+    entries: &[log::Entry],
+    commit: RaftIndex,
+) -> Option<(Configuration, RaftIndex)> {
+    if planted(Bug::ConfigurationForgottenAtRestart) {
+        return kept;
+    }
+    let after = kept.as_ref().map_or(RaftIndex(0), |(_, by)| *by);
+    let committed = entries
+        .iter()
+        .rev()
+        .filter(|entry| entry.index <= commit && entry.index > after);
+    let said = |entry: &log::Entry| match &entry.body {
+        log::EntryBody::Internal(data) => Some((Configuration::decode(data)?, entry.index)),
+        log::EntryBody::Batch(..) => None,
+    };
+    committed.into_iter().find_map(said).or(kept)
 }
 
 impl Stored {
