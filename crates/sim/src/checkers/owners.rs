@@ -93,6 +93,10 @@ impl Owners {
     ) -> Checked {
         let held = self.held.entry((group, part)).or_default();
         held.retain(|held| held.client != client && held.until > now);
+        if until <= now {
+            // It was told so late that it may have been put out meanwhile.
+            return Ok(());
+        }
         if let Some(other) = held.iter().find(|held| held.node == node) {
             let what = format!(
                 "group {group}: node {} gives {part} to client {client} while client {} owns it",
@@ -136,6 +140,14 @@ impl Owners {
 mod tests {
     use super::*;
     use crate::checkers::testing::PART;
+
+    #[test]
+    fn who_is_told_after_its_session_owns_nothing() {
+        let mut owners = Owners::default();
+        owners.took(1, PART, 10, (3, 500, 900)).unwrap();
+        owners.took(1, PART, 11, (3, 600, 600)).unwrap();
+        assert!(owners.took(1, PART, 11, (3, 600, 700)).is_err());
+    }
 
     #[test]
     fn two_owners_in_a_generation_are_caught() {
