@@ -8,6 +8,7 @@ use crate::args::{Consume, Start};
 use crate::client::deadline::wall_ms;
 use crate::client::reader::{Bound, Received, Removed, TopicReader};
 use crate::client::{Cluster, Deadline, Trouble, code::Code};
+use crate::output;
 use filter::Filter;
 use print::Printer;
 use std::collections::BTreeMap;
@@ -130,7 +131,7 @@ fn patiently(
     match polled {
         Err(Trouble::Refused { code, .. }) if code == gone => polled,
         Err(trouble) if args.follow && trouble.is_retriable() => {
-            eprintln!("{trouble}; still trying");
+            output::complain(&format!("{trouble}; still trying"));
             Ok(Vec::new())
         }
         polled => polled,
@@ -151,10 +152,10 @@ fn tell_removed(args: &Consume, reader: &mut TopicReader) -> Result<(), Trouble>
             let what = format!("partition {partition} of {topic} begins at {upto} now, not {from}");
             return Err(Trouble::refused(what, Code(1), None));
         }
-        eprintln!(
+        output::complain(&format!(
             "offsets {from} to {} of partition {partition} of {topic} were removed before they were read; going on at {upto}",
             upto - 1
-        );
+        ));
     }
     Ok(())
 }

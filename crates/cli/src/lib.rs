@@ -13,6 +13,7 @@ mod fleet;
 mod group;
 pub mod output;
 mod produce;
+mod stop;
 mod time;
 mod topic;
 
@@ -50,9 +51,9 @@ fn ended(outcome: Result<(), Trouble>) -> ExitCode {
         // The reader of a pipe went away: nobody is left to read an error.
         Err(Trouble::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(trouble) => {
-            eprintln!("error: {trouble}");
+            output::complain(&format!("error: {trouble}"));
             if let Some(remedy) = trouble.remedy() {
-                eprintln!("  try: {remedy}");
+                output::complain(&format!("  try: {remedy}"));
             }
             ExitCode::from(if matches!(trouble, Trouble::Usage { .. }) {
                 2

@@ -68,6 +68,11 @@ pub fn text(text: &str) -> Result<(), Trouble> {
     Ok(out.flush()?)
 }
 
+/// Says something to who watches; if nobody can hear it there is nobody to tell.
+pub fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// Prints a JSON value on a line.
 pub fn json(value: &Value) -> Result<(), Trouble> {
     text(&format!("{value}\n"))

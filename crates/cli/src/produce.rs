@@ -126,7 +126,10 @@ impl Run<'_> {
 fn cut_short(args: &args::Produce, totals: &BTreeMap<i32, Total>, trouble: Trouble) -> Trouble {
     let records = totals.values().map(|total| total.records).sum();
     let records = output::counted(records, "record");
-    eprintln!("produced {records} to {} before this:", args.topic);
+    output::complain(&format!(
+        "produced {records} to {} before this:",
+        args.topic
+    ));
     trouble
 }
 

@@ -370,8 +370,8 @@ fn grow(
 fn delete(args: &Delete) -> Result<(), Trouble> {
     let (mut cluster, deadline) = open(&args.target)?;
     let mut left: Vec<String> = args.names.clone();
-    let mut deleted = Vec::new();
-    cluster.persist_once(deadline, |cluster, may_be_gone| {
+    let (mut deleted, mut unknown) = (Vec::new(), None);
+    let outcome = cluster.persist_once(deadline, |cluster, may_be_gone| {
         let request = DeleteTopicsRequest {
             topic_names: left.clone(),
             timeout_ms: timeout_ms(&args.target),
@@ -392,18 +392,23 @@ fn delete(args: &Delete) -> Result<(), Trouble> {
             let what = format!("deleting topic {name}");
             let trouble = Trouble::refused(what, code, result.error_message);
             if missing {
-                return Ok(Err(trouble));
+                left.retain(|open| *open != name);
+                unknown.get_or_insert(trouble);
+                continue;
             }
             last = Err(trouble);
         }
-        last.map(Ok)
-    })??;
+        last
+    });
+    // Also if one of them couldn't be deleted: the others are gone.
     match args.target.output {
-        Output::Json => output::json(&json!({ "deleted": deleted })),
+        Output::Json => output::json(&json!({ "deleted": deleted }))?,
         Output::Text => deleted
             .iter()
-            .try_for_each(|n| output::text(&format!("deleted {n}\n"))),
+            .try_for_each(|n| output::text(&format!("deleted {n}\n")))?,
     }
+    outcome?;
+    unknown.map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

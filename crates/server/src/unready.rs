@@ -1,5 +1,5 @@
-//! Says why the node isn't ready as long as it isn't, so that a log tells whom a start waits for: soon,
-//! then more and more seldom. What the reason is, [`Health`] knows.
+//! Says why the node isn't ready as long as it isn't, so that a log tells whom a start waits for, or what is
+//! missing since: soon, then more and more seldom. What the reason is, [`Health`] knows.
 
 use crate::health::Health;
 use serve_http::Probe;
@@ -49,9 +49,9 @@ impl Saying {
     }
 }
 
-/// Watches a start until the node is ready, or told to stop.
+/// Watches until the node is told to stop.
 pub async fn tell(health: Arc<Health>) {
-    let mut saying = Saying::new();
+    let (mut saying, mut started) = (Saying::new(), false);
     loop {
         sleep(LOOK).await;
         if health.stopping.load(Ordering::Relaxed) {
@@ -61,10 +61,15 @@ pub async fn tell(health: Arc<Health>) {
             if let Some(waited) = saying.said() {
                 tracing::info!("ready after {} s", waited.as_secs());
             }
-            return;
+            (saying, started) = (Saying::new(), true);
+            continue;
         };
         if let Some(waited) = saying.after(LOOK) {
-            tracing::info!("not ready after {} s: {why}", waited.as_secs());
+            let waited = waited.as_secs();
+            match started {
+                false => tracing::info!("not ready after {waited} s: {why}"),
+                true => tracing::warn!("not ready any more, for {waited} s: {why}"),
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use wire_kafka::messages::describe_groups_request::DescribeGroupsRequest;
 use wire_kafka::messages::describe_groups_response as classic;
 use wire_kafka::messages::list_groups_request::ListGroupsRequest;
 use wire_kafka::messages::list_groups_response::ListedGroup;
+use wire_kafka::messages::metadata_response::MetadataResponseTopic;
 use wire_kafka::messages::offset_commit_request::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -79,11 +80,15 @@ impl Group {
     }
 }
 
+/// The topic that keeps groups.
+const KEEPER: &str = "__consumer_offsets";
+
 /// The groups of all nodes, by name. A node that is gone has none: others coordinate them
 /// soon, and those that still load them are waited for.
 pub fn list(cluster: &mut Cluster, deadline: Deadline) -> Result<Vec<ListedGroup>, Trouble> {
     cluster.persist(deadline, |cluster| {
-        cluster.topics(Some(&[]), deadline)?;
+        let topics = cluster.topics(None, deadline)?;
+        all_led(&topics)?;
         let nodes: Vec<i32> = cluster.addresses().keys().copied().collect();
         let mut groups = BTreeMap::new();
         for node in nodes {
@@ -101,6 +106,24 @@ pub fn list(cluster: &mut Cluster, deadline: Deadline) -> Result<Vec<ListedGroup
         }
         Ok(groups.into_values().collect())
     })
+}
+
+/// What keeps groups must be led: nobody knows of the groups in a partition that isn't.
+fn all_led(topics: &[MetadataResponseTopic]) -> Result<(), Trouble> {
+    let keeper = |topic: &&MetadataResponseTopic| topic.name.as_deref() == Some(KEEPER);
+    let partitions = topics.iter().filter(keeper).flat_map(|t| &t.partitions);
+    let unled = partitions
+        .filter(|partition| partition.leader_id < 0)
+        .count();
+    if unled == 0 {
+        return Ok(());
+    }
+    let what = format!("listing groups, {unled} partitions of {KEEPER} being without a leader,");
+    Err(Trouble::refused(
+        what,
+        Code::COORDINATOR_NOT_AVAILABLE,
+        None,
+    ))
 }
 
 /// True if the others don't hear a node either: it is a broker for a while longer, and coordinates nothing.

@@ -1,12 +1,15 @@
 //! What a cluster looks like from outside at one moment: its nodes, who leads what, and what isn't
 //! as it should be. Asked for with calls that every Kafka-compatible cluster answers.
 
-use super::quorum;
+use super::{Quorum, quorum};
 use crate::client::{Cluster, Deadline, Trouble};
 use crate::output;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use wire_kafka::messages::metadata_response::MetadataResponseTopic;
 
+/// How long somebody may take to say who leads the metadata: several elections.
+const QUORUM_PATIENCE: Duration = Duration::from_secs(5);
 /// Partitions named at most in one line.
 const NAMED_MAX: usize = 5;
 
@@ -21,6 +24,8 @@ pub struct Node {
     pub silent: bool,
     /// Its disk has no room for records.
     pub full: bool,
+    /// Nothing new is placed on it.
+    pub cordoned: bool,
     /// It votes on metadata.
     pub votes: bool,
     /// Partitions that it leads.
@@ -38,6 +43,7 @@ impl Node {
             (None, _) => "unregistered",
             (Some(_), true) => "silent",
             (Some(_), false) if self.full => "full",
+            (Some(_), false) if self.cordoned => "cordoned",
             (Some(_), false) => "alive",
         }
     }
@@ -73,10 +79,12 @@ impl View {
     /// Looks at a cluster.
     pub fn of(cluster: &mut Cluster, deadline: Deadline) -> Result<View, Trouble> {
         let known = super::describe(cluster, true, deadline)?;
-        let quorum = quorum(cluster, deadline)?;
+        // Nobody may lead the metadata; who looks wants to know of the rest all the more.
+        let quorum = quorum(cluster, deadline.within(QUORUM_PATIENCE));
+        let leads = |quorum: &Quorum| (quorum.leader_id, quorum.leader_epoch);
         let mut view = View {
             id: known.cluster_id,
-            controller: (quorum.leader_id, quorum.leader_epoch),
+            controller: quorum.as_ref().map_or((-1, -1), leads),
             ..View::default()
         };
         for node in known.brokers {
@@ -88,7 +96,7 @@ impl View {
             };
             view.nodes.insert(node.broker_id, known);
         }
-        for voter in &quorum.current_voters {
+        for voter in quorum.iter().flat_map(|quorum| &quorum.current_voters) {
             view.nodes.entry(voter.replica_id).or_default().votes = true;
         }
         for topic in cluster.topics(None, deadline)? {
@@ -108,8 +116,9 @@ impl View {
         }
         let alive = self.nodes.iter().filter(|(_, node)| node.is_alive());
         for id in alive.map(|(id, _)| *id).collect::<Vec<_>>() {
-            let full = super::room::is_full(cluster, id, deadline);
-            self.nodes.entry(id).or_default().full = full;
+            let closed = super::room::closed(cluster, id, deadline);
+            let node = self.nodes.entry(id).or_default();
+            (node.full, node.cordoned) = (closed.full, closed.cordoned);
             if let Ok(known) = super::known_at(cluster, id, deadline) {
                 self.known.insert(id, known);
             }
@@ -144,12 +153,14 @@ impl View {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.controller.0 < 0 {
-            problems.push("no node leads the metadata".to_owned());
+            let words = "no node leads the metadata: nothing can be changed before most of those that vote on \
+                         it are back ('Lose a quorum' in docs/operations.md)";
+            problems.push(words.to_owned());
         }
         for (id, node) in self
             .nodes
             .iter()
-            .filter(|(_, node)| node.state() != "alive")
+            .filter(|(_, node)| !node.is_alive() || node.full)
         {
             problems.push(match node.address {
                 Some(_) if node.is_alive() => {

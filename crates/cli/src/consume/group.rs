@@ -7,6 +7,7 @@ use crate::client::groups;
 use crate::client::member::{Heard, Member, Wish};
 use crate::client::reader::{Bound, Received, TopicReader};
 use crate::client::{Cluster, Deadline, Trouble};
+use crate::stop::Stop;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one run of the command keeps.
@@ -16,6 +17,7 @@ struct Run<'a> {
     cluster: Cluster,
     member: Member,
     reader: TopicReader,
+    stop: Stop,
     /// Where the partitions ended when they became ours.
     ends: BTreeMap<i32, i64>,
     mine: BTreeSet<i32>,
@@ -43,6 +45,7 @@ pub fn run(args: &Consume, group: &str) -> Result<(), Trouble> {
         cluster,
         member,
         reader,
+        stop: Stop::listen()?,
         ends: BTreeMap::new(),
         mine: BTreeSet::new(),
         printed: BTreeMap::new(),
@@ -64,7 +67,9 @@ impl Run<'_> {
         let mut left = self.args.count.unwrap_or(u64::MAX);
         let filter = Filter::new(self.args);
         loop {
-            if left == 0 || (!self.args.follow && self.is_done()?) {
+            // Who is told to stop leaves: the others don't wait for the end of its session.
+            let done = left == 0 || self.stop.is_told();
+            if done || (!self.args.follow && self.is_done()?) {
                 return Ok(());
             }
             let received = self.poll()?;

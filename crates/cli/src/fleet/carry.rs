@@ -79,7 +79,7 @@ impl Rooms {
             if self.asked.contains_key(node) {
                 continue;
             }
-            match room::is_full(cluster, *node, deadline.within(SHOWN_WITHIN)) {
+            match room::closed(cluster, *node, deadline.within(SHOWN_WITHIN)).full {
                 true => self.full.insert(*node),
                 false => self.full.remove(node),
             };

@@ -202,7 +202,7 @@ impl Survey {
                 Some(held) if held.cordoned => Part::Leaves,
                 Some(_) => {
                     let within = deadline.within(HELD_WITHIN);
-                    if room::is_full(cluster, node.broker_id, within) {
+                    if room::closed(cluster, node.broker_id, within).full {
                         survey.full.insert(node.broker_id);
                         Part::Keeps
                     } else {

@@ -57,15 +57,16 @@ impl Pace {
         if self.shows && now - self.shown_ms >= LOOK_MS {
             self.shown_ms = now;
             let rate = self.records as f64 * 1000.0 / (now - self.start_ms).max(1) as f64;
-            eprint!("\r{} records, {rate:.0} a second ", self.records);
-            let _ = std::io::stderr().flush();
+            let mut stderr = std::io::stderr();
+            let _ = write!(stderr, "\r{} records, {rate:.0} a second ", self.records);
+            let _ = stderr.flush();
         }
     }
 
     /// Leaves the line to what comes next.
     pub fn end(&self) {
         if self.shows && self.shown_ms > self.start_ms {
-            eprint!("\r{:40}\r", "");
+            let _ = write!(std::io::stderr(), "\r{:40}\r", "");
         }
     }
 }
