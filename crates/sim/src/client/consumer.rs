@@ -3,7 +3,7 @@
 
 use super::links::Ask;
 use super::producer::unexpected;
-use super::sessions::{Says, Sessions};
+use super::sessions::{BY_ID, Says, Sessions};
 use super::{Common, Reach, codes, decode};
 use crate::book::{topic_name, topic_number};
 use crate::checkers::{
@@ -104,7 +104,11 @@ impl Consumer {
 
     fn fetch(&mut self, common: &mut Common, reach: &mut Reach<'_>, leader: Place, parts: &[Part]) {
         let named: Vec<u32> = parts.iter().map(|part| part.topic).collect();
-        let version = common.version_for::<FetchRequest>(13, &named);
+        let way = (leader, common.links.connection(leader));
+        let known = |topic| common.view.ids.contains_key(topic);
+        let spoken = self.sessions.version(way);
+        let spoken = spoken.filter(|version| *version < BY_ID || named.iter().all(known));
+        let version = spoken.unwrap_or_else(|| common.version_for::<FetchRequest>(BY_ID, &named));
         let mut named = BTreeMap::new();
         let mut asked = Vec::new();
         for part in parts {
@@ -115,7 +119,6 @@ impl Consumer {
         }
         let ids = common.view.ids.clone();
         let id_of = |topic: u32| ids.get(&topic).copied().unwrap_or_default();
-        let way = (leader, common.links.connection(leader));
         let said = match self.habits.sessions {
             true => self.sessions.shorten(way, version, &mut named, id_of),
             false => Says::default(),

@@ -11,7 +11,7 @@ use wire_kafka::messages::fetch_request::{FetchPartition, ForgottenTopic};
 /// The first version that has sessions.
 const SESSIONS: i16 = 7;
 /// The first version that names topics by id.
-const BY_ID: i16 = 13;
+pub(super) const BY_ID: i16 = 13;
 
 /// What a fetch says of its session.
 pub(super) struct Says {
@@ -22,7 +22,8 @@ pub(super) struct Says {
 
 struct Session {
     connection: u64,
-    by_id: bool,
+    /// Which its requests are in; a client stays with one.
+    version: i16,
     /// What its topics were called by when they were named.
     ids: BTreeMap<u32, Uuid>,
     /// 0 until the node has said it.
@@ -37,6 +38,12 @@ struct Session {
 pub(super) struct Sessions(BTreeMap<Place, Session>);
 
 impl Sessions {
+    /// The version that is spoken in the session over this connection.
+    pub(super) fn version(&self, (node, connection): (Place, Option<u64>)) -> Option<i16> {
+        let session = self.0.get(&node)?;
+        (Some(session.connection) == connection).then_some(session.version)
+    }
+
     /// Takes from a request to a node what the session over this connection knows already. The request names
     /// all partitions that are to be read.
     pub(super) fn shorten(
@@ -46,20 +53,19 @@ impl Sessions {
         parts: &mut BTreeMap<Part, FetchPartition>,
         id_of: impl Fn(u32) -> Uuid,
     ) -> Says {
-        let (by_id, none) = (version >= BY_ID, Vec::new());
         if version < SESSIONS {
             self.0.remove(&node);
-            return says(0, -1, none);
+            return says(0, -1, Vec::new());
         }
         // A topic that has another id by now is another one: whoever remembers it would go on with the old one.
         let same = |session: &Session| session.ids.iter().all(|(topic, id)| id_of(*topic) == *id);
         let fits = |session: &&mut Session| {
             let stands = session.id != 0 && Some(session.connection) == connection;
-            stands && session.by_id == by_id && (!by_id || same(session))
+            stands && session.version == version && (version < BY_ID || same(session))
         };
         let Some(session) = self.0.get_mut(&node).filter(fits) else {
             self.0.remove(&node);
-            return says(0, 0, none);
+            return says(0, 0, Vec::new());
         };
         let gone = session
             .parts
@@ -98,7 +104,7 @@ impl Sessions {
         let ids = parts.keys().map(|part| (part.topic, id_of(part.topic)));
         let session = Session {
             connection,
-            by_id: version >= BY_ID,
+            version,
             ids: ids.collect(),
             id: 0,
             epoch: 0,
