@@ -31,6 +31,10 @@ const BUDGET_RETRY: Duration = Duration::from_millis(5);
 /// How long it waits before it looks again whether new topics have leaders.
 const SETTLE_RETRY: Duration = Duration::from_millis(5);
 
+/// Bytes of requests, and of answers that are there at once, after which others get their turn: the most
+/// costly of them take about as long as they have bytes, a millisecond for so many.
+const TURN_BYTES_MAX: usize = 64 * 1024;
+
 /// Calls whose answers wait for others, perhaps for long. What of such a request is needed
 /// meanwhile is copied out of it, so its share goes with its bytes and not with its answer.
 const PARKED: [ApiKey; 2] = [ApiKey::JoinGroup, ApiKey::SyncGroup];
@@ -111,6 +115,8 @@ pub struct Connection {
     ready_bytes: usize,
     out: Out,
     out_bytes: usize,
+    /// It had its turn, and more might be served.
+    yields: bool,
     /// No further request is served.
     ended: bool,
 }
@@ -164,6 +170,7 @@ impl Connection {
             ready_bytes: 0,
             out: Out::default(),
             out_bytes: 0,
+            yields: false,
             ended: false,
         }
     }
@@ -233,15 +240,25 @@ impl Connection {
         }
     }
 
-    /// Goes on with requests that waited for room. To be called when taken bytes were written,
-    /// and at [`Connection::resume_at`].
+    /// Goes on with requests that waited for room, for one turn. To be called when taken bytes were
+    /// written, at [`Connection::resume_at`], and after others while it [`yields`](Self::yields).
     pub fn resume(&mut self, now: Now) {
         self.door.now = now;
         self.settle();
         self.flush(now);
+        self.yields = false;
+        let mut done = 0;
         while !self.ended && self.has_room() && self.door.muted(now.mono).is_none() {
+            if done >= TURN_BYTES_MAX {
+                self.yields = true;
+                break;
+            }
             match self.next_frame(now) {
-                Ok(Some((frame, share))) => self.serve(now, frame, share),
+                Ok(Some((frame, share))) => {
+                    let (asked, before) = (frame.len(), self.untaken());
+                    self.serve(now, frame, share);
+                    done += asked + (self.untaken() - before);
+                }
                 Ok(None) => break,
                 Err(reason) => self.end(now, reason),
             }
@@ -295,7 +312,12 @@ impl Connection {
     /// its answers.
     pub fn wants_bytes(&self) -> bool {
         let muted = self.door.muted(self.door.now.mono).is_some();
-        !self.ended && !muted && self.starved.is_none() && self.has_room()
+        !self.ended && !muted && !self.yields && self.starved.is_none() && self.has_room()
+    }
+
+    /// True if it stopped only to let others have their turn, and is to be resumed after them.
+    pub fn yields(&self) -> bool {
+        self.yields
     }
 
     /// Bytes held: unread requests, requests being served, and answers that were not taken.
@@ -313,10 +335,14 @@ impl Connection {
         self.starved.as_ref().map_or(0, |(frame, _)| frame.len())
     }
 
+    /// Bytes of answers that wait for others, or to be taken.
+    fn untaken(&self) -> usize {
+        self.ready_bytes + self.out_bytes
+    }
+
     fn has_room(&self) -> bool {
-        let answers = self.ready_bytes + self.out_bytes;
         self.slots.len() < PIPELINE_MAX
-            && answers < ANSWER_BYTES_MAX
+            && self.untaken() < ANSWER_BYTES_MAX
             && !self.door.answers.are_enough()
             && self.parts_waiting() < FETCH_PARTS_WAITING_MAX
     }
@@ -527,6 +553,7 @@ impl Connection {
         self.counters.closed();
         self.door.presence.end();
         self.slots.clear();
+        self.yields = false;
         self.settling = 0;
         self.held_bytes = 0;
         self.ready_bytes = 0;

@@ -156,7 +156,7 @@ impl World {
             self.out.cold.extend(out.cold);
             self.out.notes.extend(out.notes);
             self.out.close = self.out.close.take().or(out.close);
-            if !moved {
+            if !moved && !self.connection.yields() {
                 return;
             }
             self.connection.resume(NOW);

@@ -9,6 +9,11 @@ use tokio::runtime::{Builder, Handle};
 /// Threads at most: what they do is little beside what the shard's one thread does for it.
 const EDGES_MAX: usize = 4;
 const STACK_BYTES: usize = 1024 * 1024;
+/// One of so many tasks is one that another thread woke: a connection that was let in, or for which the
+/// shard has an answer. With many busy connections they would wait for one of 31 otherwise.
+const OTHERS_INTERVAL: u32 = 2;
+/// After so many tasks sockets are looked at, and who let others have their turn goes on.
+const SOCKETS_INTERVAL: u32 = 16;
 
 /// The threads. They end with the process.
 pub struct Edges(Vec<Handle>);
@@ -38,7 +43,11 @@ impl Edges {
 
 /// A thread with a runtime, which lives as long as the process.
 pub fn start(name: &str) -> io::Result<Handle> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .global_queue_interval(OTHERS_INTERVAL)
+        .event_interval(SOCKETS_INTERVAL)
+        .build()?;
     let handle = runtime.handle().clone();
     let work = move || runtime.block_on(std::future::pending::<()>());
     std::thread::Builder::new()

@@ -296,20 +296,50 @@ fn answers_that_nobody_takes_are_bounded() {
     world.push(one.clone());
     let answer_bytes = world.frames()[0].len() + 4;
     let count = ANSWER_BYTES_MAX / answer_bytes + 100;
-    let stream: Vec<u8> = one
-        .iter()
-        .copied()
-        .cycle()
-        .take(one.len() * count)
-        .collect();
+    let stream = one.repeat(count);
     world.connection.on_bytes(NOW, stream.into()).unwrap();
+    have_all_turns(&mut world.connection);
     assert!(!world.connection.wants_bytes());
-    let out = world.connection.take();
-    let first: usize = out.bytes.iter().map(Bytes::len).sum();
+    let first = taken(&mut world.connection);
     assert!((ANSWER_BYTES_MAX..ANSWER_BYTES_MAX + answer_bytes).contains(&first));
     world.connection.resume(NOW);
-    let rest: usize = world.connection.take().bytes.iter().map(Bytes::len).sum();
+    have_all_turns(&mut world.connection);
+    let rest = taken(&mut world.connection);
     assert_eq!(first + rest, count * answer_bytes);
+}
+
+fn have_all_turns(connection: &mut Connection) {
+    while connection.yields() {
+        connection.resume(NOW);
+    }
+}
+
+fn taken(connection: &mut Connection) -> usize {
+    connection.take().bytes.iter().map(Bytes::len).sum()
+}
+
+#[test]
+fn after_so_much_work_others_have_their_turn() {
+    let mut world = World::new();
+    let one = world.encode(0, &ApiVersionsRequest::default());
+    world.push(one.clone());
+    let answer_bytes = world.frames()[0].len() + 4;
+    let in_a_turn = TURN_BYTES_MAX.div_ceil(one.len() - 4 + answer_bytes);
+    let count = 3 * in_a_turn + 1;
+    let connection = &mut world.connection;
+    connection
+        .on_bytes(NOW, one.repeat(count).into())
+        .expect("it goes on");
+    for _ in 0..3 {
+        assert!(connection.yields());
+        assert!(!connection.wants_bytes());
+        assert_eq!(connection.resume_at(), None, "it needn't wait for anything");
+        assert_eq!(taken(connection), in_a_turn * answer_bytes);
+        connection.resume(NOW);
+    }
+    assert!(!connection.yields());
+    assert!(connection.wants_bytes());
+    assert_eq!(taken(connection), answer_bytes);
 }
 
 #[test]

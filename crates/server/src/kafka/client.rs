@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 /// Bytes that may wait for a slow reader before nothing more is taken out of its connection, which
@@ -131,12 +132,20 @@ impl<'a> Client<'a> {
             }
             let now = os::clock::now();
             self.active = now.mono;
+            if self.connection.yields() || self.output.len() >= UNWRITTEN_MAX {
+                return Ok(());
+            }
             // What waited for its answers to leave may go on, and may have made more.
             self.connection.resume(now);
             if self.output.len() > 0 {
                 return Ok(());
             }
         }
+    }
+
+    /// True if more of what has arrived can be served once others had their turn.
+    fn may_go_on(&self) -> bool {
+        self.connection.yields() && self.output.len() < UNWRITTEN_MAX
     }
 
     fn read_cold(&self, ticket: u64, read: ColdRead) {
@@ -161,7 +170,11 @@ impl<'a> Client<'a> {
                 None => std::future::pending().await,
             }
         };
+        let may_go_on = self.may_go_on();
         let resume = async {
+            if may_go_on {
+                return yield_now().await;
+            }
             let now = os::clock::mono();
             let intake = self.intake.resume_at(now);
             match self.connection.resume_at().into_iter().chain(intake).min() {
@@ -211,6 +224,7 @@ impl<'a> Client<'a> {
             self.intake = Intake::default();
         }
         self.connection.resume(now);
+        self.count_time(now.mono);
         self.cover(now.mono)
     }
 
@@ -234,7 +248,8 @@ impl<'a> Client<'a> {
 
     /// True if the client waits for an answer.
     fn is_asked(&self) -> bool {
-        self.connection.pending_bytes() > self.connection.unfinished_bytes()
+        let served = self.connection.pending_bytes() > self.connection.unfinished_bytes();
+        served || self.connection.yields()
     }
 
     fn on_inbox(&mut self) {

@@ -155,6 +155,7 @@ impl World {
         let out = machine.take();
         machine.resume(clock);
         let again = machine.wants_bytes() && !pipe.unread.is_empty();
+        let yields = machine.yields();
         let mut bytes = BytesMut::new();
         for piece in &out.bytes {
             bytes.extend_from_slice(piece);
@@ -180,7 +181,7 @@ impl World {
         }
         if again {
             self.read_on(connection);
-        } else if !out.bytes.is_empty() {
+        } else if yields || !out.bytes.is_empty() {
             // What was held back by answers that weren't taken may have been served by now.
             self.pump(connection);
         }
