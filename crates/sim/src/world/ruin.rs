@@ -156,7 +156,9 @@ impl World {
             .collect();
         let mut ends: Vec<((Term, RaftIndex), Place)> = Vec::new();
         for place in left {
-            if let Some(process) = &self.nodes[place].process {
+            // What a full disk didn't take it may know of those alone that are lost.
+            let keeps_all = self.nodes[place].disk.damage().refused == 0;
+            if let Some(process) = self.nodes[place].process.as_ref().filter(|_| keeps_all) {
                 ruined.known.push((place, process.broker.image()));
             }
             self.stop(place, how);
