@@ -4,7 +4,7 @@
 //! segments it speaks of are synced.
 
 use crate::fault::Fault;
-use crate::field::{Fields, put_sized, put_u32, put_u64};
+use crate::field::{Fields, put_count, put_sized, put_u32, put_u64};
 use crate::group::{GroupImage, GroupLog};
 use crate::turn::HardState;
 use crate::wal::{self, Position, record::read_state};
@@ -24,26 +24,65 @@ const VERSION: u32 = 4;
 /// Bytes before the body: magic, version, turn, start, length, checksum.
 const HEADER_BYTES: usize = 8 + 4 + 8 + 16 + 8 + 4;
 
-/// Makes the body of a checkpoint: every group with its state and the shard's own bytes (which
-/// stand for everything up to the index beside them), and the shard's own bytes for itself.
+/// The shard's own bytes for a group that are larger than this aren't copied into a body.
+const SHARED_BYTES_MIN: usize = 16 * 1024;
+
+/// The body of a checkpoint, in pieces: what the shard keeps from one to the next is shared with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body(Vec<Bytes>);
+
+#[cfg(test)]
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Body {
+        Body(vec![bytes.into()])
+    }
+}
+
+impl Body {
+    #[cfg(test)]
+    pub(crate) fn to_vec(&self) -> Vec<u8> {
+        self.0.concat()
+    }
+
+    fn len(&self) -> u64 {
+        self.0.iter().map(|piece| piece.len() as u64).sum()
+    }
+
+    fn checksum(&self) -> u32 {
+        let sums = self.0.iter();
+        let sums = sums.map(|piece| (checksum::crc32c(piece), piece.len() as u64));
+        let all =
+            sums.reduce(|(all, len), (sum, more)| (checksum::combine(all, sum, more), len + more));
+        all.map_or_else(|| checksum::crc32c(&[]), |(all, _)| all)
+    }
+}
+
+/// Makes the body of a checkpoint: every group with its state and the shard's own bytes in two parts
+/// (which stand for everything up to the index beside them), and the shard's own bytes for itself.
 pub fn checkpoint<'a>(
-    groups: impl Iterator<Item = (&'a GroupLog, HardState, Bytes, RaftIndex)>,
+    groups: impl Iterator<Item = (&'a GroupLog, HardState, [Bytes; 2], RaftIndex)>,
     blob: &[u8],
-) -> Bytes {
-    let mut out = Vec::new();
+) -> Body {
+    let groups: Vec<_> = groups.collect();
+    let (mut pieces, mut out) = (Vec::new(), Vec::new());
     put_sized(&mut out, blob);
-    let count_at = out.len();
-    put_u32(&mut out, 0);
-    let mut count = 0u32;
+    put_count(&mut out, groups.len());
     for (log, state, app, app_index) in groups {
         log.checkpoint(&mut out);
         put_state(&mut out, state);
-        put_sized(&mut out, &app);
+        put_count(&mut out, app.iter().map(Bytes::len).sum());
+        for part in app {
+            if part.len() < SHARED_BYTES_MIN {
+                out.extend_from_slice(&part);
+                continue;
+            }
+            pieces.push(std::mem::take(&mut out).into());
+            pieces.push(part);
+        }
         put_u64(&mut out, app_index.0);
-        count += 1;
     }
-    out[count_at..count_at + 4].copy_from_slice(&count.to_le_bytes());
-    out.into()
+    pieces.push(out.into());
+    Body(pieces)
 }
 
 fn put_state(out: &mut Vec<u8>, state: HardState) {
@@ -61,7 +100,7 @@ pub(crate) struct Checkpoint {
     pub(crate) turn: u64,
     /// Records of later turns lie at or after this place.
     pub(crate) start: Position,
-    pub(crate) body: Bytes,
+    pub(crate) body: Body,
 }
 
 /// A group in a checkpoint.
@@ -74,7 +113,7 @@ pub(crate) struct GroupPart {
 
 impl Checkpoint {
     /// One to be written.
-    pub(crate) fn new(turn: u64, start: Position, body: Bytes) -> Checkpoint {
+    pub(crate) fn new(turn: u64, start: Position, body: Body) -> Checkpoint {
         Checkpoint {
             version: VERSION,
             turn,
@@ -90,10 +129,9 @@ impl Checkpoint {
         put_u64(&mut out, self.turn);
         put_u64(&mut out, self.start.generation);
         put_u64(&mut out, self.start.pos);
-        put_u64(&mut out, self.body.len() as u64);
-        let body = checksum::crc32c(&self.body);
-        let len = self.body.len() as u64;
-        let sum = checksum::combine(checksum::crc32c(&out), body, len);
+        let len = self.body.len();
+        put_u64(&mut out, len);
+        let sum = checksum::combine(checksum::crc32c(&out), self.body.checksum(), len);
         put_u32(&mut out, sum);
         out
     }
@@ -131,7 +169,7 @@ impl Checkpoint {
             version,
             turn,
             start,
-            body,
+            body: Body(vec![body]),
         })
     }
 
@@ -142,15 +180,18 @@ impl Checkpoint {
     }
 
     fn read_body(&self) -> Option<(Bytes, Vec<GroupPart>)> {
-        let mut fields = Fields::new(&self.body);
-        let blob = self.body.slice_ref(fields.sized()?);
+        let [body] = &self.body.0[..] else {
+            unreachable!("one that was read is in one piece")
+        };
+        let mut fields = Fields::new(body);
+        let blob = body.slice_ref(fields.sized()?);
         let count = fields.count(1)?;
         let mut groups = Vec::new();
         for _ in 0..count {
             groups.push(GroupPart {
-                image: GroupLog::from_checkpoint(&mut fields, &self.body, self.version)?,
+                image: GroupLog::from_checkpoint(&mut fields, body, self.version)?,
                 state: read_state(&mut fields)?,
-                app: self.body.slice_ref(fields.sized()?),
+                app: body.slice_ref(fields.sized()?),
                 app_index: RaftIndex(fields.u64()?),
             });
         }
@@ -160,12 +201,10 @@ impl Checkpoint {
 
 /// Replaces the checkpoint: after `Ok` the new one is there after any crash, until then the old.
 pub(crate) fn replace(disk: &dyn Disk, checkpoint: &Checkpoint) -> Result<(), Fault> {
-    write_file(
-        disk,
-        PATH,
-        NEW_PATH,
-        &[&checkpoint.header(), &checkpoint.body],
-    )
+    let header = checkpoint.header();
+    let body = checkpoint.body.0.iter().map(|piece| &piece[..]);
+    let pieces: Vec<&[u8]> = std::iter::once(&header[..]).chain(body).collect();
+    write_file(disk, PATH, NEW_PATH, &pieces)
 }
 
 /// Writes a small file under another name, then gives it its own.

@@ -34,7 +34,7 @@ mod wal;
 mod worker;
 
 pub use block::Block;
-pub use checkpoint::checkpoint;
+pub use checkpoint::{Body, checkpoint};
 pub use examine::Examined;
 pub use fault::{Fault, ReadFault};
 pub use files::Files;

@@ -3,7 +3,7 @@
 //! Order within a write: direct batches into their segments and synced, then the frames, then one
 //! sync of the log. So a descriptor that can be read speaks of bytes that were durable before it.
 
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::{self, Body, Checkpoint};
 use crate::fault::Fault;
 use crate::files::{Files, Key, Kind, group_dir};
 use crate::flush::Flush;
@@ -14,7 +14,6 @@ use crate::turn::{Record, Turn};
 use crate::wal::frame::{Encoder, Frame};
 use crate::wal::{self, Position, Wal};
 use base::{Batch, Disk, File, GroupId, Mark, limits, mark};
-use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -58,7 +57,7 @@ struct Outgoing {
     /// Groups that are cut or removed in here.
     cut: BTreeSet<GroupId>,
     /// A turn with a checkpoint's body, and where its frame went.
-    checkpoint: Option<(u64, Bytes, Option<Position>)>,
+    checkpoint: Option<(u64, Body, Option<Position>)>,
     /// How it is known that acknowledged data is gone.
     lost: Option<String>,
 }

@@ -143,7 +143,7 @@ pub struct Turn {
     /// In the order they happened.
     pub records: Vec<Record>,
     /// Body of a whole checkpoint as of the end of this turn, made by [`crate::checkpoint`].
-    pub checkpoint: Option<Bytes>,
+    pub checkpoint: Option<crate::Body>,
     /// Data that this node acknowledged is gone from its log: how that is known. Kept for good, so
     /// that no start takes its groups for whole.
     pub lost: Option<String>,

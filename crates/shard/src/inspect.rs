@@ -19,7 +19,7 @@ impl Shard {
 
     /// What a replica remembers of producers whose batches are committed, as bytes.
     pub fn producers_state(&self, group: GroupId) -> Option<Vec<u8>> {
-        Some(self.replicas.get(&group)?.producers.checkpoint())
+        Some(self.replicas.get(&group)?.producers.checkpoint().into())
     }
 
     /// How many idempotent producers this node's replica of a group remembers.

@@ -25,13 +25,17 @@ pub(crate) struct Kept {
 }
 
 /// What group 0 keeps: the metadata as of an entry in front of the rest.
-pub(crate) fn with_metadata(metadata: &[u8], applied: RaftIndex, rest: &[u8]) -> Bytes {
+pub(crate) fn with_metadata(
+    metadata: &[u8],
+    applied: RaftIndex,
+    [rest, producers]: [Bytes; 2],
+) -> [Bytes; 2] {
     let mut out = vec![WITH_METADATA];
     out.extend_from_slice(&applied.0.to_be_bytes());
     out.extend_from_slice(&(metadata.len() as u32).to_be_bytes());
     out.extend_from_slice(metadata);
-    out.extend_from_slice(rest);
-    out.into()
+    out.extend_from_slice(&rest);
+    [out.into(), producers]
 }
 
 /// What a checkpoint keeps of the metadata, and the entry that it is as of; none if the log has it all.
@@ -40,21 +44,22 @@ pub fn kept_metadata(group: &log::RecoveredGroup) -> Option<(Bytes, RaftIndex)> 
 }
 
 impl Kept {
+    /// What to keep, in two parts: that of the producers is shared with them, since it may be large and
+    /// be the same for long.
     pub(crate) fn encode(
         producers: &Producers,
         configuration: Option<&(Configuration, RaftIndex)>,
-    ) -> Bytes {
+    ) -> [Bytes; 2] {
         let producers = producers.checkpoint();
         let Some((configuration, at)) = configuration else {
-            return producers.into();
+            return [Bytes::new(), producers];
         };
         let members = configuration.encode();
         let mut out = vec![CONFIGURED];
         out.extend_from_slice(&at.0.to_be_bytes());
         out.extend_from_slice(&(members.len() as u32).to_be_bytes());
         out.extend_from_slice(&members);
-        out.extend_from_slice(&producers);
-        out.into()
+        [out.into(), producers]
     }
 
     /// Reads it back; `last` is the entry it was taken at. None if the bytes are of another format.
@@ -106,7 +111,7 @@ mod tests {
             0, 0, 0, 0, 0,
         ];
         assert_eq!(
-            Kept::encode(&kept.producers, kept.configuration.as_ref()),
+            Kept::encode(&kept.producers, kept.configuration.as_ref()).concat(),
             golden
         );
         assert_eq!(Kept::restore(golden, RaftIndex(0)), Some(kept));
@@ -121,7 +126,9 @@ mod tests {
         let mut bytes = vec![3, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 5];
         bytes.extend_from_slice(b"image");
         bytes.extend_from_slice(golden);
-        assert_eq!(with_metadata(b"image", RaftIndex(7), golden), bytes);
+        let rest = [golden.into(), Bytes::new()];
+        let kept = with_metadata(b"image", RaftIndex(7), rest);
+        assert_eq!(kept.concat(), bytes);
         assert_eq!(Kept::restore(&bytes, RaftIndex(0)), Some(with));
         for cut in [1, 9, 13, 17, 19] {
             assert_eq!(Kept::restore(&bytes[..cut], RaftIndex(0)), None);

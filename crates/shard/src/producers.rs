@@ -7,6 +7,8 @@
 use crate::api::ProducerStatus;
 use base::{BatchHeader, Bug, Mark, Mono, Offset, ProducerId, RaftIndex, Refusal, limits};
 use base::{mark, planted};
+use bytes::Bytes;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -65,12 +67,27 @@ pub(crate) struct Producers {
     /// What is committed is known up to here. Later than the log, after a snapshot: then what comes
     /// up to here is known already.
     as_of: RaftIndex,
+    written: Written,
+}
+
+/// The committed layer in bytes, from when it was last asked for until it changes. It says nothing beyond
+/// the rest, so all are equal.
+#[derive(Debug, Default, Eq, Clone)]
+struct Written(OnceCell<Bytes>);
+
+impl PartialEq for Written {
+    fn eq(&self, _: &Written) -> bool {
+        true
+    }
 }
 
 /// The layout of the checkpointed state: the batches of each producer, behind all of them their
 /// timestamps, and behind those the latest producer that was forgotten, if one was. Releases before
 /// them didn't write the latter two, and read past them.
 const FORMAT: u8 = 1;
+/// What a state takes without producers, and what a producer with one batch takes.
+const HEAD_BYTES: usize = 2 + 4 + 8;
+const ONE_BATCH_BYTES: usize = 8 + 1 + (2 + 4 + 4 + 8 + 8) + 8;
 /// The latest forgotten producer of a state that was written without it.
 const ANY: ProducerId = ProducerId(i64::MAX);
 /// The timestamp of a batch that was written down without one.
@@ -116,6 +133,7 @@ impl Producers {
     /// Producers up to this one may come from an earlier topic of the name.
     pub(crate) fn may_have_forgotten(&mut self, latest: ProducerId) {
         self.forgot = self.forgot.max(Some(latest));
+        self.written = Written::default();
     }
 
     /// As in Kafka, a producer that was forgotten goes on where it was. But one that never wrote
@@ -198,6 +216,7 @@ impl Producers {
                 self.by_age.remove(&previous.index);
             }
             self.by_age.insert(producer.commit_next(), id);
+            self.written = Written::default();
             self.forget_oldest();
         }
     }
@@ -242,6 +261,7 @@ impl Producers {
             self.producers.remove(&id);
         }
         self.forgot = self.forgot.max(Some(id));
+        self.written = Written::default();
     }
 
     /// Everything from `from` on was cut off.
@@ -262,15 +282,22 @@ impl Producers {
         }
     }
 
-    /// Writes the committed layer.
-    pub(crate) fn checkpoint(&self) -> Vec<u8> {
-        let known = || self.producers.iter().filter(|(_, p)| !p.known.is_empty());
+    /// The committed layer in bytes.
+    pub(crate) fn checkpoint(&self) -> Bytes {
+        self.written.0.get_or_init(|| self.write().into()).clone()
+    }
+
+    fn write(&self) -> Vec<u8> {
         if self.by_age.is_empty() && self.forgot.is_none() {
             return Vec::new();
         }
-        let mut out = vec![FORMAT, u8::from(self.forgot.is_some())];
-        out.extend_from_slice(&(known().count() as u32).to_be_bytes());
-        for (id, producer) in known() {
+        // Each age has its producer.
+        let known = self.by_age.len();
+        let mut timestamps = Vec::with_capacity(known);
+        let mut out = Vec::with_capacity(HEAD_BYTES + known * ONE_BATCH_BYTES);
+        out.extend_from_slice(&[FORMAT, u8::from(self.forgot.is_some())]);
+        out.extend_from_slice(&(known as u32).to_be_bytes());
+        for (id, producer) in self.producers.iter().filter(|(_, p)| !p.known.is_empty()) {
             let batches = &producer.known;
             out.extend_from_slice(&id.0.to_be_bytes());
             out.push(batches.len() as u8);
@@ -280,10 +307,11 @@ impl Producers {
                 out.extend_from_slice(&b.last.to_be_bytes());
                 out.extend_from_slice(&b.base_offset.0.to_be_bytes());
                 out.extend_from_slice(&b.index.0.to_be_bytes());
+                timestamps.push(b.timestamp);
             }
         }
-        for batch in known().flat_map(|(_, producer)| &producer.known) {
-            out.extend_from_slice(&batch.timestamp.to_be_bytes());
+        for timestamp in timestamps {
+            out.extend_from_slice(&timestamp.to_be_bytes());
         }
         if let Some(latest) = self.forgot {
             out.extend_from_slice(&latest.0.to_be_bytes());

@@ -298,7 +298,7 @@ impl Stored {
     }
 
     /// What a checkpoint keeps of it beside its log.
-    pub(crate) fn kept(&self) -> bytes::Bytes {
+    pub(crate) fn kept(&self) -> [bytes::Bytes; 2] {
         Kept::encode(&self.producers, self.configuration.as_ref())
     }
 }
@@ -512,7 +512,7 @@ impl Replica {
     }
 
     /// What a checkpoint keeps of it beside its log, as of the high watermark.
-    pub(crate) fn kept(&mut self) -> bytes::Bytes {
+    pub(crate) fn kept(&mut self) -> [bytes::Bytes; 2] {
         let changed = Some(&self.configuration).filter(|(_, at)| *at > RaftIndex(0));
         Kept::encode(&self.producers, changed)
     }

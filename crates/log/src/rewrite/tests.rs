@@ -206,7 +206,7 @@ impl Keyed {
 
     pub(crate) fn checkpoint(&mut self) -> Result<(), Fault> {
         self.try_write(|this, turn| {
-            let group = (&this.log, this.state, Bytes::new(), this.state.commit);
+            let group = (&this.log, this.state, Default::default(), this.state.commit);
             turn.checkpoint = Some(crate::checkpoint([group].into_iter(), b""));
         })?;
         let mut flush = self.storage.take_flush().expect("a checkpoint was written");

@@ -189,7 +189,8 @@ impl Shard {
     pub(crate) fn checkpoint(&self, turn: &mut Turn) {
         let groups = self.groups.values().map(|group| {
             let commit = group.log.committed();
-            (&group.log, group.logged, Bytes::from_static(b"app"), commit)
+            let app = [&b"a"[..], b"pp"].map(Bytes::from_static);
+            (&group.log, group.logged, app, commit)
         });
         turn.checkpoint = Some(crate::checkpoint(groups, b"blob"));
     }

@@ -377,7 +377,7 @@ fn a_vote_for_node_0_is_a_vote() {
     let part = (
         &group.log,
         group.state,
-        bytes::Bytes::new(),
+        Default::default(),
         base::RaftIndex(0),
     );
     turn.checkpoint = Some(crate::checkpoint([part].into_iter(), b""));

@@ -41,13 +41,13 @@ impl Shard {
     }
 
     /// What a checkpoint keeps of a replica beside its log.
-    pub(crate) fn keep(&self, replica: &mut Replica) -> Bytes {
+    pub(crate) fn keep(&self, replica: &mut Replica) -> [Bytes; 2] {
         let rest = replica.kept();
         match replica.id == GroupId::META && self.keeps_metadata() {
             true => {
                 let (metadata, applied) = self.controller.snapshot();
                 let ahead = u64::from(planted(Bug::MetadataKeptAhead));
-                kept::with_metadata(&metadata, RaftIndex(applied.0 + ahead), &rest)
+                kept::with_metadata(&metadata, RaftIndex(applied.0 + ahead), rest)
             }
             false => rest,
         }

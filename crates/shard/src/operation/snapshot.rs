@@ -55,7 +55,7 @@ pub(crate) struct Contents {
 impl Contents {
     fn of(replica: &Replica) -> Option<Contents> {
         let producers = match planted(Bug::SnapshotWithoutProducers) {
-            true => Vec::new(),
+            true => Bytes::new(),
             false => replica.producers.checkpoint(),
         };
         let prefix = replica.log.prefix().map(|about| Records {
@@ -65,7 +65,7 @@ impl Contents {
         Some(Contents {
             origin: replica.log.origin()?,
             prefix: prefix.filter(|_| !planted(Bug::SnapshotWithoutItsPrefix)),
-            producers: producers.into(),
+            producers,
             metadata: None,
             as_of: replica.producers.as_of(),
         })
@@ -240,7 +240,7 @@ impl Shard {
             let read = self.controller.restore(defaults, metadata, as_of);
             assert!(read, "it was read before");
         }
-        let app = self.keep(replica);
+        let app = self.keep(replica).concat().into();
         let imported = contents.prefix.map(|_| {
             mark(Mark::SnapshotWithRecords);
             let imported = replica.imported.take();

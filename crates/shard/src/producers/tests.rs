@@ -217,3 +217,34 @@ fn what_a_snapshot_tells_already_is_not_counted_again() {
     installed.committed(RaftIndex(18));
     assert!(new(&installed, &header(1, 0, 9, 1, 9)));
 }
+
+#[test]
+fn a_checkpoint_says_what_has_changed_and_is_made_anew_only_then() {
+    let mut p = Producers::default();
+    let fits = |p: &Producers| {
+        let bytes = p.checkpoint();
+        assert_eq!(p.checkpoint().as_ptr(), bytes.as_ptr());
+        let mut as_it_is = p.clone();
+        (as_it_is.looks, as_it_is.written) = Default::default();
+        assert_eq!(Producers::restore(&bytes, p.as_of()), Some(as_it_is));
+    };
+    let at = |s: u64| Mono(0).after(Duration::from_secs(s));
+    fits(&p);
+    for id in 1..=3 {
+        p.appended(RaftIndex(id), &header(id as i64, 0, 0, 1, id as i64));
+    }
+    p.committed(RaftIndex(3));
+    fits(&p);
+    p.expire(at(1), Duration::from_secs(8));
+    p.appended(RaftIndex(4), &header(2, 0, 1, 1, 4));
+    let before = p.checkpoint();
+    assert_eq!(before, p.checkpoint(), "it isn't committed");
+    p.committed(RaftIndex(4));
+    assert_ne!(before, p.checkpoint());
+    fits(&p);
+    p.expire(at(9), Duration::from_secs(8));
+    assert_eq!(p.list().count(), 1);
+    fits(&p);
+    p.may_have_forgotten(ProducerId(70));
+    fits(&p);
+}

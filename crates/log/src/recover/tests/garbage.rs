@@ -68,7 +68,7 @@ fn a_checkpoint_with_wild_fields_is_refused_without_reserving_for_them() {
         (
             &group.log,
             group.state,
-            bytes::Bytes::new(),
+            Default::default(),
             group.log.committed(),
         )
     });

@@ -110,3 +110,25 @@ fn a_start_after_a_drop_may_be_cut_short_again_and_again() {
     }
     panic!("a start has fewer steps than that");
 }
+
+#[test]
+fn what_the_shard_keeps_comes_back_whole_however_large_it_is() {
+    let (disk, mut shard, mut storage) = four_segments();
+    let app = [7, 70_000, 0, 40_000, 16_384, 3].map(|bytes| vec![bytes as u8; bytes]);
+    for parts in app.chunks(2) {
+        write(&mut shard, &mut storage, |shard, turn| {
+            let groups = shard.groups.values().map(|group| {
+                let parts = [0, 1].map(|part| parts[part].clone().into());
+                (&group.log, group.state, parts, group.log.committed())
+            });
+            turn.checkpoint = Some(crate::checkpoint(groups, b""));
+        });
+        let mut flush = storage.take_flush().expect("there is a checkpoint");
+        flush.run().unwrap();
+        storage.flushed(flush).unwrap();
+        let (_, recovered) = reopen(&disk.fork()).expect("it can be read");
+        for group in recovered.groups {
+            assert!(group.app == parts.concat(), "{} bytes", group.app.len());
+        }
+    }
+}
