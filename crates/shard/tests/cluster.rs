@@ -186,8 +186,17 @@ impl Cluster {
             lost,
             ..Recovered::default()
         };
-        let shard = Shard::new(settings, recovered, self.now());
+        self.begin(node, Shard::new(settings, recovered, self.now()));
+    }
+
+    /// A node begins, and connections to and from all others stand.
+    fn begin(&mut self, node: NodeId, shard: Shard) {
         self.shards.insert(node, shard);
+        let others = self.shards.keys().copied().filter(|other| *other != node);
+        for other in others.collect::<Vec<_>>() {
+            self.event(node, Event::PeerUp(other));
+            self.event(other, Event::PeerUp(node));
+        }
     }
 
     fn now(&self) -> Now {

@@ -26,10 +26,11 @@ impl Asked {
 }
 
 impl Shard {
-    /// Sends the first command to the node that leads group 0. False if nobody does, or did a moment ago.
+    /// Sends the first command to the node that leads group 0. False if nobody does that can be reached, or
+    /// did a moment ago.
     pub(super) fn forward_next(&mut self) -> bool {
         let leader = self.replicas[&GroupId::META].group.leader();
-        let Some(leader) = leader.filter(|node| self.hears(*node)) else {
+        let Some(leader) = leader.filter(|node| self.reaches(*node)) else {
             return false;
         };
         let now = self.now.mono;

@@ -54,6 +54,13 @@ impl Shard {
         self.peers.get(&node).is_some_and(|peer| !peer.lost)
     }
 
+    /// True if another node is heard, and what is sent to it now isn't lost at once: it may be heard by a
+    /// connection of its own while that of this node is broken.
+    pub(crate) fn reaches(&self, node: NodeId) -> bool {
+        let peer = self.peers.get(&node);
+        peer.is_some_and(|peer| peer.up && !peer.lost)
+    }
+
     /// A node that the image doesn't name, or of which it says that it has left, is newer than it (whoever
     /// connects has looked at its generation): without it this one may have nobody to learn from.
     pub(crate) fn on_peer_up(&mut self, node: NodeId) {

@@ -25,7 +25,7 @@ impl Cluster {
             ..Recovered::default()
         };
         let shard = Shard::new(settings, recovered, self.now());
-        self.shards.insert(NodeId(node), shard);
+        self.begin(NodeId(node), shard);
     }
 
     fn join(&mut self, by: u32, node: u32, founders: u32) {

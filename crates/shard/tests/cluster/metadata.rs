@@ -86,6 +86,53 @@ fn a_node_that_takes_no_snapshot_does_not_make_the_metadata_grow_for_ever() {
     assert!(c.metadata_begins_at(away) > lent);
 }
 
+impl Cluster {
+    /// Somebody asks a node for a topic, and waits.
+    fn ask_for_topic(&mut self, asker: NodeId) {
+        let topic = meta::NewTopic {
+            name: "t".into(),
+            id: Uuid::from_random(1, 2),
+            placement: meta::Placement::Spread {
+                partitions: Some(1),
+                replicas: None,
+            },
+            configs: std::collections::BTreeMap::new(),
+        };
+        let command = meta::Command::CreateTopics {
+            topics: vec![topic],
+            validate_only: false,
+        };
+        let to = ReplyTo {
+            sink: self.inbox.clone(),
+            ticket: 77,
+        };
+        let deadline = self.now.after(Duration::from_secs(5));
+        let command = Command::Meta { command, deadline };
+        self.event(asker, Event::Command(command, Some(to)));
+    }
+
+    /// The command that is on its way to a node, with its ticket. All frames that are under way are lost.
+    fn forwarded(&mut self, to: NodeId) -> Option<(consensus::Frame, u64)> {
+        let sent = std::mem::take(&mut self.frames);
+        let mut sent = sent.iter().filter(|(_, receiver, _)| *receiver == to);
+        sent.find_map(|(_, _, bytes)| {
+            let frame = consensus::Frame::decode(bytes.clone()).unwrap();
+            let ticket = frame.items.iter().find_map(|item| match item {
+                consensus::Item::Forward { ticket, .. } => Some(*ticket),
+                _ => None,
+            })?;
+            Some((frame, ticket))
+        })
+    }
+
+    fn expect_topic(&self) {
+        match self.inbox.0.lock().unwrap().remove(&77) {
+            Some(Reply::Meta(Ok(meta::Reply::TopicsCreated(made)))) => assert!(made[0].is_ok()),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 /// As a node does that leads no more when a command reaches it: it says that it has done nothing.
 #[test]
 fn a_command_that_reaches_nobody_who_leads_is_sent_to_whoever_leads_then() {
@@ -94,36 +141,8 @@ fn a_command_that_reaches_nobody_who_leads_is_sent_to_whoever_leads_then() {
     let leader = NodeId(c.leader(GroupId::META).unwrap());
     let asker = NodeId(leader.0 % 3 + 1);
     c.frames.clear();
-    let topic = meta::NewTopic {
-        name: "t".into(),
-        id: Uuid::from_random(1, 2),
-        placement: meta::Placement::Spread {
-            partitions: Some(1),
-            replicas: None,
-        },
-        configs: std::collections::BTreeMap::new(),
-    };
-    let command = meta::Command::CreateTopics {
-        topics: vec![topic],
-        validate_only: false,
-    };
-    let to = ReplyTo {
-        sink: c.inbox.clone(),
-        ticket: 77,
-    };
-    let deadline = c.now.after(Duration::from_secs(5));
-    let command = Command::Meta { command, deadline };
-    c.event(asker, Event::Command(command, Some(to)));
-    let sent = std::mem::take(&mut c.frames);
-    let forwarded = sent.iter().find_map(|(_, to, bytes)| {
-        let frame = consensus::Frame::decode(bytes.clone()).unwrap();
-        let ticket = frame.items.iter().find_map(|item| match item {
-            consensus::Item::Forward { ticket, .. } => Some(*ticket),
-            _ => None,
-        })?;
-        (*to == leader).then_some((frame, ticket))
-    });
-    let (theirs, ticket) = forwarded.expect("it is forwarded");
+    c.ask_for_topic(asker);
+    let (theirs, ticket) = c.forwarded(leader).expect("it is forwarded");
     let answer = consensus::Frame {
         boot: theirs.seen.boot,
         seen: consensus::Seen {
@@ -142,8 +161,24 @@ fn a_command_that_reaches_nobody_who_leads_is_sent_to_whoever_leads_then() {
     c.event(asker, Event::Frame { from, bytes });
     assert!(c.inbox.0.lock().unwrap().is_empty(), "it isn't given up");
     c.run(Duration::from_millis(500));
-    match c.inbox.0.lock().unwrap().remove(&77) {
-        Some(Reply::Meta(Ok(meta::Reply::TopicsCreated(made)))) => assert!(made[0].is_ok()),
-        other => panic!("{other:?}"),
-    }
+    c.expect_topic();
+}
+
+/// Two nodes have a connection each way, and one of them may break alone: what this node sends is lost then,
+/// though it hears the other.
+#[test]
+fn a_command_waits_until_the_connection_to_the_controller_stands_again() {
+    let mut c = Cluster::new(3);
+    c.run(Duration::from_secs(2));
+    let leader = NodeId(c.leader(GroupId::META).unwrap());
+    let asker = NodeId(leader.0 % 3 + 1);
+    c.event(asker, Event::PeerDown(leader));
+    c.run(Duration::from_millis(100));
+    c.ask_for_topic(asker);
+    assert!(c.forwarded(leader).is_none(), "it would be lost");
+    c.run(Duration::from_millis(100));
+    assert!(c.inbox.0.lock().unwrap().is_empty(), "it isn't given up");
+    c.event(asker, Event::PeerUp(leader));
+    c.run(Duration::from_millis(500));
+    c.expect_topic();
 }

@@ -109,6 +109,11 @@ impl Cluster {
             tickets: 0,
             partition: GroupId(0),
         };
+        for (node, shard) in &mut cluster.shards {
+            for other in voters.iter().filter(|other| *other != node) {
+                shard.on(now, Event::PeerUp(*other));
+            }
+        }
         cluster.run(2_000);
         cluster.partition = cluster.create(meta::names::CONSUMER_OFFSETS, 1, configs);
         cluster.create(TOPIC, 2, &[]);
