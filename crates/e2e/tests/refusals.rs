@@ -122,14 +122,14 @@ fn limited(scratch: &Scratch, limit: &str) -> PathBuf {
 #[test]
 fn a_node_that_may_open_too_few_files_says_how_many_it_needs() {
     let scratch = Scratch::new("descriptors");
-    for limit in ["-n 10", "-n 100"] {
+    for limit in ["-n 10", "-n 700"] {
         let mut setup = Setup::single(&scratch.join("data"));
         setup.binary = Some(limited(&scratch, limit));
         let ended = refused(&setup);
         assert_eq!(ended.code, Some(2), "{}", ended.stderr);
         let line = ended.stderr.lines().last().unwrap_or_default();
         assert!(
-            line.contains("256") && line.contains("ulimit -Hn"),
+            line.contains("768") && line.contains("ulimit -Hn"),
             "{line}"
         );
         assert!(!setup.data.exists(), "nothing is touched");

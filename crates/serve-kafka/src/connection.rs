@@ -271,7 +271,8 @@ impl Connection {
 
     /// When to call [`Connection::resume`] even if nothing happens.
     pub fn resume_at(&self) -> Option<Mono> {
-        let starved = self.starved.as_ref();
+        // Without room for it nobody looks at the budget; there is room once answers were written.
+        let starved = self.starved.as_ref().filter(|_| self.has_room());
         let starved = starved.map(|(_, since)| since.after(BUDGET_RETRY));
         let later = starved.max(self.door.muted(self.door.now.mono));
         let settled = (self.settling > 0).then(|| self.door.now.mono.after(SETTLE_RETRY));

@@ -4,11 +4,12 @@
 use base::limits;
 use broker::Settings;
 
-/// For everything but clients and segments: the write-ahead log, peers, health, the flusher, who is turned away.
+/// For everything but clients and segments: the write-ahead log, peers, the flusher, who asks about health,
+/// who is turned away. None of it gets less where there are fewer.
 const APART: u64 = 256 + limits::CONNECTIONS_HELD_MAX as u64;
 
 /// With fewer there is no share that leaves the storage enough.
-pub const LEAST: u64 = 256;
+pub const LEAST: u64 = 2 * APART;
 
 /// Makes what the settings allow fit into `limit` descriptors, with a warning if it didn't.
 pub fn share(settings: &mut Settings, limit: u64) {
@@ -18,7 +19,7 @@ pub fn share(settings: &mut Settings, limit: u64) {
     }
     let quarter = (limit / 4).max(1);
     settings.open_files = segments.min(fit(quarter));
-    let left = limit.saturating_sub(quarter.min(APART) + settings.open_files as u64);
+    let left = limit.saturating_sub(APART + settings.open_files as u64);
     settings.connections.max = clients.min(fit(left.max(1)));
     let changes = [
         ("open.files.max", segments, settings.open_files),
@@ -53,7 +54,7 @@ mod tests {
         for limit in [LEAST, 1024, 4096, 16_384, 20_000] {
             let settings = shared(limit);
             let used = settings.open_files as u64 + settings.connections.max as u64;
-            assert!(used + APART.min(limit / 4) <= limit, "{limit}: {used}");
+            assert!(used + APART <= limit, "{limit}: {used}");
             assert!(settings.connections.max as u64 >= limit / 4, "{limit}");
             assert!(settings.warnings.len() > defaults.warnings.len());
         }

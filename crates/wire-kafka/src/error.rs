@@ -18,6 +18,12 @@ pub enum WireError {
     /// Null where the version doesn't allow it.
     #[error("the message has null for a value that this version requires")]
     Null,
+    /// Text that is longer than any may be.
+    #[error("the message has text of {length} bytes")]
+    Long {
+        /// Its bytes.
+        length: usize,
+    },
     /// A message packed so tightly that its decoded form would take far more memory than it.
     #[error("the message holds more elements than a message of its size may")]
     Dense,

@@ -13,6 +13,9 @@ pub const DECODED_BYTES_FLOOR: usize = 16 * 1024 * 1024;
 /// What decoded elements may take beyond that, for each byte of the frame.
 pub const DECODED_BYTES_PER_BYTE: usize = 4;
 
+/// The longest text, as in Kafka, whose compact lengths could say more.
+const TEXT_BYTES_MAX: usize = 0x7fff;
+
 /// A place in a frame.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -161,6 +164,9 @@ impl Reader {
         #[cfg(test)]
         if let Some(dream) = &mut self.dream {
             return Ok(dream.text(length));
+        }
+        if length > TEXT_BYTES_MAX {
+            return Err(WireError::Long { length });
         }
         let start = self.advance(length)?;
         self.charge(length)?;

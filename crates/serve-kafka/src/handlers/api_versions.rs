@@ -21,6 +21,9 @@ pub(crate) const API: Api = Api {
     serve,
 };
 
+/// What is kept of the names of a client's software, as long as its connection lasts.
+const NAME_BYTES_KEPT: usize = 256;
+
 /// The feature whose level tells which release's behaviour a cluster has.
 pub(crate) const METADATA_VERSION: &str = "metadata.version";
 /// Its levels: the oldest that Kafka 4 knows, and that of Kafka 4.3.
@@ -65,7 +68,7 @@ fn serve(door: &Door, _: Now, request: Request, reader: &mut Reader) -> Result<S
         }));
     }
     if request.version >= 3 {
-        let [name, version] = names.map(String::clone);
+        let [name, version] = names.map(|name| name[..name.len().min(NAME_BYTES_KEPT)].to_owned());
         // It tells this once, before all else.
         let _ = door.software.set((name, version));
     }
@@ -114,7 +117,7 @@ fn range(api: &Api) -> ApiVersion {
     }
 }
 
-/// Letters and digits, with dots and dashes between them.
+/// Letters and digits of ASCII, with dots and dashes between them.
 fn is_software_name(name: &str) -> bool {
     let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
     ends(name.chars().next())

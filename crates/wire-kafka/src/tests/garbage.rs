@@ -136,6 +136,19 @@ fn every_negative_length_is_null_as_in_kafka() {
 }
 
 #[test]
+fn text_is_as_long_as_kafkas_at_most() {
+    for (length, fits) in [(0x7fff, true), (0x8000, false)] {
+        let mut text = Writer::new();
+        text.bytes(true, &vec![b'a'; length].into());
+        let read = Reader::new(text.into_bytes()).nullable_string(true);
+        match fits {
+            true => assert_eq!(read.unwrap().unwrap().len(), length),
+            false => assert_eq!(read, Err(WireError::Long { length })),
+        }
+    }
+}
+
+#[test]
 fn text_that_is_not_utf8_is_read_as_kafka_reads_it() {
     let mut text = Writer::new();
     text.bytes(true, &Bytes::from_static(b"a\xc3\x28\xff"));
