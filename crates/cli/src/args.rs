@@ -72,7 +72,7 @@ pub struct Target {
     /// What to print
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
-    /// Give up after this many seconds
+    /// Give up after this many seconds; where partitions move, after so long without any progress
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub timeout: Duration,
 }

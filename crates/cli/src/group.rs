@@ -145,6 +145,8 @@ fn members(_: &mut Cluster, target: &Target, group: &Group, _: Deadline) -> Resu
         "partitions",
     ];
     let mut table = Table::new(&headings);
+    let count = output::counted(group.members.len() as u64, "member");
+    let heading = format!("{}: {count}, {}\n", group.name, group.state);
     for member in &group.members {
         let epoch = member.epoch.map(|epoch| epoch.to_string());
         let parts = member.assigned.iter();
@@ -160,7 +162,7 @@ fn members(_: &mut Cluster, target: &Target, group: &Group, _: Deadline) -> Resu
             or_dash(parts.join(" ")),
         ]);
     }
-    output::text(&table.text())
+    output::text(&(heading + &table.text()))
 }
 
 fn member_json(member: &Member) -> Value {

@@ -15,6 +15,9 @@ use pace::Pace;
 use serde_json::json;
 use std::collections::BTreeMap;
 
+/// Characters of a line that is named in an error.
+const SHOWN_OF_A_LINE: usize = 80;
+
 /// Records that wait for their batch, by partition.
 #[derive(Debug)]
 struct Gathered {
@@ -54,6 +57,7 @@ fn send_all(args: &args::Produce, mut lines: Lines) -> Result<(), Trouble> {
         gathered,
         totals: BTreeMap::new(),
         pace: Pace::new(args),
+        lines: 0,
     };
     let outcome = run.work(&mut lines);
     run.pace.end();
@@ -71,6 +75,8 @@ struct Run<'a> {
     gathered: Gathered,
     totals: BTreeMap<i32, Total>,
     pace: Pace,
+    /// Lines read so far.
+    lines: u64,
 }
 
 impl Run<'_> {
@@ -94,7 +100,9 @@ impl Run<'_> {
     /// it if they are enough.
     fn take(&mut self, line: Bytes) -> Result<(), Trouble> {
         let enough = self.args.batch_bytes as usize;
-        let (record, named) = record(self.args, line)?;
+        self.lines += 1;
+        let (record, named) =
+            record(self.args, &line).map_err(|why| bad_line(self.lines, &line, &why))?;
         if self.gathered.bytes > 0 && self.gathered.bytes + size(&record) > enough {
             self.send()?;
         }
@@ -187,8 +195,19 @@ fn size(record: &Record) -> usize {
     length(&record.key) + length(&record.value) + headers + 24
 }
 
-/// The record of a line, and the partition that the line names.
-fn record(args: &args::Produce, line: Bytes) -> Result<(Record, Option<i32>), Trouble> {
+/// Names a line by its number and its beginning.
+fn bad_line(number: u64, line: &[u8], why: &str) -> Trouble {
+    let text = String::from_utf8_lossy(line);
+    let mut shown: String = text.chars().take(SHOWN_OF_A_LINE).collect();
+    if shown.len() < text.len() {
+        shown.push_str("...");
+    }
+    let what = format!("line {number}, {shown:?}: {why}");
+    Trouble::Input { what }
+}
+
+/// The record of a line, and the partition that the line names; or what is wrong with it.
+fn record(args: &args::Produce, line: &Bytes) -> Result<(Record, Option<i32>), String> {
     let owned = |(name, value): &(String, String)| {
         let value = Bytes::from(value.clone().into_bytes());
         (Bytes::from(name.clone().into_bytes()), Some(value))
@@ -200,21 +219,15 @@ fn record(args: &args::Produce, line: Bytes) -> Result<(Record, Option<i32>), Tr
         headers: args.header.iter().map(owned).collect(),
     };
     if args.json {
-        let named = json::fill(&mut record, &line).map_err(|why| Trouble::Input {
-            what: format!("the line {:?}: {why}", String::from_utf8_lossy(&line)),
-        })?;
+        let named = json::fill(&mut record, line)?;
         return Ok((record, named));
     }
     let (key, value) = match &args.key_separator {
-        None => (None, line),
+        None => (None, line.clone()),
         Some(separator) => {
+            let parts = split(line, separator.as_bytes());
             let (key, value) =
-                split(&line, separator.as_bytes()).ok_or_else(|| Trouble::Input {
-                    what: format!(
-                        "the line {:?} has no {separator:?} between key and value",
-                        String::from_utf8_lossy(&line)
-                    ),
-                })?;
+                parts.ok_or_else(|| format!("no {separator:?} stands between key and value"))?;
             (Some(key), value)
         }
     };

@@ -117,8 +117,18 @@ async fn ask(member: &str, identity: &Identity, address: &str) -> Answer {
         Ok(Ok(Message::Refused { reason })) => Answer::No(reason),
         Ok(Ok(Message::Later { reason })) => Answer::Nothing(io::Error::other(reason)),
         Ok(Ok(other)) => Answer::Nothing(io::Error::other(format!("unexpected answer {other:?}"))),
-        Ok(Err(error)) => Answer::Nothing(error),
+        Ok(Err(error)) => Answer::Nothing(told(error)),
         Err(_) => Answer::Nothing(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// Who hangs up without a word may be a node all the same, asked at the wrong port.
+fn told(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => io::Error::other(
+            "hung up without an answer: --join wants the address where a node listens for other nodes (--peer)",
+        ),
+        _ => error,
     }
 }
 

@@ -49,6 +49,9 @@ pub fn run(args: &ResetOffsets) -> Result<(), Trouble> {
         None => goal(args, &mut cluster, &scope, &parts, deadline)?,
     };
     let moved = scope.clamped(&wanted)?;
+    for note in scope.outside(&wanted) {
+        output::complain(&note);
+    }
     if args.execute && !moved.is_empty() {
         groups::commit(&mut cluster, &args.name, As::OPERATOR, &moved, deadline)?;
     }
@@ -168,6 +171,19 @@ impl Scope {
             }),
         };
         self.end.keys().map(shift).collect()
+    }
+
+    /// What is asked for and isn't in its log.
+    fn outside(&self, wanted: &Offsets) -> Vec<String> {
+        let note = |(place, offset): (&Place, &i64)| {
+            let (first, end) = (self.first.get(place)?, self.end.get(place)?);
+            let (topic, partition) = place;
+            (offset < first || offset > end).then(|| {
+                let to = (*offset).max(*first).min(*end);
+                format!("partition {partition} of {topic} has {first} to {end}: {to} instead of {offset}")
+            })
+        };
+        wanted.iter().filter_map(note).collect()
     }
 
     /// The offsets, moved to where each log begins or ends if they lie outside of it.
@@ -294,6 +310,10 @@ mod tests {
         let wanted = offsets(&[("a", 0, 3), ("a", 1, 8)]);
         let clamped = scope.clamped(&wanted).expect("both are there");
         assert_eq!(clamped, offsets(&[("a", 0, 10), ("a", 1, 5)]));
+        let told = scope.outside(&wanted);
+        assert_eq!(told[0], "partition 0 of a has 10 to 20: 10 instead of 3");
+        assert_eq!(told.len(), 2);
+        assert!(scope.outside(&clamped).is_empty());
         assert!(scope.clamped(&offsets(&[("b", 0, 1)])).is_err());
         assert!(scope.shifted(1).is_err(), "one was never committed");
     }

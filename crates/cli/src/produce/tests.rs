@@ -29,8 +29,10 @@ fn gathered(line: &str, lines: &[&'static str]) -> Result<Vec<Outgoing>, Trouble
         turn: 1,
         partitions: 3,
     };
-    for text in lines {
-        let (record, named) = record(&args(line), Bytes::from_static(text.as_bytes()))?;
+    for (number, text) in (1..).zip(lines) {
+        let bytes = Bytes::from_static(text.as_bytes());
+        let record = record(&args(line), &bytes);
+        let (record, named) = record.map_err(|why| bad_line(number, &bytes, &why))?;
         gathered.add(&args(line), record, named)?;
     }
     Ok(gathered.take())
@@ -49,8 +51,12 @@ fn a_key_ends_at_the_first_separator() {
         pairs,
         [("".into(), "v".into()), ("k".into(), "v::w".into())]
     );
-    let trouble = gathered("x produce t -k ::", &["k:v"]).expect_err("no separator");
-    assert!(trouble.to_string().contains("\"k:v\""), "{trouble}");
+    let trouble = gathered("x produce t -k ::", &["a::b", "k:v"]).expect_err("no separator");
+    let told = trouble.to_string();
+    assert!(told.contains("line 2, \"k:v\""), "{told}");
+    let long = &*"v".repeat(1 << 20).leak();
+    let told = gathered("x produce t --json", &[long]).expect_err("no JSON");
+    assert!(told.to_string().len() < 300, "{told}");
 }
 
 #[test]
@@ -119,6 +125,7 @@ fn a_large_line_goes_out_without_the_small_ones_before_it() {
         },
         totals: BTreeMap::new(),
         pace: Pace::new(&args),
+        lines: 0,
     };
     for length in [1000, 1000, 3900] {
         run.take(vec![b'v'; length].into()).expect("gathered");

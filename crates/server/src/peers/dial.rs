@@ -5,7 +5,7 @@ use super::{
     BACKOFF_MAX, BACKOFF_MIN, DIAL_TIMEOUT, HELLO_TIMEOUT, LOOKUP_AGAIN, LOOKUP_TIMEOUT, Link,
     Shared, frames,
 };
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -66,10 +66,12 @@ async fn dial(shared: &Shared, link: &Link) {
             Err(error) => {
                 let why = format!("at {}: {error}", link.address());
                 shared.standing.silent(link.node, why.clone());
-                if !reported {
-                    tracing::info!("node {} {why}", link.node);
-                    reported = true;
+                match error.kind() {
+                    _ if reported => {}
+                    ErrorKind::PermissionDenied => tracing::warn!("node {} {why}", link.node),
+                    _ => tracing::info!("node {} {why}", link.node),
                 }
+                reported = true;
             }
         }
         tokio::select! {
@@ -79,6 +81,11 @@ async fn dial(shared: &Shared, link: &Link) {
             _ = accepted.changed() => backoff = BACKOFF_MIN,
         }
     }
+}
+
+/// A peer is there, and says that this node is none: that doesn't pass by itself.
+fn refused(reason: String) -> io::Error {
+    io::Error::new(ErrorKind::PermissionDenied, reason)
 }
 
 async fn attempt(shared: &Shared, link: &Link) -> io::Result<Outcome> {
@@ -173,7 +180,7 @@ async fn greet(shared: &Shared, link: &Link, stream: &mut TcpStream) -> io::Resu
         Message::Welcome { card } => {
             return Err(io::Error::other(format!("that is node {}", card.node)));
         }
-        Message::Refused { reason } => return Err(io::Error::other(reason)),
+        Message::Refused { reason } => return Err(refused(reason)),
         other => return Err(io::Error::other(format!("unexpected answer {other:?}"))),
     };
     let image = shared.standing.image();
@@ -195,7 +202,7 @@ async fn await_answer(shared: &Shared, link: &Link, stream: &mut TcpStream) -> i
             shared.standing.acknowledged(link.node);
             Ok(Outcome::Formed)
         }
-        Message::Refused { reason } => Err(io::Error::other(reason)),
+        Message::Refused { reason } => Err(refused(reason)),
         other => Err(io::Error::other(format!("unexpected answer {other:?}"))),
     }
 }

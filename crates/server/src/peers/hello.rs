@@ -151,7 +151,8 @@ pub fn judge(mine: Option<&Cluster>, other: &Card, image: &Image) -> Result<Purp
     };
     if !belongs {
         return Err(format!(
-            "cluster {} does not list node {} with incarnation {}",
+            "cluster {} knows node {} with another data directory: what the one with incarnation {} holds \
+             counts no more; empty it and start the node with --join",
             mine.id, other.node, other.incarnation
         ));
     }

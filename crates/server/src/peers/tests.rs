@@ -317,7 +317,7 @@ async fn who_does_not_belong_is_told_why() {
         (card(2, 2, 9), 5, "this is node 1, not node 5"),
         (card(7, 7, 9), 1, "node 7 is not among the peers"),
         (card(2, 2, 8), 1, "node 2 belongs to cluster"),
-        (card(2, 3, 9), 1, "does not list node 2 with incarnation"),
+        (card(2, 3, 9), 1, "knows node 2 with another data directory"),
     ];
     for (card, to, why) in cases {
         match say(address, card, to).await {
