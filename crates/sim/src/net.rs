@@ -139,6 +139,8 @@ struct Pair {
     lanes: [Lane<Cargo>; 2],
     /// Whether the low and the high node were told that the session stands.
     told: [bool; 2],
+    /// How many of them have yet to notice that the last session broke. Only then is there another one.
+    unnoticed: u32,
     last: [Vec<Bytes>; 2],
 }
 
@@ -292,10 +294,12 @@ impl Net {
                 let reaches = self.running.contains(&to);
                 (reaches && free).then_some(Arrival::Frames { from, to, frames })
             }
-            Wire::Down { node, peer } => self
-                .running
-                .contains(&node)
-                .then_some(Arrival::Down { node, peer }),
+            Wire::Down { node, peer } => {
+                let pair = self.pairs.get_mut(&ordered(node, peer))?;
+                pair.unnoticed -= 1;
+                let runs = self.running.contains(&node);
+                runs.then_some(Arrival::Down { node, peer })
+            }
             Wire::Dial { low, high } => {
                 self.dial(low, high);
                 None
@@ -331,7 +335,7 @@ impl Net {
         if pair.connected {
             return;
         }
-        if !free || !running {
+        if !free || !running || pair.unnoticed > 0 {
             // A node that starts dials by itself.
             if running {
                 let wait = self.random.between(20_000, 200_000);
@@ -375,6 +379,8 @@ impl Net {
             let wait = self.random.between(0, 50_000);
             if told && self.running.contains(&node) {
                 self.out.push((wait, Wire::Down { node, peer }));
+                let pair = self.pairs.get_mut(&(low, high)).expect("it broke");
+                pair.unnoticed += 1;
                 latest = latest.max(wait);
             }
         }
