@@ -67,12 +67,14 @@ impl Shard {
         let (image, now) = (self.image(), self.now.mono);
         let candidate = |member: Member| {
             let node = member.node;
-            let heard = member == replica.group.me() || self.hears(node);
             let home = image.homes.get(&node);
             // One that formed the cluster and hasn't said yet where it lives is as good.
             let there = home.map_or(!image.has_left(node), |home| {
                 home.generation == member.incarnation
             });
+            // Under the number of one that was unregistered another one may be heard, which has no place
+            // here before that one has left.
+            let heard = member == replica.group.me() || (there && self.hears(node));
             let info = image.nodes.get(&node);
             Candidate {
                 member,

@@ -448,7 +448,12 @@ impl World {
             }
             let first: &mut Arc<meta::Image> = first.get_or_insert_with(|| image.clone());
             if *first != image {
-                return Some(format!("node {} has other metadata", place + 1));
+                let group = process.shard.configuration(GroupId::META);
+                let (there, here) = (first.version, image.version);
+                return Some(format!(
+                    "node {} has version {here} of the metadata, others {there}; group 0 for it: {group:?}",
+                    place + 1
+                ));
             }
         }
         None
