@@ -156,8 +156,7 @@ impl Broker {
         self.ask_controller(Verb::DescribeQuorum, now, timeout, to, allowed, command);
     }
 
-    /// Forgets a node that is gone; one that lives says at once again how it is reached. Answered
-    /// with `Reply::Meta(Ok(Each(..)))`.
+    /// Forgets a node that is gone, the one that is known here under its number. Answered with `Reply::Meta(Ok(Each(..)))`.
     pub fn unregister(
         &self,
         now: Now,
@@ -167,7 +166,8 @@ impl Broker {
         to: ReplyTo,
     ) {
         let allowed = authorise(principal, Action::Alter, Resource::Cluster);
-        let command = Command::UnregisterNode { node };
+        let generation = self.image().last_of(node);
+        let command = Command::UnregisterNode { node, generation };
         self.ask_controller(Verb::UnregisterNode, now, timeout, to, allowed, command);
     }
 

@@ -54,10 +54,12 @@ pub enum Command {
         /// Decide and answer, but change nothing.
         validate_only: bool,
     },
-    /// Forget a node, until it says again how it is reached; answered with [`Reply::Each`].
+    /// Forget a node; answered with [`Reply::Each`].
     UnregisterNode {
         /// The node.
         node: NodeId,
+        /// Which of those that lived under its number is meant, see [`crate::Image::last_of`].
+        generation: Option<u32>,
     },
     /// Give partitions other replicas, or let them keep those that they had; answered with
     /// [`Reply::Each`], in order, as soon as that is on record. The groups do it in their own time.

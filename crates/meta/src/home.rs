@@ -6,7 +6,7 @@
 //! it may join anew, as the next generation, which nobody takes for the one before.
 
 use crate::records::Record;
-use crate::{Image, Meta, Reply};
+use crate::{GENERATIONS_NAMED, Image, Meta, Reply};
 use base::{Decision, Mark, NodeId, Refusal, Uuid, mark};
 use std::sync::Arc;
 
@@ -29,6 +29,14 @@ impl Image {
     /// that is newer than this image hasn't left.
     pub fn has_left(&self, node: NodeId) -> bool {
         self.generations.contains_key(&node) && !self.homes.contains_key(&node)
+    }
+
+    /// The generation that lives, or lived last, under a number: what a command that takes it out means.
+    /// One that comes late then does nothing to a node that was given the number since. None below the
+    /// level that knows.
+    pub fn last_of(&self, node: NodeId) -> Option<u32> {
+        let last = self.generations.get(&node).copied();
+        last.filter(|_| self.level >= GENERATIONS_NAMED)
     }
 
     /// True if it did so after the image before. One that had left by then and is spoken with all the
@@ -116,6 +124,14 @@ mod tests {
         }
     }
 
+    fn unregister(meta: &mut Meta, generation: Option<u32>) -> Result<(), Refusal> {
+        let node = NodeId(4);
+        match meta.obey(Command::UnregisterNode { node, generation }) {
+            Reply::Each(mut parts) => parts.remove(0),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn a_directory_keeps_its_generation_and_another_one_has_to_wait_for_the_number() {
         let mut meta = Meta::new(Defaults::default());
@@ -136,13 +152,18 @@ mod tests {
             node,
             info: crate::NodeInfo::default(),
         };
-        meta.obey(register);
-        meta.obey(Command::UnregisterNode { node });
+        meta.obey(register.clone());
+        unregister(&mut meta, None).expect("it has no replicas");
         assert_eq!(introduce(&mut meta, home(2, "c:1", 0), true), Ok(2));
         introduce(&mut meta, home(1, "a:1", 1), false).expect_err("its number is another's now");
 
+        meta.obey(register);
+        // What was meant for the one before comes late.
+        let late = unregister(&mut meta, Some(1)).expect_err("another one lives there");
+        assert!(late.to_string().contains("given to another one"), "{late}");
+        assert_eq!(meta.image(1).last_of(node), Some(2));
         // One that lives and is unregistered says so and is back.
-        meta.obey(Command::UnregisterNode { node });
+        unregister(&mut meta, Some(2)).expect("it has no replicas");
         assert_eq!(introduce(&mut meta, home(2, "c:1", 2), false), Ok(2));
     }
 

@@ -15,6 +15,7 @@
 //! | 3 | checkpoints keep the metadata, and group 0's log gets shorter ([`METADATA_KEPT`]); groups may go on without their majority ([`RECOVERY`]) |
 //! | 4 | configurations of groups, and the word that a group has arrived, name their aim ([`AIMS_NAMED`]) |
 //! | 5 | replicas that were renewed are known as such until they are there ([`RENEWALS_KEPT`]); a recovery leaves out ids of groups ([`GROUP_IDS_LEFT_OUT`]) |
+//! | 6 | who takes a node out says which of those that lived under its number is meant ([`GENERATIONS_NAMED`]) |
 
 use crate::records::Record;
 use crate::{Meta, Reply};
@@ -57,7 +58,7 @@ impl Levels {
 /// Those of this binary.
 pub const LEVELS: Levels = Levels {
     min: Level(1),
-    max: Level(5),
+    max: Level(6),
 };
 
 /// From here on the controller's group may get other voters.
@@ -73,6 +74,8 @@ pub const AIMS_NAMED: Level = Level(4);
 pub const RENEWALS_KEPT: Level = Level(5);
 /// From here on it is on record which ids of groups were left out.
 pub const GROUP_IDS_LEFT_OUT: Level = Level(5);
+/// From here on the command that takes a node out names its generation.
+pub const GENERATIONS_NAMED: Level = Level(6);
 
 impl Meta {
     /// A node says what it can read.
@@ -232,7 +235,10 @@ mod tests {
         let mut meta = old_cluster();
         let (node, levels) = (NodeId(2), LEVELS);
         meta.obey(Command::DeclareLevels { node, levels });
-        meta.obey(Command::UnregisterNode { node });
+        meta.obey(Command::UnregisterNode {
+            node,
+            generation: None,
+        });
         assert_eq!(meta.image(1).levels_of(node).max, Level(1));
     }
 }

@@ -40,8 +40,8 @@ pub use grow::MorePartitions;
 pub use home::Home;
 pub use image::{Endpoint, Image, LISTENER, NodeInfo, PartitionInfo, Topic};
 pub use level::{
-    AIMS_NAMED, GROUP_IDS_LEFT_OUT, LEVELS, Level, Levels, METADATA_KEPT, RECOVERY, RENEWALS_KEPT,
-    VOTERS_CHANGE,
+    AIMS_NAMED, GENERATIONS_NAMED, GROUP_IDS_LEFT_OUT, LEVELS, Level, Levels, METADATA_KEPT,
+    RECOVERY, RENEWALS_KEPT, VOTERS_CHANGE,
 };
 pub use machine::{Defaults, Meta};
 pub use placement::CORDONED;

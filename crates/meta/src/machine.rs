@@ -111,7 +111,11 @@ impl Meta {
     /// Forgets a node. One that has replicas is refused, for its number could be given to an empty directory,
     /// which would then be taken for the one that voted and acknowledged; unless it is silent and nothing is
     /// lost with it: then its replicas are over.
-    pub fn unregister(&self, node: NodeId, silent: bool) -> Decision<Reply> {
+    pub fn unregister(
+        &self,
+        (node, generation): (NodeId, Option<u32>),
+        silent: bool,
+    ) -> Decision<Reply> {
         let refused = |why: Refusal| Decision {
             records: Vec::new(),
             reply: Reply::Each(vec![Err(why)]),
@@ -119,6 +123,13 @@ impl Meta {
         if !self.image.nodes.contains_key(&node) {
             return refused(Refusal::UnknownNode(format!(
                 "Broker ID {node} is not currently registered"
+            )));
+        }
+        let lives = self.image.generations.get(&node).copied();
+        if generation.is_some() && lives.is_some() && generation != lives {
+            return refused(Refusal::InvalidRequest(format!(
+                "Broker {node} isn't the one that was to be unregistered: its number was given to another \
+                 one since; ask again if that one is meant"
             )));
         }
         let replicas = self.partitions_on(node).count();
@@ -335,7 +346,9 @@ impl Machine for Meta {
                 changes,
                 validate_only,
             } => self.alter_quotas(&changes, validate_only),
-            Command::UnregisterNode { node } => self.unregister(node, false),
+            Command::UnregisterNode { node, generation } => {
+                self.unregister((node, generation), false)
+            }
             Command::Reassign {
                 changes,
                 keep_factor,

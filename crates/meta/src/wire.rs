@@ -39,7 +39,17 @@ impl Command {
                 changes,
                 validate_only,
             } => write_all(&mut w, (7, *validate_only), changes, admin::write_quota),
-            Command::UnregisterNode { node } => begin(&mut w, 8, *node),
+            Command::UnregisterNode {
+                node,
+                generation: None,
+            } => begin(&mut w, 8, *node),
+            Command::UnregisterNode {
+                node,
+                generation: Some(generation),
+            } => {
+                begin(&mut w, 43, *node);
+                w.number(u64::from(*generation));
+            }
             Command::DescribeQuorum => w.byte(9),
             Command::Reassign {
                 changes,
@@ -110,7 +120,14 @@ impl Command {
                 validate_only: r.bool()?,
                 changes: r.list(admin::read_quota)?,
             },
-            8 => Command::UnregisterNode { node: r.node()? },
+            8 => Command::UnregisterNode {
+                node: r.node()?,
+                generation: None,
+            },
+            43 => Command::UnregisterNode {
+                node: r.node()?,
+                generation: Some(r.small()?),
+            },
             9 => Command::DescribeQuorum,
             10 => Command::Reassign {
                 keep_factor: r.bool()?,

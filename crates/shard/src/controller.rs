@@ -310,12 +310,13 @@ impl Shard {
                 records: Vec::new(),
                 reply: meta::Reply::Quorum(self.quorum()),
             },
-            Command::UnregisterNode { node } if self.votes_on_metadata(node) => Decision {
+            Command::UnregisterNode { node, .. } if self.votes_on_metadata(node) => Decision {
                 records: Vec::new(),
                 reply: meta::Reply::Each(vec![Err(self.keeps_its_vote(node))]),
             },
-            Command::UnregisterNode { node } => {
-                self.controller.meta.unregister(node, self.is_gone(node))
+            Command::UnregisterNode { node, generation } => {
+                let silent = self.is_gone(node);
+                self.controller.meta.unregister((node, generation), silent)
             }
             Command::GoOnAlone { groups, silent } => {
                 let (groups, silent) = self.who_goes_on(groups, silent);

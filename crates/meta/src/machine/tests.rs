@@ -137,7 +137,7 @@ fn operator_command() -> impl Strategy<Value = Command> {
             .prop_map(|(topics, validate_only)| Command::AddPartitions { topics, validate_only }),
         1 => (vec(quota, 0..3), any::<bool>())
             .prop_map(|(changes, validate_only)| Command::AlterQuotas { changes, validate_only }),
-        1 => (1u32..6).prop_map(|node| Command::UnregisterNode { node: NodeId(node) }),
+        1 => (1u32..6).prop_map(|node| Command::UnregisterNode { node: NodeId(node), generation: None }),
         2 => (1u32..6, 0u8..3, any::<bool>()).prop_map(introduction),
         2 => (names(), proptest::option::of(vec((1u32..6).prop_map(NodeId), 1..4)))
             .prop_map(reassignment),
@@ -415,7 +415,10 @@ fn a_node_is_forgotten_only_when_it_has_no_replica_and_nothing_new_goes_to_a_cor
     };
     assert_eq!(on(&meta, "one"), vec![vec![NodeId(2)]; 3]);
 
-    let forget = || Command::UnregisterNode { node: NodeId(1) };
+    let forget = || Command::UnregisterNode {
+        node: NodeId(1),
+        generation: None,
+    };
     let refused = meta.obey(forget());
     let named = matches!(&refused, Reply::Each(parts)
         if matches!(&parts[0], Err(Refusal::Policy(why)) if why.contains("2 replica(s)")));

@@ -258,7 +258,7 @@ fn alone_only_without_a_majority_and_from_the_level_on() {
 
 /// As a controller does that has heard nothing of the node for long.
 fn give_up(meta: &mut Meta, node: u32) -> Result<(), Refusal> {
-    let decision = meta.unregister(NodeId(node), true);
+    let decision = meta.unregister((NodeId(node), None), true);
     for record in &decision.records {
         meta.replay(record);
     }

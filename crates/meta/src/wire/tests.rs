@@ -103,7 +103,14 @@ fn commands() -> Vec<Command> {
             }],
             validate_only: false,
         },
-        Command::UnregisterNode { node: NodeId(9) },
+        Command::UnregisterNode {
+            node: NodeId(9),
+            generation: None,
+        },
+        Command::UnregisterNode {
+            node: NodeId(9),
+            generation: Some(300),
+        },
         Command::Reassign {
             changes: vec![
                 crate::Reassignment {

@@ -49,7 +49,8 @@ impl Cluster {
 
     fn unregister(&mut self, by: u32, node: u32) -> Result<(), Refusal> {
         let node = NodeId(node);
-        match self.ask_meta(by, meta::Command::UnregisterNode { node }) {
+        let generation = self.shards[&NodeId(by)].image().last_of(node);
+        match self.ask_meta(by, meta::Command::UnregisterNode { node, generation }) {
             meta::Reply::Each(mut parts) => parts.remove(0),
             other => panic!("{other:?}"),
         }

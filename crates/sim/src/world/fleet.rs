@@ -153,7 +153,10 @@ impl World {
                 self.take_step(nth);
             }
             Some(Step::Cordon) => self.ask(nth, cordon(node)),
-            Some(Step::Unregister) => self.ask(nth, Command::UnregisterNode { node }),
+            Some(Step::Unregister) => {
+                let generation = None;
+                self.ask(nth, Command::UnregisterNode { node, generation });
+            }
             Some(Step::Join) => {
                 let home = Home {
                     generation: 0,
@@ -200,7 +203,8 @@ impl World {
         self.checkers.kept.erased(place as u32 + 1);
     }
 
-    fn ask(&mut self, nth: usize, command: Command) {
+    /// Any node that is up is asked. Who is to be unregistered is the one that it knows.
+    fn ask(&mut self, nth: usize, mut command: Command) {
         let now = self.scheduler.now();
         let up: Vec<Place> = (0..self.plan.nodes)
             .filter(|place| self.nodes[*place].process.is_some())
@@ -209,6 +213,10 @@ impl World {
             return;
         }
         let by = up[self.random.below(up.len() as u64) as usize];
+        if let Command::UnregisterNode { node, generation } = &mut command {
+            let process = self.nodes[by].process.as_ref();
+            *generation = process.and_then(|process| process.broker.image().last_of(*node));
+        }
         self.trace
             .tell(now, || format!("  node {} is asked: {command:?}", by + 1));
         let said = Arc::new(Said::default());
