@@ -57,7 +57,26 @@ pub fn rebalance(args: &Rebalance) -> Result<(), Trouble> {
     let mut leaders = survey.led_by_others();
     leaders.retain(|name, _| !moving.contains(name));
     let going = under_way(&survey);
+    for why in takes_no_share(&survey) {
+        output::complain(&why);
+    }
     carry_out(&mut cluster, &args.pace, moves, going, leaders, false)
+}
+
+/// Who expects that a node takes its share of the replicas hears why it doesn't.
+fn takes_no_share(survey: &Survey) -> Vec<String> {
+    let closed = survey.sites.iter().filter_map(|(node, site)| {
+        let why = match site.part {
+            Part::Takes => return None,
+            Part::Leaves => {
+                format!("it is cordoned (`flotilla cluster drain {node} --undo` ends that)")
+            }
+            Part::Keeps if survey.silent.contains(node) => "it doesn't answer".to_owned(),
+            Part::Keeps => "its disk is full".to_owned(),
+        };
+        Some(format!("node {node} takes no share: {why}"))
+    });
+    closed.collect()
 }
 
 /// `flotilla cluster remove`.

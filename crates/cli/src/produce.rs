@@ -8,6 +8,7 @@ use crate::args::{self, Output};
 use crate::client::producer::{Outgoing, Placed, Producer, Record};
 use crate::client::{Cluster, Deadline, Trouble, deadline, partitioner};
 use crate::output;
+use crate::stop::Stop;
 use base::batch::Compression;
 use bytes::Bytes;
 use lines::{Lines, Next};
@@ -58,6 +59,7 @@ fn send_all(args: &args::Produce, mut lines: Lines) -> Result<(), Trouble> {
         totals: BTreeMap::new(),
         pace: Pace::new(args),
         lines: 0,
+        stop: Stop::listen()?,
     };
     let outcome = run.work(&mut lines);
     run.pace.end();
@@ -77,11 +79,16 @@ struct Run<'a> {
     pace: Pace,
     /// Lines read so far.
     lines: u64,
+    stop: Stop,
 }
 
 impl Run<'_> {
     fn work(&mut self, lines: &mut Lines) -> Result<(), Trouble> {
         loop {
+            if self.stop.is_told() {
+                let what = "stopped before the end of the input".to_owned();
+                return self.send().and(Err(Trouble::Input { what }));
+            }
             let next = match lines.next(self.gathered.bytes > 0) {
                 Ok(Next::Line(line)) => self.take(line),
                 Ok(Next::Idle) => self.send(),

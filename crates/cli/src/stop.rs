@@ -26,6 +26,12 @@ impl Stop {
         Ok(Stop(told))
     }
 
+    /// Nobody tells it.
+    #[cfg(test)]
+    pub fn never() -> Stop {
+        Stop(Arc::default())
+    }
+
     /// True once it was told.
     pub fn is_told(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -1,8 +1,9 @@
 //! The command line tool as a user runs it.
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// The tool, pointed at a cluster.
 #[derive(Clone, Debug)]
@@ -37,6 +38,21 @@ impl Tool {
     /// Runs it to its end with `input` on standard input.
     pub fn run_with(&self, input: &str, args: &[&str]) -> Done {
         finish(input, &[args, &["--bootstrap", &self.bootstrap]].concat())
+    }
+
+    /// Runs it while `meanwhile` looks at what came of the input, which doesn't end; then it is interrupted.
+    pub fn interrupted(&self, input: &str, args: &[&str], meanwhile: impl FnOnce()) -> Done {
+        let mut child = start(&[args, &["--bootstrap", &self.bootstrap]].concat());
+        let mut stdin = child.stdin.take().expect("it is piped");
+        stdin
+            .write_all(input.as_bytes())
+            .expect("the tool reads what little there is");
+        meanwhile();
+        let pid = Pid::from_child(&child);
+        kill_process(pid, Signal::INT).expect("the process is ours and was not waited for");
+        let done = end(child);
+        drop(stdin);
+        done
     }
 
     /// Makes a topic.
@@ -86,22 +102,32 @@ pub fn offline(args: &[&str]) -> Done {
     finish("", args)
 }
 
-fn finish(input: &str, args: &[&str]) -> Done {
-    let mut child = Command::new(crate::binary::flotilla())
+fn start(args: &[&str]) -> Child {
+    Command::new(crate::binary::flotilla())
         .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("the binary can be started");
+        .expect("the binary can be started")
+}
+
+fn finish(input: &str, args: &[&str]) -> Done {
+    let mut child = start(args);
     let mut stdin = child.stdin.take().expect("it is piped");
     let input = input.to_owned();
     let feed = std::thread::spawn(move || {
         // A tool that ends early doesn't read to the end.
         let _ = stdin.write_all(input.as_bytes());
     });
-    let output = child.wait_with_output().expect("it was started by us");
+    let done = end(child);
     feed.join().expect("feeding doesn't panic");
+    done
+}
+
+/// Waits until it has ended.
+fn end(child: Child) -> Done {
+    let output = child.wait_with_output().expect("it was started by us");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the tool writes text");
     Done {
         code: output.status.code(),

@@ -80,6 +80,20 @@ fn a_reader_begins_where_it_is_told_and_shows_what_it_is_asked_for() {
 }
 
 #[test]
+fn who_is_interrupted_while_producing_says_what_is_in_the_log() {
+    let scratch = Scratch::new("interrupted");
+    let (node, tool) = filled(&scratch);
+    let stopped = tool.interrupted("typed\ntoo\n", &["produce", "orders"], || {
+        let arrived = || (consume(&tool, &["--from", "10"]) == ["typed", "too"]).then_some(());
+        wait::patiently("what was typed", arrived).expect("it goes out when typing pauses");
+    });
+    let told = stopped.failed(1);
+    assert!(told.contains("produced 2 records to orders"), "{told}");
+    assert!(told.contains("before the end of the input"), "{told}");
+    drop(node);
+}
+
+#[test]
 fn what_is_consumed_as_json_can_be_produced_again() {
     let scratch = Scratch::new("copies");
     let (node, tool) = filled(&scratch);

@@ -44,14 +44,24 @@ const CODES: &[Known] = &[
         true,
         "check that a majority of the nodes runs",
     ),
-    known(6, "NOT_LEADER_OR_FOLLOWER", true, ""),
+    known(
+        6,
+        "NOT_LEADER_OR_FOLLOWER",
+        true,
+        "see with `flotilla cluster health` whether the partition has a leader",
+    ),
     known(
         7,
         "REQUEST_TIMED_OUT",
         true,
         "check that a majority of the nodes runs",
     ),
-    known(9, "REPLICA_NOT_AVAILABLE", true, ""),
+    known(
+        9,
+        "REPLICA_NOT_AVAILABLE",
+        true,
+        "see with `flotilla cluster health` which nodes are silent",
+    ),
     known(
         10,
         "MESSAGE_TOO_LARGE",
@@ -107,7 +117,15 @@ const CODES: &[Known] = &[
     ),
     known(26, "INVALID_SESSION_TIMEOUT", false, ""),
     known(27, "REBALANCE_IN_PROGRESS", false, "run the command again"),
+    known(29, "TOPIC_AUTHORIZATION_FAILED", false, ""),
     known(30, "GROUP_AUTHORIZATION_FAILED", false, ""),
+    known(31, "CLUSTER_AUTHORIZATION_FAILED", false, ""),
+    known(
+        32,
+        "INVALID_TIMESTAMP",
+        false,
+        "give times within message.timestamp.before.max.ms and message.timestamp.after.max.ms of the topic",
+    ),
     known(
         35,
         "UNSUPPORTED_VERSION",
@@ -141,6 +159,7 @@ const CODES: &[Known] = &[
     ),
     known(41, "NOT_CONTROLLER", true, ""),
     known(42, "INVALID_REQUEST", false, ""),
+    known(43, "UNSUPPORTED_FOR_MESSAGE_FORMAT", false, ""),
     known(44, "POLICY_VIOLATION", false, ""),
     known(
         45,
@@ -149,6 +168,12 @@ const CODES: &[Known] = &[
         "run the command again; some records may be there already",
     ),
     known(46, "DUPLICATE_SEQUENCE_NUMBER", false, ""),
+    known(
+        47,
+        "INVALID_PRODUCER_EPOCH",
+        false,
+        "run the command again; some records may be there already",
+    ),
     known(
         56,
         "KAFKA_STORAGE_ERROR",
@@ -168,6 +193,12 @@ const CODES: &[Known] = &[
         "stop its members first, see `flotilla group members`",
     ),
     known(69, "GROUP_ID_NOT_FOUND", false, "see `flotilla group list`"),
+    known(
+        73,
+        "TOPIC_DELETION_DISABLED",
+        false,
+        "set delete.topic.enable=true on the nodes",
+    ),
     known(74, "FENCED_LEADER_EPOCH", true, ""),
     known(75, "UNKNOWN_LEADER_EPOCH", true, ""),
     known(

@@ -7,8 +7,13 @@ use crate::client::groups;
 use crate::client::member::{Heard, Member, Wish};
 use crate::client::reader::{Bound, Received, TopicReader};
 use crate::client::{Cluster, Deadline, Trouble};
+use crate::output;
 use crate::stop::Stop;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Who has nothing to read for so long hears why.
+const WITHOUT: Duration = Duration::from_secs(5);
 
 /// What one run of the command keeps.
 struct Run<'a> {
@@ -21,6 +26,8 @@ struct Run<'a> {
     /// Where the partitions ended when they became ours.
     ends: BTreeMap<i32, i64>,
     mine: BTreeSet<i32>,
+    /// When it is told that it has no partition; none once it was.
+    without: Option<Deadline>,
     /// What was printed but isn't committed.
     printed: BTreeMap<i32, i64>,
 }
@@ -48,6 +55,7 @@ pub fn run(args: &Consume, group: &str) -> Result<(), Trouble> {
         stop: Stop::listen()?,
         ends: BTreeMap::new(),
         mine: BTreeSet::new(),
+        without: Some(Deadline::after(WITHOUT)),
         printed: BTreeMap::new(),
     };
     let mut printer = Printer::new(args);
@@ -108,11 +116,23 @@ impl Run<'_> {
     fn poll(&mut self) -> Result<Vec<Received>, Trouble> {
         if self.mine.is_empty() {
             self.member.idle();
+            self.tell_why();
             return Ok(Vec::new());
         }
         let until = self.until();
         let polled = self.reader.poll(&mut self.cluster, WAIT, until);
         super::patiently(self.args, polled)
+    }
+
+    /// A member that is given nothing would look as if nothing was written.
+    fn tell_why(&mut self) {
+        if self.without.is_some_and(|when| when.left().is_none()) {
+            self.without = None;
+            output::complain(&format!(
+                "no partition of {} for this member yet: others of the group have them, see `flotilla group members {}`",
+                self.args.topic, self.group
+            ));
+        }
     }
 
     /// False if the group has gone on without us.

@@ -135,6 +135,19 @@ fn a_node_without_room_is_named_as_such_and_is_to_lead_nothing() {
 }
 
 #[test]
+fn who_takes_no_share_of_a_rebalance_is_named_with_the_reason() {
+    let mut survey = survey();
+    assert!(takes_no_share(&survey).is_empty());
+    survey.sites.get_mut(&1).expect("a node").part = Part::Leaves;
+    silence(&mut survey, 2);
+    let told = takes_no_share(&survey);
+    let named = |at: usize, what: &str| told[at].contains(what);
+    assert_eq!(told.len(), 2);
+    assert!(named(0, "node 1") && named(0, "drain 1 --undo"), "{told:?}");
+    assert!(named(1, "node 2") && named(1, "doesn't answer"), "{told:?}");
+}
+
+#[test]
 fn two_dead_nodes_are_emptied_one_after_the_other() {
     let mut survey = survey();
     survey.placed.clear();

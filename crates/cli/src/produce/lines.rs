@@ -17,6 +17,8 @@ const AHEAD_BYTES: usize = 16 * 1024 * 1024;
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// A pause of the input after which gathered records go out.
 const PAUSE: Duration = Duration::from_millis(5);
+/// How long who has nothing gathered waits until it is asked what to do.
+const LONG_PAUSE: Duration = Duration::from_millis(100);
 
 /// The lines of an input.
 #[derive(Debug)]
@@ -90,16 +92,10 @@ impl Lines {
         Lines { lines, ahead, name }
     }
 
-    /// The next line. Waits for it, with `gathered` only for a moment.
+    /// The next line. Waits a while for it, with `gathered` only for a moment.
     pub fn next(&mut self, gathered: bool) -> Result<Next, Trouble> {
-        let received = if gathered {
-            self.lines.recv_timeout(PAUSE)
-        } else {
-            self.lines
-                .recv()
-                .map_err(|_| RecvTimeoutError::Disconnected)
-        };
-        match received {
+        let patience = if gathered { PAUSE } else { LONG_PAUSE };
+        match self.lines.recv_timeout(patience) {
             Ok(Ok(line)) => {
                 self.ahead.take(line.len());
                 Ok(Next::Line(line))
@@ -149,11 +145,21 @@ fn without_end(mut line: Vec<u8>) -> Bytes {
 mod tests {
     use super::*;
 
+    /// What comes next, however long the thread takes that reads it.
+    fn next(lines: &mut Lines) -> Next {
+        loop {
+            match lines.next(false).expect("readable") {
+                Next::Idle => {}
+                next => return next,
+            }
+        }
+    }
+
     #[test]
     fn lines_come_without_their_ends_and_the_last_needs_none() {
         let mut lines = Lines::read(&b"one\r\n\ntwo\rx\nlast"[..], "test".into());
         let mut seen = Vec::new();
-        while let Next::Line(line) = lines.next(false).expect("readable") {
+        while let Next::Line(line) = next(&mut lines) {
             seen.push(line);
         }
         assert_eq!(seen, ["one", "", "two\rx", "last"]);
@@ -168,10 +174,10 @@ mod tests {
         let line = || io::repeat(b'v').take(LINE as u64).chain(&b"\n"[..]);
         let mut lines = Lines::read(line().chain(line()).chain(line()), "test".into());
         for _ in 0..3 {
-            let next = lines.next(false).expect("readable");
+            let next = next(&mut lines);
             assert!(matches!(next, Next::Line(line) if line.len() == LINE));
         }
-        assert_eq!(lines.next(false).expect("readable"), Next::End);
+        assert_eq!(next(&mut lines), Next::End);
         assert_eq!(*lines.ahead.bytes.lock().expect("no panic"), 0);
     }
 }

@@ -126,6 +126,7 @@ fn a_large_line_goes_out_without_the_small_ones_before_it() {
         totals: BTreeMap::new(),
         pace: Pace::new(&args),
         lines: 0,
+        stop: crate::stop::Stop::never(),
     };
     for length in [1000, 1000, 3900] {
         run.take(vec![b'v'; length].into()).expect("gathered");

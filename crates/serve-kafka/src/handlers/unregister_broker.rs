@@ -1,5 +1,5 @@
-//! UnregisterBroker (key 64), version 0: a node that is gone for good is forgotten. One that lives
-//! says at once again how it is reached; the replicas of one that was silent for a while are given up.
+//! UnregisterBroker (key 64), version 0: a node that is gone for good is forgotten. One that lives and has no
+//! replicas is sent away; the replicas of one that was silent for a while are given up.
 
 use super::{Api, Door, Request, Step};
 use crate::refusals::{self, codes};

@@ -150,10 +150,14 @@ pub fn judge(mine: Option<&Cluster>, other: &Card, image: &Image) -> Result<Purp
         }
     };
     if !belongs {
+        let how = match image.has_left(node) {
+            true => format!("has unregistered node {node}"),
+            false => format!("knows node {node} with another data directory"),
+        };
         return Err(format!(
-            "cluster {} knows node {} with another data directory: what the one with incarnation {} holds \
-             counts no more; empty it and start the node with --join",
-            mine.id, other.node, other.incarnation
+            "cluster {} {how}: what the one with incarnation {directory} holds counts no more; empty it and \
+             start the node with --join",
+            mine.id
         ));
     }
     Ok(Purpose::Frames)

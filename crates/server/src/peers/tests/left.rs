@@ -44,7 +44,7 @@ async fn a_node_that_was_unregistered_is_dialled_no_longer_and_what_it_dialled_i
     else {
         panic!("it is let in");
     };
-    assert!(reason.contains("knows node 4 with another"), "{reason}");
+    assert!(reason.contains("has unregistered node 4"), "{reason}");
 }
 
 /// A lost node that was given up and one that came in its place may be told in one image, and the lost one may
