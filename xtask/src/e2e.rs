@@ -12,13 +12,14 @@ const USAGE: &str = "usage: cargo xtask e2e faults [--kills 20] [--stops 0] [--l
                      [--calm SECONDS] [--partitions 6] [--seconds 3600] [--binary PATH] [--write]\n       \
                      cargo xtask e2e upgrade [--from COMMIT | --old PATH] [--binary PATH] [--rises]\n       \
                      cargo xtask e2e mixed [--seconds 1800] [--seed N] [--binary PATH] [--write]\n       \
+                     cargo xtask e2e narrow [--mbit 100] [--megabytes 500] [--binary PATH]\n       \
                      cargo xtask e2e footprint [--binary PATH]";
 
 /// The commit that an upgrade begins with: what ran until this change landed.
 const BEFORE: &str = "HEAD~1";
-/// The last commit whose newest level was 4 (`meta::LEVELS`): from here an upgrade crosses a level. Who
+/// The last commit whose newest level was 5 (`meta::LEVELS`): from here an upgrade crosses a level. Who
 /// adds a level sets this to the last commit before it.
-const LEVEL_BEFORE: &str = "c266768eea94179ce4d2e9979485ec62f1c26038";
+const LEVEL_BEFORE: &str = "211999dc22f53da4a3720209eaa93b1d510b41d1";
 
 /// Where the results stand for people.
 const PAGE: &str = "docs/faults.md";
@@ -29,6 +30,7 @@ pub fn run(args: &[String]) -> Result<(), String> {
     match args.split_first() {
         Some((what, rest)) if what == "faults" => faults(rest),
         Some((what, rest)) if what == "mixed" => mixed(rest),
+        Some((what, rest)) if what == "narrow" => narrow(rest),
         Some((what, rest)) if what == "upgrade" => upgrade(rest),
         Some((what, rest)) if what == "footprint" => footprint(rest),
         _ => Err(USAGE.into()),
@@ -192,15 +194,7 @@ fn mixed(args: &[String]) -> Result<(), String> {
     let seconds: u64 = flag(args, "--seconds")?.unwrap_or(1800);
     let seed: u64 = flag(args, "--seed")?.unwrap_or_else(|| u64::from(std::process::id()));
     let binary = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
-    checked(cargo().args(["build", "--release", "--package", "e2e", "--bin", "mixed"]))?;
-    let tool = run::target_directory()?.join("release/mixed");
-    let mut command = Command::new("unshare");
-    command.args(["--net", "--mount", "--"]).arg(tool);
-    command
-        .arg(&binary)
-        .args([seed, seconds].map(|n| n.to_string()));
-    command.stderr(Stdio::inherit());
-    let printed = output(&mut command)?;
+    let printed = apart("mixed", &binary, [seed, seconds])?;
     println!("{printed}");
     if args.iter().any(|arg| arg == "--write") {
         let results = serde_json::from_str(&printed).map_err(|e| format!("the results: {e}"))?;
@@ -209,6 +203,27 @@ fn mixed(args: &[String]) -> Result<(), String> {
         std::fs::write(&path, page).map_err(|e| format!("{}: {e}", path.display()))?;
     }
     Ok(())
+}
+
+/// A node catches up behind a narrow line, in a network namespace of its own.
+fn narrow(args: &[String]) -> Result<(), String> {
+    only_flags(args, &["--mbit", "--megabytes", "--binary"], &[])?;
+    let mbit: u64 = flag(args, "--mbit")?.unwrap_or(100);
+    let megabytes: u64 = flag(args, "--megabytes")?.unwrap_or(500);
+    let binary = flag(args, "--binary")?.map_or_else(run::build_flotilla, Ok)?;
+    println!("{}", apart("narrow", &binary, [mbit, megabytes])?);
+    Ok(())
+}
+
+/// Runs a program of the room `e2e` in namespaces of its own; gives what it prints.
+fn apart(program: &str, binary: &Path, numbers: [u64; 2]) -> Result<String, String> {
+    checked(cargo().args(["build", "--release", "--package", "e2e", "--bin", program]))?;
+    let tool = run::target_directory()?.join("release").join(program);
+    let mut command = Command::new("unshare");
+    command.args(["--net", "--mount", "--"]).arg(tool);
+    command.arg(binary).args(numbers.map(|n| n.to_string()));
+    command.stderr(Stdio::inherit());
+    output(&mut command)
 }
 
 fn mixed_page(results: &Value) -> String {

@@ -62,6 +62,14 @@ impl Lan {
         self.cut(other, one)
     }
 
+    /// From now on so much comes through to a node, and from it, and no more.
+    pub fn narrow(&self, node: u32, mbit: u32) -> Result<(), String> {
+        let shape = format!("root tbf rate {mbit}mbit burst 128kb limit 1mb");
+        run("tc", &format!("qdisc add dev port{node} {shape}"))?;
+        let name = namespace(node);
+        run("tc", &format!("-n {name} qdisc add dev lan0 {shape}"))
+    }
+
     /// Both directions between one node and all others. Clients still reach it.
     pub fn isolate(&mut self, node: u32) -> Result<(), String> {
         let mut others = (1..=self.nodes).filter(|other| *other != node);

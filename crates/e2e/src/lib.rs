@@ -14,6 +14,7 @@ pub mod http;
 pub mod judge;
 pub mod lan;
 pub mod mixed;
+pub mod narrow;
 pub mod node;
 pub mod replicas;
 pub mod scratch;

@@ -68,7 +68,11 @@ impl Writer {
     }
 
     pub(crate) fn nodes(&mut self, nodes: &[NodeId]) {
-        self.list(nodes, |w, node| w.number(u64::from(node.0)));
+        self.list(nodes, Writer::node);
+    }
+
+    pub(crate) fn node(&mut self, node: &NodeId) {
+        self.number(u64::from(node.0));
     }
 
     pub(crate) fn pairs(&mut self, pairs: &BTreeMap<String, String>) {

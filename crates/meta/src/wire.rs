@@ -39,16 +39,8 @@ impl Command {
                 changes,
                 validate_only,
             } => write_all(&mut w, (7, *validate_only), changes, admin::write_quota),
-            Command::UnregisterNode {
-                node,
-                generation: None,
-            } => begin(&mut w, 8, *node),
-            Command::UnregisterNode {
-                node,
-                generation: Some(generation),
-            } => {
-                begin(&mut w, 43, *node);
-                w.number(u64::from(*generation));
+            Command::UnregisterNode { node, generation } => {
+                admin::write_unregister(&mut w, *node, *generation);
             }
             Command::DescribeQuorum => w.byte(9),
             Command::Reassign {
@@ -63,10 +55,7 @@ impl Command {
             Command::Reassigned { groups } => listed(&mut w, 11, groups, admin::write_voters),
             Command::Arrived { groups } => listed(&mut w, 42, groups, admin::write_counted),
             Command::Renew { members } => listed(&mut w, 50, members, admin::write_of_group),
-            Command::Recover { lost } => {
-                w.byte(40);
-                w.nodes(lost);
-            }
+            Command::Recover { lost } => listed(&mut w, 40, lost, Writer::node),
             Command::GoOnAlone { groups, silent } => {
                 listed(&mut w, 41, groups, admin::write_on_node);
                 w.nodes(silent);
@@ -120,14 +109,7 @@ impl Command {
                 validate_only: r.bool()?,
                 changes: r.list(admin::read_quota)?,
             },
-            8 => Command::UnregisterNode {
-                node: r.node()?,
-                generation: None,
-            },
-            43 => Command::UnregisterNode {
-                node: r.node()?,
-                generation: Some(r.small()?),
-            },
+            kind @ (8 | 43) => admin::read_unregister(&mut r, kind == 43)?,
             9 => Command::DescribeQuorum,
             10 => Command::Reassign {
                 keep_factor: r.bool()?,
@@ -205,7 +187,7 @@ fn write_all<T>(
 /// What a command about a node begins with.
 fn begin(w: &mut Writer, kind: u8, node: NodeId) {
     w.byte(kind);
-    w.number(u64::from(node.0));
+    w.node(&node);
 }
 
 /// A reply or the refusal of the whole command, as bytes.

@@ -28,6 +28,7 @@ mod recovery;
 mod replica;
 mod shard;
 mod stats;
+mod under_way;
 mod unsettled;
 
 pub use api::*;

@@ -4,8 +4,8 @@
 use super::{read_result, write_result};
 use crate::codec::{Malformed, Reader, Writer};
 use crate::{
-    Amount, ConfigChange, Edit, Entity, Home, Level, Levels, MorePartitions, Quorum, QuorumMember,
-    QuotaChange, Reassignment, Resource, ResourceKind, Whom, records,
+    Amount, Command, ConfigChange, Edit, Entity, Home, Level, Levels, MorePartitions, Quorum,
+    QuorumMember, QuotaChange, Reassignment, Resource, ResourceKind, Whom, records,
 };
 use base::{GroupId, Member, NodeId, Partition, RaftIndex, Refusal, Term, WallMs};
 
@@ -28,6 +28,21 @@ pub(crate) fn read_resource(r: &mut Reader<'_>) -> Result<Resource, Malformed> {
         _ => return Err(Malformed),
     };
     Ok(Resource::new(kind, r.text()?))
+}
+
+/// The kind without and with a generation, and what follows.
+pub(crate) fn write_unregister(w: &mut Writer, node: NodeId, generation: Option<u32>) {
+    w.byte(if generation.is_none() { 8 } else { 43 });
+    w.node(&node);
+    if let Some(generation) = generation {
+        w.number(u64::from(generation));
+    }
+}
+
+pub(crate) fn read_unregister(r: &mut Reader<'_>, named: bool) -> Result<Command, Malformed> {
+    let node = r.node()?;
+    let generation = if named { Some(r.small()?) } else { None };
+    Ok(Command::UnregisterNode { node, generation })
 }
 
 fn write_whom(w: &mut Writer, whom: &Option<Whom>) {
@@ -227,7 +242,7 @@ pub(super) fn read_of_group(r: &mut Reader<'_>) -> Result<(GroupId, Member), Mal
 
 pub(super) fn write_on_node(w: &mut Writer, (group, node): &(GroupId, NodeId)) {
     w.number(group.0);
-    w.number(u64::from(node.0));
+    w.node(node);
 }
 
 pub(super) fn read_on_node(r: &mut Reader<'_>) -> Result<(GroupId, NodeId), Malformed> {

@@ -3,7 +3,7 @@
 
 use crate::Shard;
 use crate::api::Job;
-use base::{Batch, GroupId, Mark, RaftIndex, limits, mark};
+use base::{Batch, GroupId, Mark, NodeId, RaftIndex, limits, mark};
 use consensus::{Body, ColdEntries, NewEntry};
 use log::ReadFault;
 
@@ -48,6 +48,16 @@ impl Shard {
             mark(Mark::ColdCatchUp);
             self.read_cold(group, from, ColdRequest::Follower(group, wanted));
         }
+    }
+
+    /// Bytes that are being read for replicas on a node, at the most.
+    pub(crate) fn being_read_for(&self, node: NodeId) -> u64 {
+        let for_it = |request: &&ColdRequest| match request {
+            ColdRequest::Follower(_, wanted) => wanted.to.node == node,
+            ColdRequest::Metadata => false,
+        };
+        let entries = self.cold.values().filter(for_it).count() as u64;
+        entries * JOB_BYTES + self.being_lent_to(node)
     }
 
     /// A name for a job that reads.

@@ -22,6 +22,8 @@ pub(crate) struct Lent {
     to: NodeId,
     pub(crate) group: GroupId,
     ask: PrefixAsk,
+    /// What is read at most.
+    bytes: u64,
 }
 
 impl Shard {
@@ -60,12 +62,18 @@ impl Shard {
         let Some(replica) = self.replicas.get(&group) else {
             return;
         };
-        let bytes = share.min(limits::APPEND_MESSAGE_BYTES);
+        let bytes = share.clamp(1, limits::APPEND_MESSAGE_BYTES);
         let upto = origin.next_offset;
         let plan = replica.log.plan_read(ask.from, upto, bytes as u32);
         let ticket = self.cold_ticket();
         let to = from;
-        self.lent.insert(ticket, Lent { to, group, ask });
+        let lent = Lent {
+            to,
+            group,
+            ask,
+            bytes,
+        };
+        self.lent.insert(ticket, lent);
         self.effects.jobs.push(Job::Prefix {
             ticket,
             group,
@@ -73,8 +81,14 @@ impl Shard {
         });
     }
 
+    /// Bytes of pieces that are being read for a node, at the most.
+    pub(crate) fn being_lent_to(&self, node: NodeId) -> u64 {
+        let lent = self.lent.values().filter(|lent| lent.to == node);
+        lent.map(|lent| lent.bytes).sum()
+    }
+
     pub(crate) fn on_prefix_read(&mut self, ticket: u64, result: Result<Vec<Bytes>, ReadFault>) {
-        let Some(Lent { to, group, ask }) = self.lent.remove(&ticket) else {
+        let Some(Lent { to, group, ask, .. }) = self.lent.remove(&ticket) else {
             return;
         };
         let piece = match result {

@@ -9,12 +9,15 @@
 //!   in `follower.replication.throttled.replicas`. Each leader keeps to its share of that: a node can't
 //!   tell by itself how much the others send it.
 //!
+//! Nor does more go to a node than arrives there (`under_way.rs`): all else that goes to it would wait behind that.
+//!
 //! Each is filled at every beat, and what was read too much is made up for first. What binds is asked for
 //! each follower by itself, and as in Kafka the throttles are for those that are not in sync: what others
 //! lack of what left memory they get under the node's own bound alone.
 
 use crate::Shard;
 use crate::replica::Replica;
+use crate::under_way::UnderWay;
 use base::{GroupId, Mark, NodeId, limits, mark};
 use std::collections::BTreeMap;
 
@@ -24,6 +27,9 @@ const LEADER_RATE: &str = "leader.replication.throttled.rate";
 const FOLLOWER_RATE: &str = "follower.replication.throttled.rate";
 const LEADER_REPLICAS: &str = "leader.replication.throttled.replicas";
 const FOLLOWER_REPLICAS: &str = "follower.replication.throttled.replicas";
+
+/// What may be on its way to a node beside what it takes is what may be read in a beat, over this.
+const AHEAD_OF_A_BEAT: u64 = 3;
 
 /// What bounds a read.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -40,6 +46,10 @@ enum Bound {
 #[derive(Debug, Default)]
 pub(crate) struct Throttles {
     left: BTreeMap<Bound, i64>,
+    /// What is on its way, by node.
+    under_way: BTreeMap<NodeId, UnderWay>,
+    /// What may be on its way to each beside what it takes.
+    ahead: u64,
     /// Bytes that were appended here until the last beat.
     appended: u64,
     /// Bytes that are appended in a beat, as it was lately: producers that wait for a follower that fell
@@ -62,7 +72,8 @@ impl Shard {
         let own = own.unwrap_or(self.settings.catch_up_bytes_per_second);
         let appended = self.stats.bytes_appended - self.throttles.appended;
         let pace = pace(self.throttles.pace, appended);
-        let mut rates = vec![(Bound::Node, own_rate(own, pace))];
+        let own = own_rate(own, pace);
+        let mut rates = vec![(Bound::Node, own)];
         let leader = rate(self.settings.node, LEADER_RATE);
         rates.extend(leader.map(|rate| (Bound::Leader, rate)));
         let shares = self.peers.values().filter(|peer| !peer.lost).count().max(1) as u64;
@@ -78,16 +89,40 @@ impl Shard {
         });
         self.throttles = Throttles {
             left: filled.collect(),
+            under_way: self.heard_of(),
+            ahead: (own / limits::BEATS_A_SECOND / AHEAD_OF_A_BEAT).max(1),
             appended: self.stats.bytes_appended,
             pace,
         };
     }
 
+    /// What is still on its way. What was on a connection that broke is lost.
+    fn heard_of(&mut self) -> BTreeMap<NodeId, UnderWay> {
+        let mut under_way = std::mem::take(&mut self.throttles.under_way);
+        under_way.retain(|node, way| {
+            let peer = self.peers.get(node).filter(|peer| !peer.lost);
+            peer.inspect(|peer| way.beat(peer.reached.0)).is_some()
+        });
+        under_way
+    }
+
+    /// What may be sent to a node beside what is on its way there, or being read for it.
+    fn room_on_the_way(&self, node: NodeId) -> u64 {
+        let (ahead, way) = (self.throttles.ahead, self.throttles.under_way.get(&node));
+        let room = way.map_or(ahead, |way| way.room(ahead));
+        room.saturating_sub(self.being_read_for(node))
+    }
+
     /// What may be read now of a group for its replica on a node; 0: nothing, it has to wait.
     pub(crate) fn catch_up_left(&mut self, group: GroupId, follower: NodeId) -> u64 {
+        // Without the metadata a node doesn't know what it is to do; it is small, and waits for nobody.
+        if group == GroupId::META {
+            return limits::APPEND_MESSAGE_BYTES;
+        }
         let bounds = self.bounds(group, follower);
         let left = bounds.into_iter().map(|bound| self.throttles.left(bound));
         let left = left.min().map_or(0, |left| left.max(0)) as u64;
+        let left = left.min(self.room_on_the_way(follower));
         if left == 0 {
             mark(Mark::CatchUpWaited);
             self.stats.catch_up_waits += 1;
@@ -98,6 +133,8 @@ impl Shard {
     /// So much was read.
     pub(crate) fn spend_catch_up(&mut self, group: GroupId, follower: NodeId, bytes: u64) {
         self.stats.catch_up_bytes += bytes;
+        let way = self.throttles.under_way.entry(follower).or_default();
+        way.send(self.beats, bytes);
         for bound in self.bounds(group, follower) {
             let left = self.throttles.left.entry(bound).or_default();
             *left = left.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
