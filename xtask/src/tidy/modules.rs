@@ -61,6 +61,10 @@ fn is_root(path: &str) -> bool {
         parts.get(parts.len().wrapping_sub(2)),
     );
     let found = ["bin", "tests", "benches", "examples"];
+    // A program of several files lies in a folder of its own there.
+    if name == "main.rs" && parts.len() > 2 && found.contains(&parts[parts.len() - 3]) {
+        return true;
+    }
     match folder {
         Some(&"src") => ["lib.rs", "main.rs"].contains(&name),
         Some(folder) if found.contains(folder) => parts[..parts.len() - 2].last() != Some(&"tests"),

@@ -184,6 +184,8 @@ fn a_file_that_nobody_declares_is_dead() {
             TextFile::new("crates/a/src/deep/mod.rs", ""),
             TextFile::new("crates/a/src/bin/tool.rs", ""),
             TextFile::new("crates/a/tests/whole.rs", ""),
+            TextFile::new("crates/a/tests/all/main.rs", "mod one;"),
+            TextFile::new("crates/a/tests/all/one.rs", ""),
         ]
     };
     assert_eq!(
